@@ -1,0 +1,198 @@
+"""The contracts between the core and the shelves.
+
+Units everywhere: CIELAB (D65, sRGB, scikit-image's convention), float32; L in 0..100, ab unscaled.
+Shapes: B photographs, k colourizations, h = w = 64 unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from bench.errors import BenchError
+from bench.specs import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from bench.prepare import PreparedSet
+    from bench.protocol import Protocol as BenchProtocol
+    from bench.store import Store
+    from bench.weights import ColourWeights
+
+KINDS: tuple[Kind, ...] = ("iid", "modes", "centroids", "point", "reconstruction")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph of a data set: a stable id and the SHA-256 of its source file's bytes."""
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Colour fields for a batch of photographs, and what they are.
+
+    ab: `(B, k, 2, h, w)` float32, CIELAB units. kind: `iid` draws from one distribution, `modes` of it,
+    `centroids` of clustered draws, `point` estimates, or a `reconstruction` made with sight of the truth.
+    weights: `(B, k)` summing to 1 over k, or None (equal). n_drawn: draws that stand behind the k fields.
+    """
+
+    ab: torch.Tensor
+    kind: Kind
+    weights: torch.Tensor | None = None
+    n_drawn: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ab.ndim != 5 or self.ab.shape[2] != 2:
+            raise ValueError(f"SampleSet.ab must be (B, k, 2, h, w), not {tuple(self.ab.shape)}")
+        if self.kind not in KINDS:
+            raise ValueError(f"SampleSet.kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
+        if self.weights is not None and self.weights.shape != self.ab.shape[:2]:
+            raise ValueError(f"SampleSet.weights must be {tuple(self.ab.shape[:2])}, not {tuple(self.weights.shape)}")
+
+
+class ColorDistribution(ABC):
+    """P(C | G) for a batch of grey photographs."""
+
+    @abstractmethod
+    def present(self, k: int) -> SampleSet:
+        """The k colourizations that the method would show a person."""
+
+    def sample(self, n: int) -> SampleSet:
+        """n independent draws, kind `iid`; the first five of ten are the five. BenchError where there are none."""
+        raise BenchError(f"{type(self).__name__} can't draw independent samples")
+
+    def mean(self) -> torch.Tensor:
+        """One point estimate `(B, 2, h, w)`."""
+        raise BenchError(f"{type(self).__name__} has no mean")
+
+    def log_prob(self, ab: torch.Tensor) -> torch.Tensor:
+        """Log density `(B,)` of colour fields `(B, 2, h, w)`, in nats, in the space that the method documents."""
+        raise BenchError(f"{type(self).__name__} has no density")
+
+
+class ProgressTask(Protocol):
+    """A running bar."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Some steps are done; `note` is shown beside the bar."""
+
+
+class Progress(Protocol):
+    """What shows people how far things are."""
+
+    def task(self, description: str, total: int) -> AbstractContextManager[ProgressTask]:
+        """A bar of `total` steps, for the length of a `with` block."""
+
+    def say(self, line: str) -> None:
+        """One line of text."""
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What `Method.fit` gets beside the training photographs.
+
+    parts: fitted methods by the name of the parameter that requires them. seed: of everything random.
+    notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...).
+    """
+
+    seed: int
+    device: str
+    protocol: BenchProtocol
+    weights: ColourWeights
+    parts: Mapping[str, Method]
+    store: Store
+    progress: Progress
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Method(ABC):
+    """A conditional distribution over colour fields, fitted and then asked.
+
+    The constructor stores the declared parameters and does nothing else::
+
+        class Grey(Method):
+            def __init__(self, *, level: float = 0.0) -> None:
+                self.level = level
+
+            def fit(self, train, context): ...
+
+            def predict(self, grey, seeds):
+                return GreyDistribution(grey, self.level)
+
+            def save(self, folder): ...
+
+            def load(self, folder, context): ...
+    """
+
+    asks: ClassVar[str] = "predict"
+    """`predict` for a colourizer; `reconstruct` for a codec, which is shown the truth."""
+
+    def incompatible(self, dataset: str, count: int) -> str | None:
+        """Why this method can't be fitted on `count` training photographs of `dataset`, or None."""
+        return None
+
+    @abstractmethod
+    def fit(self, train: PreparedSet, context: FitContext) -> None:
+        """Learn from the training photographs."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what `fit` learnt: safetensors and JSON only."""
+
+    @abstractmethod
+    def load(self, folder: Path, context: FitContext) -> None:
+        """Read what `save` wrote, onto `context.device`; nothing is ever unpickled."""
+
+    @abstractmethod
+    def predict(self, grey: torch.Tensor, seeds: Sequence[int]) -> ColorDistribution:
+        """The distribution for grey photographs `(B, 1, 256, 256)`, L in 0..100; one seed a photograph."""
+
+    def reconstruct(self, ab: torch.Tensor, seeds: Sequence[int]) -> SampleSet:
+        """A codec's reconstruction of true colour fields `(B, 2, 64, 64)`, kind `reconstruction`, k = 1."""
+        raise BenchError(f"{type(self).__name__} does not reconstruct")
+
+
+class Metric(ABC):
+    """A function of a sample set and the truth that gives one value a photograph."""
+
+    @abstractmethod
+    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
+        """Scores of a batch; truth `(B, 2, h, w)`; errors are divided by `scale`."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One named column of per-photograph values: region `all` or `grid`; `variant` tells conventions apart."""
+
+    variant: str
+    region: str
+    values: np.ndarray
+
+
+class Dataset(ABC):
+    """A source of photographs: it lists them and hands over their bytes; the core decodes and prepares."""
+
+    @abstractmethod
+    def signature(self) -> str:
+        """A cheap fingerprint (names, sizes, times): while it stays the same, stored digests are believed."""
+
+    @abstractmethod
+    def files(self) -> list[str]:
+        """Sorted ids of all photographs, whether they can be read or not. BenchError when there are none."""
+
+    @abstractmethod
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """The source bytes of the wanted photographs, in whatever order is fast."""
+
+    def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
+        """The set's own (train, test), or None for the protocol's random split."""
+        return None

@@ -1,0 +1,50 @@
+"""What can go wrong, said in one line, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit statuses of the `bench` command; part of the public interface."""
+
+    OK = 0
+    REGRESSION = 1
+    USAGE = 2
+    NOTHING_MEASURED = 3
+    NOT_COMPARABLE = 4
+    INCONCLUSIVE = 5
+    CELLS_FAILED = 6
+    INTERRUPTED = 130
+
+
+class BenchError(Exception):
+    """An error that a user can mend: one line saying what is wrong, where, and what to do."""
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+
+class NothingMeasured(BenchError):
+    """There is nothing, or too little, to measure."""
+
+    exit_code = ExitCode.NOTHING_MEASURED
+
+
+class NotComparable(BenchError):
+    """Two results were made under different protocols."""
+
+    exit_code = ExitCode.NOT_COMPARABLE
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
+    """An error for a name that nobody registered, with the nearest known name.
+
+    >>> print(unknown("method", "mnd", ["mdn", "cvae"]))
+    unknown method 'mnd': did you mean 'mdn'? (known: cvae, mdn)
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f": did you mean '{near[0]}'?" if near else ";"
+    return BenchError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})")

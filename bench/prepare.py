@@ -1,0 +1,207 @@
+"""From a data set to arrays: index the source, split it, prepare each part once and keep it in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import images, keys
+from bench.contracts import Dataset, Photo, Progress
+from bench.errors import BenchError, NothingMeasured
+from bench.protocol import Protocol
+from bench.specs import DatasetSpec
+from bench.store import Store, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+LEVELS = 65535 / 100
+"""L is kept in 16 bits: a step of 0.0015."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids."""
+
+    name: str
+    spec: DatasetSpec
+    dataset: Dataset
+    digest: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Photographs of one part of a split, as memory-mapped arrays.
+
+    ab: `(N, 2, 64, 64)` float32, CIELAB units. grey_codes: `(N, 256, 256)` uint16, L in steps of 0.0015.
+    excluded: id -> reason, for photographs that were left out. grey_only: ids without any colour that were kept.
+    """
+
+    dataset: str
+    key: str
+    ids: tuple[str, ...]
+    ab: np.ndarray
+    grey_codes: np.ndarray
+    excluded: dict[str, str]
+    grey_only: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def grey(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
+        """L `(B, 1, 256, 256)` of some photographs, 0..100."""
+        import torch
+
+        return torch.from_numpy(self.grey_codes[index].astype(np.float32) / np.float32(LEVELS))[:, None]
+
+    def truth(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
+        """True colour fields `(B, 2, 64, 64)`."""
+        import torch
+
+        return torch.from_numpy(np.array(self.ab[index]))
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What a manifest says of this part."""
+        return {
+            "photographs": len(self.ids),
+            "ids_digest": keys.digest_of(self.ids),
+            "excluded": self.excluded,
+            "grey_only_kept": list(self.grey_only),
+        }
+
+
+def index(dataset: Dataset, store: Store, progress: Progress) -> list[Photo]:
+    """Ids and digests of all photographs; read once, then remembered while the source looks the same."""
+    key = keys.key("index", signature=dataset.signature())
+
+    def build(folder: Path) -> dict[str, Any]:
+        ids = dataset.files()
+        photos = []
+        with progress.task("reading digests", len(ids)) as bar:
+            for name, data in dataset.read(set(ids)):
+                photos.append(Photo(name, keys.sha256(data)))
+                bar.advance()
+        write_json(folder / "photos.json", [asdict(p) for p in sorted(photos, key=lambda p: p.id)])
+        return {}
+
+    import json
+
+    path = store.get("indexes", key, build) / "photos.json"
+    return [Photo(**p) for p in json.loads(path.read_text())]
+
+
+def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:
+    """The protocol's random split, both parts in random order, so that every prefix is a random subset.
+
+    1,000 test photographs, or a tenth of a set smaller than 5,000 (the paper, section 7.1).
+    """
+    order = sorted(ids)
+    np.random.default_rng(protocol.split_seed).shuffle(order)
+    small = len(order) < protocol.small_set
+    count = min(protocol.test_size, max(1, round(protocol.test_share * len(order)))) if small else protocol.test_size
+    if len(order) < 2:
+        raise NothingMeasured(f"dataset {name} has {len(order)} photograph(s): at least 2 are needed to train and test")
+    return order[count:], order[:count]
+
+
+def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protocol, store: Store,
+                progress: Progress) -> Source:  # fmt: skip
+    """Index and split a data set."""
+    photos = index(dataset, store, progress)
+    digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in photos)
+    ids = [p.id for p in photos]
+    train, test = dataset.split(ids) or split(ids, protocol, name)
+    return Source(name, spec, dataset, digest, tuple(train), tuple(test))
+
+
+def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:
+    """Key of the prepared arrays of some photographs of a source."""
+    return keys.key("prepared", dataset=source.digest, crop=source.spec.authors_crop, keep_grey=source.spec.keep_grey,
+                    protocol=protocol.preparation, ids=keys.digest_of(ids))  # fmt: skip
+
+
+def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, store: Store, progress: Progress,
+            strict: bool = False) -> PreparedSet:  # fmt: skip
+    """The arrays of `train` or `test`, limited to the first photographs of the part; made once.
+
+    Unreadable and grey-only photographs are left out, counted and named; `strict` makes the former an error.
+    """
+    ids = (source.train if part == "train" else source.test)[:limit]
+    key = prepared_key(source, ids, protocol)
+    folder = store.get("prepared", key, lambda f: _build(f, source, ids, protocol, progress, part))
+    found = _open(source.name, key, folder, store.describe("prepared", key))
+    unreadable = {i: r for i, r in found.excluded.items() if r != GREY}
+    if strict and unreadable:
+        first, reason = next(iter(unreadable.items()))
+        raise BenchError(f"--strict: {len(unreadable)} photograph(s) of {source.name} can't be read, first {first}: {reason}")
+    if not len(found):
+        raise NothingMeasured(f"no usable photograph in the {part} part of {source.name}: {_reasons(found.excluded)}")
+    return found
+
+
+GREY = "grey-only"
+
+
+def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol, progress: Progress,
+           part: str) -> dict[str, Any]:  # fmt: skip
+    shape_ab = (len(ids), 2, protocol.ab_size, protocol.ab_size)
+    shape_grey = (len(ids), protocol.grey_size, protocol.grey_size)
+    ab = np.lib.format.open_memmap(folder / "ab.npy", "w+", np.float32, shape_ab)
+    grey = np.lib.format.open_memmap(folder / "grey.npy", "w+", np.uint16, shape_grey)
+    position = {name: i for i, name in enumerate(ids)}
+    excluded: dict[str, str] = {}
+    grey_only: list[str] = []
+    keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
+    with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
+        for name, data in source.dataset.read(set(ids)):
+            bar.advance()
+            try:
+                photo = images.prepare(images.decode(data), protocol, source.spec.authors_crop)
+            except images.Unreadable as error:
+                excluded[name] = str(error)
+                continue
+            if photo.is_grey:
+                if not keeps_grey:
+                    excluded[name] = GREY
+                    continue
+                grey_only.append(name)
+            ab[position[name]] = photo.ab
+            grey[position[name]] = np.round(photo.grey * LEVELS).clip(0, 65535)
+    kept = [i for i, name in enumerate(ids) if name not in excluded]
+    for new, old in enumerate(kept):  # close the gaps that excluded photographs leave; new <= old
+        if new != old:
+            ab[new], grey[new] = ab[old], grey[old]
+    ab.flush()
+    grey.flush()
+    usable = [ids[i] for i in kept]
+    return {"ids": usable, "excluded": dict(sorted(excluded.items())), "grey_only": sorted(grey_only)}
+
+
+def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> PreparedSet:
+    ab = np.load(folder / "ab.npy", mmap_mode="r")
+    grey = np.load(folder / "grey.npy", mmap_mode="r")
+    ids = tuple(mark["ids"])
+    return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
+
+
+def _reasons(excluded: dict[str, str]) -> str:
+    counts: dict[str, int] = {}
+    for reason in excluded.values():
+        counts[reason] = counts.get(reason, 0) + 1
+    return ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items())) or "it is empty"
+
+
+def reopen(store: Store, dataset: str, key: str) -> PreparedSet:
+    """A prepared set by its key; BenchError when it is no longer in the store."""
+    folder = store.find("prepared", key)
+    if folder is None:
+        raise BenchError(f"prepared photographs of {dataset} are not in the store {store.folder}: repeat the run")
+    return _open(dataset, key, folder, store.describe("prepared", key))

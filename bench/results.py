@@ -1,0 +1,107 @@
+"""A run's results: the manifest, the long table of scores, and the pictures behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import prepare, samples
+from bench.errors import BenchError
+from bench.store import Store, read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+COLUMNS = (
+    "run", "cell", "dataset", "method", "role", "parameters", "seed", "image", "metric", "variant", "metric_version",
+    "direction", "unit", "region", "kind", "k", "value", "status", "reason",
+)  # fmt: skip
+"""One fact a row: the value of one metric for one test photograph. A failed cell is one row with status `failed`,
+its reason, and no image or value."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A test photograph, its truth and what each method made of it.
+
+    lightness `(256, 256)` L in 0..100; truth `(2, 64, 64)` ab; colourizations: method -> `(k, 2, 64, 64)` ab.
+    """
+
+    image: str
+    lightness: np.ndarray
+    truth: np.ndarray
+    colourizations: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run measured.
+
+    `manifest` holds the protocol, data sets, cells, versions and timings; `scores` the long table (`COLUMNS`).
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    scores: pd.DataFrame
+
+    @cached_property
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells (one method on one data set with one seed), in the order that was asked for."""
+        return list(self.manifest["cells"])
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets, in order."""
+        return list(self.manifest["datasets"])
+
+    def test_images(self, dataset: str) -> list[str]:
+        """Ids of the test photographs of a data set, in the split's random order."""
+        return list(self._test_set(dataset).ids)
+
+    def pictures(self, dataset: str, images: Sequence[str]) -> list[Pictures]:
+        """The pictures of some test photographs, with every finished cell's sample set (first seed only)."""
+        test = self._test_set(dataset)
+        position = {name: i for i, name in enumerate(test.ids)}
+        wanted = [position[name] for name in images]
+        fields: dict[str, np.ndarray] = {}
+        for cell in self.cells:
+            if cell["dataset"] == dataset and cell["status"] == "done" and cell["method"] not in fields:
+                fields[cell["method"]] = samples.read_rows(self.store, cell["shards"], wanted)
+        grey = test.grey(wanted)[:, 0].numpy()
+        return [
+            Pictures(image, grey[row], test.ab[wanted[row]], {m: f[row] for m, f in fields.items()})
+            for row, image in enumerate(images)
+        ]
+
+    @property
+    def store(self) -> Store:
+        """The store that holds the samples."""
+        return Store(Path(self.manifest["store"]))
+
+    def _test_set(self, dataset: str) -> prepare.PreparedSet:
+        key = self.manifest["datasets"][dataset]["test"]["key"]
+        return prepare.reopen(self.store, dataset, key)
+
+
+def read(folder: Path) -> Results:
+    """The results in a run folder; BenchError when it is missing, damaged or of a newer schema."""
+    import pandas as pd
+
+    if not folder.is_dir():
+        raise BenchError(f"{folder} is no run folder: it does not exist")
+    manifest = read_json(folder / "manifest.json")
+    path = folder / "scores.parquet"
+    if not path.is_file():
+        raise BenchError(f"{path} is missing: the run did not finish; repeat `bench run` with --out {folder} to go on")
+    try:
+        scores = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
+    missing = [c for c in COLUMNS if c not in scores]
+    if missing or "cells" not in manifest:
+        raise BenchError(f"{folder} is damaged: {', '.join(missing) or 'cells'} missing")
+    return Results(folder, manifest, scores)

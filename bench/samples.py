@@ -1,0 +1,66 @@
+"""Sample sets in shards of images: a kill costs one shard, and a longer run extends a shorter one.
+
+A shard's key covers the method, the data and the ids of *its* photographs only, so whole shards are shared
+between runs of different length. A shard is always computed as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.contracts import SampleSet
+from bench.errors import BenchError
+from bench.store import Store, write_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHARD = 16
+"""Photographs in a shard."""
+
+
+def shards(ids: Sequence[str]) -> list[tuple[str, ...]]:
+    """The ids, cut into shards."""
+    return [tuple(ids[i : i + SHARD]) for i in range(0, len(ids), SHARD)]
+
+
+def write(folder: Path, samples: SampleSet) -> dict[str, Any]:
+    """Write one shard; returns its description."""
+    from safetensors.torch import save
+
+    tensors = {"ab": samples.ab.detach().float().cpu().contiguous()}
+    if samples.weights is not None:
+        tensors["weights"] = samples.weights.detach().float().cpu().contiguous()
+    write_bytes(folder / "samples.safetensors", save(tensors))
+    return {"sample_kind": samples.kind, "n_drawn": samples.n_drawn, "shape": list(samples.ab.shape)}
+
+
+def read(store: Store, key: str) -> SampleSet:
+    """One shard. BenchError when it is missing or damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = store.find("samples", key)
+    if folder is None:
+        raise BenchError(f"samples {key[:12]} are not in the store {store.folder}: repeat the run to make them again")
+    mark = store.describe("samples", key)
+    try:
+        tensors = load_file(folder / "samples.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise BenchError(f"{folder / 'samples.safetensors'} is damaged ({error}): remove its folder and repeat the run") from error
+    return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"])
+
+
+def read_rows(store: Store, keys: Sequence[str], rows: Sequence[int]) -> np.ndarray:
+    """Fields `(len(rows), k, 2, h, w)` of some photographs, counted over all shards; reads only the shards needed."""
+    cache: dict[int, np.ndarray] = {}
+    out = []
+    for row in rows:
+        shard, offset = divmod(row, SHARD)
+        if shard not in cache:
+            cache[shard] = read(store, keys[shard]).ab.numpy()
+        out.append(cache[shard][offset])
+    return np.stack(out)

@@ -1,0 +1,158 @@
+"""Light, typed descriptions of plugins. Nothing here imports torch, and no plugin's registration may.
+
+A plugin's hook returns specs; a spec names a factory, `"module:Class"`, that is imported only when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bench.errors import BenchError, unknown
+
+ParameterType = Literal["int", "float", "bool", "str", "path", "method"]
+Direction = Literal["up", "down", "target", "none"]
+Kind = Literal["iid", "modes", "centroids", "point", "reconstruction"]
+Role = Literal["colourizer", "codec", "control"]
+
+_TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter of a plugin.
+
+    A parameter of type `"method"` holds a method string and makes that method a *requirement*: the harness
+    fits it first, once, and hands the fitted part over (`FitContext.parts`).
+    `allow` lists words that are accepted beside values of the type (for example `"auto"`).
+    """
+
+    name: str
+    type: ParameterType
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def convert(self, value: Any, owner: str) -> Any:
+        """`value` (text or already typed) as this parameter's type; BenchError when it does not fit."""
+        if isinstance(value, str) and value in self.allow:
+            return value
+        if value is None and self.default is None:
+            return None
+        converted = self._typed(value, owner)
+        if self.choices and converted not in self.choices:
+            raise BenchError(f"{owner}: {self.name}={value} is not one of {', '.join(self.choices)}")
+        self._check_range(converted, owner)
+        return converted
+
+    def _typed(self, value: Any, owner: str) -> Any:
+        text = str(value).strip()
+        try:
+            if self.type == "bool":
+                return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[text.lower()]
+            if self.type == "int":
+                return int(text)
+            if self.type == "float":
+                return float(text)
+        except (ValueError, KeyError):
+            words = f" or {' or '.join(self.allow)}" if self.allow else ""
+            raise BenchError(f"{owner}: parameter {self.name} takes {self.type}{words}, not '{value}'") from None
+        return text
+
+    def _check_range(self, value: Any, owner: str) -> None:
+        if self.type not in ("int", "float"):
+            return
+        if not abs(value) < float("inf"):
+            raise BenchError(f"{owner}: {self.name}={value} is not a finite number")
+        if self.minimum is not None and value < self.minimum:
+            raise BenchError(f"{owner}: {self.name}={value} is below {self.minimum:g}")
+        if self.maximum is not None and value > self.maximum:
+            raise BenchError(f"{owner}: {self.name}={value} is above {self.maximum:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every plugin object declares: a name, one line about it, where its code is, and its parameters.
+
+    `version` is the declared version of the *behaviour*: raise it when results change, and stored results of
+    the older one are no longer reused.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    version: str = "1"
+    parameters: tuple[Parameter, ...] = ()
+    licence: str = ""
+    citation: str = ""
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters, defaults filled in and `given` converted; BenchError for an unknown or ill-typed one."""
+        known = {p.name: p for p in self.parameters}
+        for name in given:
+            if name not in known:
+                raise unknown(f"parameter of {self.name}", name, known)
+        return {n: p.convert(given[n], self.name) if n in given else p.default for n, p in known.items()}
+
+    def load(self) -> Any:
+        """Import and return the factory."""
+        module, _, attribute = self.factory.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec(Spec):
+    """A colourization method (`bench.contracts.Method`).
+
+    `role` keeps colourizers, codecs (they see the truth and reconstruct it) and controls apart in tables;
+    `present_kind` is the kind of sample set that `present(k)` returns; `capabilities` lists what it offers
+    beside that: sample, mean, mode, log_prob, features, encode, decode.
+    """
+
+    role: Role = "colourizer"
+    present_kind: Kind = "iid"
+    capabilities: frozenset[str] = frozenset()
+    test_parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A source of photographs (`bench.contracts.Dataset`).
+
+    `authors_crop`: side of the centre crop, in source pixels, that protocol `paper` applies (None: the whole
+    photograph). `keep_grey`: protocol `paper` keeps grey-only photographs, as the paper's counts show.
+    `reference_statistics`: published figures that `bench data stats` prints beside the measured ones.
+    """
+
+    authors_crop: int | None = None
+    keep_grey: bool = False
+    reference_statistics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(Spec):
+    """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it accepts."""
+
+    unit: str
+    direction: Direction
+    accepts: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSpec(Spec):
+    """A report kind: its factory is a function `(results, folder) -> list of written paths`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolSpec(Spec):
+    """A named protocol: its factory makes a `bench.protocol.Protocol` from the parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorSpec(Spec):
+    """A way to execute a plan."""

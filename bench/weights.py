@@ -1,0 +1,120 @@
+"""Colour-rarity weights: how much an error at a true colour counts (section 3.1 of the paper; A3 of the facts).
+
+`channel64` (default) takes the paper literally: a and b each have a histogram of 64 bins over [-128, 128) of the
+train split, and a channel's weight is 1/p of its own bin. `joint64` is one 64x64 histogram, and `zhang313`
+Zhang's 313 bins (nearest centre); both give one weight to both channels. p sums to 1 and is floored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    import torch
+
+BINS, LOW, WIDTH = 64, -128.0, 4.0
+WIDTHS = {"channel64": 2 * BINS, "joint64": BINS * BINS, "zhang313": 313}
+
+
+@dataclass(frozen=True)
+class ColourWeights:
+    """Weights by colour: `prior` is the floored histogram, `(2, 64)`, `(64, 64)` or `(313,)`."""
+
+    name: str
+    prior: np.ndarray
+
+    def __call__(self, ab: torch.Tensor) -> torch.Tensor:
+        """Weights `(..., 2, h, w)` of true colours of the same shape: raw 1/p, not rescaled."""
+        import torch
+
+        table = torch.as_tensor(1 / self.prior, dtype=ab.dtype, device=ab.device)
+        a, b = ab.unbind(-3)
+        if self.name == "channel64":
+            return torch.stack([table[0][_bin(a)], table[1][_bin(b)]], dim=-3)
+        one = table[_bin(a), _bin(b)] if self.name == "joint64" else table[nearest_bin(ab)]
+        return torch.stack([one, one], dim=-3)
+
+
+def fit(name: str, ab: np.ndarray, floor: float) -> ColourWeights:
+    """The weights of a train split's colour fields `(N, 2, h, w)`."""
+    if name not in WIDTHS:
+        raise BenchError(f"unknown colour weights '{name}' (known: {', '.join(WIDTHS)})")
+    a, b = ab[:, 0].reshape(-1), ab[:, 1].reshape(-1)
+    if name == "channel64":
+        prior = np.stack([_share(_bin_numpy(c), BINS) for c in (a, b)])
+    elif name == "joint64":
+        prior = _share(_bin_numpy(a) * BINS + _bin_numpy(b), BINS * BINS).reshape(BINS, BINS)
+    else:
+        prior = _share(_nearest_numpy(a, b), 313)
+    return ColourWeights(name, np.maximum(prior, floor))
+
+
+def bin_centres() -> np.ndarray:
+    """Zhang et al.'s 313 ab bin centres `(313, 2)`, grid step 10, sorted by a then b.
+
+    Recomputed: the convex hull of the sRGB cube's ab values, widened by a square of +-10 (section 12 of the facts).
+
+    >>> bin_centres().shape
+    (313, 2)
+    """
+    from scipy.spatial import ConvexHull, Delaunay
+
+    from bench.colour import rgb_to_lab
+
+    steps = np.arange(0, 256, 17) / 255
+    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
+    ab = rgb_to_lab(cube)[:, 1:].astype(np.float64)
+    hull = ab[ConvexHull(ab).vertices]
+    square = np.array([(-10, -10), (-10, 10), (10, -10), (10, 10)])
+    widened = (hull[:, None] + square).reshape(-1, 2)
+    axis = np.arange(-110, 111, 10)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    inside = Delaunay(widened[ConvexHull(widened).vertices]).find_simplex(grid) >= 0
+    return grid[inside].astype(np.float32)
+
+
+def nearest_bin(ab: torch.Tensor) -> torch.Tensor:
+    """Index of the nearest of the 313 centres, `(..., h, w)` from `(..., 2, h, w)`."""
+    import torch
+
+    table = torch.as_tensor(_lookup(), device=ab.device)
+    a, b = ((c + 128).round().clamp(0, 255).long() for c in ab.unbind(-3))
+    return table[a, b]
+
+
+def _nearest_numpy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    rows, columns = (np.clip(np.round(c + 128), 0, 255).astype(np.intp) for c in (a, b))
+    nearest: np.ndarray = _lookup()[rows, columns]
+    return nearest
+
+
+_TABLE: list[np.ndarray] = []
+
+
+def _lookup() -> np.ndarray:
+    """Nearest bin of every ab rounded to integers, `(256, 256)`; made once."""
+    if not _TABLE:
+        from scipy.spatial import cKDTree
+
+        axis = np.arange(-128, 128)
+        points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+        _TABLE.append(cKDTree(bin_centres()).query(points)[1].reshape(256, 256))
+    return _TABLE[0]
+
+
+def _bin(values: torch.Tensor) -> torch.Tensor:
+    return ((values - LOW) / WIDTH).floor().long().clamp(0, BINS - 1)
+
+
+def _bin_numpy(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.floor((values - LOW) / WIDTH), 0, BINS - 1).astype(np.intp)
+
+
+def _share(index: np.ndarray, bins: int) -> np.ndarray:
+    counts: np.ndarray = np.bincount(index, minlength=bins)
+    return counts / counts.sum()

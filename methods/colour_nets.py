@@ -1,0 +1,71 @@
+"""The paper's colour-field encoder and decoder (section 6.1). Fields inside are ab / 128, in [-1, 1]."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .presets import Preset
+
+SCALE = 128.0
+NORM = {"eps": 1e-4, "momentum": 0.01}
+"""Batch norm as in the authors' code: decay 0.99, eps 1e-4 (section 2 of the facts)."""
+
+
+def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """C_ReLU(kernel, stride, outputs) followed by B: the norm comes after the activation."""
+    padding: int | str = "same" if stride == 1 else (kernel - 1) // 2
+    return [nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.ReLU(), nn.BatchNorm2d(outputs, **NORM)]
+
+
+class Encoder(nn.Module):
+    """Colour field `(B, 2, 64, 64)` to mean and log-variance `(B, d)` each.
+
+    `extra` numbers a photograph (the CVAE's grey code) are concatenated to the input of the last layer.
+    """
+
+    def __init__(self, d: int, preset: Preset, extra: int = 0, dropout: float = 0.3) -> None:
+        super().__init__()
+        widths = [2, *(preset.channels(c) for c in (128, 256, 512, 1024))]
+        kernels = (5, 5, 5, 4)
+        self.convolutions = nn.Sequential(*(layer for i, k in enumerate(kernels)
+                                            for layer in block(widths[i], widths[i + 1], k, 2)))  # fmt: skip
+        self.dropout = nn.Dropout(dropout)
+        self.code = nn.Linear(16 * widths[-1] + extra, 2 * d)
+        nn.init.zeros_(self.code.bias)
+        self.code.weight.data.mul_(0.1)  # the default starts the KL term near 230 nats
+
+    def forward(self, field: Tensor, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        hidden = self.dropout(self.convolutions(field)).flatten(1)
+        if extra is not None:
+            hidden = cat(hidden, extra)
+        mean, log_variance = self.code(hidden).chunk(2, dim=1)
+        return mean, log_variance.clamp(-12, 6)
+
+
+class Decoder(nn.Module):
+    """Code `(B, d)` to colour field `(B, 2, 64, 64)` in (-1, 1): five bilinear upsamplings and convolutions."""
+
+    def __init__(self, d: int, preset: Preset) -> None:
+        super().__init__()
+        widths = [d, *(preset.channels(c) for c in (1024, 512, 256, 128))]
+        kernels = (4, 5, 5, 5)
+        self.blocks = nn.ModuleList(nn.Sequential(*block(widths[i], widths[i + 1], k)) for i, k in enumerate(kernels))
+        self.last = nn.Conv2d(widths[-1], 2, 5, padding="same")
+
+    def forward(self, code: Tensor) -> Tensor:
+        hidden = code[:, :, None, None]
+        for factor, convolutions in zip((4, 2, 2, 2), self.blocks, strict=True):
+            hidden = convolutions(_up(hidden, factor))
+        return self.last(_up(hidden, 2)).tanh()
+
+
+def cat(*parts: Tensor) -> Tensor:
+    """Concatenate along the channels."""
+    import torch
+
+    return torch.cat(parts, dim=1)
+
+
+def _up(hidden: Tensor, factor: int) -> Tensor:
+    return functional.interpolate(hidden, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -1,0 +1,156 @@
+"""The VAE's network, training and reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.errors import BenchError
+from bench.prepare import PreparedSet
+from bench.seeds import normal
+
+from . import weights_io
+from .colour_nets import SCALE, Decoder, Encoder
+from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, min_photographs, reparameterise
+from .presets import PRESETS, steps
+from .training import Schedule, isolated, train
+from .vae import STEPS
+
+
+class Vae(Method):
+    """Encoder and decoder of section 6.1, trained with one of the losses of section 3.1."""
+
+    asks: ClassVar[str] = "reconstruct"
+    d: int
+
+    def __init__(self, *, preset: str, d: int | str, loss: str, norm: str, mah: float, grad: float, mix: float,
+                 weight_scale: str, kl: float | str, dropout: float, steps: int | str, rate: float, batch: int) -> None:  # fmt: skip
+        self.preset, self.code_size, self.dropout = preset, d, dropout
+        self.choice = LossChoice(loss, norm, mah, grad, mix, weight_scale)
+        self.kl, self.steps, self.rate, self.batch = kl, steps, rate, batch
+
+    def incompatible(self, dataset: str, count: int) -> str | None:
+        return too_few(self.choice.loss, count)
+
+    def fit(self, train_set: PreparedSet, context: FitContext) -> None:
+        self.d = code_size(self.code_size, train_set.dataset)
+        loss = fit_loss(self.choice, train_set, context.weights, context.seed)
+        with isolated(context.seed):
+            self._build(context.device)
+        objective = _Objective(self.network, loss, self.kl)
+        schedule = Schedule(steps(self.steps, STEPS, self.preset), self.rate, self.batch)
+        train(objective, lambda rows: {"ab": train_set.truth(rows)}, len(train_set), schedule, context, "vae")
+        context.notes.update(self._describe(train_set, objective))
+
+    def save(self, folder: Path) -> None:
+        weights_io.save(folder, self.network, {"d": self.d})
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        self.d = weights_io.config(folder)["d"]
+        self._build(context.device)
+        weights_io.load(folder, self.network, context.device)
+
+    def predict(self, grey: Tensor, seeds: Sequence[int]) -> ColorDistribution:
+        raise BenchError("vae does not colourize: it only reconstructs; take mdn or cvae")
+
+    @torch.inference_mode()
+    def reconstruct(self, ab: Tensor, seeds: Sequence[int]) -> SampleSet:
+        """Decoded draw of the encoder's posterior of the truth (section 7.2)."""
+        mean, deviation = self.encode(ab)
+        code = mean + deviation * normal(seeds, (1, self.d))[:, 0].to(mean.device)
+        return SampleSet(self.decode(code)[:, None], "reconstruction", n_drawn=1)
+
+    @torch.inference_mode()
+    def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and standard deviation `(B, d)`."""
+        mean, log_variance = self.network.encoder(ab.to(self.device) / SCALE)
+        return mean, (0.5 * log_variance).exp()
+
+    @torch.inference_mode()
+    def decode(self, code: Tensor) -> Tensor:
+        """Fields `(B, 2, 64, 64)` in CIELAB units."""
+        return self.network.decoder(code.to(self.device)) * SCALE
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def _build(self, device: str) -> None:
+        self.network = _Network(self.d, self.preset, self.dropout).to(device)
+
+    def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:
+        rows = np.arange(min(512, len(train_set)))
+        mean, deviation = self.encode(train_set.truth(rows))
+        return {"d": self.d, "kl_weight": objective.kl_weight()} | describe_codes(mean, deviation)
+
+
+class _Network(nn.Module):
+    def __init__(self, d: int, preset: str, dropout: float) -> None:
+        super().__init__()
+        self.encoder = Encoder(d, PRESETS[preset], dropout=dropout)
+        self.decoder = Decoder(d, PRESETS[preset])
+
+
+class _Objective(nn.Module):
+    def __init__(self, network: _Network, loss: DecoderLoss, kl: float | str) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self.balance = Balance(kl)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        truth = batch["ab"] / SCALE
+        mean, log_variance = self.network.encoder(truth)
+        code = reparameterise(mean, log_variance) if self.training else mean
+        reconstruction = self.loss(self.network.decoder(code), truth).mean()
+        return {"loss": self.balance(reconstruction, kl_divergence(mean, log_variance).mean(), truth[0].numel())}
+
+    def kl_weight(self) -> float:
+        """The weight at the end of training."""
+        return self.balance.weight
+
+
+class Balance(nn.Module):
+    """Reconstruction loss plus the weighted KL term.
+
+    With `auto` the weight is twice the reconstruction loss per number, averaged over recent steps: for a squared
+    error that is the Gaussian decoder with its maximum-likelihood variance (Rybkin et al. 2021, arXiv:2006.13202).
+    """
+
+    def __init__(self, kl: float | str) -> None:
+        super().__init__()
+        self.auto = kl == "auto"
+        self.weight = 0.0 if self.auto else float(kl)
+
+    def forward(self, reconstruction: Tensor, kl: Tensor, numbers: int) -> Tensor:
+        if self.auto and self.training:
+            now = 2 * float(reconstruction.detach()) / numbers
+            self.weight = 0.95 * self.weight + 0.05 * now if self.weight else now
+        return reconstruction + self.weight * kl
+
+
+def code_size(given: int | str, dataset: str) -> int:
+    """d: what was asked for, or the paper's 32 for LFW and 64 elsewhere."""
+    return int(given) if given != "auto" else (32 if dataset == "lfw" else 64)
+
+
+def too_few(loss: str, count: int) -> str | None:
+    """Why a loss can't be fitted on so few photographs, or None."""
+    least = min_photographs(loss)
+    return f"loss={loss} needs at least {least} training photographs, there are {count}" if count < least else None
+
+
+def describe_codes(mean: Tensor, deviation: Tensor) -> dict[str, float]:
+    """How the codes of training photographs lie: active dimensions (variance of the mean above 0.01; Burda et al.
+    2016) and the standard deviation of the aggregate code, which sampling from N(0, I) takes to be 1."""
+    spread = mean.var(dim=0, correction=0)
+    aggregate = (spread + deviation.square().mean(0)).sqrt()
+    kl = kl_divergence(mean, 2 * deviation.log()).mean()
+    return {"active_dimensions": int((spread > 0.01).sum()), "aggregate_code_std": float(aggregate.mean()),
+            "kl_nats": float(kl)}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Reports: tables and figures made from the results of one or several runs."""

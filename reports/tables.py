@@ -1,0 +1,154 @@
+"""Tables as people read them (Markdown) and as programs do (CSV), and what every caption says."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import keys
+from bench.results import Results
+from bench.stats import Estimate
+from bench.store import write_text
+from bench.reports.scores import Entry
+
+NOTHING = "–"
+FEW = 6
+"""With fewer paired photographs even differences of one sign are no evidence at 95 % (2 * 0.5^5 > 0.05)."""
+
+
+@dataclass
+class Table:
+    """A Markdown table; cells are Markdown already (`escape` what comes from outside)."""
+
+    header: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        align = ["---", *["---:"] * (len(self.header) - 1)]
+        return "\n".join("| " + " | ".join(row) + " |" for row in [self.header, align, *self.rows])
+
+
+@dataclass
+class Notes:
+    """Footnotes, numbered in the order in which they are first used."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def mark(self, text: str) -> str:
+        """The mark, `(1)`, of a note; the same note keeps its number."""
+        if text not in self.lines:
+            self.lines.append(text)
+        return f"({self.lines.index(text) + 1})"
+
+    def __str__(self) -> str:
+        return "  \n".join(f"({i}) {line}" for i, line in enumerate(self.lines, 1))
+
+    def failures(self, entry: Entry, *metrics: str) -> str:
+        """The marks of what failed in an entry."""
+        where = f"{escape(entry.label)} on {escape(entry.dataset)}"
+        failed = entry.failed(*metrics)
+        return " ".join(self.mark(f"{where}, seed {f.seed or '?'}: {f.status}: {escape(f.reason)}") for f in failed)
+
+    def cell(self, entry: Entry | None, metric: str, text: str) -> str:
+        """`text` where there is a value, else `failed` with its reason, else a dash."""
+        if entry is None:
+            return NOTHING
+        marks = self.failures(entry, metric)
+        if not text:
+            return f"{entry.failed(metric)[0].status} {marks}" if marks else NOTHING
+        return f"{text} {marks}".strip()
+
+
+def escape(text: object) -> str:
+    r"""Text from outside as Markdown in a table's cell.
+
+    >>> escape("a|b\n*c* vae[loss=l2,test_size=3]")
+    'a\\|b \\*c\\* vae[loss=l2,test_size=3]'
+    """
+    return re.sub(r"([\\`*<>|~&$]|(?<=\])\(|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
+
+
+def one_line(text: object) -> str:
+    """Without line breaks and other control characters."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", str(text)).split())
+
+
+def safe_name(name: str) -> str:
+    """A file name for any data set name; a changed name gets a digest, so that no two share a file.
+
+    >>> safe_name("lfw"), safe_name("../my photos")
+    ('lfw', 'my-photos-b7a5d4')
+    """
+    safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:60]
+    return safe if safe == name else f"{safe}-{keys.sha256(name)[:6]}".lstrip("-")
+
+
+def decimals(values: Sequence[float]) -> int:
+    """Decimals that show three digits of the typical value."""
+    sizes = sorted(abs(v) for v in values if math.isfinite(v) and v)
+    return 3 if not sizes else max(0, min(6, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))))
+
+
+def with_interval(estimate: Estimate, digits: int, sign: str = "") -> str:
+    """`0.079 [0.078, 0.081]`, or nothing where nothing was measured."""
+    return format(estimate, f"{sign}.{digits}f") if estimate.n else ""
+
+
+def columns(prefix: str, estimate: Estimate) -> dict[str, float]:
+    """An estimate as raw numbers for a CSV file."""
+    return {f"{prefix}_mean": estimate.mean, f"{prefix}_low": estimate.low, f"{prefix}_high": estimate.high}
+
+
+def verdict(estimate: Estimate) -> str:
+    """A plain word for a paired difference `first - second`."""
+    if estimate.n < FEW:
+        return "too few images"
+    if estimate.high < 0:
+        return "lower"
+    return "higher" if estimate.low > 0 else "no difference shown"
+
+
+def describe_protocol(results: Sequence[Results]) -> str:
+    """What every caption says: the protocol, the scale, and what the intervals are."""
+    protocol = results[0].manifest["protocol"]
+    digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
+    return (
+        f"Protocol `{protocol['name']}` (digest {digest}), weights {protocol['weights']}; ab divided by "
+        f"{protocol['scale']:g} before errors and variances are taken; k = {protocol['k']}. In brackets: 95 % bootstrap "
+        "intervals over test photographs, after averaging over seeds."
+    )
+
+
+def describe_dataset(results: Sequence[Results], dataset: str) -> str:
+    """`lfw: 1,000 test and 12,233 training photographs`; runs that differ are told apart by `or`."""
+    parts = [r.manifest["datasets"][dataset] for r in results if dataset in r.manifest["datasets"]]
+    counts = {name: _counts([p[name] for p in parts if name in p]) for name in ("test", "train")}
+    return f"{escape(dataset)}: {counts['test']} test and {counts['train']} training photographs"
+
+
+def write_markdown(folder: Path, name: str, parts: Sequence[object]) -> Path:
+    """`tables/<name>.md` from its parts, a blank line between them; empty parts are left out."""
+    return _write(folder, f"{name}.md", "\n\n".join(t for t in map(str, parts) if t) + "\n")
+
+
+def write_csv(folder: Path, name: str, records: Sequence[Mapping[str, Any]]) -> Path:
+    """`tables/<name>.csv` with a column for every key."""
+    import pandas as pd
+
+    return _write(folder, f"{name}.csv", pd.DataFrame(list(records)).to_csv(index=False))
+
+
+def _write(folder: Path, name: str, text: str) -> Path:
+    path = folder / "tables" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    return path
+
+
+def _counts(parts: Sequence[Mapping[str, Any]]) -> str:
+    texts = [f"{p['photographs']:,}" + (f" ({len(p['excluded'])} left out)" if p.get("excluded") else "") for p in parts]
+    return " or ".join(dict.fromkeys(texts)) or "?"
