@@ -158,7 +158,7 @@ def pixels_of(photograph: Photograph) -> np.ndarray:
     path = next((p for p in (Path(folder, photograph.file) for folder in folders) if p.is_file()), None)
     if path is None:
         wheel = WHEELS[photograph.package]
-        raise BenchError(f"dataset demo: {wheel} here lacks {photograph.file}: reinstall its wheel (pip install {wheel})")
+        raise BenchError(f"dataset demo: {wheel} lacks {photograph.file} here: reinstall it (pip install {wheel})")
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 

@@ -13,10 +13,11 @@ import unicodedata
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, ClassVar, cast
+from typing import IO, ClassVar, cast
 
 from bench import keys
 from bench.contracts import Dataset
@@ -37,7 +38,7 @@ class Source(ABC):
         self.path = path
 
     @abstractmethod
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Generator[Member, None, None]:
         """All images, hidden ones and other files left out."""
 
     def stamp(self) -> list[str]:
@@ -52,7 +53,7 @@ class Source(ABC):
 class Folder(Source):
     """Images below a folder, at any depth. Links to folders are followed, unless they lead back up."""
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Generator[Member, None, None]:
         for name, entry in self._entries():
             yield name, Path(entry.path).read_bytes
 
@@ -67,11 +68,11 @@ class Folder(Source):
 class Tar(Source):
     """Images in a tar archive, gzipped if its name ends in `gz`: read in one pass, never extracted to disk."""
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Generator[Member, None, None]:
         with self._stream() as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
                 if member.isfile() and _is_image(PurePosixPath(member.name)):
-                    yield member.name, lambda m=member: cast(IO[bytes], archive.extractfile(m)).read()
+                    yield member.name, partial(_content, archive, member)
             # tarfile takes a cut between two members, or a broken header, for the end of the archive
             stream.seek(archive.offset)
             if stream.read(BLOCK) != bytes(BLOCK):
@@ -88,13 +89,14 @@ class Lmdb(Source):
     """Images that are the values of an LMDB folder (LSUN's layout); the name is the key as Latin-1, which keeps
     every byte."""
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Generator[Member, None, None]:
         import lmdb
 
         with lmdb.open(str(self.path), readonly=True, lock=False, readahead=False) as database:
-            size, pages = (self.path / "data.mdb").stat().st_size, database.info()["last_pgno"] + 1
-            if size < pages * database.stat()["psize"]:  # reading on would kill the process (SIGBUS)
-                raise lmdb.CorruptedError(f"{size} bytes")
+            size = (self.path / "data.mdb").stat().st_size
+            full = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+            if size < full:  # reading on would kill the process (SIGBUS)
+                raise lmdb.CorruptedError(f"{size:,} of {full:,} bytes")
             with database.begin() as transaction, transaction.cursor() as cursor:
                 for key in cursor.iternext(keys=True, values=False):
                     yield key.decode("latin-1"), cursor.value
@@ -189,7 +191,13 @@ def _explained(source: Source) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:  # absent, forbidden, a failing disk
             raise BenchError(f"can't read {error.filename or source.path}: {error.strerror}") from error
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise BenchError(f"{source.path} is damaged or cut short ({reason}): fetch it again") from error
+        raise BenchError(
+            f"can't read {source.path}: {reason}; if it is damaged or cut short, fetch it again"
+        ) from error
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    return cast(IO[bytes], archive.extractfile(member)).read()
 
 
 def _walk(folder: str, above: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:

@@ -16,8 +16,9 @@ from bench.prepare import PreparedSet
 from bench.seeds import normal
 
 from . import weights_io
+from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder
-from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, min_photographs, reparameterise
+from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .vae import STEPS
@@ -83,12 +84,12 @@ class Vae(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
-        self.network = _Network(self.d, self.preset, self.dropout).to(device)
+        self.network = _Network(self.d, self.preset, self.dropout).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:
         rows = np.arange(min(512, len(train_set)))
         mean, deviation = self.encode(train_set.truth(rows))
-        return {"d": self.d, "kl_weight": objective.kl_weight()} | describe_codes(mean, deviation)
+        return {"d": self.d, "kl_weight": objective.balance.weight} | describe_codes(mean, deviation)
 
 
 class _Network(nn.Module):
@@ -110,47 +111,3 @@ class _Objective(nn.Module):
         code = reparameterise(mean, log_variance) if self.training else mean
         reconstruction = self.loss(self.network.decoder(code), truth).mean()
         return {"loss": self.balance(reconstruction, kl_divergence(mean, log_variance).mean(), truth[0].numel())}
-
-    def kl_weight(self) -> float:
-        """The weight at the end of training."""
-        return self.balance.weight
-
-
-class Balance(nn.Module):
-    """Reconstruction loss plus the weighted KL term.
-
-    With `auto` the weight is twice the reconstruction loss per number, averaged over recent steps: for a squared
-    error that is the Gaussian decoder with its maximum-likelihood variance (Rybkin et al. 2021, arXiv:2006.13202).
-    """
-
-    def __init__(self, kl: float | str) -> None:
-        super().__init__()
-        self.auto = kl == "auto"
-        self.weight = 0.0 if self.auto else float(kl)
-
-    def forward(self, reconstruction: Tensor, kl: Tensor, numbers: int) -> Tensor:
-        if self.auto and self.training:
-            now = 2 * float(reconstruction.detach()) / numbers
-            self.weight = 0.95 * self.weight + 0.05 * now if self.weight else now
-        return reconstruction + self.weight * kl
-
-
-def code_size(given: int | str, dataset: str) -> int:
-    """d: what was asked for, or the paper's 32 for LFW and 64 elsewhere."""
-    return int(given) if given != "auto" else (32 if dataset == "lfw" else 64)
-
-
-def too_few(loss: str, count: int) -> str | None:
-    """Why a loss can't be fitted on so few photographs, or None."""
-    least = min_photographs(loss)
-    return f"loss={loss} needs at least {least} training photographs, there are {count}" if count < least else None
-
-
-def describe_codes(mean: Tensor, deviation: Tensor) -> dict[str, float]:
-    """How the codes of training photographs lie: active dimensions (variance of the mean above 0.01; Burda et al.
-    2016) and the standard deviation of the aggregate code, which sampling from N(0, I) takes to be 1."""
-    spread = mean.var(dim=0, correction=0)
-    aggregate = (spread + deviation.square().mean(0)).sqrt()
-    kl = kl_divergence(mean, 2 * deviation.log()).mean()
-    return {"active_dimensions": int((spread > 0.01).sum()), "aggregate_code_std": float(aggregate.mean()),
-            "kl_nats": float(kl)}  # fmt: skip

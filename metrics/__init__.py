@@ -1,1 +1,1 @@
-"""TODO"""
+"""Metrics of sample sets: one file a metric."""

@@ -10,14 +10,25 @@ from typing import Any
 
 from bench import methodstring
 from bench.hookspecs import hookimpl
-from bench.reports.scores import Entry, Measure, gather, paired
-from bench.reports.tables import (
-    NOTHING, Notes, Table, columns, decimals, describe_dataset, describe_protocol, escape, verdict, with_interval,
-    write_csv, write_markdown,
-)  # fmt: skip
 from bench.results import Results
 from bench.specs import ReportSpec
 from bench.stats import Estimate, mean_interval
+
+from .scores import Entry, Measure, gather, paired
+from .tables import (
+    NOTHING,
+    Notes,
+    Table,
+    columns,
+    decimals,
+    describe_dataset,
+    describe_protocol,
+    escape,
+    verdict,
+    with_interval,
+    write_csv,
+    write_markdown,
+)
 
 METRIC = "absolute-error"
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}
@@ -126,7 +137,7 @@ def _markdown(results: Sequence[Results], table: PaperTable, lines: Sequence[Lin
     )
     parts.append("; ".join(describe_dataset(results, d) for d in dict.fromkeys(line.dataset for line in lines)) + ".")
     for convention, variant in table.variants.items():
-        parts += [f"**Convention `{convention}`**: {CONVENTIONS[convention]}.".replace("|", "\\|")]
+        parts += [f"**Convention `{convention}`**: {CONVENTIONS[convention]}."]
         parts += [_values([li for li in lines if "" not in li.losses], variant, LOSSES, notes)]
         parts += [_values([li for li in lines if "" in li.losses], variant, {"": "Other codec"}, notes)]
     return [*parts, *_differences(lines, table, notes), notes, *_published(lines, table)]
@@ -136,12 +147,12 @@ def _values(lines: Sequence[Line], variant: str, losses: Mapping[str, str], note
     """Our values in the paper's layout."""
     if not lines:
         return ""
-    table = Table(["Data set", "Codec", *(f"{title}, {r}" for title in losses.values() for r in REGIONS.values())])
+    table = Table(["Data set", "Codec", *_titles(losses)], words=2)
     estimates = {
         (i, loss, region): entry.estimate(Measure(METRIC, variant, region))
         for i, line in enumerate(lines) for loss, entry in line.losses.items() for region in REGIONS
     }  # fmt: skip
-    digits = decimals([e.mean for e in estimates.values()]) + 1
+    digits = decimals([e.mean for e in estimates.values()])
     for i, line in enumerate(lines):
         cells = [
             notes.cell(line.losses[loss], METRIC, with_interval(estimates[i, loss, region], digits))
@@ -152,14 +163,18 @@ def _values(lines: Sequence[Line], variant: str, losses: Mapping[str, str], note
     return table
 
 
+def _titles(losses: Mapping[str, str]) -> list[str]:
+    return [f"{title}, {region}" for title in losses.values() for region in REGIONS.values()]
+
+
 def _differences(lines: Sequence[Line], table: PaperTable, notes: Notes) -> list[object]:
     """Every loss against L2, photograph by photograph (convention `sum`; the CSV file has both)."""
     records = [r for r in _difference_records(table, lines) if r["convention"] == "sum"]
     if not records:
         return []
-    digits = decimals([r["l2_mean"] for r in records]) + 1
+    digits = decimals([r["l2_mean"] for r in records])
     shown = Table(["Data set", "Codec", "Loss", "Pixels", "Loss − L2", "in % of L2's mean", "Images that improve",
-                   "Error is", "Images"])  # fmt: skip
+                   "Error is", "Images"], words=4)  # fmt: skip
     for r in records:
         difference = Estimate(r["difference_mean"], r["difference_low"], r["difference_high"], r["images"])
         percent = Estimate(r["percent_mean"], r["percent_low"], r["percent_high"], r["images"])
@@ -198,7 +213,7 @@ def _published(lines: Sequence[Line], table: PaperTable) -> list[object]:
     known = [d for d in table.published if d in {line.dataset for line in lines}]
     if not known:
         return []
-    shown = Table(["Data set", *(f"{title}, {r}" for title in LOSSES.values() for r in REGIONS.values())])
+    shown = Table(["Data set", *_titles(LOSSES)])
     shown.rows = [[escape(d), *table.published[d]] for d in known]
     return [f"**Table {table.number} as published, not measured here**: Deshpande et al. 2017, arXiv v1; other data "
             "splits; not comparable number by number.", shown]  # fmt: skip

@@ -47,7 +47,7 @@ class Entry:
     """One method on one data set, with all its seeds.
 
     `label` is unique in the data set: the method string, and the run where two runs mean different things by it.
-    `run` is the position of the first run that holds it.
+    `run` is the position of the first run that measured it.
     """
 
     dataset: str
@@ -88,10 +88,9 @@ class Entry:
         return [f for f in self.failures if not f.metric or f.metric in metrics]
 
 
-def gather(results: Sequence[Results], metrics: Sequence[str], roles: Sequence[str]) -> dict[str, list[Entry]]:
-    """Data set -> entries of the given roles with something to say of the given metrics, in the order of the runs.
-
-    Data sets without any are left out.
+def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Sequence[str]) -> dict[str, list[Entry]]:
+    """Data set -> entries of the given roles with something to say of the given metrics (None: of any), in the
+    order of the runs. Data sets without any are left out.
     """
     import pandas as pd
 
@@ -103,7 +102,7 @@ def gather(results: Sequence[Results], metrics: Sequence[str], roles: Sequence[s
     found: dict[str, list[Entry]] = {name: [] for r in results for name in r.datasets}
     for (dataset, _), rows in scores.groupby(["dataset", "method"], sort=False, observed=True):
         found.setdefault(str(dataset), []).extend(_entries(rows, names))
-    kept = {d: [e for e in es if e.role in roles and e.has(*metrics)] for d, es in found.items()}
+    kept = {d: [e for e in es if e.role in roles and (metrics is None or e.has(*metrics))] for d, es in found.items()}
     return {d: es for d, es in kept.items() if es}
 
 
@@ -133,13 +132,14 @@ def _entries(rows: pd.DataFrame, names: Sequence[str]) -> list[Entry]:
         return [_entry(rows, "")]
     if distinct.parameters.nunique() == 1 and not distinct.duplicated(FACT).any():
         return [_entry(distinct, "")]
-    return [_entry(part, f" ({names[int(i)]})") for i, part in rows.groupby("run_position", sort=True)]  # type: ignore[call-overload]
+    parts = (rows[rows.run_position == i] for i in sorted(rows.run_position.unique()))
+    return [_entry(part, f" ({names[part.run_position.iloc[0]]})") for part in parts]
 
 
 def _entry(rows: pd.DataFrame, suffix: str) -> Entry:
-    first = rows.iloc[0]
     lost = (rows.status == "failed") | rows.image.isna()
     measured = rows[~lost]
+    first = (measured if len(measured) else rows).iloc[0]
     kinds = ", ".join(dict.fromkeys(measured.kind.astype(str)))
     return Entry(
         dataset=str(first.dataset),

@@ -13,7 +13,8 @@ from bench import keys
 from bench.results import Results
 from bench.stats import Estimate
 from bench.store import write_text
-from bench.reports.scores import Entry
+
+from .scores import Entry
 
 NOTHING = "–"
 FEW = 6
@@ -22,13 +23,17 @@ FEW = 6
 
 @dataclass
 class Table:
-    """A Markdown table; cells are Markdown already (`escape` what comes from outside)."""
+    """A Markdown table; cells are Markdown already (`escape` what comes from outside).
+
+    The first `words` columns are text, set left; the others are numbers, set right.
+    """
 
     header: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
+    words: int = 1
 
     def __str__(self) -> str:
-        align = ["---", *["---:"] * (len(self.header) - 1)]
+        align = ["---"] * self.words + ["---:"] * (len(self.header) - self.words)
         return "\n".join("| " + " | ".join(row) + " |" for row in [self.header, align, *self.rows])
 
 
@@ -118,8 +123,8 @@ def describe_protocol(results: Sequence[Results]) -> str:
     digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
     return (
         f"Protocol `{protocol['name']}` (digest {digest}), weights {protocol['weights']}; ab divided by "
-        f"{protocol['scale']:g} before errors and variances are taken; k = {protocol['k']}. In brackets: 95 % bootstrap "
-        "intervals over test photographs, after averaging over seeds."
+        f"{protocol['scale']:g} before errors and variances are taken; k = {protocol['k']}. In brackets: 95 % "
+        "bootstrap intervals over test photographs, after averaging over seeds."
     )
 
 
@@ -150,5 +155,9 @@ def _write(folder: Path, name: str, text: str) -> Path:
 
 
 def _counts(parts: Sequence[Mapping[str, Any]]) -> str:
-    texts = [f"{p['photographs']:,}" + (f" ({len(p['excluded'])} left out)" if p.get("excluded") else "") for p in parts]
-    return " or ".join(dict.fromkeys(texts)) or "?"
+    return " or ".join(dict.fromkeys(_count(p) for p in parts)) or "?"
+
+
+def _count(part: Mapping[str, Any]) -> str:
+    left_out = f" ({len(part['excluded'])} left out)" if part.get("excluded") else ""
+    return f"{part['photographs']:,}{left_out}"

@@ -1,0 +1,123 @@
+"""Execute a plan's cells. `serial` does one after the other; one failed cell never stops the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import samples, seeds, weights
+from bench.contracts import FitContext, Method, Progress
+from bench.errors import BenchError
+from bench.hookspecs import hookimpl
+from bench.plan import Cell, Data, Fit, Plan, describe_fit
+from bench.specs import ExecutorSpec
+from bench.store import Store
+from bench.weights import ColourWeights
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended: `done`, `cached`, `failed` or `incompatible`, with the reason."""
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Workshop:
+    """What executing cells needs: the store, the fitted methods of this process and the weights of each data set."""
+
+    plan: Plan
+    store: Store
+    progress: Progress
+    debug: bool = False
+    fitted: dict[str, Method] = field(default_factory=dict)
+    colours: dict[str, ColourWeights] = field(default_factory=dict)
+
+    def colour_weights(self, dataset: str) -> ColourWeights:
+        """The colour-rarity weights of a data set's train split."""
+        if dataset not in self.colours:
+            protocol = self.plan.protocol
+            self.colours[dataset] = weights.fit(protocol.weights, self.plan.data[dataset].train.ab, protocol.weight_floor)
+        return self.colours[dataset]
+
+    def method(self, fit: Fit) -> Method:
+        """The fitted method: from this process, else the store, else fitted now and stored."""
+        if fit.key not in self.fitted:
+            method = fit.method()
+            context = self._context(fit)
+            if self.store.find("fits", fit.key) is None:
+                with self.store.building("fits", fit.key) as folder:
+                    self._fit(method, fit, context, folder)
+            else:
+                method.load(self.store.path("fits", fit.key), context)
+            method.key = fit.key  # type: ignore[attr-defined]  # names what is derived from it in the store
+            self.fitted[fit.key] = method
+        return self.fitted[fit.key]
+
+    def execute(self, cell: Cell) -> Outcome:
+        """Fit what is needed and make the missing shards of a cell."""
+        start = time.monotonic()
+        if cell.incompatible:
+            return Outcome(cell, "incompatible", cell.incompatible)
+        missing = [(key, rows) for key, rows in cell.shards if self.store.find("samples", key) is None]
+        if not missing:
+            return Outcome(cell, "cached")
+        try:
+            self._sample(cell, missing)
+        except Exception as error:  # kept as a row with its reason; the other cells go on
+            if self.debug:
+                raise
+            reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+            return Outcome(cell, "failed", reason.splitlines()[0] if reason else type(error).__name__)
+        return Outcome(cell, "done", seconds=time.monotonic() - start)
+
+    def _fit(self, method: Method, fit: Fit, context: FitContext, folder: Path) -> None:
+        from bench.store import commit
+
+        start = time.monotonic()
+        method.fit(self.plan.data[fit.dataset].train, context)
+        method.save(folder)
+        commit(folder, describe_fit(fit) | {"key": fit.key, "notes": context.notes, "seconds": time.monotonic() - start})
+
+    def _context(self, fit: Fit) -> FitContext:
+        parts = {name: self.method(part) for name, part in fit.requires.items()}
+        seed = seeds.derive(fit.seed, "fit", fit.dataset, fit.spec.name)
+        return FitContext(seed, self.plan.request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
+                          self.store, self.progress)  # fmt: skip
+
+    def _sample(self, cell: Cell, missing: list[tuple[str, tuple[int, ...]]]) -> None:
+        method, data = self.method(cell.fit), self.plan.data[cell.fit.dataset]
+        with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, rows in missing)) as bar:
+            for key, rows in missing:
+                self.store.get("samples", key, lambda folder, r=rows: samples.write(folder, ask(method, data, r, cell)))  # type: ignore[misc]
+                bar.advance(len(rows))
+
+
+def ask(method: Method, data: Data, rows: tuple[int, ...], cell: Cell) -> Any:
+    """The sample set of some test photographs: always one batch, one seed a photograph."""
+    index = list(rows)
+    numbers = [seeds.derive(cell.fit.seed, "sample", data.source.name, data.test.ids[i], 0) for i in index]
+    if method.asks == "reconstruct":
+        return method.reconstruct(data.test.truth(index), numbers)
+    return method.predict(data.test.grey(index), numbers).present(cell.k)
+
+
+def serial(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]) -> list[Outcome]:
+    """One cell after the other, in this process."""
+    outcomes = []
+    for cell in cells:
+        outcomes.append(workshop.execute(cell))
+        finished(outcomes[-1])
+    return outcomes
+
+
+@hookimpl
+def bench_register_executors() -> Iterable[ExecutorSpec]:
+    """The serial executor."""
+    yield ExecutorSpec(name="serial", summary="one cell after the other, in this process", factory="bench.executors:serial")

@@ -1,0 +1,250 @@
+"""From a request to a plan: methods x data sets x seeds become cells, and what they need becomes fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench import keys, methodstring, prepare, samples
+from bench.contracts import Method, Progress
+from bench.errors import BenchError
+from bench.methodstring import Choice
+from bench.plugins import Registry
+from bench.prepare import PreparedSet, Source
+from bench.protocol import Protocol
+from bench.specs import MethodSpec
+from bench.store import Store
+
+DTYPE = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for: names as text, not yet checked."""
+
+    methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "vae")
+    datasets: tuple[str, ...] = ("demo",)
+    protocol: str = "paper"
+    preset: str | None = None
+    k: int | None = None
+    seeds: tuple[int, ...] = (0,)
+    limit_train: int | None = None
+    limit_test: int | None = None
+    data_home: Path | None = None
+    store: Path | None = None
+    device: str = "cpu"
+    strict: bool = False
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One method to be fitted on one data set with one seed, and the fits that it requires.
+
+    `label` is what was asked for; `parameters` are all of them, resolved.
+    """
+
+    key: str
+    label: str
+    spec: MethodSpec
+    parameters: Mapping[str, Any]
+    dataset: str
+    seed: int
+    requires: Mapping[str, Fit] = field(default_factory=dict)
+
+    def method(self) -> Method:
+        """A new, unfitted method."""
+        method: Method = self.spec.load()(**self.parameters)
+        return method
+
+    def chain(self) -> list[Fit]:
+        """This fit and all that it requires, in the order in which they can be made."""
+        return [f for part in self.requires.values() for f in part.chain()] + [self]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One sample set to be made and scored: a fit asked for the photographs of the test part."""
+
+    key: str
+    fit: Fit
+    k: int
+    shards: tuple[tuple[str, tuple[int, ...]], ...]
+    """Key and rows in the prepared test set, a shard."""
+    incompatible: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        seed = f" (seed {self.fit.seed})" if self.fit.seed else ""
+        return f"{self.fit.label} on {self.fit.dataset}{seed}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set of a run: its source and both prepared parts."""
+
+    source: Source
+    train: PreparedSet
+    test: PreparedSet
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will do."""
+
+    request: Request
+    protocol: Protocol
+    data: Mapping[str, Data]
+    cells: tuple[Cell, ...]
+
+    def fits(self) -> list[Fit]:
+        """All fits, each once, in an order in which they can be made."""
+        return list({f.key: f for cell in self.cells if not cell.incompatible for f in cell.fit.chain()}.values())
+
+    def missing(self, cell: Cell, store: Store) -> int:
+        """Shards of a cell that are not in the store."""
+        return sum(store.find("samples", key) is None for key, _ in cell.shards)
+
+
+def make(request: Request, registry: Registry, store: Store, progress: Progress) -> Plan:
+    """Check a request, prepare its data sets and lay out its cells. Nothing is fitted.
+
+    Every name and parameter is checked before any photograph is read.
+    """
+    protocol = resolve_protocol(request, registry)
+    _check(request)
+    choices = methodstring.parse_many(request.methods)
+    for choice in choices:
+        _resolve(choice, request.preset, registry)
+    sources = [open_source(text, request, registry, protocol, store, progress) for text in dict.fromkeys(request.datasets)]
+    names = [s.name for s in sources]
+    if len(set(names)) != len(names):
+        raise BenchError(f"two data sets have the name {next(n for n in names if names.count(n) > 1)}: rename a folder")
+    data = {s.name: _prepared(s, request, protocol, store, progress) for s in sources}
+    cells = [_cell(choice, d, seed, request, protocol, registry)
+             for d in data.values() for choice in choices for seed in request.seeds]  # fmt: skip
+    return Plan(request, protocol, data, tuple(cells))
+
+
+def resolve_protocol(request: Request, registry: Registry) -> Protocol:
+    """The protocol that a request names, with its `k`."""
+    choice = methodstring.parse(request.protocol)
+    given = dict(choice.given) | ({} if request.k is None else {"k": str(request.k)})
+    spec = registry.get("protocols", choice.name)
+    protocol: Protocol = spec.load()(**spec.resolve(given))
+    return protocol
+
+
+def open_source(text: str, request: Request, registry: Registry, protocol: Protocol, store: Store,
+                progress: Progress) -> Source:  # fmt: skip
+    """A data set by name, or a folder by path (anything with a separator, or that exists and is no known name)."""
+    path = Path(text).expanduser()
+    known = registry.specs["datasets"]
+    if text not in known and (path.is_dir() or "/" in text or "\\" in text or text.startswith(".")):
+        spec = registry.get("datasets", "folder")
+        return prepare.make_source(spec, path.resolve().name, spec.load()(path=path), protocol, store, progress)
+    spec = registry.get("datasets", text)
+    return prepare.make_source(spec, text, spec.load()(home=request.data_home), protocol, store, progress)
+
+
+def describe_fit(fit: Fit) -> dict[str, Any]:
+    """What a stored fit says of itself."""
+    return {"method": fit.spec.name, "version": fit.spec.version, "label": fit.label, "parameters": dict(fit.parameters),
+            "dataset": fit.dataset, "seed": fit.seed, "requires": {n: f.key for n, f in fit.requires.items()}}  # fmt: skip
+
+
+def _check(request: Request) -> None:
+    for name in ("limit_train", "limit_test"):
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
+    if not request.methods or not request.datasets:
+        raise BenchError("no method or no data set given")
+
+
+def _prepared(source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress) -> Data:
+    parts = [prepare.prepare(source, part, limit, protocol, store, progress, request.strict)
+             for part, limit in (("train", request.limit_train), ("test", request.limit_test))]  # fmt: skip
+    for part in parts:
+        for name, reason in part.excluded.items():
+            progress.say(f"{source.name}: left out {name}: {reason}")
+    return Data(source, *parts)
+
+
+def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[MethodSpec, dict[str, Any]]:
+    """A method's spec and all its parameters; required methods are checked, too."""
+    spec: MethodSpec = registry.get("methods", choice.name)
+    given = dict(choice.given)
+    if preset is not None and "preset" not in given and any(p.name == "preset" for p in spec.parameters):
+        given["preset"] = preset
+    parameters = spec.resolve(given)
+    for parameter in spec.parameters:
+        if parameter.type == "method":
+            inner = methodstring.parse(parameters[parameter.name])
+            _resolve(inner, parameters.get("preset", preset), registry)
+    return spec, parameters
+
+
+def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Protocol, registry: Registry) -> Fit:
+    spec, parameters = _resolve(choice, preset, registry)
+    inner = {p.name: methodstring.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"}
+    requires = {name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()}
+    owner = registry.owner("methods", spec.name)
+    described = {n: _digest(p.type, parameters[p.name]) for p in spec.parameters if (n := p.name) not in requires}
+    key = keys.key("fit", method=[owner.distribution, spec.name, spec.version], parameters=described,
+                   requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
+                   weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=DTYPE)  # fmt: skip
+    return Fit(key, str(choice), spec, parameters, data.source.name, seed, requires)
+
+
+def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Cell:
+    fit = _fit(choice, data, seed, request.preset, protocol, registry)
+    reason = None
+    for part in fit.chain():
+        reason = reason or part.method().incompatible(data.source.name, len(data.train))
+    ids = data.test.ids
+    source = prepare.prepared_key(replace(data.source), (), protocol)
+    shards, start = [], 0
+    for part_ids in samples.shards(ids):
+        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(part_ids)], k=protocol.k, ask="present",
+                       seed=seed, dtype=DTYPE)  # fmt: skip
+        shards.append((key, tuple(range(start, start + len(part_ids)))))
+        start += len(part_ids)
+    key = keys.key("cell", fit=fit.key, shards=[k for k, _ in shards])
+    return Cell(key, fit, protocol.k, tuple(shards), reason)
+
+
+def _digest(kind: str, value: Any) -> Any:
+    """A path stands for the content of its file."""
+    if kind != "path" or value is None:
+        return value
+    try:
+        return keys.sha256(Path(value).expanduser().read_bytes())
+    except OSError as error:
+        raise BenchError(f"{value} can't be read: {error.strerror}") from error
+
+
+def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
+    """One row a step of `bench run --dry-run`: what it is, and whether it is cached, to do, or impossible."""
+    past = _past_seconds(store)
+    rows = []
+    for fit in plan.fits():
+        cached = store.find("fits", fit.key) is not None
+        rows.append({"step": "fit", "what": f"{fit.label} on {fit.dataset}", "state": "cached" if cached else "to do",
+                     "estimate": "" if cached else past.get((fit.spec.name, fit.parameters.get("preset")), "unknown")})  # fmt: skip
+    for cell in plan.cells:
+        state = f"incompatible: {cell.incompatible}" if cell.incompatible else _state(plan.missing(cell, store), cell)
+        rows.append({"step": "sample", "what": cell.name, "state": state, "estimate": ""})
+    return rows
+
+
+def _state(missing: int, cell: Cell) -> str:
+    return f"to do: {missing} of {len(cell.shards)} shards" if missing else "cached"
+
+
+def _past_seconds(store: Store) -> dict[tuple[str, Any], str]:
+    """How long fits of a method at a preset took before, the latest of each."""
+    return {(m["method"], m["parameters"].get("preset")): f"about {m['seconds']:.0f} s (last time)" for m in store.all("fits")}

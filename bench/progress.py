@@ -1,0 +1,94 @@
+"""Progress: rich bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.contracts import Progress, ProgressTask
+
+
+class Quiet:
+    """Shows nothing; for use from Python and in tests."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
+        """A bar that nobody sees."""
+        yield _NoBar()
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """A plain log: a line when a step begins, every ten seconds, and when it ends."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
+        """A step of `total` parts."""
+        bar = _LineBar(self, description, total)
+        yield bar
+        bar.finish()
+
+    def say(self, line: str) -> None:
+        """One line on standard error."""
+        print(line, file=sys.stderr, flush=True)
+
+
+class Bars:
+    """Rich bars with what is being done, how far it is and an estimate."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
+        """A bar on the terminal."""
+        from rich import progress as rich
+
+        columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
+                   rich.TimeElapsedColumn(), rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[note]}"))  # fmt: skip
+        with rich.Progress(*columns, console=self.console) as display:
+            yield _RichBar(display, display.add_task(description, total=total, note=""))
+
+    def say(self, line: str) -> None:
+        """One line above the bars."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def choose() -> Progress:
+    """Bars where standard error is a terminal, else lines."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+class _NoBar:
+    def advance(self, steps: int = 1, note: str = "") -> None: ...
+
+
+class _RichBar:
+    def __init__(self, display: object, task: int) -> None:
+        self.display, self.task = display, task
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.display.update(self.task, advance=steps, note=note)  # type: ignore[attr-defined]
+
+
+class _LineBar:
+    def __init__(self, log: Lines, description: str, total: int) -> None:
+        self.log, self.description, self.total, self.done = log, description, total, 0
+        self.start = self.shown = time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.done += steps
+        now = time.monotonic()
+        if now - self.shown >= 10:
+            self.shown = now
+            left = (now - self.start) / max(1, self.done) * max(0, self.total - self.done)
+            self.log.say(f"{self.description}: {self.done}/{self.total}, about {left:.0f} s left {note}".rstrip())
+
+    def finish(self) -> None:
+        self.log.say(f"{self.description}: done in {time.monotonic() - self.start:.1f} s")

@@ -1,0 +1,47 @@
+"""Codes: how the KL term is weighed, how large the code is, and how the codes of training photographs lie."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .losses import kl_divergence, min_photographs
+
+
+class Balance(nn.Module):
+    """Reconstruction loss plus the weighted KL term.
+
+    With `auto` the weight is twice the reconstruction loss per number, averaged over recent steps: for a squared
+    error that is the Gaussian decoder with its maximum-likelihood variance (Rybkin et al. 2021, arXiv:2006.13202).
+    """
+
+    def __init__(self, kl: float | str) -> None:
+        super().__init__()
+        self.auto = kl == "auto"
+        self.weight = 0.0 if self.auto else float(kl)
+
+    def forward(self, reconstruction: Tensor, kl: Tensor, numbers: int) -> Tensor:
+        if self.auto and self.training:
+            now = 2 * float(reconstruction.detach()) / numbers
+            self.weight = 0.95 * self.weight + 0.05 * now if self.weight else now
+        return reconstruction + self.weight * kl
+
+
+def code_size(given: int | str, dataset: str) -> int:
+    """d: what was asked for, or the paper's 32 for LFW and 64 elsewhere."""
+    return int(given) if given != "auto" else (32 if dataset == "lfw" else 64)
+
+
+def too_few(loss: str, count: int) -> str | None:
+    """Why a loss can't be fitted on so few photographs, or None."""
+    least = min_photographs(loss)
+    return f"loss={loss} needs at least {least} training photographs, there are {count}" if count < least else None
+
+
+def describe_codes(mean: Tensor, deviation: Tensor) -> dict[str, float]:
+    """How the codes of training photographs lie: active dimensions (variance of the mean above 0.01; Burda et al.
+    2016) and the standard deviation of the aggregate code, which sampling from N(0, I) takes to be 1."""
+    spread = mean.var(dim=0, correction=0)
+    aggregate = (spread + deviation.square().mean(0)).sqrt()
+    kl = kl_divergence(mean, 2 * deviation.log()).mean()
+    return {"active_dimensions": int((spread > 0.01).sum()), "aggregate_code_std": float(aggregate.mean()),
+            "kl_nats": float(kl)}  # fmt: skip

@@ -1,0 +1,196 @@
+"""Error-of-best and variance of every method, and the paired differences between them (section 7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from bench.hookspecs import hookimpl
+from bench.results import Results
+from bench.specs import ReportSpec
+from bench.stats import Estimate
+
+from .scores import (
+    ERROR_OF_BEST,
+    ERROR_OF_BEST_GRID,
+    MEAN_ERROR,
+    VARIANCE,
+    Entry,
+    difference,
+    gather,
+)
+from .tables import (
+    FEW,
+    NOTHING,
+    Notes,
+    Table,
+    columns,
+    decimals,
+    describe_dataset,
+    describe_protocol,
+    escape,
+    verdict,
+    with_interval,
+    write_csv,
+    write_markdown,
+)
+
+METRICS = ("error-of-best", "variance")
+MEASURES = {
+    "error_of_best": ERROR_OF_BEST,
+    "error_of_best_grid": ERROR_OF_BEST_GRID,
+    "mean_error": MEAN_ERROR,
+    "variance": VARIANCE,
+}
+HEADER = (
+    "Method", "Kind", "Error-of-best ↓", "Error-of-best, grid ↓", "Mean error ↓", "Variance", "k", "Images", "Seeds",
+)  # fmt: skip
+WARNING = (
+    "Error-of-best compares the best of k fields with the truth. It compares sample sets of different kinds (draws, "
+    "modes, cluster centres), and it rewards a wrong spread: it is no ranking by itself; read it with the variance."
+)
+
+
+@hookimpl
+def bench_register_reports() -> Iterable[ReportSpec]:
+    """Error-of-best and variance."""
+    yield ReportSpec(
+        name="diversity-table",
+        summary="error-of-best, mean error and variance of every method, with paired differences",
+        factory="bench.reports.diversity_table:write",
+        citation="Deshpande et al. 2017, arXiv:1612.01958, section 7.3",
+    )
+
+
+def write(results: Sequence[Results], folder: Path) -> list[Path]:
+    """`tables/diversity-table.md`, its numbers as CSV, and the pairs' differences as `diversity-differences.csv`."""
+    found = gather(results, METRICS, ["colourizer", "control"])
+    if not found:
+        return []
+    best = {dataset: best_and_ties(entries) for dataset, entries in found.items()}
+    pairs = {dataset: list(_pairs(entries)) for dataset, entries in found.items()}
+    parts: list[object] = [
+        "### Diversity: error-of-best and variance",
+        f"{WARNING} Errors are |Δa| + |Δb| (convention `sum`). {describe_protocol(results)}",
+        "Bold: the method with the lowest error-of-best, and those whose paired difference from it has an interval "
+        f"that holds 0 (or rests on fewer than {FEW} images). Controls stand apart at the end and are never bold.",
+    ]
+    for dataset, entries in found.items():
+        parts += _section(results, dataset, entries, best[dataset], pairs[dataset])
+    records = [_record(e, best[d]) for d, entries in found.items() for e in _controls_last(entries)]
+    paths = [write_markdown(folder, "diversity-table", parts), write_csv(folder, "diversity-table", records)]
+    differences = [r for some in pairs.values() for r in some]
+    return [*paths, write_csv(folder, "diversity-differences", differences)] if differences else paths
+
+
+def best_and_ties(entries: Sequence[Entry]) -> list[str]:
+    """Labels of the colourizer with the lowest error-of-best and of those not shown to differ from it."""
+    scored = [(e.values(ERROR_OF_BEST).mean(skipna=False), e) for e in entries if e.role == "colourizer"]
+    scored = [(mean, e) for mean, e in scored if mean == mean]  # NaN: not measured, or an undefined value
+    if not scored:
+        return []
+    best = min(scored, key=lambda pair: pair[0])[1]
+    words = {e.label: verdict(difference(e, best, ERROR_OF_BEST)) for _, e in scored}
+    return [label for label, word in words.items() if label == best.label or word not in ("higher", "lower")]
+
+
+def _section(results: Sequence[Results], dataset: str, entries: Sequence[Entry], best: Sequence[str],
+             pairs: Sequence[dict[str, Any]]) -> list[object]:  # fmt: skip
+    notes = Notes()
+    return [
+        f"#### {escape(dataset)}",
+        f"{describe_dataset(results, dataset)}.",
+        _values(entries, best, notes),
+        _beaten(entries, best),
+        notes,
+        _differences(pairs),
+    ]
+
+
+def _controls_last(entries: Sequence[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda e: e.role == "control")
+
+
+def _values(entries: Sequence[Entry], best: Sequence[str], notes: Notes) -> Table:
+    table = Table(HEADER, words=2)
+    estimates = {e.label: {n: e.estimate(m) for n, m in MEASURES.items()} for e in entries}
+    errors = decimals([e[n].mean for e in estimates.values() for n in MEASURES if n != "variance"])
+    digits = dict.fromkeys(MEASURES, errors) | {"variance": decimals([e["variance"].mean for e in estimates.values()])}
+    controls_begin = next((e for e in _controls_last(entries) if e.role == "control"), None)
+    for entry in _controls_last(entries):
+        if entry is controls_begin:
+            table.rows.append(["*controls*", *[""] * (len(HEADER) - 1)])
+        numbers = estimates[entry.label]
+        texts = {n: with_interval(numbers[n], digits[n]) for n in MEASURES}
+        if entry.label in best:
+            texts["error_of_best"] = f"**{texts['error_of_best']}**"
+        cells = [notes.cell(entry, m.metric, texts[n]) for n, m in MEASURES.items()]
+        k, images = (str(entry.k), f"{_images(numbers):,}") if len(entry.rows) else (NOTHING, NOTHING)
+        seeds = str(len(entry.seeds)) if entry.seeds else NOTHING
+        table.rows.append([escape(entry.label), escape(entry.kind) or NOTHING, *cells, k, images, seeds])
+    return table
+
+
+def _images(numbers: dict[str, Estimate]) -> int:
+    return max(e.n for e in numbers.values())
+
+
+def _beaten(entries: Sequence[Entry], best: Sequence[str]) -> str:
+    """Says so when a control, which makes no attempt, scores as low as the best method."""
+    winners = [e for e in entries if e.label in best]
+    if not winners:
+        return ""
+    first = min(winners, key=lambda e: e.values(ERROR_OF_BEST).mean())
+    controls = [e for e in entries if e.role == "control" and len(e.values(ERROR_OF_BEST))]
+    found = [e for e in controls if verdict(difference(e, first, ERROR_OF_BEST)) in ("lower", "no difference shown")]
+    if not found:
+        return ""
+    names = ", ".join(escape(e.label) for e in found)
+    return f"Not shown to be beaten in error-of-best by the best method, {escape(first.label)}: control {names}."
+
+
+def _differences(pairs: Sequence[dict[str, Any]]) -> str:
+    if not pairs:
+        return ""
+    header = ["First", "Second", "Error-of-best, first − second", "First is", "Variance, first − second", "First is",
+              "Images"]  # fmt: skip
+    table = Table(header, words=2)
+    digits = {n: decimals([r[f"{n}_mean"] for r in pairs]) for n in ("error_of_best", "variance")}
+    for r in pairs:
+        cells = [c for n, d in digits.items() for c in _difference_cells(r, n, d)]
+        table.rows.append([escape(r["first"]), escape(r["second"]), *cells, f"{r['images']:,}"])
+    return ("Paired differences, photograph by photograph; each interval stands for itself (they are not corrected for "
+            f"the number of pairs).\n\n{table}")  # fmt: skip
+
+
+def _difference_cells(record: dict[str, Any], name: str, digits: int) -> tuple[str, str]:
+    low, high, n = record[f"{name}_low"], record[f"{name}_high"], record[f"{name}_images"]
+    estimate = Estimate(record[f"{name}_mean"], low, high, n)
+    return with_interval(estimate, digits, "+") or NOTHING, record[f"{name}_first_is"]
+
+
+def _pairs(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+    """Every pair in the data set, as raw numbers."""
+    measured = [e for e in _controls_last(entries) if e.rows.metric.isin(METRICS).any()]
+    for first, second in combinations(measured, 2):
+        record: dict[str, Any] = {"dataset": first.dataset, "first": first.label, "second": second.label}
+        for name in ("error_of_best", "variance"):
+            estimate = difference(first, second, MEASURES[name])
+            word = verdict(estimate) if estimate.n else "not measured"
+            record |= {**columns(name, estimate), f"{name}_images": estimate.n, f"{name}_first_is": word}
+        yield {**record, "images": max(record["error_of_best_images"], record["variance_images"])}
+
+
+def _record(entry: Entry, best: Sequence[str]) -> dict[str, Any]:
+    numbers = {name: entry.estimate(measure) for name, measure in MEASURES.items()}
+    failed = entry.failed(*METRICS)
+    images = _images(numbers)
+    return {
+        "dataset": entry.dataset, "method": entry.label, "role": entry.role, "kind": entry.kind, "k": entry.k,
+        "images": images, "seeds": len(entry.seeds), "best_or_tied": entry.label in best,
+        "status": "done" if images else failed[0].status if failed else "not measured",
+        "reason": "; ".join(dict.fromkeys(f.reason for f in failed)),
+        **{k: v for name, estimate in numbers.items() for k, v in columns(name, estimate).items()},
+    }  # fmt: skip

@@ -1,0 +1,177 @@
+"""Figure 5: error-of-best against variance, a point a test photograph, and the means with their intervals."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.hookspecs import hookimpl
+from bench.results import Results
+from bench.specs import ReportSpec
+from bench.stats import Estimate, mean_interval
+
+from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
+from .style import looks, paper_style, plain, save_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+METRICS = ("error-of-best", "variance")
+COLUMNS = 3
+PANEL = (3.5, 3.0)
+"""Panels in a row, and a panel's size in inches."""
+MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize": 7}
+
+
+@hookimpl
+def bench_register_reports() -> Iterable[ReportSpec]:
+    """The plot of Figure 5."""
+    yield ReportSpec(
+        name="eob-variance",
+        summary="Figure 5 of the paper: error-of-best against variance, linear and logarithmic",
+        factory="bench.reports.eob_variance:write",
+        citation="Deshpande et al. 2017, arXiv:1612.01958, Figure 5",
+    )
+
+
+def write(results: Sequence[Results], folder: Path) -> list[Path]:
+    """`figures/eob-variance` and `figures/eob-variance-log`, as PNG and SVG."""
+    found = gather(results, METRICS, ["colourizer", "control"])
+    panels = [_panel(dataset, entries) for dataset, entries in found.items()]
+    panels = [p for p in panels if p.clouds]
+    if not panels:
+        return []
+    look = _looks(panels)
+    with paper_style():
+        figures = {"eob-variance": _figure(panels, look, False), "eob-variance-log": _figure(panels, look, True)}
+        return [path for name, figure in figures.items() for path in save_figure(figure, folder, name)]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn."""
+
+    title: str
+    colour: tuple[float, float, float]
+    marker: str
+
+
+def _looks(panels: Sequence[Panel]) -> dict[str, Look]:
+    names = list(dict.fromkeys(label for p in panels for label in p.clouds))
+    controls = frozenset[str]().union(*(p.controls for p in panels))
+    colours, markers = looks(names)
+    return {n: Look(f"{n} (control)" if n in controls else n, colours[n], markers[n]) for n in names}
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A method's photographs: columns `x` (variance) and `y` (error-of-best), and both means."""
+
+    points: pd.DataFrame
+    x: Estimate
+    y: Estimate
+
+    @property
+    def unloggable(self) -> int:
+        """Points with a zero (or negative) coordinate, which logarithmic axes can't show."""
+        return int((~(self.points > 0).all(axis=1)).sum())
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A data set: its clouds by method label, which of them are controls, and who has none."""
+
+    dataset: str
+    clouds: Mapping[str, Cloud]
+    controls: frozenset[str]
+    absent: Sequence[str]
+
+
+def _panel(dataset: str, entries: Sequence[Entry]) -> Panel:
+    clouds = {e.label: c for e in entries if len((c := _cloud(e)).points)}
+    controls = frozenset(e.label for e in entries if e.role == "control")
+    absent = [_absence(e) for e in entries if e.label not in clouds]
+    return Panel(dataset, clouds, controls, absent)
+
+
+def _absence(entry: Entry) -> str:
+    failed = entry.failed(*METRICS)
+    return f"{plain(entry.label)} ({failed[0].status if failed else 'not measured'})"
+
+
+def _cloud(entry: Entry) -> Cloud:
+    import pandas as pd
+
+    both = {"x": entry.values(VARIANCE), "y": entry.values(ERROR_OF_BEST)}
+    points = pd.concat(both, axis=1, join="inner")
+    return Cloud(points, mean_interval(points["x"].to_numpy(float)), mean_interval(points["y"].to_numpy(float)))
+
+
+def _figure(panels: Sequence[Panel], look: Mapping[str, Look], log: bool) -> Figure:
+    from matplotlib.figure import Figure
+
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, panel in zip(grid, panels):
+        _draw(axes, panel, look, log)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    _legend(figure, look, columns)
+    return figure
+
+
+def _draw(axes: Axes, panel: Panel, look: Mapping[str, Look], log: bool) -> None:
+    for label, cloud in panel.clouds.items():
+        points = cloud.points[(cloud.points > 0).all(axis=1)] if log else cloud.points
+        alpha = min(0.6, max(0.15, 60 / max(1, len(points))))
+        style = look[label]
+        axes.scatter(points["x"], points["y"], s=11, color=style.colour, marker=style.marker, alpha=alpha, linewidths=0)
+    for label, cloud in panel.clouds.items():  # above every cloud
+        if not log or (cloud.x.mean > 0 and cloud.y.mean > 0):
+            _cross(axes, cloud, look[label])
+    if log:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    else:
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel("variance of the colourizations")
+    small: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7, "color": "#444444"}
+    axes.text(0.5, -0.24, _remarks(panel, log), transform=axes.transAxes, **small)
+    axes.set_ylabel("error-of-best")
+    axes.set_title(plain(panel.dataset, 40), fontweight="bold")
+
+
+def _cross(axes: Axes, cloud: Cloud, style: Look) -> None:
+    """A mean with both intervals."""
+    x, y = cloud.x, cloud.y
+    across, along = ([[e.mean - e.low], [e.high - e.mean]] for e in (x, y))
+    bars: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 1.1, "capsize": 3, "zorder": 4}
+    axes.errorbar(x.mean, y.mean, xerr=across, yerr=along, **bars)
+    axes.plot(x.mean, y.mean, color=style.colour, marker=style.marker, zorder=5, clip_on=False, **MEAN)
+
+
+def _remarks(panel: Panel, log: bool) -> str:
+    """What the panel doesn't show: failed methods, and points that have no logarithm."""
+    lost = [f"{plain(label)} {c.unloggable} of {len(c.points)}" for label, c in panel.clouds.items() if c.unloggable]
+    means = [plain(label) for label, c in panel.clouds.items() if not (c.x.mean > 0 and c.y.mean > 0)]
+    remarks = [f"not shown: {', '.join(panel.absent)}"] if panel.absent else []
+    if log and lost:
+        without = f"; mean of {', '.join(means)}" if means else ""
+        remarks.append(f"zeros, not on log axes: {', '.join(lost)} points{without}")
+    return "\n".join(line for remark in remarks for line in textwrap.wrap(remark, 48))
+
+
+def _legend(figure: Figure, look: Mapping[str, Look], columns: int) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], marker=s.marker, color=s.colour, label=plain(s.title), **MEAN) for s in look.values()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns), frameon=False,
+                  title="small: a test photograph; large: mean with 95 % intervals")  # fmt: skip

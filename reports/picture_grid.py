@@ -1,0 +1,152 @@
+"""Figure 4: what every method made of some test photographs; Figure 3: what every codec reconstructed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.hookspecs import hookimpl
+from bench.results import Pictures, Results
+from bench.specs import ReportSpec
+
+from .scores import Entry, gather
+from .sheet import CELL, Group, column_sheet, row_sheet
+from .style import plain, save_bytes
+from .tables import safe_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KINDS = {"iid": "draws", "modes": "modes", "centroids": "cluster centres", "point": "point estimate"}
+LOSSES = {"l2": "L2 loss", "mah": "Mah loss", "full": "Mah + Colour + Grad"}
+MOST = 10
+"""Colourizations of one method that are shown."""
+BAND = 15
+"""Colourizations side by side; more go into further bands, so that a reduced sheet can still be read."""
+
+
+@hookimpl
+def bench_register_reports() -> Iterable[ReportSpec]:
+    """The grids of Figures 3 and 4."""
+    yield ReportSpec(
+        name="picture-grid",
+        summary="Figures 3 and 4 of the paper: grey, every method's colourizations, truth; and reconstructions",
+        factory="bench.reports.picture_grid:write",
+        citation="Deshpande et al. 2017, arXiv:1612.01958, Figures 3 and 4",
+    )
+
+
+def write(results: Sequence[Results], folder: Path, count: int = 8) -> list[Path]:
+    """`figures/pictures-<dataset>.png` and `figures/reconstructions-<dataset>.png` of the first test photographs."""
+    paths = []
+    found = gather(results, None, ["colourizer", "control", "codec"])
+    for dataset, entries in found.items():
+        album = _album(results, dataset, entries, count)
+        if not album.pages:
+            continue
+        for name, sheet in {"pictures": _colourizations(album), "reconstructions": _reconstructions(album)}.items():
+            if sheet:
+                paths.append(save_bytes(folder, f"{name}-{safe_name(dataset)}.png", sheet))
+    return paths
+
+
+@dataclass(frozen=True)
+class Album:
+    """The photographs of a data set (`pages`), and each method's fields for them: `(k, 2, 64, 64)` a photograph."""
+
+    dataset: str
+    protocol: str
+    of: int
+    pages: Sequence[Pictures]
+    entries: Sequence[Entry]
+    fields: Mapping[str, Sequence[np.ndarray]]
+
+    def shown(self, *roles: str) -> list[Entry]:
+        """Entries that have pictures, controls last."""
+        chosen = [e for e in self.entries if e.role in roles and e.label in self.fields]
+        return sorted(chosen, key=lambda e: e.role == "control")
+
+    def remarks(self, *roles: str) -> list[str]:
+        """What the sheet shows, and which methods it can't."""
+        absent = [e for e in self.entries if e.role in roles and e.label not in self.fields]
+        reasons = [f"{plain(e.label)} ({e.failures[0].status if e.failures else 'no samples'})" for e in absent]
+        which = f"The first {len(self.pages)} of {self.of:,} test photographs in random order, not chosen by hand."
+        return [f"{which} Protocol {self.protocol}.", *([f"Not shown: {', '.join(reasons)}."] if reasons else [])]
+
+
+def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], count: int) -> Album:
+    """Photographs that every run with pictures of the data set has, in the split's order."""
+    runs = sorted({e.run for e in entries if len(e.rows)})
+    tests = [results[run].test_images(dataset) for run in runs]
+    shared = set(tests[0]).intersection(*tests) if tests else set()
+    images = [name for name in (tests[0] if tests else []) if name in shared]
+    found = {run: results[run].pictures(dataset, images[:count]) for run in runs if images}
+    fields = {
+        e.label: [page.colourizations[e.method] for page in found[e.run]]
+        for e in entries
+        if len(e.rows) and e.run in found and all(e.method in page.colourizations for page in found[e.run])
+    }
+    pages = found[runs[0]] if found else []
+    return Album(dataset, results[0].manifest["protocol"]["name"], len(images), pages, entries, fields)
+
+
+def _colourizations(album: Album) -> bytes | None:
+    shown = album.shown("colourizer", "control")
+    if not shown:
+        return None
+    grey = Group("Grey", "", [[_picture(p, p.truth * 0) for p in album.pages]])
+    truth = Group("Truth", "", [[_picture(p, p.truth) for p in album.pages]])
+    groups = [_group(album, entry) for entry in shown]
+    bands = [[grey, *band, truth] for band in in_bands(groups)]
+    title = f"{plain(album.dataset)}: diverse colourizations"
+    return column_sheet(bands, title, album.remarks("colourizer", "control"))
+
+
+def _group(album: Album, entry: Entry) -> Group:
+    fields = album.fields[entry.label]
+    k = len(fields[0])
+    columns = [[_picture(p, f[c]) for p, f in zip(album.pages, fields)] for c in range(min(k, MOST))]
+    kind = KINDS.get(entry.kind, entry.kind)
+    subtitle = kind if k == 1 else f"{k} {kind}" + (f", {MOST} shown" if k > MOST else "")
+    return Group(plain(entry.label), subtitle + (", control" if entry.role == "control" else ""), columns)
+
+
+def in_bands(groups: Sequence[Group]) -> list[list[Group]]:
+    """As few bands as hold at most `BAND` colourizations each, and about equally wide."""
+    total = sum(len(g.columns) for g in groups)
+    target = total / -(-total // BAND)
+    bands: list[list[Group]] = [[]]
+    for group in groups:
+        filled = sum(len(g.columns) for g in bands[-1])
+        if bands[-1] and (filled + len(group.columns) > BAND or filled >= target):
+            bands.append([])
+        bands[-1].append(group)
+    return bands
+
+
+def _reconstructions(album: Album) -> bytes | None:
+    shown = album.shown("codec")
+    if not shown:
+        return None
+    rows = [(_loss_name(e), [_picture(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])]) for e in shown]
+    rows.append(("Truth", [_picture(p, p.truth) for p in album.pages]))
+    title = f"{plain(album.dataset)}: reconstructions by codecs that see the truth"
+    return row_sheet(rows, title, album.remarks("codec"))
+
+
+def _loss_name(entry: Entry) -> str:
+    loss = LOSSES.get(str(entry.parameters.get("loss")))
+    return f"{plain(entry.label)} {loss}" if loss else plain(entry.label)
+
+
+def _picture(page: Pictures, ab: np.ndarray) -> np.ndarray:
+    """A cell's pixels: the lightness reduced to the cell's size first, which is faster than reducing the picture."""
+    import numpy as np
+    from PIL import Image
+
+    from bench.colour import picture
+
+    whole = Image.fromarray(np.ascontiguousarray(page.lightness, dtype=np.float32))
+    return picture(np.asarray(whole.resize((CELL, CELL), Image.Resampling.BOX)), ab)

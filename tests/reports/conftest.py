@@ -1,0 +1,140 @@
+"""Results made by hand: a table of scores with known numbers, and a small store with real pictures."""
+
+import io
+import json
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from bench import prepare, samples
+from bench.contracts import Dataset, SampleSet
+from bench.protocol import make_paper
+from bench.results import COLUMNS, Results
+from bench.specs import DatasetSpec
+from bench.store import Store
+
+UNITS = {"error-of-best": "ab", "variance": "ab^2", "absolute-error": "ab"}
+
+
+def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", k=5, seed=0, run="run", parameters=None,
+               images=None):  # fmt: skip
+    """Rows of the long table: values is {(metric, variant, region): values of the images}."""
+    rows = []
+    for (metric, variant, region), numbers in values.items():
+        for image, value in zip(images or [f"{i:03}.jpg" for i in range(len(numbers))], numbers):
+            rows.append({
+                "run": run, "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role,
+                "parameters": json.dumps(parameters or {}), "seed": seed, "image": image, "metric": metric,
+                "variant": variant, "metric_version": "1", "direction": "down", "unit": UNITS[metric], "region": region,
+                "kind": kind, "k": k, "value": float(value), "status": "done", "reason": None,
+            })  # fmt: skip
+    return rows
+
+
+def failed_row(method, reason, *, dataset="lfw", role="colourizer", seed=0, parameters=None):
+    """The row of a cell that failed."""
+    row = dict.fromkeys(COLUMNS)
+    row |= {"run": "run", "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role}
+    row |= {"parameters": json.dumps(parameters or {}), "seed": seed, "value": np.nan, "status": "failed"}
+    return row | {"reason": reason}
+
+
+def make_results(folder, rows, datasets=("lfw",), cells=(), **manifest):
+    """A run's results without a store."""
+    part = {"key": "", "photographs": 30, "excluded": {}}
+    protocol = make_paper(antialias=False)
+    manifest = {
+        "protocol": protocol.describe(), "protocol_digest": protocol.digest, "cells": list(cells), "preset": "tiny",
+        "datasets": {d: {"train": part | {"photographs": 1234}, "test": part} for d in datasets}, **manifest,
+    }  # fmt: skip
+    return Results(folder, manifest, pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+class Quiet:
+    """A progress that shows nothing."""
+
+    @contextmanager
+    def task(self, description, total):
+        yield self
+
+    def advance(self, steps=1, note=""):
+        pass
+
+    def say(self, line):
+        pass
+
+
+class Photographs(Dataset):
+    """Photographs held in memory as PNG bytes."""
+
+    def __init__(self, count, side=80):
+        self.bytes = {f"{i:02}.png": self._photograph(i, side) for i in range(count)}
+
+    @staticmethod
+    def _photograph(seed, side):
+        down, right = np.mgrid[:side, :side] / side
+        waves = [np.sin(6 * right + seed + c) * np.cos(5 * down + 2 * c + seed) for c in range(3)]
+        pixels = np.stack([128 + 100 * w for w in waves], -1).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def signature(self):
+        return f"memory-{len(self.bytes)}"
+
+    def files(self):
+        return sorted(self.bytes)
+
+    def read(self, wanted):
+        yield from ((name, data) for name, data in self.bytes.items() if name in wanted)
+
+    def split(self, ids):
+        return list(ids[:2]), list(ids[2:])
+
+
+def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
+    """A run with a store: methods is {label: (role, kind, k)}; samples are the truth, turned in hue."""
+    store, protocol = Store(folder / "store"), make_paper(antialias=False)
+    dataset = photographs or Photographs(14)
+    source = prepare.make_source(DatasetSpec(name=name, summary="", factory=""), name, dataset, protocol, store, Quiet())
+    parts = {part: prepare.prepare(source, part, None, protocol, store, Quiet()) for part in ("train", "test")}
+    rows, cells = [], []
+    for position, (label, (role, kind, k)) in enumerate(methods.items()):
+        shards = []
+        for ids in samples.shards(parts["test"].ids):
+            index = [parts["test"].ids.index(i) for i in ids]
+            ab = turned(parts["test"].truth(index), k, 0.3 * (position + 1))
+            key = f"{position:02}{len(shards):062}"
+            store.get("samples", key, lambda f, ab=ab, kind=kind: samples.write(f, SampleSet(ab, kind, n_drawn=ab.shape[1])))
+            shards.append(key)
+        cells.append({"dataset": name, "method": label, "status": "done", "shards": shards})
+        loss = label.partition("loss=")[2].strip("]")
+        values = {("variance", "ab", "all"): np.ones(len(parts["test"]))}
+        rows += score_rows(label, values, dataset=name, role=role, kind=kind, k=k, images=parts["test"].ids,
+                           parameters={"loss": loss} if loss else {})  # fmt: skip
+    rows += [failed_row(label, "no memory", dataset=name) for label in failed]
+    described = {part: {"key": p.key, **p.summary} for part, p in parts.items()}
+    made = make_results(folder / "run", rows, (name,), cells, store=str(store.folder))
+    made.manifest["datasets"] = {name: described}
+    return made
+
+
+def turned(truth, k, angle):
+    """k colour fields `(B, k, 2, h, w)`: the truth with its hue turned by multiples of `angle`."""
+    angles = angle * torch.arange(k)
+    a, b = truth[:, None, 0], truth[:, None, 1]
+    cos, sin = torch.cos(angles)[None, :, None, None], torch.sin(angles)[None, :, None, None]
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], 2)
+
+
+@pytest.fixture()
+def make():
+    """The builders above, under one name."""
+    import types
+
+    return types.SimpleNamespace(rows=score_rows, failed=failed_row, results=make_results, pictured=pictured_results,
+                                 photographs=Photographs)  # fmt: skip
