@@ -1,3 +1,29 @@
-"""huebench: a plugin-based benchmark of diverse image colourization."""
+"""huebench: a plugin-based benchmark of diverse image colourization.
+
+`bench.run(...)` does what the command `bench run` does and returns the results with a DataFrame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+__all__ = ["Request", "__version__", "read", "run"]
+
+if TYPE_CHECKING:
+    from bench.plan import Request
+    from bench.results import read
+    from bench.runner import run
+
+_LAZY = {"run": "bench.runner", "Request": "bench.plan", "read": "bench.results"}
+
+
+def __getattr__(name: str) -> Any:
+    """`run`, `Request` and `read`, imported when first used: `bench --help` stays instant."""
+    if name in _LAZY:
+        import importlib
+
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'bench' has no attribute {name!r}")

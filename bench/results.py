@@ -91,9 +91,7 @@ def read(folder: Path) -> Results:
     """The results in a run folder; BenchError when it is missing, damaged or of a newer schema."""
     import pandas as pd
 
-    if not folder.is_dir():
-        raise BenchError(f"{folder} is no run folder: it does not exist")
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_manifest(folder)
     path = folder / "scores.parquet"
     if not path.is_file():
         raise BenchError(f"{path} is missing: the run did not finish; repeat `bench run` with --out {folder} to go on")
@@ -102,6 +100,17 @@ def read(folder: Path) -> Results:
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
     missing = [c for c in COLUMNS if c not in scores]
-    if missing or "cells" not in manifest:
-        raise BenchError(f"{folder} is damaged: {', '.join(missing) or 'cells'} missing")
+    if missing:
+        raise BenchError(f"{path} is damaged: columns {', '.join(missing)} are missing")
     return Results(folder, manifest, scores)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run folder; BenchError when it is missing, damaged or of a newer schema."""
+    if not folder.is_dir():
+        raise BenchError(f"{folder} is no run folder: it does not exist")
+    manifest = read_json(folder / "manifest.json")
+    missing = [k for k in ("protocol", "datasets", "cells", "store") if k not in manifest]
+    if missing:
+        raise BenchError(f"{folder / 'manifest.json'} is damaged: {', '.join(missing)} missing")
+    return dict(manifest)

@@ -14,18 +14,28 @@ from bench.specs import ReportSpec
 from bench.stats import Estimate, mean_interval
 
 from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
-from .style import looks, paper_style, plain, save_figure
+from .style import looks, paper_style, plain, save_figure, unparsed
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 METRICS = ("error-of-best", "variance")
 COLUMNS = 3
-PANEL = (3.5, 3.0)
+PANEL = (3.6, 3.5)
 """Panels in a row, and a panel's size in inches."""
-MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize": 7}
+MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize": 8}
+BARS: dict[str, Any] = {
+    "fmt": "none",
+    "ecolor": "black",
+    "elinewidth": 1.2,
+    "capsize": 2.5,
+    "zorder": 5,
+    "clip_on": False,
+}
+SMALL: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 7, "color": "#444444"}
 
 
 @hookimpl
@@ -137,25 +147,34 @@ def _draw(axes: Axes, panel: Panel, look: Mapping[str, Look], log: bool) -> None
         if not log or (cloud.x.mean > 0 and cloud.y.mean > 0):
             _cross(axes, cloud, look[label])
     if log:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        _log_axis(axes.xaxis)
+        _log_axis(axes.yaxis)
     else:
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
     axes.set_xlabel("variance of the colourizations")
-    small: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7, "color": "#444444"}
-    axes.text(0.5, -0.24, _remarks(panel, log), transform=axes.transAxes, **small)
+    unparsed(axes.annotate(_remarks(panel, log), (0.5, 0), (0, -4), xycoords=axes.xaxis.label, **SMALL))
     axes.set_ylabel("error-of-best")
-    axes.set_title(plain(panel.dataset, 40), fontweight="bold")
+    unparsed(axes.set_title(plain(panel.dataset, 40), fontweight="bold"))
 
 
 def _cross(axes: Axes, cloud: Cloud, style: Look) -> None:
     """A mean with both intervals."""
     x, y = cloud.x, cloud.y
     across, along = ([[e.mean - e.low], [e.high - e.mean]] for e in (x, y))
-    bars: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 1.1, "capsize": 3, "zorder": 4}
-    axes.errorbar(x.mean, y.mean, xerr=across, yerr=along, **bars)
-    axes.plot(x.mean, y.mean, color=style.colour, marker=style.marker, zorder=5, clip_on=False, **MEAN)
+    axes.plot(x.mean, y.mean, color=style.colour, marker=style.marker, zorder=4, clip_on=False, **MEAN)
+    axes.errorbar(x.mean, y.mean, xerr=across, yerr=along, **BARS)  # above: a small interval lies within the marker
+
+
+def _log_axis(axis: Axis) -> None:
+    """Logarithmic, with plain numbers, and enough of them when the data span less than two decades."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    low, high = axis.get_data_interval()
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low > 0 else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _remarks(panel: Panel, log: bool) -> str:
@@ -173,5 +192,7 @@ def _legend(figure: Figure, look: Mapping[str, Look], columns: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], marker=s.marker, color=s.colour, label=plain(s.title), **MEAN) for s in look.values()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns), frameon=False,
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns), frameon=False,
                   title="small: a test photograph; large: mean with 95 % intervals")  # fmt: skip
+    for text in legend.get_texts():
+        unparsed(text)

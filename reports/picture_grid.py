@@ -120,7 +120,7 @@ def in_bands(groups: Sequence[Group]) -> list[list[Group]]:
     bands: list[list[Group]] = [[]]
     for group in groups:
         filled = sum(len(g.columns) for g in bands[-1])
-        if bands[-1] and (filled + len(group.columns) > BAND or filled >= target):
+        if bands[-1] and (filled + len(group.columns) > BAND or filled + len(group.columns) / 2 > target):
             bands.append([])
         bands[-1].append(group)
     return bands
@@ -130,15 +130,16 @@ def _reconstructions(album: Album) -> bytes | None:
     shown = album.shown("codec")
     if not shown:
         return None
-    rows = [(_loss_name(e), [_picture(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])]) for e in shown]
-    rows.append(("Truth", [_picture(p, p.truth) for p in album.pages]))
+    rows = [(*_names(e), [_picture(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])]) for e in shown]
+    rows.append(("Truth", "", [_picture(p, p.truth) for p in album.pages]))
     title = f"{plain(album.dataset)}: reconstructions by codecs that see the truth"
     return row_sheet(rows, title, album.remarks("codec"))
 
 
-def _loss_name(entry: Entry) -> str:
+def _names(entry: Entry) -> tuple[str, str]:
+    """A row's title and subtitle."""
     loss = LOSSES.get(str(entry.parameters.get("loss")))
-    return f"{plain(entry.label)} {loss}" if loss else plain(entry.label)
+    return (loss, plain(entry.label)) if loss else (plain(entry.label), "")
 
 
 def _picture(page: Pictures, ab: np.ndarray) -> np.ndarray:

@@ -44,14 +44,19 @@ def column_sheet(bands: Sequence[Sequence[Group]], title: str, remarks: Sequence
     return _page([_band(groups) for groups in bands], title, remarks)
 
 
-def row_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str, remarks: Sequence[str]) -> bytes:
-    """Labelled rows of pictures as PNG."""
-    width = LABEL + max(len(pictures) for _, pictures in rows) * (CELL + GAP) - GAP
+def row_sheet(rows: Sequence[tuple[str, str, Sequence[np.ndarray]]], title: str, remarks: Sequence[str]) -> bytes:
+    """Rows of pictures, each with a title and a subtitle at its left, as PNG."""
+    width = LABEL + max(len(pictures) for _, _, pictures in rows) * (CELL + GAP) - GAP
     image, pen = _blank(width, len(rows) * (CELL + GAP) - GAP)
-    for r, (label, pictures) in enumerate(rows):
+    for r, (title, subtitle, pictures) in enumerate(rows):
         top = r * (CELL + GAP)
-        lines = wrap(label, HEADER, True, LABEL - GROUP_GAP, 4)
-        _write(pen, lines, (0, top + CELL // 2 - len(lines) * _line(HEADER) // 2), HEADER, True)
+        head, below = (
+            wrap(title, HEADER, True, LABEL - GROUP_GAP, 3),
+            wrap(subtitle, SMALL, False, LABEL - GROUP_GAP, 2),
+        )
+        height = len(head) * _line(HEADER) + len(below) * _line(SMALL)
+        at = _write(pen, head, (0, top + (CELL - height) // 2), HEADER, True)
+        _write(pen, below, (0, at), SMALL, False, FADED)
         for c, picture in enumerate(pictures):
             _paste(image, picture, LABEL + c * (CELL + GAP), top)
     return _page([image], title, remarks)
@@ -66,7 +71,7 @@ def wrap(text: str, size: int, bold: bool, width: int, limit: int) -> list[str]:
                 lines[-1] += part
             else:
                 lines.append(part)
-    lines = [line.strip() for line in lines]
+    lines = [line.strip() for line in lines if line.strip()]
     return lines if len(lines) <= limit else [*lines[: limit - 1], lines[limit - 1][:-1] + "…"]
 
 
@@ -120,8 +125,7 @@ def _write(pen: ImageDraw, lines: Sequence[str], at: tuple[int, int], size: int,
 
 def _headers(group: Group) -> tuple[list[str], list[str]]:
     room = group.width + (GROUP_GAP - 6 if len(group.columns) == 1 else 0)
-    subtitle = wrap(group.subtitle, SMALL, False, room, 3) if group.subtitle else []
-    return wrap(group.title, HEADER, True, room, 4), subtitle
+    return wrap(group.title, HEADER, True, room, 4), wrap(group.subtitle, SMALL, False, room, 3)
 
 
 def _band(groups: Sequence[Group]) -> Image:

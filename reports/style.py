@@ -14,6 +14,7 @@ from .tables import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 DPI = 200
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
@@ -33,7 +34,6 @@ def paper_style() -> Iterator[None]:
         "grid.color": "#e3e3e3",
         "grid.linewidth": 0.6,
         "axes.edgecolor": "#555555",
-        "text.parse_math": False,  # a `$` in a data set's name is a `$`
         "svg.hashsalt": "huebench",  # the same results give the same file
     }
     with matplotlib.rc_context(settings):
@@ -53,6 +53,11 @@ def plain(text: object, width: int = 60) -> str:
     """Text from outside for a figure: one line, not too long."""
     line = one_line(text)
     return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def unparsed(text: Text) -> None:
+    """Show `$` as `$`, where matplotlib would see mathematics."""
+    text.set_parse_math(False)
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

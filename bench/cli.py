@@ -1,0 +1,234 @@
+"""The command `bench`: every verb is thin and calls one library function."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import BenchError, ExitCode, unknown
+
+FOLDER = click.Path(path_type=Path)
+DEVICE_HELP = "cpu, cuda, cuda:N or mps"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bench")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Compare methods that give several colourizations of one grey photograph."""
+    context.obj = debug
+
+
+@cli.command()
+@click.option("--methods", "-m", multiple=True, help="Comma-separated: mdn,cvae,zhang,vae[loss=[l2,mah,full]].")
+@click.option("--dataset", "-d", "datasets", multiple=True, help="A name (`bench list datasets`) or a folder; repeatable.")
+@click.option("--protocol", default="paper", show_default=True, help="paper or square, with parameters in brackets.")
+@click.option("--preset", type=click.Choice(["paper", "small", "tiny"]), help="Network sizes [small; tiny for the demo].")
+@click.option("-k", type=int, help="Colourizations that a method presents [5].")
+@click.option("--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable.")
+@click.option("--limit-train", type=int, help="Use only so many training photographs.")
+@click.option("--limit-test", type=int, help="Use only so many test photographs.")
+@click.option("--metrics", multiple=True, help="Comma-separated [all].")
+@click.option("--out", type=FOLDER, help="Run folder [runs/<time>]; one that was cut off goes on.")
+@click.option("--store", type=FOLDER, help="Where finished work is kept [$BENCH_STORE or the cache folder].")
+@click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
+@click.option("--device", default="cpu", show_default=True, help=DEVICE_HELP)
+@click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.pass_obj
+def run(debug: bool, out: Path | None, dry_run: bool, **options: Any) -> None:
+    """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo."""
+    from bench import progress, runner
+
+    request = _request(options)
+    show = progress.choose()
+    if dry_run:
+        _table(runner.dry_run(request, show))
+        return
+    result = runner.run(request, out=out, progress=show, debug=debug, argv=runner.main_argv())
+    _finish(result)
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER, metavar="RUN")
+@click.option("--metrics", multiple=True, help="Comma-separated [all].")
+def score(folder: Path, metrics: tuple[str, ...]) -> None:
+    """Score the stored samples of a run again; nothing is sampled."""
+    from bench import progress, runner
+
+    _finish(runner.rescore(folder, metrics, progress.choose()))
+
+
+@cli.command()
+@click.argument("runs", type=FOLDER, metavar="RUN...", nargs=-1, required=True)
+@click.option("--out", type=FOLDER, help="Folder of the report [the run's own; `report` for several].")
+@click.option("--reports", multiple=True, help="Comma-separated report names [all].")
+def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...]) -> None:
+    """Write the tables and figures of one or several runs."""
+    from bench import methodstring, progress, results
+    from bench import report as reporting
+    from bench.plugins import registry
+
+    read = [results.read(r) for r in runs]
+    folder = out or (runs[0] if len(runs) == 1 else Path("report"))
+    names = methodstring.split(",".join(reports)) if reports else ()
+    click.echo(f"report: {reporting.write(read, folder, registry(), progress.choose(), names)}")
+
+
+@cli.command("list")
+@click.argument("kind", required=False, type=click.Choice(["methods", "datasets", "metrics", "reports", "protocols", "executors"]))
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def list_(kind: str | None, as_json: bool) -> None:
+    """Show what is installed. Plugins that did not load are named at the end."""
+    from bench.plugins import KINDS, registry
+
+    plugins = registry()
+    kinds = [kind] if kind else list(KINDS)
+    rows = [{"kind": k.removesuffix("s"), "name": s.name, "summary": s.summary, "version": s.version,
+             "distribution": plugins.owner(k, s.name).distribution} for k in kinds for _, s in sorted(plugins.specs[k].items())]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _table([{k: r[k] for k in ("kind", "name", "summary")} for r in rows])
+    for plugin in plugins.plugins:
+        if plugin.error:
+            click.echo(f"plugin {plugin.name} of {plugin.distribution} did not load: {plugin.error}", err=True)
+
+
+@cli.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show a plugin: parameters, defaults, docs and source."""
+    from bench.plugins import registry
+
+    plugins = registry()
+    found = [(kind, specs[name]) for kind, specs in plugins.specs.items() if name in specs]
+    if not found:
+        raise unknown("plugin", name, [n for specs in plugins.specs.values() for n in specs])
+    for kind, spec in found:
+        owner = plugins.owner(kind, name)
+        click.echo(f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} {owner.version})")
+        click.echo(f"  {spec.summary}")
+        for label in ("citation", "licence", "factory", "role", "present_kind", "unit", "direction"):
+            if getattr(spec, label, ""):
+                click.echo(f"  {label.replace('_', ' ')}: {getattr(spec, label)}")
+        _parameters(spec)
+        click.echo(f"  documentation:\n{_documentation(spec)}")
+
+
+@cli.group()
+def data() -> None:
+    """Look at data sets."""
+
+
+@data.command()
+@click.argument("name")
+@click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
+@click.option("--store", type=FOLDER, help="Where finished work is kept.")
+@click.option("--protocol", default="paper", show_default=True, help="How photographs are prepared.")
+@click.option("--limit", type=int, help="Use only so many photographs.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def stats(name: str, as_json: bool, **options: Any) -> None:
+    """Statistics of all colour fields of NAME (or a folder), beside the authors' where they are known."""
+    from bench import data_stats, progress
+
+    rows = data_stats.statistics(name, progress=progress.choose(), **options)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _table(rows)
+
+
+@cli.command()
+def env() -> None:
+    """Show what results depend on here: versions, machine, folders."""
+    from bench import runner, store
+    from bench.environment import environment
+
+    folders = {"store": str(store.default_folder()), "data home": str(runner.data_home(None))}
+    click.echo(json.dumps(environment() | folders, indent=2))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error is one line on standard error and an exit status (`bench.errors.ExitCode`)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
+    except click.exceptions.Abort:
+        _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        _stop(error.format_message(), ExitCode.USAGE)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BenchError as error:
+        if debug:
+            raise
+        _stop(str(error), error.exit_code)
+    except BrokenPipeError:
+        sys.exit(ExitCode.OK)
+
+
+def _stop(message: str, code: ExitCode) -> None:
+    click.echo(f"bench: {message}", err=True)
+    sys.exit(code)
+
+
+def _request(options: dict[str, Any]) -> Any:
+    from bench.plan import Request
+
+    given = {k: v for k, v in options.items() if v not in (None, ())}
+    if not options["datasets"] and "preset" not in given:
+        given["preset"] = "tiny"  # the demo is to be quick
+    return Request(**given)
+
+
+def _finish(result: Any) -> None:
+    from bench.runner import headline
+
+    _table(headline(result))
+    failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
+    for cell in failed:
+        click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
+    click.echo(f"report: {result.folder / 'report.md'}")
+    if failed:
+        sys.exit(ExitCode.CELLS_FAILED)
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as an aligned table; plain text when the output is no terminal."""
+    if not rows:
+        click.echo("nothing")
+        return
+    columns = list(rows[0])
+    cells = [columns, *([str(r.get(c, "")) for c in columns] for r in rows)]
+    widths = [max(len(r[i]) for r in cells) for i in range(len(columns))]
+    for row in cells:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _parameters(spec: Any) -> None:
+    for p in spec.parameters:
+        choices = f" ({', '.join(p.choices)})" if p.choices else ""
+        click.echo(f"  {p.name}={p.default}  {p.type}{choices}: {p.help}")
+
+
+def _documentation(spec: Any) -> str:
+    import inspect
+
+    text = inspect.getdoc(spec.load()) or "none"
+    return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    main()

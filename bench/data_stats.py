@@ -1,0 +1,51 @@
+"""`bench data stats`: what the colour fields of a data set look like, beside the authors' own figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench import plan, prepare, runner
+from bench.contracts import Progress
+from bench.fields import principal_components
+from bench.plan import Request
+from bench.plugins import registry
+from bench.store import Store, default_folder
+
+COMPONENTS = 20
+
+
+def statistics(name: str, *, progress: Progress, data_home: Path | None = None,
+               store: Path | None = None, protocol: str = "paper", limit: int | None = None) -> list[dict[str, str]]:  # fmt: skip
+    """Rows `quantity, here, authors` over all photographs of a data set, both parts of the split together."""
+    request = Request(datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home))
+    kept = Store(store or default_folder())
+    rules = plan.resolve_protocol(request, registry())
+    source = plan.open_source(name, request, registry(), rules, kept, progress)
+    everything = prepare.Source(source.name, source.spec, source.dataset, source.digest, source.train + source.test, ())
+    fields = prepare.prepare(everything, "train", limit, rules, kept, progress)
+    measured = measure(fields.ab) | {"photographs": float(len(fields)), "grey-only": float(len(fields.grey_only)),
+                                     "left out": float(len(fields.excluded))}  # fmt: skip
+    published = source.spec.reference_statistics if protocol == "paper" and limit is None else {}
+    return [{"quantity": q, "here": f"{v:.4g}" if v % 1 else f"{v:.0f}",
+             "authors": f"{published[q]:.4g}" if q in published else ""} for q, v in measured.items()]  # fmt: skip
+
+
+def measure(ab: np.ndarray) -> dict[str, float]:
+    """Principal-component statistics of fields ab / 128 (variances) and mean a and b (CIELAB units)."""
+    found = principal_components(ab, COMPONENTS)
+    last = len(found.variances)
+    mean = np.zeros(2)
+    for start in range(0, len(ab), 512):
+        mean += np.asarray(ab[start : start + 512], dtype=np.float64).mean((2, 3)).sum(0)
+    return {
+        "total variance": found.total,
+        "variance of component 1": float(found.variances[0]),
+        f"variance of component {last}": float(found.variances[-1]),
+        f"share of the first {last}": found.share,
+        "mean a": float(mean[0] / len(ab)),
+        "mean b": float(mean[1] / len(ab)),
+    }
+
+

@@ -1,0 +1,247 @@
+"""`bench.run`: plan, execute, score, report."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import keys, plan, report, results, scoring
+from bench import store as stores
+from bench.contracts import Progress
+from bench.environment import environment
+from bench.errors import BenchError, NothingMeasured
+from bench.executors import Outcome, Workshop
+from bench.plan import Plan, Request
+from bench.plugins import Registry, registry
+from bench.progress import Quiet
+from bench.results import Results
+from bench.store import Store, read_json, write_bytes, write_json, write_text
+
+
+def data_home(given: Path | None) -> Path:
+    """The data home: what was given, `$BENCH_DATA`, or the platform's cache folder."""
+    from platformdirs import user_cache_path
+
+    return given or (Path(os.environ["BENCH_DATA"]) if os.environ.get("BENCH_DATA") else user_cache_path("huebench") / "data")
+
+
+def run(request: Request | None = None, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
+        argv: Sequence[str] = (), **choices: Any) -> Results:  # fmt: skip
+    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame (`bench.results.COLUMNS`).
+
+    Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",), preset="tiny")`.
+    `out` is the run folder (default `runs/<time>`). Finished work is reused; a run that was cut off goes on.
+    Raises BenchError for anything that the caller can mend.
+    """
+    request = _with_home(request or Request(**choices))
+    progress = progress or Quiet()
+    plugins = registry()
+    store = Store(request.store or stores.default_folder())
+    check_device(request.device)
+    metrics = scoring.load_metrics(request.metrics, plugins)
+    made = plan.make(request, plugins, store, progress)
+    folder = _open_folder(out, made)
+    _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
+    outcomes = _execute(made, store, plugins, progress, debug, folder)
+    manifest = _manifest(made, outcomes, store, plugins, argv)
+    write_json(folder / "manifest.json", manifest)
+    measured = _score(folder, manifest, metrics, store, progress)
+    report.write([measured], folder, plugins, progress)
+    _notify(plugins, progress, "bench_run_finished", run=folder.name)
+    return measured
+
+
+def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results:
+    """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled."""
+    plugins = registry()
+    loaded = scoring.load_metrics(metrics, plugins)
+    manifest = results.read_manifest(folder)
+    measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), progress)
+    report.write([measured], folder, plugins, progress)
+    return measured
+
+
+def check_device(device: str) -> None:
+    """BenchError for a device that this machine does not have."""
+    kind, _, index = device.partition(":")
+    if kind == "cpu" and not index:
+        return
+    import torch
+
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind not in available or (index and not index.isdigit()):
+        raise BenchError(f"unknown device '{device}' (known: cpu, cuda, cuda:N, mps)")
+    if not available[kind]():
+        raise BenchError(f"device '{device}' is not available here: use --device cpu")
+
+
+def _with_home(request: Request) -> Request:
+    from dataclasses import replace
+
+    return replace(request, data_home=data_home(request.data_home))
+
+
+def _execute(made: Plan, store: Store, plugins: Registry, progress: Progress, debug: bool, folder: Path) -> list[Outcome]:
+    workshop = Workshop(made, store, progress, debug)
+
+    def finished(outcome: Outcome) -> None:
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        progress.say(f"{outcome.cell.name}: {outcome.status}{reason}")
+        _notify(plugins, progress, "bench_cell_finished", run=folder.name, cell=outcome.cell.name, status=outcome.status)
+
+    executor = plugins.get("executors", "serial").load()
+    outcomes: list[Outcome] = executor(workshop, made.cells, finished)
+    return outcomes
+
+
+def _open_folder(out: Path | str | None, made: Plan) -> Path:
+    """The run folder; one that exists must have been made with the same settings."""
+    settings = _settings(made)
+    now = datetime.datetime.now(datetime.UTC)
+    folder = Path(out) if out else Path("runs") / now.strftime("%Y%m%dT%H%M%S.%fZ")
+    marker = folder / "settings.json"
+    if marker.is_file():
+        before = read_json(marker)
+        differ = sorted(k for k in settings if before.get(k) != settings[k])
+        if differ:
+            raise BenchError(f"{folder} holds a run with other settings ({', '.join(differ)}): choose another --out")
+        return folder
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"{folder} exists and is no run folder: choose another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(marker, settings)
+    except OSError as error:
+        raise BenchError(f"{folder} can't be written ({error.strerror}): choose another --out") from error
+    return folder
+
+
+def _settings(made: Plan) -> dict[str, Any]:
+    request = made.request
+    return {
+        "schema_version": keys.SCHEMA,
+        "protocol": made.protocol.describe(),
+        "methods": sorted({c.fit.label for c in made.cells}),
+        "datasets": {name: d.source.digest for name, d in made.data.items()},
+        "preset": request.preset,
+        "seeds": list(request.seeds),
+        "limit_train": request.limit_train,
+        "limit_test": request.limit_test,
+        "metrics": list(request.metrics),
+    }
+
+
+def _manifest(made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]) -> dict[str, Any]:
+    return {
+        "schema_version": keys.SCHEMA,
+        "argv": list(argv),
+        "protocol": made.protocol.describe(),
+        "protocol_digest": made.protocol.digest,
+        "preset": made.request.preset,
+        "store": str(store.folder.resolve()),
+        "datasets": {name: _describe_data(d) for name, d in made.data.items()},
+        "cells": [_describe_cell(o, plugins) for o in outcomes],
+        "fits": [store.describe("fits", f.key) for f in made.fits() if store.find("fits", f.key)],
+        "plugins": [asdict(p) for p in plugins.plugins],
+        "environment": environment(),
+    }
+
+
+def _describe_data(data: plan.Data) -> dict[str, Any]:
+    return {
+        "digest": data.source.digest,
+        "listed": {"train": len(data.source.train), "test": len(data.source.test)},
+        "train": {"key": data.train.key, **data.train.summary, "ids": list(data.train.ids)},
+        "test": {"key": data.test.key, **data.test.summary, "ids": list(data.test.ids)},
+    }
+
+
+def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
+    cell, fit = outcome.cell, outcome.cell.fit
+    owner = plugins.owner("methods", fit.spec.name)
+    return {
+        "key": cell.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name, "version": fit.spec.version,
+        "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role, "parameters": dict(fit.parameters),
+        "seed": fit.seed, "k": cell.k, "shards": [key for key, _ in cell.shards], "reason": outcome.reason,
+        "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
+        "seconds": round(outcome.seconds, 3),
+    }  # fmt: skip
+
+
+def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.LoadedMetric], store: Store,
+           progress: Progress) -> Results:  # fmt: skip
+    import io
+
+    import pandas as pd
+
+    from bench import prepare, weights
+
+    frames = []
+    protocol = manifest["protocol"]
+    with progress.task("scoring", len(manifest["cells"])) as bar:
+        for dataset, described in manifest["datasets"].items():
+            test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
+            colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
+            for cell in (c for c in manifest["cells"] if c["dataset"] == dataset):
+                frames.append(scoring.score_cell(cell, metrics, test, colours, protocol["scale"], store, folder.name)
+                              if cell["status"] == "done" else scoring.failed_row(cell, folder.name))  # fmt: skip
+                bar.advance()
+    scores = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+    buffer = io.BytesIO()
+    scores.to_parquet(buffer, index=False)
+    write_bytes(folder / "scores.parquet", buffer.getvalue())
+    write_text(folder / "summary.csv", summarise(scores).to_csv(index=False))
+    if not (scores["status"] == "done").any():
+        reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))
+        raise NothingMeasured(f"nothing was measured: {reasons}")
+    return Results(folder, manifest, scores)
+
+
+def summarise(scores: Any) -> Any:
+    """Means over photographs: one row a data set, method, metric, variant and region."""
+    group = ["dataset", "method", "role", "kind", "k", "metric", "variant", "region", "unit", "direction", "status", "reason"]
+    table = scores.groupby(group, sort=False, dropna=False)["value"].agg(["mean", "std", "count"])
+    return table.reset_index().rename(columns={"count": "images"})
+
+
+def _notify(plugins: Registry, progress: Progress, hook: str, **arguments: Any) -> None:
+    """Call an observer hook; an observer's error is shown and never fails the run."""
+    try:
+        getattr(plugins.manager.hook, hook)(**arguments)
+    except Exception as error:  # an observer is someone else's code
+        progress.say(f"an observer of {hook} failed: {type(error).__name__}: {error}")
+
+
+def main_argv() -> list[str]:
+    """The command line, as it is written into the manifest."""
+    return ["bench", *sys.argv[1:]]
+
+
+def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
+    """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
+    store = Store(request.store or stores.default_folder())
+    check_device(request.device)
+    scoring.load_metrics(request.metrics, registry())
+    return list(plan.summary(plan.make(_with_home(request), registry(), store, progress), store))
+
+
+HEADLINE = (("absolute-error", "sum", "all", "abs error"), ("absolute-error", "weighted-sum", "all", "weighted"),
+            ("error-of-best", "sum", "all", "error-of-best"), ("variance", "ab", "all", "variance"))  # fmt: skip
+
+
+def headline(result: Results) -> list[dict[str, str]]:
+    """The table that is shown at the end of a run: means over test photographs."""
+    rows = []
+    for (dataset, method), group in result.scores.groupby(["dataset", "method"], sort=False):
+        row = {"dataset": str(dataset), "method": str(method)}
+        for metric, variant, region, title in HEADLINE:
+            values = group.query("metric == @metric and variant == @variant and region == @region")["value"]
+            row[title] = f"{values.mean():.4f}" if len(values) else "-"
+        done = group["status"].iloc[0] == "done"
+        rows.append({**row, "kind": str(group["kind"].iloc[0]) if done else str(group["status"].iloc[0])})
+    return rows

@@ -1,0 +1,56 @@
+"""Mean absolute error of colour fields, plain and weighted, on all pixels and on the 8x8 grid (section 7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bench.contracts import KINDS, Metric, SampleSet, Score
+from bench.hookspecs import hookimpl
+from bench.specs import MetricSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.weights import ColourWeights
+
+
+@hookimpl
+def bench_register_metrics() -> Iterable[MetricSpec]:
+    """Absolute error."""
+    yield MetricSpec(
+        name="absolute-error",
+        summary="mean over the k of |da|+|db| (sum) or their average (mean), plain and times the rarity of the true colour",
+        factory="bench.metrics.absolute_error:AbsoluteError",
+        unit="ab/128",
+        direction="down",
+        accepts=frozenset(KINDS),
+        citation="Deshpande et al. 2017, section 7.2, Tables 1 and 2",
+    )
+
+
+class AbsoluteError(Metric):
+    """Error of a photograph: the mean over its k fields, each by its weight, of the mean over pixels."""
+
+    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
+        error = absolute_difference(samples, truth, scale)
+        scores = []
+        for prefix, values in (("", error), ("weighted-", error * weights(truth)[:, None])):
+            for region in ("all", "grid"):
+                per_field = on(region, values).mean((-1, -2)).sum(-1).mean(1).numpy()
+                scores.append(Score(f"{prefix}sum", region, per_field))
+                scores.append(Score(f"{prefix}mean", region, per_field / 2))
+        return scores
+
+
+def absolute_difference(samples: SampleSet, truth: torch.Tensor, scale: float) -> torch.Tensor:
+    """|C - f| / scale, `(B, k, 2, h, w)` float64."""
+    return (samples.ab.double() - truth.double()[:, None]).abs() / scale
+
+
+def on(region: str, values: torch.Tensor) -> torch.Tensor:
+    """Values `(..., 64, 64)` on `all` pixels, or on the `grid` of 8x8 points at rows and columns 4, 12, ..., 60."""
+    if region == "all":
+        return values
+    step = values.shape[-1] // 8
+    return values[..., step // 2 :: step, step // 2 :: step]

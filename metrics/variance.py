@@ -1,0 +1,37 @@
+"""Variance of diverse colourizations (section 7.3, Figure 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bench.contracts import KINDS, Metric, SampleSet, Score
+from bench.hookspecs import hookimpl
+from bench.specs import MetricSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.weights import ColourWeights
+
+
+@hookimpl
+def bench_register_metrics() -> Iterable[MetricSpec]:
+    """Variance."""
+    yield MetricSpec(
+        name="variance",
+        summary="population variance over the k, averaged over pixels and the two channels",
+        factory="bench.metrics.variance:Variance",
+        unit="(ab/128)^2",
+        direction="none",
+        accepts=frozenset(KINDS) - {"reconstruction"},
+        citation="Deshpande et al. 2017, section 7.3, Figure 5",
+    )
+
+
+class Variance(Metric):
+    """0 where all k fields are the same, or k is 1."""
+
+    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
+        spread = (samples.ab.double() / scale).var(dim=1, correction=0)
+        return [Score("ab", "all", spread.mean((-1, -2, -3)).numpy())]
