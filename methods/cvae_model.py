@@ -113,18 +113,22 @@ class CvaeDistribution(ColorDistribution):
 def _centroids(fields: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Centroids `(k, n)` and shares `(k,)` of draws, by k-means with ten starts.
 
-    Draws lie in the span of their differences: clustering their coordinates there (at most `draws` numbers) gives the
-    same distances as the 8,192 numbers themselves, and is some thirty times cheaper.
+    Draws lie in the span of their differences: their coordinates there, from the Gram matrix, have the same distances
+    as the 8,192 numbers themselves and are some thirty times fewer.
     """
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     mean = fields.mean(0)
-    left, scale, _ = np.linalg.svd(fields - mean, full_matrices=False)
-    labels = KMeans(k, n_init=10, random_state=seed % 2**32).fit_predict(left * scale)
+    centred = (fields - mean).astype(np.float64)
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    coordinates = vectors * np.sqrt(values.clip(min=0))
+    with threadpool_limits(1):  # the problem is small: more threads only wait for one another
+        labels = KMeans(k, n_init=10, random_state=seed % 2**32).fit_predict(coordinates)
     shares = np.bincount(labels, minlength=k) / len(labels)
     order = np.argsort(-shares, kind="stable")
-    centroids = np.stack([fields[labels == c].mean(0) if (labels == c).any() else mean for c in order])
-    return centroids, shares[order].astype(np.float32)
+    centroids = np.stack([fields[labels == c].mean(0) if shares[c] else mean for c in order])
+    return centroids.astype(np.float32), shares[order].astype(np.float32)
 
 
 class _Network(nn.Module):

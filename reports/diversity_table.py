@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
-from bench.results import Results
 from bench.specs import ReportSpec
-from bench.stats import Estimate
 
 from .scores import (
     ERROR_OF_BEST,
@@ -31,11 +29,16 @@ from .tables import (
     describe_dataset,
     describe_protocol,
     escape,
+    from_columns,
     verdict,
     with_interval,
     write_csv,
     write_markdown,
 )
+
+if TYPE_CHECKING:
+    from bench.results import Results
+    from bench.stats import Estimate
 
 METRICS = ("error-of-best", "variance")
 MEASURES = {
@@ -166,8 +169,7 @@ def _differences(pairs: Sequence[dict[str, Any]]) -> str:
 
 
 def _difference_cells(record: dict[str, Any], name: str, digits: int) -> tuple[str, str]:
-    low, high, n = record[f"{name}_low"], record[f"{name}_high"], record[f"{name}_images"]
-    estimate = Estimate(record[f"{name}_mean"], low, high, n)
+    estimate = from_columns(name, record, record[f"{name}_images"])
     return with_interval(estimate, digits, "+") or NOTHING, record[f"{name}_first_is"]
 
 

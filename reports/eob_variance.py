@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
-from bench.results import Results
 from bench.specs import ReportSpec
-from bench.stats import Estimate, mean_interval
 
 from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
 from .style import looks, paper_style, plain, save_figure, unparsed
@@ -22,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from bench.results import Results
+    from bench.stats import Estimate
+
 METRICS = ("error-of-best", "variance")
 COLUMNS = 3
 PANEL = (3.6, 3.5)
@@ -30,8 +31,8 @@ MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize
 BARS: dict[str, Any] = {
     "fmt": "none",
     "ecolor": "black",
-    "elinewidth": 1.2,
-    "capsize": 2.5,
+    "elinewidth": 1.5,
+    "capsize": 0,
     "zorder": 5,
     "clip_on": False,
 }
@@ -86,10 +87,14 @@ class Cloud:
     x: Estimate
     y: Estimate
 
-    @property
-    def unloggable(self) -> int:
-        """Points with a zero (or negative) coordinate, which logarithmic axes can't show."""
-        return int((~(self.points > 0).all(axis=1)).sum())
+    def shown(self, log: bool) -> pd.DataFrame:
+        """The points that the axes can show: those that are numbers, and positive on logarithmic axes."""
+        return self.points[((self.points > 0) if log else self.points.notna()).all(axis=1)]
+
+    def mean_shown(self, log: bool) -> bool:
+        """Whether the axes can show the mean."""
+        means = self.x.mean, self.y.mean
+        return all(m > 0 for m in means) if log else all(m == m for m in means)  # NaN is not itself
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ def _absence(entry: Entry) -> str:
 def _cloud(entry: Entry) -> Cloud:
     import pandas as pd
 
+    from bench.stats import mean_interval
+
     both = {"x": entry.values(VARIANCE), "y": entry.values(ERROR_OF_BEST)}
     points = pd.concat(both, axis=1, join="inner")
     return Cloud(points, mean_interval(points["x"].to_numpy(float)), mean_interval(points["y"].to_numpy(float)))
@@ -139,19 +146,14 @@ def _figure(panels: Sequence[Panel], look: Mapping[str, Look], log: bool) -> Fig
 
 def _draw(axes: Axes, panel: Panel, look: Mapping[str, Look], log: bool) -> None:
     for label, cloud in panel.clouds.items():
-        points = cloud.points[(cloud.points > 0).all(axis=1)] if log else cloud.points
+        points = cloud.shown(log)
         alpha = min(0.6, max(0.15, 60 / max(1, len(points))))
         style = look[label]
         axes.scatter(points["x"], points["y"], s=11, color=style.colour, marker=style.marker, alpha=alpha, linewidths=0)
     for label, cloud in panel.clouds.items():  # above every cloud
-        if not log or (cloud.x.mean > 0 and cloud.y.mean > 0):
+        if cloud.mean_shown(log):
             _cross(axes, cloud, look[label])
-    if log:
-        _log_axis(axes.xaxis)
-        _log_axis(axes.yaxis)
-    else:
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+    _scale(axes, log, empty=not any(len(c.shown(log)) for c in panel.clouds.values()))
     axes.set_xlabel("variance of the colourizations")
     unparsed(axes.annotate(_remarks(panel, log), (0.5, 0), (0, -4), xycoords=axes.xaxis.label, **SMALL))
     axes.set_ylabel("error-of-best")
@@ -166,25 +168,36 @@ def _cross(axes: Axes, cloud: Cloud, style: Look) -> None:
     axes.errorbar(x.mean, y.mean, xerr=across, yerr=along, **BARS)  # above: a small interval lies within the marker
 
 
-def _log_axis(axis: Axis) -> None:
-    """Logarithmic, with plain numbers, and enough of them when the data span less than two decades."""
+def _scale(axes: Axes, log: bool, empty: bool) -> None:
+    if empty:
+        axes.set(xticks=[], yticks=[])  # logarithmic axes can't be drawn around nothing
+    elif log:
+        axes.set(xscale="log", yscale="log")
+        _log_ticks(axes.xaxis)
+        _log_ticks(axes.yaxis)
+    else:
+        axes.set(xlim=(0, None), ylim=(0, None))
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Plain numbers, and enough of them where the data span less than two decades."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     low, high = axis.get_data_interval()
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low > 0 else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def _remarks(panel: Panel, log: bool) -> str:
-    """What the panel doesn't show: failed methods, and points that have no logarithm."""
-    lost = [f"{plain(label)} {c.unloggable} of {len(c.points)}" for label, c in panel.clouds.items() if c.unloggable]
-    means = [plain(label) for label, c in panel.clouds.items() if not (c.x.mean > 0 and c.y.mean > 0)]
+    """What the panel can't show: failed methods, values that are not numbers, and zeros on logarithmic axes."""
+    hidden = {plain(name): len(c.points) - len(c.shown(log)) for name, c in panel.clouds.items()}
+    lost = [f"{name} {n} of {len(c.points)}" for (name, n), c in zip(hidden.items(), panel.clouds.values()) if n]
+    means = [plain(name) for name, c in panel.clouds.items() if not c.mean_shown(log)]
     remarks = [f"not shown: {', '.join(panel.absent)}"] if panel.absent else []
-    if log and lost:
-        without = f"; mean of {', '.join(means)}" if means else ""
-        remarks.append(f"zeros, not on log axes: {', '.join(lost)} points{without}")
+    if lost:
+        why = "zeros, not on log axes" if log else "undefined"
+        remarks.append(f"{why}: {', '.join(lost)} points" + (f"; mean of {', '.join(means)}" if means else ""))
     return "\n".join(line for remark in remarks for line in textwrap.wrap(remark, 48))
 
 
@@ -192,7 +205,8 @@ def _legend(figure: Figure, look: Mapping[str, Look], columns: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], marker=s.marker, color=s.colour, label=plain(s.title), **MEAN) for s in look.values()]
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns), frameon=False,
-                  title="small: a test photograph; large: mean with 95 % intervals")  # fmt: skip
+    title = "small: a test photograph; large: mean with 95 % intervals"
+    ncols = min(len(handles), 2 * columns)
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, title=title)
     for text in legend.get_texts():
         unparsed(text)

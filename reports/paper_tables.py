@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import methodstring
 from bench.hookspecs import hookimpl
-from bench.results import Results
 from bench.specs import ReportSpec
-from bench.stats import Estimate, mean_interval
 
-from .scores import Entry, Measure, gather, paired
+from .scores import Entry, Measure, difference, gather, paired
 from .tables import (
     NOTHING,
     Notes,
@@ -24,11 +22,15 @@ from .tables import (
     describe_dataset,
     describe_protocol,
     escape,
+    from_columns,
     verdict,
     with_interval,
     write_csv,
     write_markdown,
 )
+
+if TYPE_CHECKING:
+    from bench.results import Results
 
 METRIC = "absolute-error"
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}
@@ -86,9 +88,10 @@ def write(results: Sequence[Results], folder: Path) -> list[Path]:
     entries = [e for es in gather(results, [METRIC], ["codec"]).values() for e in es]
     lines = _lines(entries)
     tables = [t for t in TABLES if _said(entries, t)]
-    texts = [_markdown(results, table, lines) for table in tables]
-    pages = [write_markdown(folder, f"paper-table-{t.number}", parts) for t, parts in zip(tables, texts)]
-    return pages + [path for table in tables for path in _write_csvs(folder, table, lines)]
+    gaps = {table.number: list(_difference_records(table, lines)) for table in tables}
+    texts = {table.number: _markdown(results, table, lines, gaps[table.number]) for table in tables}
+    pages = [write_markdown(folder, f"paper-table-{number}", parts) for number, parts in texts.items()]
+    return pages + [path for table in tables for path in _write_csvs(folder, table, lines, gaps[table.number])]
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,14 @@ class Line:
 def _lines(entries: Sequence[Entry]) -> list[Line]:
     lines: dict[tuple[str, str], Line] = {}
     for entry in entries:
-        loss = entry.parameters.get("loss")
-        loss = loss if loss in LOSSES else ""
-        name = _without_loss(entry) if loss else entry.label
-        others = json.dumps({k: v for k, v in entry.parameters.items() if k != "loss" or not loss}, sort_keys=True)
-        kind = methodstring.parse(entry.method).name + others + entry.suffix if loss else entry.label
-        lines.setdefault((entry.dataset, kind), Line(entry.dataset, name)).losses.setdefault(loss, entry)
+        others = dict(entry.parameters)
+        loss = others.pop("loss", None)
+        if loss in LOSSES:
+            kind = methodstring.parse(entry.method).name + json.dumps(others, sort_keys=True) + entry.suffix
+            line = lines.setdefault((entry.dataset, kind), Line(entry.dataset, _without_loss(entry)))
+            line.losses.setdefault(loss, entry)
+        else:
+            lines[entry.dataset, entry.label] = Line(entry.dataset, entry.label, {"": entry})
     return list(lines.values())
 
 
@@ -128,19 +133,18 @@ def _said(entries: Sequence[Entry], table: PaperTable) -> bool:
     return any(e.failed(METRIC) or e.rows.variant.isin(list(table.variants.values())).any() for e in entries)
 
 
-def _markdown(results: Sequence[Results], table: PaperTable, lines: Sequence[Line]) -> list[object]:
+def _markdown(results: Sequence[Results], table: PaperTable, lines: Sequence[Line],
+              gaps: Sequence[dict[str, Any]]) -> list[object]:  # fmt: skip
     notes = Notes()
     parts: list[object] = [f"### Table {table.number}: {table.title} (lower is better)"]
-    parts.append(
-        "Error of a codec that is shown the truth and reconstructs it. *All*: all pixels; *Grid*: an 8 × 8 grid of "
-        + f"points. {describe_protocol(results)}"
-    )
+    what = "Error of a codec that is shown the truth and reconstructs it. *All*: all pixels; *Grid*: 8 × 8 of them."
+    parts.append(f"{what} {describe_protocol(results)}")
     parts.append("; ".join(describe_dataset(results, d) for d in dict.fromkeys(line.dataset for line in lines)) + ".")
     for convention, variant in table.variants.items():
         parts += [f"**Convention `{convention}`**: {CONVENTIONS[convention]}."]
         parts += [_values([li for li in lines if "" not in li.losses], variant, LOSSES, notes)]
         parts += [_values([li for li in lines if "" in li.losses], variant, {"": "Other codec"}, notes)]
-    return [*parts, *_differences(lines, table, notes), notes, *_published(lines, table)]
+    return [*parts, *_differences(table, gaps), notes, *_published(lines, table)]
 
 
 def _values(lines: Sequence[Line], variant: str, losses: Mapping[str, str], notes: Notes) -> Table | str:
@@ -167,21 +171,20 @@ def _titles(losses: Mapping[str, str]) -> list[str]:
     return [f"{title}, {region}" for title in losses.values() for region in REGIONS.values()]
 
 
-def _differences(lines: Sequence[Line], table: PaperTable, notes: Notes) -> list[object]:
+def _differences(table: PaperTable, gaps: Sequence[dict[str, Any]]) -> list[object]:
     """Every loss against L2, photograph by photograph (convention `sum`; the CSV file has both)."""
-    records = [r for r in _difference_records(table, lines) if r["convention"] == "sum"]
+    records = [r for r in gaps if r["convention"] == "sum"]
     if not records:
         return []
-    digits = decimals([r["l2_mean"] for r in records])
+    digits = decimals([r["difference_mean"] for r in records])
     shown = Table(["Data set", "Codec", "Loss", "Pixels", "Loss − L2", "in % of L2's mean", "Images that improve",
                    "Error is", "Images"], words=4)  # fmt: skip
     for r in records:
-        difference = Estimate(r["difference_mean"], r["difference_low"], r["difference_high"], r["images"])
-        percent = Estimate(r["percent_mean"], r["percent_low"], r["percent_high"], r["images"])
+        gap, percent = (from_columns(name, r, r["images"]) for name in ("difference", "percent"))
         shown.rows.append([
             escape(r["dataset"]), escape(r["codec"]), LOSSES[r["loss"]], REGIONS[r["region"]],
-            with_interval(difference, digits, "+"), with_interval(percent, 1, "+"),
-            f"{r['improve']:.0%}", verdict(difference), f"{r['images']:,}",
+            with_interval(gap, digits, "+"), with_interval(percent, 1, "+"),
+            f"{r['improve']:.0%}", verdict(gap), f"{r['images']:,}",
         ])  # fmt: skip
     return [f"**Table {table.number}, differences from L2**, photograph by photograph, convention `sum`. "
             "A negative difference is a smaller error than L2's.", shown]  # fmt: skip
@@ -199,14 +202,14 @@ def _difference_records(table: PaperTable, lines: Sequence[Line]) -> Iterator[di
 
 
 def _against_l2(entry: Entry, l2: Entry, measure: Measure) -> dict[str, Any]:
-    pair = paired(entry, l2, measure)
-    difference = pair["first"].to_numpy(float) - pair["second"].to_numpy(float)
-    estimate, base = mean_interval(difference), float(pair["second"].mean(skipna=False))
+    pair, gap = paired(entry, l2, measure), difference(entry, l2, measure)
+    base = float(pair["second"].mean(skipna=False))
     scale = 100 / base if base else float("nan")
-    percent = Estimate(estimate.mean * scale, estimate.low * scale, estimate.high * scale, estimate.n)
-    improve = float((difference < 0).mean()) if len(difference) else float("nan")
-    return {"images": estimate.n, "l2_mean": base, **columns("difference", estimate), **columns("percent", percent),
-            "improve": improve}  # fmt: skip
+    percent = {
+        f"percent_{name}": scale * value for name, value in (("mean", gap.mean), ("low", gap.low), ("high", gap.high))
+    }
+    improve = float((pair["first"] < pair["second"]).mean()) if gap.n else float("nan")
+    return {"images": gap.n, "l2_mean": base, **columns("difference", gap), **percent, "improve": improve}
 
 
 def _published(lines: Sequence[Line], table: PaperTable) -> list[object]:
@@ -219,11 +222,10 @@ def _published(lines: Sequence[Line], table: PaperTable) -> list[object]:
             "splits; not comparable number by number.", shown]  # fmt: skip
 
 
-def _write_csvs(folder: Path, table: PaperTable, lines: Sequence[Line]) -> list[Path]:
+def _write_csvs(folder: Path, table: PaperTable, lines: Sequence[Line], gaps: Sequence[dict[str, Any]]) -> list[Path]:
     name = f"paper-table-{table.number}"
     paths = [write_csv(folder, name, list(_value_records(table, lines)))]
-    differences = list(_difference_records(table, lines))
-    return [*paths, write_csv(folder, f"{name}-differences", differences)] if differences else paths
+    return [*paths, write_csv(folder, f"{name}-differences", gaps)] if gaps else paths
 
 
 def _value_records(table: PaperTable, lines: Sequence[Line]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.hookspecs import hookimpl
-from bench.results import Pictures, Results
 from bench.specs import ReportSpec
 
 from .scores import Entry, gather
@@ -18,6 +17,8 @@ from .tables import safe_name
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from bench.results import Pictures, Results
 
 KINDS = {"iid": "draws", "modes": "modes", "centroids": "cluster centres", "point": "point estimate"}
 LOSSES = {"l2": "L2 loss", "mah": "Mah loss", "full": "Mah + Colour + Grad"}

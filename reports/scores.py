@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.results import Results
-from bench.stats import Estimate, mean_interval, paired_difference
-
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench.results import Results
+    from bench.stats import Estimate
 
 FACT = ["dataset", "method", "seed", "image", "metric", "variant", "region"]
 """Columns that name one fact; a run that is given twice says each fact twice."""
@@ -61,6 +61,7 @@ class Entry:
     seeds: tuple[str, ...]
     failures: tuple[Failure, ...]
     rows: pd.DataFrame = field(repr=False)
+    _estimates: dict[Measure, Estimate] = field(default_factory=dict, repr=False)
 
     @property
     def suffix(self) -> str:
@@ -77,7 +78,11 @@ class Entry:
 
     def estimate(self, measure: Measure) -> Estimate:
         """The mean over photographs and its interval."""
-        return mean_interval(self.values(measure).to_numpy(float))
+        from bench.stats import mean_interval
+
+        if measure not in self._estimates:  # two thousand resamples, and every report asks twice
+            self._estimates[measure] = mean_interval(self.values(measure).to_numpy(float))
+        return self._estimates[measure]
 
     def has(self, *metrics: str) -> bool:
         """Whether there is something to say of these metrics: values or a failure."""
@@ -108,6 +113,8 @@ def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Seq
 
 def difference(first: Entry, second: Entry, measure: Measure) -> Estimate:
     """`first - second` over the photographs that both have."""
+    from bench.stats import paired_difference
+
     pair = paired(first, second, measure)
     return paired_difference(pair["first"].to_numpy(float), pair["second"].to_numpy(float))
 
@@ -137,7 +144,7 @@ def _entries(rows: pd.DataFrame, names: Sequence[str]) -> list[Entry]:
 
 
 def _entry(rows: pd.DataFrame, suffix: str) -> Entry:
-    lost = (rows.status == "failed") | rows.image.isna()
+    lost = rows.status != "done"
     measured = rows[~lost]
     first = (measured if len(measured) else rows).iloc[0]
     kinds = ", ".join(dict.fromkeys(measured.kind.astype(str)))

@@ -48,10 +48,10 @@ def row_sheet(rows: Sequence[tuple[str, str, Sequence[np.ndarray]]], title: str,
     """Rows of pictures, each with a title and a subtitle at its left, as PNG."""
     width = LABEL + max(len(pictures) for _, _, pictures in rows) * (CELL + GAP) - GAP
     image, pen = _blank(width, len(rows) * (CELL + GAP) - GAP)
-    for r, (title, subtitle, pictures) in enumerate(rows):
+    for r, (name, subtitle, pictures) in enumerate(rows):
         top = r * (CELL + GAP)
         head, below = (
-            wrap(title, HEADER, True, LABEL - GROUP_GAP, 3),
+            wrap(name, HEADER, True, LABEL - GROUP_GAP, 3),
             wrap(subtitle, SMALL, False, LABEL - GROUP_GAP, 2),
         )
         height = len(head) * _line(HEADER) + len(below) * _line(SMALL)

@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import keys
-from bench.results import Results
-from bench.stats import Estimate
 from bench.store import write_text
 
 from .scores import Entry
+
+if TYPE_CHECKING:
+    from bench.results import Results
+    from bench.stats import Estimate
 
 NOTHING = "–"
 FEW = 6
@@ -86,16 +88,16 @@ def safe_name(name: str) -> str:
     """A file name for any data set name; a changed name gets a digest, so that no two share a file.
 
     >>> safe_name("lfw"), safe_name("../my photos")
-    ('lfw', 'my-photos-b7a5d4')
+    ('lfw', 'my-photos-2ae7f0')
     """
     safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:60]
-    return safe if safe == name else f"{safe}-{keys.sha256(name)[:6]}".lstrip("-")
+    return safe if safe and safe == name else f"{safe}-{keys.sha256(name)[:6]}".lstrip("-")
 
 
 def decimals(values: Sequence[float]) -> int:
-    """Decimals that show three digits of the typical value."""
+    """Decimals that show three digits of all values but the smallest quarter."""
     sizes = sorted(abs(v) for v in values if math.isfinite(v) and v)
-    return 3 if not sizes else max(0, min(6, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))))
+    return 3 if not sizes else max(0, min(6, 2 - math.floor(math.log10(sizes[len(sizes) // 4]))))
 
 
 def with_interval(estimate: Estimate, digits: int, sign: str = "") -> str:
@@ -108,10 +110,19 @@ def columns(prefix: str, estimate: Estimate) -> dict[str, float]:
     return {f"{prefix}_mean": estimate.mean, f"{prefix}_low": estimate.low, f"{prefix}_high": estimate.high}
 
 
+def from_columns(prefix: str, record: Mapping[str, Any], n: int) -> Estimate:
+    """What `columns` wrote."""
+    from bench.stats import Estimate
+
+    return Estimate(record[f"{prefix}_mean"], record[f"{prefix}_low"], record[f"{prefix}_high"], n)
+
+
 def verdict(estimate: Estimate) -> str:
     """A plain word for a paired difference `first - second`."""
     if estimate.n < FEW:
         return "too few images"
+    if math.isnan(estimate.mean):
+        return "undefined"
     if estimate.high < 0:
         return "lower"
     return "higher" if estimate.low > 0 else "no difference shown"
@@ -121,10 +132,12 @@ def describe_protocol(results: Sequence[Results]) -> str:
     """What every caption says: the protocol, the scale, and what the intervals are."""
     protocol = results[0].manifest["protocol"]
     digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
+    presets = dict.fromkeys(str(r.manifest["preset"]) for r in results if r.manifest.get("preset"))
     return (
-        f"Protocol `{protocol['name']}` (digest {digest}), weights {protocol['weights']}; ab divided by "
-        f"{protocol['scale']:g} before errors and variances are taken; k = {protocol['k']}. In brackets: 95 % "
-        "bootstrap intervals over test photographs, after averaging over seeds."
+        f"Protocol `{protocol['name']}` (digest {digest}), preset {' and '.join(presets) or 'unknown'}, "
+        f"weights {protocol['weights']}; ab divided by {protocol['scale']:g} before errors and variances are "
+        f"taken; k = {protocol['k']}. In brackets: 95 % bootstrap intervals over test photographs, after averaging "
+        "over seeds."
     )
 
 

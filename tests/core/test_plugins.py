@@ -71,7 +71,7 @@ def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
     ("source", "says"),
     [
         ("raise RuntimeError('first\\nsecond')", "RuntimeError: first"),
-        ("this is not python", "SyntaxError"),
+        ("def", "SyntaxError"),
         (HEAD + "@hookimpl\ndef bench_register_methods():\n    raise KeyError('late')", "KeyError: 'late'"),
         (HEAD + "@hookimpl\ndef bench_register_methods():\n    return [3]", "returned int, not MethodSpec"),
         (HEAD + "@hookimpl\ndef bench_register_datasets():\n    return [method('x')]", "MethodSpec, not DatasetSpec"),
@@ -79,7 +79,16 @@ def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
         (HEAD + "@hookimpl\ndef bench_register_methods(wrong):\n    return []", "PluginValidationError"),
         (HEAD + "@hookimpl\ndef bench_register_method():\n    return []", "unknown hook 'bench_register_method'"),
     ],
-    ids=["raises", "syntax", "hook-raises", "no-spec", "wrong-kind", "returns-none", "wrong-arguments", "misspelt-hook"],
+    ids=[
+        "raises",
+        "syntax",
+        "hook-raises",
+        "no-spec",
+        "wrong-kind",
+        "returns-none",
+        "wrong-arguments",
+        "misspelt-hook",
+    ],
 )
 def test_a_plugin_that_does_not_load_is_recorded_in_one_line_and_leaves_the_others(site, source, says):
     site("bad", source, entry="bad")
@@ -114,12 +123,12 @@ def bench_run_finished(run):
 def test_two_distributions_may_not_register_the_same_method(site):
     site("first", ONE_METHOD.format(name="same"), entry="one", version="1.1")
     site("second", ONE_METHOD.format(name="same"), entry="two", version="2.2")
-    with pytest.raises(BenchError, match="method 'same' is registered by both first 1.1 and second 2.2"):
+    with pytest.raises(BenchError, match=r"method 'same' is registered by both first 1\.1 and second 2\.2"):
         plugins.load(entries(site))
 
 
 def test_a_method_and_a_dataset_may_share_a_name(site):
-    dataset = "@hookimpl\ndef bench_register_datasets():\n    yield DatasetSpec(name='same', summary='', factory='x:Y')\n"
+    dataset = "@hookimpl\ndef bench_register_datasets():\n  yield DatasetSpec(name='same', summary='', factory='x:Y')\n"
     site("both", ONE_METHOD.format(name="same") + dataset)
     found = plugins.load(entries(site))
     assert type(found.get("methods", "same")).__name__ == "MethodSpec"
@@ -129,7 +138,7 @@ def test_a_method_and_a_dataset_may_share_a_name(site):
 def test_two_entry_points_may_not_have_the_same_name(site):
     site("first", ONE_METHOD.format(name="a"), entry="plug", version="1.1")
     site("second", ONE_METHOD.format(name="b"), entry="plug", version="2.2")
-    with pytest.raises(BenchError, match="two plugins are named 'plug': first 1.1 and second 2.2"):
+    with pytest.raises(BenchError, match=r"two plugins are named 'plug': first 1\.1 and second 2\.2"):
         plugins.load(entries(site))
 
 
@@ -162,7 +171,7 @@ def test_a_plugin_that_raises_a_bench_error_is_recorded_like_any_other(site):
     site("bad", HEAD + "raise BenchError('set SHADE_HOME')", entry="bad")
     site("fine", ONE_METHOD.format(name="good"), entry="good")
     found = plugins.load(entries(site))
-    assert {plugin.name: plugin.error for plugin in found.plugins} == {"bad": "BenchError: set SHADE_HOME", "good": None}
+    assert [plugin.error for plugin in found.plugins] == ["BenchError: set SHADE_HOME", None]
 
 
 @pytest.mark.xfail(

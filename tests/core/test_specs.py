@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import BenchError, ExitCode, NothingMeasured, NotComparable, unknown
+from bench.errors import BenchError, ExitCode, NotComparable, NothingMeasured, unknown
 from bench.specs import MethodSpec, Parameter
 
 

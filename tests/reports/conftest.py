@@ -35,11 +35,11 @@ def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", 
     return rows
 
 
-def failed_row(method, reason, *, dataset="lfw", role="colourizer", seed=0, parameters=None):
-    """The row of a cell that failed."""
-    row = dict.fromkeys(COLUMNS)
+def failed_row(method, reason, *, dataset="lfw", role="colourizer", seed=0, parameters=None, status="failed"):
+    """The row of a cell without values."""
+    row = dict.fromkeys(COLUMNS, "") | {"k": 0}
     row |= {"run": "run", "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role}
-    row |= {"parameters": json.dumps(parameters or {}), "seed": seed, "value": np.nan, "status": "failed"}
+    row |= {"parameters": json.dumps(parameters or {}), "seed": seed, "value": np.nan, "status": status}
     return row | {"reason": reason}
 
 
@@ -100,7 +100,9 @@ def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
     """A run with a store: methods is {label: (role, kind, k)}; samples are the truth, turned in hue."""
     store, protocol = Store(folder / "store"), make_paper(antialias=False)
     dataset = photographs or Photographs(14)
-    source = prepare.make_source(DatasetSpec(name=name, summary="", factory=""), name, dataset, protocol, store, Quiet())
+    source = prepare.make_source(
+        DatasetSpec(name=name, summary="", factory=""), name, dataset, protocol, store, Quiet()
+    )
     parts = {part: prepare.prepare(source, part, None, protocol, store, Quiet()) for part in ("train", "test")}
     rows, cells = [], []
     for position, (label, (role, kind, k)) in enumerate(methods.items()):
@@ -109,7 +111,9 @@ def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
             index = [parts["test"].ids.index(i) for i in ids]
             ab = turned(parts["test"].truth(index), k, 0.3 * (position + 1))
             key = f"{position:02}{len(shards):062}"
-            store.get("samples", key, lambda f, ab=ab, kind=kind: samples.write(f, SampleSet(ab, kind, n_drawn=ab.shape[1])))
+            store.get(
+                "samples", key, lambda f, ab=ab, kind=kind: samples.write(f, SampleSet(ab, kind, n_drawn=ab.shape[1]))
+            )
             shards.append(key)
         cells.append({"dataset": name, "method": label, "status": "done", "shards": shards})
         loss = label.partition("loss=")[2].strip("]")
@@ -131,7 +135,7 @@ def turned(truth, k, angle):
     return torch.stack([a * cos - b * sin, a * sin + b * cos], 2)
 
 
-@pytest.fixture()
+@pytest.fixture
 def make():
     """The builders above, under one name."""
     import types

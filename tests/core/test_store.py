@@ -1,0 +1,236 @@
+"""The store holds finished things only, whatever happens while they are made."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import keys
+from bench.errors import BenchError
+from bench.store import COMMIT_MARK, Store, commit, default_folder, read_json, write_bytes, write_json, write_text
+
+KEY = "ab" * 32
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def build(folder):
+    (folder / "weights.bin").write_bytes(b"all of it")
+    return {"note": "made"}
+
+
+def must_not_build(folder):
+    raise AssertionError("built again")
+
+
+def left_overs(store):
+    return [p for p in store.folder.rglob("*") if p.name.startswith(("tmp-", "."))]
+
+
+def test_a_thing_is_built_once_and_found_again(store):
+    assert store.find("fits", KEY) is None
+    folder = store.get("fits", KEY, build)
+    assert (folder / "weights.bin").read_bytes() == b"all of it"
+    assert store.get("fits", KEY, must_not_build) == folder == store.find("fits", KEY) == store.path("fits", KEY)
+    assert Store(store.folder).describe("fits", KEY) == {
+        "schema_version": keys.SCHEMA, "kind": "fits", "key": KEY, "note": "made"
+    }  # fmt: skip
+    assert left_overs(store) == []
+
+
+def test_kinds_and_keys_are_apart(store):
+    store.get("fits", KEY, build)
+    assert store.find("samples", KEY) is None
+    assert store.find("fits", "ab" + "0" * 62) is None
+
+
+def test_all_lists_the_marks_of_one_kind_sorted(store):
+    for key in ("cd" * 32, KEY, "ab" + "0" * 62):
+        store.get("fits", key, build)
+    store.get("samples", "ef" * 32, build)
+    assert [mark["key"] for mark in store.all("fits")] == ["ab" + "0" * 62, KEY, "cd" * 32]
+    assert list(store.all("nothing")) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_build_that_raises_leaves_nothing(store, error):
+    def fail(folder):
+        build(folder)
+        raise error
+
+    with pytest.raises(error):
+        store.get("fits", KEY, fail)
+    assert store.find("fits", KEY) is None
+    assert [p for p in store.folder.rglob("*") if p.is_file()] == []
+    assert left_overs(store) == []
+    assert store.get("fits", KEY, build).is_dir()
+
+
+def test_a_block_that_raises_after_the_mark_leaves_nothing(store):
+    with pytest.raises(RuntimeError), store.building("fits", KEY) as folder:  # noqa: PT012
+        commit(folder, build(folder))
+        raise RuntimeError
+    assert store.find("fits", KEY) is None
+    assert left_overs(store) == []
+
+
+def test_an_uncommitted_left_over_is_replaced(store):
+    old = store.path("fits", KEY)
+    (old / "deep").mkdir(parents=True)
+    (old / "deep" / "half").write_text("half")
+    (old / "weights.bin").write_text("half")
+    assert store.find("fits", KEY) is None
+    assert {p.name for p in store.get("fits", KEY, build).iterdir()} == {"weights.bin", COMMIT_MARK}
+
+
+def test_of_two_that_build_the_same_thing_the_first_to_finish_stays(store):
+    def slow(folder):
+        store.get("fits", KEY, build)
+        (folder / "weights.bin").write_bytes(b"later")
+        return {"note": "later"}
+
+    folder = store.get("fits", KEY, slow)
+    assert (folder / "weights.bin").read_bytes() == b"all of it"
+    assert store.describe("fits", KEY)["note"] == "made"
+    assert left_overs(store) == []
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from bench.store import Store, commit
+with Store(Path(sys.argv[1])).building("fits", sys.argv[2]) as folder:
+    (folder / "weights.bin").write_bytes(b"half")
+    if sys.argv[3] == "marked":
+        commit(folder, {"kind": "fits", "key": sys.argv[2]})
+    print("building", flush=True)
+    time.sleep(120)
+"""
+
+
+def kill_while_building(store, stage):
+    command = [sys.executable, "-c", CHILD, str(store.folder), KEY, stage]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "building\n"
+        child.kill()
+    assert child.returncode == -signal.SIGKILL
+    assert len(left_overs(store)) == 1
+
+
+@pytest.mark.parametrize("stage", ["unmarked", "marked"])
+def test_a_killed_build_is_not_found_and_is_built_again(store, stage):
+    kill_while_building(store, stage)
+    assert store.find("fits", KEY) is None
+    assert (store.get("fits", KEY, build) / "weights.bin").read_bytes() == b"all of it"
+
+
+def test_a_killed_build_is_not_listed(store):
+    kill_while_building(store, "unmarked")
+    assert list(store.all("fits")) == []
+
+
+@pytest.mark.xfail(strict=True, reason="BUG Store.all: lists a marked temporary folder that was never moved in place")
+def test_a_build_killed_between_the_mark_and_the_move_is_not_listed(store):
+    kill_while_building(store, "marked")
+    assert list(store.all("fits")) == []
+
+
+def test_processes_that_race_for_one_thing_all_get_it_whole(store):
+    code = """
+import sys, time
+from pathlib import Path
+from bench.store import Store
+def build(folder):
+    (folder / "weights.bin").write_bytes(b"all of it"); time.sleep(0.2); return {"note": "made"}
+store = Store(Path(sys.argv[1]))
+print((store.get("fits", sys.argv[2], build) / "weights.bin").read_text())
+"""
+    command = [sys.executable, "-c", code, str(store.folder), KEY]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(racer.communicate(timeout=60)[0], racer.returncode) for racer in racers] == [("all of it\n", 0)] * 4
+    assert left_overs(store) == []
+
+
+def test_a_store_that_can_not_be_written_is_said_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BenchError, match=r"can't be written .*--store") as caught:
+        Store(tmp_path / "file" / "store").get("fits", KEY, build)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="BUG Store.temporary: mkdtemp's 0700 stays, so a shared store is unreadable")
+def test_a_finished_folder_can_be_read_by_those_who_can_read_its_files(store):
+    folder = store.get("fits", KEY, build)
+    assert folder.stat().st_mode & 0o055 == 0o055
+
+
+def test_the_store_s_place_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_STORE", str(tmp_path))
+    assert default_folder() == tmp_path
+    monkeypatch.delenv("BENCH_STORE")
+    assert "huebench" in default_folder().parts
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    for text in ("a long first text", "ä"):
+        write_text(path, text)
+        assert path.read_bytes() == text.encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_and_no_temporary_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        write_bytes(tmp_path / "folder", b"data")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_json_is_read_as_written(tmp_path):
+    value = {"b": [1, None, "ä"], "a": {"x": 0.1}, "schema_version": keys.SCHEMA}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value == json.loads((tmp_path / "a.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "is missing"), (b'{"a": 1', "can't be read"), (b"", "can't be read"), (b"\xff\xfe\x00{", "can't be read")],
+    ids=["missing", "cut", "empty", "binary"],
+)
+def test_json_that_can_not_be_read_is_said_in_one_line_with_its_path(tmp_path, content, says):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BenchError, match=says) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_folder_in_place_of_json_is_an_error_too(tmp_path):
+    with pytest.raises(BenchError, match="can't be read"):
+        read_json(tmp_path)
+
+
+def test_a_newer_schema_is_refused_and_an_older_one_is_read(tmp_path):
+    path = Path(tmp_path / "a.json")
+    write_json(path, {"schema_version": keys.SCHEMA + 1})
+    with pytest.raises(BenchError, match=f"schema version {keys.SCHEMA + 1}.*upgrade"):
+        read_json(path)
+    for older in ({"schema_version": keys.SCHEMA - 1}, {}, [1]):
+        write_json(path, older)
+        assert read_json(path) == older
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="BUG read_json: a schema_version of another type")
+@pytest.mark.parametrize("version", ["2", None])
+def test_a_schema_version_that_is_no_number_is_refused(tmp_path, version):
+    write_json(tmp_path / "a.json", {"schema_version": version})
+    with pytest.raises(BenchError):
+        read_json(tmp_path / "a.json")
