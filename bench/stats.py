@@ -34,7 +34,9 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> Estimate:
     if n == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
-    means = np.array([values[rng.integers(0, n, n)].mean() for _ in range(RESAMPLES)])
+    block = max(1, 2_000_000 // n)  # resamples at a time: memory stays flat
+    sizes = [min(block, RESAMPLES - start) for start in range(0, RESAMPLES, block)]
+    means = np.concatenate([values[rng.integers(0, n, (size, n))].mean(1) for size in sizes])
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(values.mean()), float(low), float(high), n)
 

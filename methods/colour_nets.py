@@ -16,8 +16,11 @@ before running averages hold, so it is 0.9 here."""
 
 def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
     """C_ReLU(kernel, stride, outputs) followed by B: the norm comes after the activation."""
-    padding: int | str = "same" if stride == 1 else (kernel - 1) // 2
-    return [nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.ReLU(), nn.BatchNorm2d(outputs, **NORM)]
+    before = (kernel - 1) // 2
+    if stride == 1 and kernel % 2 == 0:  # an even kernel keeps the size only with one more row and column after
+        pad: list[nn.Module] = [nn.ZeroPad2d((before, before + 1, before, before + 1))]
+        return [*pad, nn.Conv2d(inputs, outputs, kernel), nn.ReLU(), nn.BatchNorm2d(outputs, **NORM)]
+    return [nn.Conv2d(inputs, outputs, kernel, stride, before), nn.ReLU(), nn.BatchNorm2d(outputs, **NORM)]
 
 
 class Encoder(nn.Module):
@@ -54,7 +57,7 @@ class Decoder(nn.Module):
         widths = [d, *(preset.channels(c) for c in (1024, 512, 256, 128))]
         kernels = (4, 5, 5, 5)
         self.blocks = nn.ModuleList(nn.Sequential(*block(widths[i], widths[i + 1], k)) for i, k in enumerate(kernels))
-        self.last = nn.Conv2d(widths[-1], 2, 5, padding="same")
+        self.last = nn.Conv2d(widths[-1], 2, 5, padding=2)
 
     def forward(self, code: Tensor) -> Tensor:
         hidden = code[:, :, None, None].contiguous(memory_format=torch.channels_last)

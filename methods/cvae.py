@@ -9,7 +9,7 @@ from bench.specs import MethodSpec, Parameter
 
 from .presets import PRESET, training
 
-STEPS = {"paper": 20_000, "small": 800, "tiny": 150}
+STEPS = {"paper": 20_000, "small": 700, "tiny": 150}
 
 
 @hookimpl

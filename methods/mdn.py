@@ -9,7 +9,7 @@ from bench.specs import MethodSpec, Parameter
 
 from .presets import PRESET, training
 
-STEPS = {"paper": 20_000, "small": 500, "tiny": 120}
+STEPS = {"paper": 20_000, "small": 400, "tiny": 120}
 FEATURES = Parameter("features", "method", "zhang", "the method that gives features of the grey photograph")
 
 

@@ -9,13 +9,13 @@ from bench.specs import MethodSpec, Parameter
 
 from .presets import PRESET, training
 
-STEPS = {"paper": 20_000, "small": 800, "tiny": 150}
+STEPS = {"paper": 20_000, "small": 700, "tiny": 150}
 CODE = Parameter("d", "int", "auto", "dimensions of the code; auto: 32 for LFW, 64 elsewhere (section 6.1)", allow=("auto",),
                  minimum=1)  # fmt: skip
 LOSS = (
     Parameter("loss", "str", "full", "decoder loss: l2; mah (specificity); full (equation 4)", ("l2", "mah", "full")),
-    Parameter("norm", "str", "squared", "L_hist and L_grad as squared norms (equations 2, 3), or their root as in the "
-              "authors' code (A2)", ("squared", "root")),
+    Parameter("norm", "str", "root", "L_hist and L_grad as norms, as in the authors' code and as the lambdas fit best, or "
+              "squared, as in equations 2 and 3 (A2)", ("root", "squared")),
     Parameter("mah", "float", 0.1, "weight of L_mah in the full loss (section 3.1)", minimum=0),
     Parameter("grad", "float", 1e-3, "weight of L_grad in the full loss (section 3.1)", minimum=0),
     Parameter("mix", "float", 0.0, "share of uniform weight mixed into the colour weights: 0 is the paper's 1/p",

@@ -9,7 +9,7 @@ from bench.specs import MethodSpec, Parameter
 
 from .presets import PRESET, training
 
-STEPS = {"paper": 450_000, "small": 300, "tiny": 60}
+STEPS = {"paper": 450_000, "small": 240, "tiny": 60}
 
 
 @hookimpl
