@@ -14,6 +14,7 @@ from bench import __version__
 from bench.errors import BenchError, ExitCode, unknown
 
 FOLDER = click.Path(path_type=Path)
+LISTED = ("methods", "datasets", "metrics", "reports", "protocols", "executors")
 DEVICE_HELP = "cpu, cuda, cuda:N or mps"
 
 
@@ -28,9 +29,13 @@ def cli(context: click.Context, debug: bool) -> None:
 
 @cli.command()
 @click.option("--methods", "-m", multiple=True, help="Comma-separated: mdn,cvae,zhang,vae[loss=[l2,mah,full]].")
-@click.option("--dataset", "-d", "datasets", multiple=True, help="A name (`bench list datasets`) or a folder; repeatable.")
+@click.option(
+    "--dataset", "-d", "datasets", multiple=True, help="A name (`bench list datasets`) or a folder; repeatable."
+)
 @click.option("--protocol", default="paper", show_default=True, help="paper or square, with parameters in brackets.")
-@click.option("--preset", type=click.Choice(["paper", "small", "tiny"]), help="Network sizes [small; tiny for the demo].")
+@click.option(
+    "--preset", type=click.Choice(["paper", "small", "tiny"]), help="Network sizes [small; tiny for the demo]."
+)
 @click.option("-k", type=int, help="Colourizations that a method presents [5].")
 @click.option("--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable.")
 @click.option("--limit-train", type=int, help="Use only so many training photographs.")
@@ -43,7 +48,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj
-def run(debug: bool, out: Path | None, dry_run: bool, **options: Any) -> None:
+def run(debug: bool, /, out: Path | None, dry_run: bool, **options: Any) -> None:
     """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo."""
     from bench import progress, runner
 
@@ -83,7 +88,9 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...]) -
 
 
 @cli.command("list")
-@click.argument("kind", required=False, type=click.Choice(["methods", "datasets", "metrics", "reports", "protocols", "executors"]))
+@click.argument(
+    "kind", required=False, type=click.Choice(LISTED)
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(kind: str | None, as_json: bool) -> None:
     """Show what is installed. Plugins that did not load are named at the end."""

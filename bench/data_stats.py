@@ -47,5 +47,3 @@ def measure(ab: np.ndarray) -> dict[str, float]:
         "mean a": float(mean[0] / len(ab)),
         "mean b": float(mean[1] / len(ab)),
     }
-
-

@@ -32,6 +32,10 @@ class NothingMeasured(BenchError):
     exit_code = ExitCode.NOTHING_MEASURED
 
 
+class DuplicateName(BenchError):
+    """Two plugins claim the same name."""
+
+
 class NotComparable(BenchError):
     """Two results were made under different protocols."""
 

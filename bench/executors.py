@@ -43,7 +43,9 @@ class Workshop:
         """The colour-rarity weights of a data set's train split."""
         if dataset not in self.colours:
             protocol = self.plan.protocol
-            self.colours[dataset] = weights.fit(protocol.weights, self.plan.data[dataset].train.ab, protocol.weight_floor)
+            self.colours[dataset] = weights.fit(
+                protocol.weights, self.plan.data[dataset].train.ab, protocol.weight_floor
+            )
         return self.colours[dataset]
 
     def method(self, fit: Fit) -> Method:
@@ -83,7 +85,9 @@ class Workshop:
         start = time.monotonic()
         method.fit(self.plan.data[fit.dataset].train, context)
         method.save(folder)
-        commit(folder, describe_fit(fit) | {"key": fit.key, "notes": context.notes, "seconds": time.monotonic() - start})
+        commit(
+            folder, describe_fit(fit) | {"key": fit.key, "notes": context.notes, "seconds": time.monotonic() - start}
+        )
 
     def _context(self, fit: Fit) -> FitContext:
         parts = {name: self.method(part) for name, part in fit.requires.items()}
@@ -120,4 +124,6 @@ def serial(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcom
 @hookimpl
 def bench_register_executors() -> Iterable[ExecutorSpec]:
     """The serial executor."""
-    yield ExecutorSpec(name="serial", summary="one cell after the other, in this process", factory="bench.executors:serial")
+    yield ExecutorSpec(
+        name="serial", summary="one cell after the other, in this process", factory="bench.executors:serial"
+    )

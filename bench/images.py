@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 512_000_000
 """A photograph with more pixels is taken for a decompression bomb and counted as unreadable."""
+
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error)
+"""What Pillow raises for damaged files; the last two kinds come from odd EXIF beside a rotation."""
 
 
 class Unreadable(Exception):
@@ -48,7 +53,7 @@ def decode(data: bytes) -> Image.Image:
                     raise Unreadable(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError) as error:
+        except (*_BROKEN, Image.DecompressionBombError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise Unreadable("not an image" if "cannot identify" in reason else reason) from error
 
@@ -126,5 +131,5 @@ def _grey16(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     values = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
+    top = 65535.0 if image.mode.startswith("I;16") or values.max(initial=0) > 255 else 255.0
     return Image.fromarray(np.round(255 * np.clip(values / top, 0, 1)).astype(np.uint8)).convert("RGB")

@@ -69,6 +69,8 @@ def write(name: str, parameters: Mapping[str, Any]) -> str:
 
 def _expand(part: str) -> list[Choice]:
     name, bracket, rest = part.partition("[")
+    if not name.strip():
+        raise BenchError(f"an empty name in '{part}'")
     if not bracket:
         return [Choice(name.strip())]
     if not rest.endswith("]"):

@@ -119,7 +119,9 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     choices = methodstring.parse_many(request.methods)
     for choice in choices:
         _resolve(choice, request.preset, registry)
-    sources = [open_source(text, request, registry, protocol, store, progress) for text in dict.fromkeys(request.datasets)]
+    sources = [
+        open_source(text, request, registry, protocol, store, progress) for text in dict.fromkeys(request.datasets)
+    ]
     names = [s.name for s in sources]
     if len(set(names)) != len(names):
         raise BenchError(f"two data sets have the name {next(n for n in names if names.count(n) > 1)}: rename a folder")
@@ -191,7 +193,9 @@ def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[Me
 def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Protocol, registry: Registry) -> Fit:
     spec, parameters = _resolve(choice, preset, registry)
     inner = {p.name: methodstring.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"}
-    requires = {name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()}
+    requires = {
+        name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()
+    }
     owner = registry.owner("methods", spec.name)
     described = {n: _digest(p.type, parameters[p.name]) for p in spec.parameters if (n := p.name) not in requires}
     key = keys.key("fit", method=[owner.distribution, spec.name, spec.version], parameters=described,
@@ -247,4 +251,7 @@ def _state(missing: int, cell: Cell) -> str:
 
 def _past_seconds(store: Store) -> dict[tuple[str, Any], str]:
     """How long fits of a method at a preset took before, the latest of each."""
-    return {(m["method"], m["parameters"].get("preset")): f"about {m['seconds']:.0f} s (last time)" for m in store.all("fits")}
+    return {
+        (m["method"], m["parameters"].get("preset")): f"about {m['seconds']:.0f} s (last time)"
+        for m in store.all("fits")
+    }

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from bench import hookspecs
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, DuplicateName, unknown
 from bench.specs import DatasetSpec, ExecutorSpec, MethodSpec, MetricSpec, ProtocolSpec, ReportSpec, Spec
 
 S = TypeVar("S", bound=Spec)
@@ -62,12 +62,13 @@ class Registry:
     def add(self, plugin: Plugin, module: object) -> None:
         """Register one imported plugin; nothing of it stays if it is refused."""
         before = {kind: dict(specs) for kind, specs in self.specs.items()}
+        _check_hook_names(module)
         self.manager.register(module, name=plugin.name)
         try:
             self.manager.check_pending()
             for kind in KINDS:
                 self._collect(kind, plugin, module)
-        except Exception:
+        except (Exception, SystemExit):
             self.manager.unregister(module)
             self.specs = before
             self.owners = {key: owner for key, owner in self.owners.items() if owner is not plugin}
@@ -80,12 +81,19 @@ class Registry:
                 raise TypeError(f"bench_register_{kind} returned {type(spec).__name__}, not {KINDS[kind].__name__}")
             if spec.name in self.specs[kind]:
                 other = self.owners[kind, spec.name]
-                raise BenchError(
+                raise DuplicateName(
                     f"{kind.removesuffix('s')} '{spec.name}' is registered by both {other.distribution} {other.version} "
                     f"and {plugin.distribution} {plugin.version}: uninstall one"
                 )
             self.specs[kind][spec.name] = spec
             self.owners[kind, spec.name] = plugin
+
+
+def _check_hook_names(module: object) -> None:
+    """Refuse a misspelt registration hook, marked as one or not; pluggy alone would pass over an unmarked one."""
+    for name in dir(module):
+        if name.startswith("bench_register_") and name.removeprefix("bench_register_") not in KINDS:
+            raise unknown("hook", name, [f"bench_register_{kind}" for kind in KINDS])
 
 
 def load(found: Iterable[EntryPoint]) -> Registry:
@@ -100,7 +108,7 @@ def load(found: Iterable[EntryPoint]) -> Registry:
             first = seen[entry.name]
             if first == plugin:  # the same distribution found twice on the path
                 continue
-            raise BenchError(
+            raise DuplicateName(
                 f"two plugins are named '{entry.name}': {first.distribution} {first.version} and "
                 f"{plugin.distribution} {plugin.version}: uninstall one"
             )
@@ -117,9 +125,9 @@ def _describe(entry: EntryPoint) -> Plugin:
 def _load_one(registry: Registry, entry: EntryPoint, plugin: Plugin) -> Plugin:
     try:
         registry.add(plugin, entry.load())
-    except BenchError:
+    except DuplicateName:
         raise
-    except Exception as error:  # a third party's import can raise anything; it is recorded and shown
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a third party's import can raise anything; it is recorded and shown
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return Plugin(plugin.name, plugin.value, plugin.distribution, plugin.version, reason)
     return plugin

@@ -141,7 +141,9 @@ def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, st
     unreadable = {i: r for i, r in found.excluded.items() if r != GREY}
     if strict and unreadable:
         first, reason = next(iter(unreadable.items()))
-        raise BenchError(f"--strict: {len(unreadable)} photograph(s) of {source.name} can't be read, first {first}: {reason}")
+        raise BenchError(
+            f"--strict: {len(unreadable)} photograph(s) of {source.name} can't be read, first {first}: {reason}"
+        )
     if not len(found):
         raise NothingMeasured(f"no usable photograph in the {part} part of {source.name}: {_reasons(found.excluded)}")
     return found
@@ -159,10 +161,12 @@ def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol,
     position = {name: i for i, name in enumerate(ids)}
     excluded: dict[str, str] = {}
     grey_only: list[str] = []
+    seen: set[str] = set()
     keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
     with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
         for name, data in source.dataset.read(set(ids)):
             bar.advance()
+            seen.add(name)
             try:
                 photo = images.prepare(images.decode(data), protocol, source.spec.authors_crop)
             except images.Unreadable as error:
@@ -175,6 +179,7 @@ def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol,
                 grey_only.append(name)
             ab[position[name]] = photo.ab
             grey[position[name]] = np.round(photo.grey * LEVELS).clip(0, 65535)
+    excluded |= dict.fromkeys(set(ids) - seen, "missing")
     kept = [i for i, name in enumerate(ids) if name not in excluded]
     for new, old in enumerate(kept):  # close the gaps that excluded photographs leave; new <= old
         if new != old:

@@ -14,7 +14,9 @@ from bench.results import Results
 from bench.store import write_text
 
 
-def write(results: Sequence[Results], folder: Path, plugins: Registry, progress: Progress, names: Sequence[str] = ()) -> Path:
+def write(
+    results: Sequence[Results], folder: Path, plugins: Registry, progress: Progress, names: Sequence[str] = ()
+) -> Path:
     """Write all (or the named) reports over runs into a folder; returns the path of `report.md`.
 
     NotComparable when the runs' protocols differ, with what differs.
@@ -40,7 +42,11 @@ def check_comparable(results: Sequence[Results]) -> None:
     """Refuse runs under different protocols, or on different photographs under one name."""
     first = results[0].manifest
     for other in (r.manifest for r in results[1:]):
-        differ = [f"{k}: {first['protocol'].get(k)} and {v}" for k, v in other["protocol"].items() if first["protocol"].get(k) != v]
+        differ = [
+            f"{k}: {first['protocol'].get(k)} and {v}"
+            for k, v in other["protocol"].items()
+            if first["protocol"].get(k) != v
+        ]
         for name, data in other["datasets"].items():
             mine = first["datasets"].get(name)
             if mine and mine["test"]["ids_digest"] != data["test"]["ids_digest"]:
@@ -79,7 +85,9 @@ def _head(manifest: dict[str, Any]) -> list[str]:
 def _left_out(data: dict[str, Any]) -> str:
     count = sum(len(data[part]["excluded"]) for part in ("train", "test"))
     kept = sum(len(data[part]["grey_only_kept"]) for part in ("train", "test"))
-    return (f"; {count} left out (named in manifest.json)" if count else "") + (f"; {kept} grey-only kept" if kept else "")
+    return (f"; {count} left out (named in manifest.json)" if count else "") + (
+        f"; {kept} grey-only kept" if kept else ""
+    )
 
 
 def _fits(manifest: dict[str, Any]) -> list[str]:

@@ -27,7 +27,9 @@ def data_home(given: Path | None) -> Path:
     """The data home: what was given, `$BENCH_DATA`, or the platform's cache folder."""
     from platformdirs import user_cache_path
 
-    return given or (Path(os.environ["BENCH_DATA"]) if os.environ.get("BENCH_DATA") else user_cache_path("huebench") / "data")
+    return given or (
+        Path(os.environ["BENCH_DATA"]) if os.environ.get("BENCH_DATA") else user_cache_path("huebench") / "data"
+    )
 
 
 def run(request: Request | None = None, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
@@ -73,10 +75,10 @@ def check_device(device: str) -> None:
         return
     import torch
 
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind not in available or (index and not index.isdigit()):
         raise BenchError(f"unknown device '{device}' (known: cpu, cuda, cuda:N, mps)")
-    if not available[kind]():
+    if not available[kind]:
         raise BenchError(f"device '{device}' is not available here: use --device cpu")
 
 
@@ -86,13 +88,17 @@ def _with_home(request: Request) -> Request:
     return replace(request, data_home=data_home(request.data_home))
 
 
-def _execute(made: Plan, store: Store, plugins: Registry, progress: Progress, debug: bool, folder: Path) -> list[Outcome]:
+def _execute(
+    made: Plan, store: Store, plugins: Registry, progress: Progress, debug: bool, folder: Path
+) -> list[Outcome]:
     workshop = Workshop(made, store, progress, debug)
 
     def finished(outcome: Outcome) -> None:
         reason = f": {outcome.reason}" if outcome.reason else ""
         progress.say(f"{outcome.cell.name}: {outcome.status}{reason}")
-        _notify(plugins, progress, "bench_cell_finished", run=folder.name, cell=outcome.cell.name, status=outcome.status)
+        _notify(
+            plugins, progress, "bench_cell_finished", run=folder.name, cell=outcome.cell.name, status=outcome.status
+        )
 
     executor = plugins.get("executors", "serial").load()
     outcomes: list[Outcome] = executor(workshop, made.cells, finished)
@@ -136,7 +142,9 @@ def _settings(made: Plan) -> dict[str, Any]:
     }
 
 
-def _manifest(made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]) -> dict[str, Any]:
+def _manifest(
+    made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]
+) -> dict[str, Any]:
     return {
         "schema_version": keys.SCHEMA,
         "argv": list(argv),
@@ -204,7 +212,20 @@ def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.Loa
 
 def summarise(scores: Any) -> Any:
     """Means over photographs: one row a data set, method, metric, variant and region."""
-    group = ["dataset", "method", "role", "kind", "k", "metric", "variant", "region", "unit", "direction", "status", "reason"]
+    group = [
+        "dataset",
+        "method",
+        "role",
+        "kind",
+        "k",
+        "metric",
+        "variant",
+        "region",
+        "unit",
+        "direction",
+        "status",
+        "reason",
+    ]
     table = scores.groupby(group, sort=False, dropna=False)["value"].agg(["mean", "std", "count"])
     return table.reset_index().rename(columns={"count": "images"})
 
@@ -213,7 +234,7 @@ def _notify(plugins: Registry, progress: Progress, hook: str, **arguments: Any) 
     """Call an observer hook; an observer's error is shown and never fails the run."""
     try:
         getattr(plugins.manager.hook, hook)(**arguments)
-    except Exception as error:  # an observer is someone else's code
+    except Exception as error:  # noqa: BLE001 - an observer is someone else's code
         progress.say(f"an observer of {hook} failed: {type(error).__name__}: {error}")
 
 
@@ -239,8 +260,9 @@ def headline(result: Results) -> list[dict[str, str]]:
     rows = []
     for (dataset, method), group in result.scores.groupby(["dataset", "method"], sort=False):
         row = {"dataset": str(dataset), "method": str(method)}
-        for metric, variant, region, title in HEADLINE:
-            values = group.query("metric == @metric and variant == @variant and region == @region")["value"]
+        for *column, title in HEADLINE:
+            chosen = (group[["metric", "variant", "region"]] == column).all(axis=1)
+            values = group.loc[chosen, "value"]
             row[title] = f"{values.mean():.4f}" if len(values) else "-"
         done = group["status"].iloc[0] == "done"
         rows.append({**row, "kind": str(group["kind"].iloc[0]) if done else str(group["status"].iloc[0])})

@@ -50,7 +50,9 @@ def read(store: Store, key: str) -> SampleSet:
     try:
         tensors = load_file(folder / "samples.safetensors")
     except (OSError, SafetensorError) as error:
-        raise BenchError(f"{folder / 'samples.safetensors'} is damaged ({error}): remove its folder and repeat the run") from error
+        raise BenchError(
+            f"{folder / 'samples.safetensors'} is damaged ({error}): remove its folder and repeat the run"
+        ) from error
     return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"])
 
 

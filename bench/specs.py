@@ -97,7 +97,7 @@ class Spec:
         for name in given:
             if name not in known:
                 raise unknown(f"parameter of {self.name}", name, known)
-        return {n: p.convert(given[n], self.name) if n in given else p.default for n, p in known.items()}
+        return {n: p.convert(given.get(n, p.default), self.name) for n, p in known.items()}
 
     def load(self) -> Any:
         """Import and return the factory."""

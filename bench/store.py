@@ -50,7 +50,8 @@ class Store:
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
         """The commit marks of all finished things of a kind."""
         for mark in sorted((self.folder / kind).glob(f"??/*/{COMMIT_MARK}")):
-            yield read_json(mark)
+            if not mark.parent.name.startswith("tmp-"):  # marked, but never moved in place
+                yield read_json(mark)
 
     def get(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> Path:
         """The folder of a thing, built if it is not there. `build(folder)` fills a folder and describes it."""
@@ -68,6 +69,7 @@ class Store:
         folder = self.temporary(final.parent)
         try:
             yield folder
+            os.chmod(folder, 0o755)  # mkdtemp's 0700 would hide it from others who share the store
             _replace_folder(folder, final)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +81,9 @@ class Store:
             parent.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(prefix="tmp-", dir=parent))
         except OSError as error:
-            raise BenchError(f"the store {self.folder} can't be written ({error.strerror}): choose another with --store") from error
+            raise BenchError(
+                f"the store {self.folder} can't be written ({error.strerror}): choose another with --store"
+            ) from error
 
 
 def commit(folder: Path, description: dict[str, Any]) -> None:
@@ -120,8 +124,12 @@ def read_json(path: Path) -> Any:
         raise BenchError(f"{path} is missing") from None
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} can't be read: {error}") from error
+    if isinstance(value, dict) and not isinstance(value.get("schema_version", 0), int):
+        raise BenchError(f"{path} has schema version {value['schema_version']!r}, which is no number")
     if isinstance(value, dict) and value.get("schema_version", 0) > keys.SCHEMA:
-        raise BenchError(f"{path} has schema version {value['schema_version']}; this huebench reads up to {keys.SCHEMA}: upgrade it")
+        raise BenchError(
+            f"{path} has schema version {value['schema_version']}; this huebench reads up to {keys.SCHEMA}: upgrade it"
+        )
     return value
 
 

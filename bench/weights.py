@@ -83,12 +83,12 @@ def nearest_bin(ab: torch.Tensor) -> torch.Tensor:
     import torch
 
     table = torch.as_tensor(_lookup(), device=ab.device)
-    a, b = ((c + 128).round().clamp(0, 255).long() for c in ab.unbind(-3))
+    a, b = ((c + 128).floor().clamp(0, 255).long() for c in ab.unbind(-3))
     return table[a, b]
 
 
 def _nearest_numpy(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    rows, columns = (np.clip(np.round(c + 128), 0, 255).astype(np.intp) for c in (a, b))
+    rows, columns = (np.clip(np.floor(c + 128), 0, 255).astype(np.intp) for c in (a, b))
     nearest: np.ndarray = _lookup()[rows, columns]
     return nearest
 
@@ -97,11 +97,12 @@ _TABLE: list[np.ndarray] = []
 
 
 def _lookup() -> np.ndarray:
-    """Nearest bin of every ab rounded to integers, `(256, 256)`; made once."""
+    """Nearest bin of every unit cell of ab, by its middle, `(256, 256)`; made once. The borders between bins lie on
+    integers, so that no middle is on one."""
     if not _TABLE:
         from scipy.spatial import cKDTree
 
-        axis = np.arange(-128, 128)
+        axis = np.arange(-128, 128) + 0.5
         points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
         _TABLE.append(cKDTree(bin_centres()).query(points)[1].reshape(256, 256))
     return _TABLE[0]

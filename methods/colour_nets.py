@@ -9,9 +9,9 @@ from torch.nn import functional
 from .presets import Preset
 
 SCALE = 128.0
-NORM = {"eps": 1e-4, "momentum": 0.1}
-"""Batch norm with the eps of the authors' code (section 2 of the facts); their decay of 0.99 needs thousands of steps
-before running averages hold, so it is 0.9 here."""
+NORM_EPS = 1e-4
+"""Batch norm with the eps of the authors' code (section 2 of the facts); their decay of 0.99 needs thousands of
+steps before running averages hold, so it is 0.9, the default of PyTorch, here."""
 
 
 def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -19,8 +19,8 @@ def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Mo
     before = (kernel - 1) // 2
     if stride == 1 and kernel % 2 == 0:  # an even kernel keeps the size only with one more row and column after
         pad: list[nn.Module] = [nn.ZeroPad2d((before, before + 1, before, before + 1))]
-        return [*pad, nn.Conv2d(inputs, outputs, kernel), nn.ReLU(), nn.BatchNorm2d(outputs, **NORM)]
-    return [nn.Conv2d(inputs, outputs, kernel, stride, before), nn.ReLU(), nn.BatchNorm2d(outputs, **NORM)]
+        return [*pad, nn.Conv2d(inputs, outputs, kernel), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
+    return [nn.Conv2d(inputs, outputs, kernel, stride, before), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
 
 
 class Encoder(nn.Module):

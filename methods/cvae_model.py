@@ -19,7 +19,7 @@ from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder, cat
 from .cvae import STEPS
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
-from .parts import extractor, map_batches, stored_features
+from .parts import extractor, stored_features
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk

@@ -48,7 +48,11 @@ class Mdn(Method):
         objective = _Objective(self.network, self.loss)
 
         def fetch(rows: np.ndarray) -> dict[str, Tensor]:
-            return {"features": torch.from_numpy(features[rows].astype(np.float32)), "mean": mean[rows], "deviation": deviation[rows]}
+            return {
+                "features": torch.from_numpy(features[rows].astype(np.float32)),
+                "mean": mean[rows],
+                "deviation": deviation[rows],
+            }
 
         schedule = Schedule(steps(self.steps, STEPS, self.preset), self.rate, self.batch)
         train(objective, fetch, len(train_set), schedule, context, "mdn")
@@ -72,7 +76,9 @@ class Mdn(Method):
 
     def _build(self, device: str) -> None:
         first = 1.0 if self.sigma2 == "fit" else float(self.sigma2)
-        trunk = Trunk(self.extractor.feature_shape, (self.codec.d + 1) * self.components, PRESETS[self.preset], self.dropout)
+        trunk = Trunk(
+            self.extractor.feature_shape, (self.codec.d + 1) * self.components, PRESETS[self.preset], self.dropout
+        )
         self.network = _Network(trunk, self.components, self.codec.d, first).to(device=device)
 
     def _start(self, mean: Tensor, seed: int) -> None:
@@ -90,7 +96,9 @@ class Mdn(Method):
         nearest = np.empty((len(train_set), 2 + self.codec.d), dtype=np.float32)
 
         def used(rows: slice) -> Tensor:
-            means, log_weights = self.network(torch.from_numpy(features[rows].astype(np.float32)).to(self.network.device))
+            means, log_weights = self.network(
+                torch.from_numpy(features[rows].astype(np.float32)).to(self.network.device)
+            )
             code = mean[rows].to(means.device)
             m = _nearest(means, code)
             residual = code - means[torch.arange(len(m)), m]
@@ -109,7 +117,9 @@ class Mdn(Method):
 class Mixture(ColorDistribution):
     """A mixture of Gaussians in code space: means `(B, M, d)`, log weights `(B, M)`, variance `(d,)`, and a decoder."""
 
-    def __init__(self, means: Tensor, log_weights: Tensor, variance: Tensor, decoder: Codec, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, means: Tensor, log_weights: Tensor, variance: Tensor, decoder: Codec, seeds: Sequence[int]
+    ) -> None:
         self.means, self.log_weights, self.variance = means, log_weights, variance
         self.decoder, self.seeds = decoder, seeds
 
@@ -125,7 +135,9 @@ class Mixture(ColorDistribution):
         """n decoded draws from the mixture."""
         numbers = uniform(self.seeds, (n, 1))[..., 0].to(self.means.device)
         cumulative = self.log_weights.exp().cumsum(1)
-        index = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True).clamp_max(self.means.shape[1] - 1)
+        index = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True).clamp_max(
+            self.means.shape[1] - 1
+        )
         centre = self.means.gather(1, index[:, :, None].expand(-1, -1, self.means.shape[2]))
         noise = normal([seed ^ 1 for seed in self.seeds], (n, self.means.shape[2])).to(centre.device)
         return SampleSet(self._decode(centre + self.variance.sqrt() * noise), "iid", n_drawn=n)

@@ -97,7 +97,9 @@ def _loader(fetch: Callable[[np.ndarray], Batch], rows: np.ndarray, batch: int, 
     return DataLoader(data, batch_sampler=sampler, collate_fn=lambda b: b)
 
 
-def _trainer(schedule: Schedule, context: FitContext, callbacks: list[Callback], folder: str, batches: int) -> pl.Trainer:
+def _trainer(
+    schedule: Schedule, context: FitContext, callbacks: list[Callback], folder: str, batches: int
+) -> pl.Trainer:
     accelerator, _, index = context.device.partition(":")
     quiet()
     return pl.Trainer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .colour_nets import NORM
+from .colour_nets import NORM_EPS
 from .presets import Preset
 
 
@@ -20,7 +20,11 @@ class Trunk(nn.Module):
         widths = [shape[0], *(preset.channels(c) for c in (384, 320, 288, 256, 128))]
         layers: list[nn.Module] = []
         for i, stride in enumerate((1, 1, 1, 2, 1)):
-            layers += [nn.Conv2d(widths[i], widths[i + 1], 5, stride, 2, bias=False), nn.ReLU(), nn.BatchNorm2d(widths[i + 1], **NORM)]
+            layers += [
+                nn.Conv2d(widths[i], widths[i + 1], 5, stride, 2, bias=False),
+                nn.ReLU(),
+                nn.BatchNorm2d(widths[i + 1], eps=NORM_EPS),
+            ]
         self.convolutions = nn.Sequential(*layers)
         side = (shape[1] + 1) // 2
         hidden = preset.channels(4096)

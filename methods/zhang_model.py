@@ -52,7 +52,9 @@ class Zhang(Method):
             return
         prior = soft_prior(train_set, context.seed)
         objective = _Objective(self.network, rebalancing(prior, self.rebalance), self.mirror)
-        schedule = Schedule(steps(self.steps, STEPS, self.preset), self.rate, self.batch, betas=(0.9, 0.99), weight_decay=1e-3)
+        schedule = Schedule(
+            steps(self.steps, STEPS, self.preset), self.rate, self.batch, betas=(0.9, 0.99), weight_decay=1e-3
+        )
         side = PRESETS[self.preset].grey
 
         def fetch(rows: np.ndarray) -> dict[str, Tensor]:

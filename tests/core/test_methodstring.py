@@ -110,7 +110,6 @@ def test_a_bad_string_is_refused_and_quoted_in_one_line(text, says):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG methodstring._expand: '[x=1]' is read as a method without a name")
 def test_parameters_without_a_name_are_refused():
     with pytest.raises(BenchError):
         parse_many("[x=1]")

@@ -299,7 +299,6 @@ class Forgetful(AllTrain):
         return ((name, data) for name, data in super().read(wanted) if name != self.lost)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG prepare._build: a photograph that is no longer there is kept as black")
 def test_a_photograph_that_vanished_is_left_out_and_named(folder, store):
     dataset = Forgetful(folder)
     found = source(dataset, store)

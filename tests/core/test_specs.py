@@ -98,7 +98,6 @@ def test_resolve_fills_in_defaults_in_declared_order():
     assert list(owner.resolve({"temperature": "0.5"}).items()) == [("k", 5), ("temperature", 0.5)]
 
 
-@pytest.mark.xfail(strict=True, reason="BUG Spec.resolve: an int default of a float parameter is not converted")
 def test_a_default_resolves_to_the_same_thing_given_or_not():
     owner = spec(Parameter("x", "float", 1, ""))
     assert repr(owner.resolve({})) == repr(owner.resolve({"x": "1"}))

@@ -135,7 +135,6 @@ def test_a_killed_build_is_not_listed(store):
     assert list(store.all("fits")) == []
 
 
-@pytest.mark.xfail(strict=True, reason="BUG Store.all: lists a marked temporary folder that was never moved in place")
 def test_a_build_killed_between_the_mark_and_the_move_is_not_listed(store):
     kill_while_building(store, "marked")
     assert list(store.all("fits")) == []
@@ -164,7 +163,6 @@ def test_a_store_that_can_not_be_written_is_said_in_one_line(tmp_path):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="BUG Store.temporary: mkdtemp's 0700 stays, so a shared store is unreadable")
 def test_a_finished_folder_can_be_read_by_those_who_can_read_its_files(store):
     folder = store.get("fits", KEY, build)
     assert folder.stat().st_mode & 0o055 == 0o055
@@ -228,7 +226,6 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_read(tmp_path):
         assert read_json(path) == older
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="BUG read_json: a schema_version of another type")
 @pytest.mark.parametrize("version", ["2", None])
 def test_a_schema_version_that_is_no_number_is_refused(tmp_path, version):
     write_json(tmp_path / "a.json", {"schema_version": version})
