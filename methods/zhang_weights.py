@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def _shape(tensor: Tensor) -> str:
 
 def _read_torch(path: Path) -> Tensors:
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is refused below anyway
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # the restricted unpickler meets damage with many kinds of exception

@@ -36,7 +36,7 @@ def training():
 
 @pytest.fixture(scope="module")
 def colours(training):
-    return weights.fit("channel64", training, 1e-5)
+    return weights.fit("channel64", training, 1e-9)  # no colour that occurs is rarer
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +108,18 @@ def test_the_full_loss(training, colours, components, norm, mix, scale):
 def test_mean_weights_are_raw_weights_with_a_mean_of_one(training, colours, components):
     truth = torch.from_numpy(training / 128)
     ones = DecoderLoss(choice(mah=0, grad=0), colours, components)(truth - 1, truth)
-    assert float(ones.mean()) == pytest.approx(2 * 64 * 64, rel=0.02)
+    assert float(ones.mean()) == pytest.approx(2 * 64 * 64, rel=1e-4)
     raw = DecoderLoss(choice(mah=0, grad=0, weight_scale="raw"), colours, components)(truth - 1, truth)
     np.testing.assert_allclose(raw / ones, np.full(60, occupied(training)), rtol=1e-4)
+
+
+@pytest.mark.xfail(strict=True, reason="the divisor leaves out bins at the floor: losses._expected_weight")
+@pytest.mark.parametrize("floor", [1e-3, 1e-2, 1.0])
+@pytest.mark.parametrize("name", ["channel64", "joint64", "zhang313"])
+def test_mean_weights_have_a_mean_of_one_whatever_the_floor(training, components, name, floor):
+    truth = torch.from_numpy(training / 128)
+    loss = DecoderLoss(choice(mah=0, grad=0), weights.fit(name, training, floor), components)
+    assert float(loss(truth - 1, truth).mean()) == pytest.approx(2 * 64 * 64, rel=1e-3)
 
 
 def test_the_mean_predictor_is_twenty_by_construction(training, components):

@@ -1,0 +1,173 @@
+"""Runs end to end: order, resume, limits and batches change nothing; nothing is fitted twice."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import bench as toolkit
+from bench.store import Store
+
+QUICK = "zhang[steps=2,batch=8]"
+VAE = "vae[steps=3,batch=8,loss=l2]"
+MDN = f"mdn[steps=2,batch=8,features={QUICK},vae={VAE}]"
+CVAE = f"cvae[steps=2,batch=8,draws=12,loss=l2,features={QUICK}]"
+ALL = (MDN, CVAE, QUICK, VAE)
+
+
+def compare(photographs, folder, out, methods=ALL, **more):
+    return toolkit.run(methods=methods, datasets=(str(photographs),), preset="tiny", store=folder, out=out, **more)
+
+
+def scores(result):
+    columns = ["method", "image", "metric", "variant", "region", "value"]
+    return result.scores[columns].sort_values(columns[:-1]).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def first(photographs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    return compare(photographs, folder / "store", folder / "run")
+
+
+def test_a_run_writes_what_it_promises(first):
+    for name in ("manifest.json", "scores.parquet", "summary.csv", "report.md", "tables/diversity-table.md",
+                 "tables/paper-table-1.csv", "figures/eob-variance.png", "figures/eob-variance.svg"):  # fmt: skip
+        assert (first.folder / name).stat().st_size > 0, name
+    kinds = dict(first.scores.groupby("method")["kind"].first())
+    assert kinds == {MDN: "modes", CVAE: "centroids", QUICK: "iid", VAE: "reconstruction"}
+    assert not first.scores["value"].isna().any()
+    assert first.scores.query("method == @VAE")["metric"].unique().tolist() == ["absolute-error"]
+
+
+def test_the_order_of_methods_changes_nothing(first, photographs, tmp_path):
+    again = compare(photographs, tmp_path / "store", tmp_path / "run", methods=ALL[::-1])
+    pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
+
+
+def test_a_second_run_fits_and_samples_nothing(first, photographs, tmp_path):
+    store = Path(first.manifest["store"])
+    before = {p: p.stat().st_mtime_ns for p in store.rglob("cell.json")}
+    again = compare(photographs, store, tmp_path / "run")
+    assert {p: p.stat().st_mtime_ns for p in store.rglob("cell.json")} == before
+    assert all(c["cached"] for c in again.manifest["cells"])
+    pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
+
+
+def test_a_resumed_run_gives_the_same_bits(first, photographs, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(first.manifest["store"], store)
+    lost = sorted((store / "samples").glob("??/*"))[::2]
+    for folder in lost:
+        shutil.rmtree(folder)
+    again = compare(photographs, store, tmp_path / "run")
+    pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_bits(first, photographs, tmp_path):
+    command = [sys.executable, "-m", "bench.cli", "run", *(f"--methods={m}" for m in ALL), "--dataset", str(photographs),
+               "--preset", "tiny", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "store").glob("fits/??/*/cell.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "scores.parquet").exists()
+    again = compare(photographs, tmp_path / "store", tmp_path / "run")
+    pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
+
+
+def test_a_limited_run_is_a_prefix(first, photographs):
+    store = Path(first.manifest["store"])
+    few = compare(photographs, store, first.folder.parent / "few", methods=(QUICK,), limit_test=2)
+    whole = scores(first).query("method == @QUICK")
+    joined = scores(few).merge(whole, on=["method", "image", "metric", "variant", "region"], suffixes=("_few", "_all"))
+    assert len(joined) == len(scores(few))
+    assert np.allclose(joined["value_few"], joined["value_all"], atol=1e-5)
+
+
+def test_another_seed_gives_other_samples(first, photographs):
+    other = compare(photographs, Path(first.manifest["store"]), first.folder.parent / "seed", methods=(QUICK,), seeds=(1,))
+    assert not np.allclose(scores(other)["value"], scores(first).query("method == @QUICK")["value"])
+
+
+def test_scoring_again_gives_the_same_numbers(first, bench, tmp_path):
+    shutil.copytree(first.folder, tmp_path / "copy")
+    assert bench("score", tmp_path / "copy", "--metrics", "variance")[0] == 0
+    only = toolkit.read(tmp_path / "copy")
+    assert only.scores["metric"].unique().tolist() == ["variance"]
+    merged = scores(only).merge(scores(first), on=["method", "image", "metric", "variant", "region"])
+    assert (merged["value_x"] == merged["value_y"]).all()
+    assert bench("report", tmp_path / "copy", "--out", tmp_path / "page")[0] == 0
+    assert (tmp_path / "page" / "report.md").is_file()
+
+
+def test_global_random_state_is_untouched(photographs, tmp_path):
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    compare(photographs, tmp_path / "store", tmp_path / "run", methods=(VAE,), limit_test=2)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_dry_run_says_what_is_to_do_and_writes_no_run(bench, photographs, tmp_path):
+    given = ("-m", f"{QUICK},{VAE}", "-d", photographs, "--preset", "tiny", "--store", tmp_path / "s")
+    status, out, _ = bench("run", *given, "--dry-run")
+    assert status == 0
+    assert out.count("to do") == 4
+    assert not Path("runs").exists()
+    assert bench("run", *given, "--out", "r")[0] == 0
+    assert bench("run", *given, "--dry-run")[1].count("cached") == 4
+
+
+def test_shared_parts_are_fitted_once(first):
+    labels = [f["label"] for f in first.manifest["fits"]]
+    assert sorted(labels) == sorted({QUICK, VAE, MDN, CVAE})
+    assert len(list(Store(Path(first.manifest["store"])).all("fits"))) == 4
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "methods", "--json"], ["--version"]])
+def test_light_commands_import_no_torch(arguments):
+    code = f"import sys; from bench.cli import main\ntry:\n    main({arguments!r})\nexcept SystemExit as e:\n    assert not e.code\n"
+    code += "assert not {'torch', 'lightning', 'sklearn', 'seaborn', 'pandas'} & set(sys.modules), 'heavy import'"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_list_and_show(bench):
+    rows = json.loads(bench("list", "methods", "--json")[1])
+    assert {"mdn", "cvae", "zhang", "vae"} <= {r["name"] for r in rows}
+    status, out, _ = bench("show", "mdn")
+    assert status == 0
+    assert "components=8" in out
+    assert "arXiv:1612.01958" in out
+    assert bench("show", "mnd")[0] == 2
+    assert json.loads(bench("env")[1])["libraries"]["torch"]
+
+
+def test_a_method_goes_with_its_file_and_entry_point(tmp_path):
+    root = Path(__file__).parents[2]
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "runs", "build", "*.egg-info", "tests", "docs"))
+    (copy / "methods" / "cvae.py").unlink()
+    project = (copy / "pyproject.toml").read_text()
+    (copy / "pyproject.toml").write_text(project.replace('cvae = "bench.methods.cvae"\n', ""))
+    target = tmp_path / "installed"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(copy)]
+    subprocess.run(install, check=True, capture_output=True)
+    code = (
+        f"import sys; sys.path.insert(0, {str(target)!r})\n"
+        "from importlib.metadata import distributions; from bench import plugins, hookspecs\n"
+        f"found = [e for d in distributions(path=[{str(target)!r}]) for e in d.entry_points if e.group == hookspecs.GROUP]\n"
+        "r = plugins.load(found); print(sorted(r.specs['methods']), [p.error for p in r.plugins if p.error])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ))
+    assert out.stdout.strip() == "['mdn', 'vae', 'zhang'] []"
