@@ -98,8 +98,11 @@ def list_(kind: str | None, as_json: bool) -> None:
 
     plugins = registry()
     kinds = [kind] if kind else list(KINDS)
-    rows = [{"kind": k.removesuffix("s"), "name": s.name, "summary": s.summary, "version": s.version,
-             "distribution": plugins.owner(k, s.name).distribution} for k in kinds for _, s in sorted(plugins.specs[k].items())]  # fmt: skip
+    rows = [
+        {"kind": k.removesuffix("s"), "name": name, "summary": spec.summary, "version": spec.version,
+         "distribution": plugins.owner(k, name).distribution}
+        for k in kinds for name, spec in sorted(plugins.specs[k].items())
+    ]  # fmt: skip
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Pro
     for part in fit.chain():
         reason = reason or part.method().incompatible(data.source.name, len(data.train))
     ids = data.test.ids
-    source = prepare.prepared_key(replace(data.source), (), protocol)
+    source = prepare.prepared_key(data.source, (), protocol)
     shards, start = [], 0
     for part_ids in samples.shards(ids):
         key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(part_ids)], k=protocol.k, ask="present",

@@ -31,7 +31,8 @@ class Vae(Method):
     d: int
 
     def __init__(self, *, preset: str, d: int | str, loss: str, norm: str, mah: float, grad: float, mix: float,
-                 weight_scale: str, kl: float | str, dropout: float, steps: int | str, rate: float, batch: int) -> None:  # fmt: skip
+                 weight_scale: str, kl: float | str, dropout: float, steps: int | str, rate: float, batch: int
+    ) -> None:  # fmt: skip
         self.preset, self.code_size, self.dropout = preset, d, dropout
         self.choice = LossChoice(loss, norm, mah, grad, mix, weight_scale)
         self.kl, self.steps, self.rate, self.batch = kl, steps, rate, batch

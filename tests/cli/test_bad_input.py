@@ -39,7 +39,9 @@ def error_line(err):
 )
 def test_what_is_misspelt_is_named(bench, photographs, arguments, words):
     given = ["-d", photographs] if "-d" not in arguments else []
-    status, _, err = bench("run", "-m", "zhang", *given, *arguments) if "-m" not in arguments else bench("run", *given, *arguments)
+    status, _, err = (
+        bench("run", "-m", "zhang", *given, *arguments) if "-m" not in arguments else bench("run", *given, *arguments)
+    )
     assert status == 2, err
     line = error_line(err)
     for word in words:
@@ -59,7 +61,9 @@ def odd_folder(folder):
     rng = np.random.default_rng(0)
 
     def colours(height, width, channels=3):
-        small = Image.fromarray(rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+        small = Image.fromarray(rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
         return small if channels == 3 else small.convert({4: "RGBA"}[channels])
 
     folder.mkdir()
@@ -103,7 +107,9 @@ def test_too_few_photographs_for_components_or_clusters(bench, photographs):
     status, _, err = bench("run", "-m", mdn, "-d", photographs, "--preset", "tiny", "--limit-train", "5")
     assert status == 3
     assert "8 components" in error_line(err)
-    status, _, err = bench("run", "-m", f"cvae[features={QUICK}]", "-d", photographs, "--preset", "tiny", "--limit-train", "6")
+    status, _, err = bench(
+        "run", "-m", f"cvae[features={QUICK}]", "-d", photographs, "--preset", "tiny", "--limit-train", "6"
+    )
     assert status == 3
     assert "21 training photographs" in error_line(err)
     cvae = f"cvae[steps=2,batch=8,draws=3,loss=l2,features={QUICK}]"
@@ -135,7 +141,9 @@ def test_output_folders(bench, photographs, tmp_path):
     status, _, err = bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r", "-k", "3")
     assert status == 2
     assert "other settings (protocol)" in error_line(err)
-    status, _, err = bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--store", "file/store", "--out", "q")
+    status, _, err = bench(
+        "run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--store", "file/store", "--out", "q"
+    )
     assert status == 2
     assert "--store" in error_line(err)
 

@@ -97,7 +97,9 @@ def test_a_limited_run_is_a_prefix(first, photographs):
 
 
 def test_another_seed_gives_other_samples(first, photographs):
-    other = compare(photographs, Path(first.manifest["store"]), first.folder.parent / "seed", methods=(QUICK,), seeds=(1,))
+    other = compare(
+        photographs, Path(first.manifest["store"]), first.folder.parent / "seed", methods=(QUICK,), seeds=(1,)
+    )
     assert not np.allclose(scores(other)["value"], scores(first).query("method == @QUICK")["value"])
 
 
@@ -137,7 +139,8 @@ def test_shared_parts_are_fitted_once(first):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "methods", "--json"], ["--version"]])
 def test_light_commands_import_no_torch(arguments):
-    code = f"import sys; from bench.cli import main\ntry:\n    main({arguments!r})\nexcept SystemExit as e:\n    assert not e.code\n"
+    code = f"import sys; from bench.cli import main\ntry:\n    main({arguments!r})\n"
+    code += "except SystemExit as e:\n    assert not e.code\n"
     code += "assert not {'torch', 'lightning', 'sklearn', 'seaborn', 'pandas'} & set(sys.modules), 'heavy import'"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
@@ -156,12 +159,27 @@ def test_list_and_show(bench):
 def test_a_method_goes_with_its_file_and_entry_point(tmp_path):
     root = Path(__file__).parents[2]
     copy = tmp_path / "copy"
-    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "runs", "build", "*.egg-info", "tests", "docs"))
+    shutil.copytree(
+        root,
+        copy,
+        ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "runs", "build", "*.egg-info", "tests", "docs"),
+    )
     (copy / "methods" / "cvae.py").unlink()
     project = (copy / "pyproject.toml").read_text()
     (copy / "pyproject.toml").write_text(project.replace('cvae = "bench.methods.cvae"\n', ""))
     target = tmp_path / "installed"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(copy)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(target),
+        str(copy),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r})\n"
@@ -169,5 +187,7 @@ def test_a_method_goes_with_its_file_and_entry_point(tmp_path):
         f"found = [e for d in distributions(path=[{str(target)!r}]) for e in d.entry_points if e.group == hookspecs.GROUP]\n"
         "r = plugins.load(found); print(sorted(r.specs['methods']), [p.error for p in r.plugins if p.error])"
     )
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ))
+    out = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ)
+    )
     assert out.stdout.strip() == "['mdn', 'vae', 'zhang'] []"

@@ -41,8 +41,8 @@ def test_shapes_kinds_and_ranges(house, name):
 @pytest.mark.parametrize("name", ["zhang", "mdn", "cvae"])
 def test_photographs_get_their_own_colours(house, name):
     found = ask(house.fit(name), house).ab
-    assert (found[0] - found[1]).abs().max() > 1e-4  # eight steps are few for a mixture
-    assert (found[0, 0] - found[0, 1]).abs().max() > 1e-3
+    assert (found[0] - found[1]).abs().max() > 1e-3
+    assert (found[0, 0] - found[0, 1]).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,7 +132,7 @@ def test_a_loss_that_is_not_finite_is_an_error(house, name, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rate_that_is_far_too_high_is_an_error(house, name):
-    with pytest.raises(BenchError, match="the training loss became (nan|inf)"):
+    with pytest.raises(BenchError, match=r"the training loss became (nan|inf)"):
         house.fit_again(name, rate=1e30)
 
 
@@ -207,7 +207,7 @@ def test_training_lowers_the_loss(house):
     few, many = house.context(), house.context()
     house.fit_again("vae", few, steps=1, loss="l2", dropout=0.0)
     house.fit_again("vae", many, steps=40, loss="l2", dropout=0.0)
-    assert many.notes["last_train_loss"] < 0.6 * few.notes["last_train_loss"]
+    assert many.notes["last_train_loss"] < 0.5 * few.notes["last_train_loss"]
 
 
 def test_what_a_method_can_not_do_is_one_line(house):
@@ -226,15 +226,18 @@ def test_too_few_photographs_are_told_before_the_fit(house, name, few, enough):
     assert "at least" in method.incompatible("x", few) or "too few" in method.incompatible("x", few)
 
 
-def test_features_are_stored_once(house):
-    parts = house.parts("mdn")
+@pytest.mark.parametrize("name", ["mdn", "cvae"])
+def test_features_of_zhang_are_stored_once(house, name):
+    parts = house.parts(name) | {"features": house.fit("zhang")}
     context = house.context(parts)
-    house.fit_again("mdn", context)
-    assert len(list(context.store.all("features"))) == 1
+    method = house.fit_again(name, context)
+    house.fit_again(name, context)
     (mark,) = context.store.all("features")
     stored = np.load(context.store.path("features", mark["key"]) / "features.npy")
+    assert stored.shape == (len(house.train), 64, 7, 7)
     direct = parts["features"].features(house.train.grey([0, 5]))
     np.testing.assert_allclose(stored[[0, 5]], direct, atol=2e-3, rtol=2e-3)
+    assert torch.isfinite(ask(method, house).ab).all()
 
 
 def test_the_papers_preset_trains(house):

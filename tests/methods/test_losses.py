@@ -153,7 +153,9 @@ def test_components_are_fitted_on_the_training_photographs(house):
     assert fit_loss(choice(loss="mah"), house.train, house.colours, 0).weights is None
 
 
-@pytest.mark.parametrize(("loss", "count", "fits"), [("l2", 2, True), ("l2", 1, False), ("mah", 21, True), ("full", 20, False)])
+@pytest.mark.parametrize(
+    ("loss", "count", "fits"), [("l2", 2, True), ("l2", 1, False), ("mah", 21, True), ("full", 20, False)]
+)
 def test_how_many_photographs_a_loss_needs(loss, count, fits):
     assert (too_few(loss, count) is None) == fits
 
@@ -161,7 +163,9 @@ def test_how_many_photographs_a_loss_needs(loss, count, fits):
 def test_kl_divergence():
     generator = torch.Generator().manual_seed(0)
     mean, log_variance = torch.randn(2, 5, 8, generator=generator).unbind()
-    exact = exact_kl(Independent(Normal(mean, (log_variance / 2).exp()), 1), Independent(Normal(torch.zeros(5, 8), 1.0), 1))
+    exact = exact_kl(
+        Independent(Normal(mean, (log_variance / 2).exp()), 1), Independent(Normal(torch.zeros(5, 8), 1.0), 1)
+    )
     torch.testing.assert_close(kl_divergence(mean, log_variance), exact)
 
 

@@ -47,7 +47,9 @@ def test_the_min_loss_by_a_loop():
     for i in range(4):
         distances = [sum((z - m) ** 2 for z, m in zip(code[i].tolist(), mean)) for mean in means[i].tolist()]
         m = distances.index(min(distances))
-        scaled = sum((z - c) ** 2 / (2 * v) for z, c, v in zip(code[i].tolist(), means[i, m].tolist(), variance.tolist()))
+        scaled = sum(
+            (z - c) ** 2 / (2 * v) for z, c, v in zip(code[i].tolist(), means[i, m].tolist(), variance.tolist())
+        )
         assert float(found[i]) == pytest.approx(scaled - float(log_weights[i, m]), rel=1e-5)
 
 
@@ -63,7 +65,9 @@ def test_the_min_loss_moves_only_the_nearest_mean():
 
 def test_log_prob_is_that_of_torch():
     means, log_weights, variance, code = mixture_numbers(2)
-    exact = MixtureSameFamily(Categorical(logits=log_weights), Independent(Normal(means, variance.sqrt()), 1)).log_prob(code)
+    exact = MixtureSameFamily(Categorical(logits=log_weights), Independent(Normal(means, variance.sqrt()), 1)).log_prob(
+        code
+    )
     torch.testing.assert_close(mixture_log_prob(means, log_weights, variance, code), exact, atol=1e-5, rtol=1e-5)
     field = Codec().decode(code)
     torch.testing.assert_close(mixture(means, log_weights, variance).log_prob(field), exact, atol=1e-5, rtol=1e-5)
@@ -73,7 +77,9 @@ def test_the_min_loss_bounds_the_exact_one():
     """-log of a sum is no more than -log of one of its terms, but for the Gaussian's constant."""
     means, log_weights, variance, code = mixture_numbers(3)
     constant = 0.5 * (variance.log().sum() + 3 * math.log(2 * math.pi))
-    assert (-mixture_log_prob(means, log_weights, variance, code) <= min_loss(means, log_weights, variance, code) + constant).all()
+    assert (
+        -mixture_log_prob(means, log_weights, variance, code) <= min_loss(means, log_weights, variance, code) + constant
+    ).all()
 
 
 def test_the_heaviest_components_are_presented_first():

@@ -60,8 +60,10 @@ def blob(array, old=False):
 
 def layer(name, blobs, old=False):
     if old:
-        return message(2, message(4, name.encode()) + varint(5 << 3) + varint(4) + b"".join(message(6, blob(b, True)) for b in blobs))
-    return message(100, message(1, name.encode()) + message(2, b"Convolution") + b"".join(message(7, blob(b)) for b in blobs))
+        kind = varint(5 << 3) + varint(4)
+        return message(2, message(4, name.encode()) + kind + b"".join(message(6, blob(b, True)) for b in blobs))
+    kind = message(2, b"Convolution")
+    return message(100, message(1, name.encode()) + kind + b"".join(message(7, blob(b)) for b in blobs))
 
 
 def layers(network, factor=0.5):
@@ -69,11 +71,17 @@ def layers(network, factor=0.5):
     found = [("data", [])]
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
-            found.append((MODULES[name], [module.running_mean * factor, module.running_var * factor, torch.tensor([factor])]))
+            found.append(
+                (MODULES[name], [module.running_mean * factor, module.running_var * factor, torch.tensor([factor])])
+            )
         elif name in MODULES:
             scale = 0.01 if name == "model1.0" else 1
             found.append((MODULES[name], [module.weight.detach() * scale, module.bias.detach()]))
-    return [*found, ("conv8_313_rh", [torch.tensor([2.606])]), ("class8_ab", [torch.zeros(2, 313, 1, 1), torch.zeros(2)])]
+    return [
+        *found,
+        ("conv8_313_rh", [torch.tensor([2.606])]),
+        ("class8_ab", [torch.zeros(2, 313, 1, 1), torch.zeros(2)]),
+    ]
 
 
 def caffe(named, old=False):
@@ -163,29 +171,31 @@ def changed(state, name, value=None):
     return {k: v if k != name else value for k, v in state.items() if k != name or value is not None}
 
 
-def tensors(tiny, case):
-    """A damaged state, and the words that name its first mismatch."""
+def damaged(tiny):
+    """Damaged states, and the words that name their first mismatch."""
     state = released(tiny)
     two = changed(changed(state, "model5.2.bias"), "model2.4.running_var")
     extra = state | {"model3.8.weight": torch.zeros(3), "zebra": torch.zeros(1)}
+    shape = changed(state, "model8.0.weight", torch.zeros(64, 32, 3, 3))
+    other = state | {"model_out.weight": torch.zeros(2, 529, 1, 1)}
     return {
         "missing": (two, "model2.4.running_var is missing (expected 16)"),
-        "shape": (changed(state, "model8.0.weight", torch.zeros(64, 32, 3, 3)), "model8.0.weight: expected 64x32x4x4, found 64x32x3x3"),
+        "shape": (shape, "model8.0.weight: expected 64x32x4x4, found 64x32x3x3"),
         "extra": (extra, "unexpected 'model3.8.weight' (3)"),
         "shape before extra": (changed(extra, "model1.0.bias", torch.zeros(9)), "model1.0.bias: expected 8, found 9"),
         "line break": (state | {"a\nb": torch.zeros(())}, r"unexpected 'a\nb' (a single number)"),
         "order": (state | {"model_out.weight": state["model_out.weight"].flip(1)}, "another order"),
-        "centres": (state | {"model_out.weight": torch.zeros(2, 529, 1, 1)}, "model_out.weight: expected 2x313x1x1, found 2x529x1x1"),
+        "centres": (other, "model_out.weight: expected 2x313x1x1, found 2x529x1x1"),
         "other width": (released(filled("small")), "model1.0.weight: expected 8x1x3x3, found 16x1x3x3"),
         "empty": ({}, "model1.0.weight is missing"),
-    }[case]  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("case", ["missing", "shape", "extra", "shape before extra", "line break", "order", "centres",
                                   "other width", "empty"])  # fmt: skip
 def test_the_first_mismatch_is_named(tmp_path, tiny, suffix, case):
-    state, words = tensors(tiny, case)
+    state, words = damaged(tiny)[case]
     path = tmp_path / f"wrong{suffix}"
     if suffix == ".pth":
         torch.save(state, path)
