@@ -17,10 +17,10 @@ import torch
 import bench as toolkit
 from bench.store import Store
 
-QUICK = "zhang[steps=2,batch=8]"
-VAE = "vae[steps=3,batch=8,loss=l2]"
-MDN = f"mdn[steps=2,batch=8,features={QUICK},vae={VAE}]"
-CVAE = f"cvae[steps=2,batch=8,draws=12,loss=l2,features={QUICK}]"
+QUICK = "zhang[batch=8,steps=2]"
+VAE = "vae[batch=8,loss=l2,steps=3]"
+MDN = f"mdn[batch=8,features={QUICK},steps=2,vae={VAE}]"
+CVAE = f"cvae[batch=8,draws=12,features={QUICK},loss=l2,steps=2]"
 ALL = (MDN, CVAE, QUICK, VAE)
 
 
@@ -134,7 +134,8 @@ def test_the_dry_run_says_what_is_to_do_and_writes_no_run(bench, photographs, tm
 def test_shared_parts_are_fitted_once(first):
     labels = [f["label"] for f in first.manifest["fits"]]
     assert sorted(labels) == sorted({QUICK, VAE, MDN, CVAE})
-    assert len(list(Store(Path(first.manifest["store"])).all("fits"))) == 4
+    stored = [f for f in Store(Path(first.manifest["store"])).all("fits") if f["seed"] == 0]
+    assert len(stored) == 4
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "methods", "--json"], ["--version"]])
