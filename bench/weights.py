@@ -23,10 +23,14 @@ WIDTHS = {"channel64": 2 * BINS, "joint64": BINS * BINS, "zhang313": 313}
 
 @dataclass(frozen=True)
 class ColourWeights:
-    """Weights by colour: `prior` is the floored histogram, `(2, 64)`, `(64, 64)` or `(313,)`."""
+    """Weights by colour: `prior` is the floored histogram, `(2, 64)`, `(64, 64)` or `(313,)`.
+
+    mean: the mean weight over the pixels that the histogram was made of (NaN where it is not known).
+    """
 
     name: str
     prior: np.ndarray
+    mean: float = float("nan")
 
     def __call__(self, ab: torch.Tensor) -> torch.Tensor:
         """Weights `(..., 2, h, w)` of true colours of the same shape: raw 1/p, not rescaled."""
@@ -51,7 +55,10 @@ def fit(name: str, ab: np.ndarray, floor: float) -> ColourWeights:
         prior = _share(_bin_numpy(a) * BINS + _bin_numpy(b), BINS * BINS).reshape(BINS, BINS)
     else:
         prior = _share(_nearest_numpy(a, b), 313)
-    return ColourWeights(name, np.maximum(prior, floor))
+    floored = np.maximum(prior, floor)
+    seen = prior > 0
+    mean = float((prior[seen] / floored[seen]).sum()) / (2 if name == "channel64" else 1)
+    return ColourWeights(name, floored, mean)
 
 
 def bin_centres() -> np.ndarray:

@@ -42,7 +42,7 @@ class DecoderLoss(nn.Module):
             self.register_buffer("directions", torch.from_numpy(components.directions), persistent=False)
             self.register_buffer("variances", torch.from_numpy(components.variances), persistent=False)
         if weights is not None:
-            self.divisor = _expected_weight(weights) if choice.weight_scale == "mean" else 1.0
+            self.divisor = weights.mean if choice.weight_scale == "mean" else 1.0
 
     def forward(self, field: Tensor, truth: Tensor) -> Tensor:
         """Loss `(B,)` of fields `(B, 2, 64, 64)`."""
@@ -102,9 +102,3 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 def reparameterise(mean: Tensor, log_variance: Tensor) -> Tensor:
     """A draw of the code by the reparameterisation trick."""
     return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-
-
-def _expected_weight(weights: ColourWeights) -> float:
-    """Mean of 1/p over the train split: the number of bins that occur (of a channel, where each has its own)."""
-    occupied = float((weights.prior > weights.prior.min()).sum())
-    return occupied / 2 if weights.name == "channel64" else occupied

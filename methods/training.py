@@ -72,19 +72,26 @@ def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int
         checkpoint = ModelCheckpoint(folder, monitor="val_loss", save_top_k=1, save_weights_only=True)
         with context.progress.task(f"fitting {name}", schedule.steps) as bar:
             _trainer(schedule, context, [checkpoint, _Bar(bar)], folder, len(loaders[0])).fit(module, *loaders)
+        score = float(math.nan if checkpoint.best_model_score is None else checkpoint.best_model_score)
+        if not math.isfinite(score):
+            raise BenchError(f"fitting {name}: the held-out loss is {score} at best: lower `rate`")
         best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
         module.load_state_dict(best["state_dict"])
     objective.to(context.device).eval()
-    context.notes.update({"steps": schedule.steps, "best_held_out_loss": float(checkpoint.best_model_score or math.nan),
+    context.notes.update({"steps": schedule.steps, "best_held_out_loss": score,
                       "last_train_loss": module.last})  # fmt: skip
 
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
     """A block with its own seeded global random state; the caller's is untouched."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:  # Lightning leaves its choice behind
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def _loader(fetch: Callable[[np.ndarray], Batch], rows: np.ndarray, batch: int, shuffle: bool = False) -> Any:

@@ -136,14 +136,12 @@ def test_a_rate_that_is_far_too_high_is_an_error(house, name):
         house.fit_again(name, rate=1e30)
 
 
-@pytest.mark.xfail(strict=True, reason="training.train takes a held-out loss of inf for the best one")
 @pytest.mark.parametrize("name", NAMES)
 def test_one_step_that_ruins_the_network_is_an_error(house, name):
     with pytest.raises(BenchError, match="held-out"):
         house.fit_again(name, rate=1e30, steps=1)
 
 
-@pytest.mark.xfail(strict=True, reason="training.train takes a held-out loss of inf for the best one")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_held_out_loss_that_is_never_finite_is_an_error(house, name, monkeypatch):
     house.parts(name)

@@ -113,7 +113,6 @@ def test_mean_weights_are_raw_weights_with_a_mean_of_one(training, colours, comp
     np.testing.assert_allclose(raw / ones, np.full(60, occupied(training)), rtol=1e-4)
 
 
-@pytest.mark.xfail(strict=True, reason="the divisor leaves out bins at the floor: losses._expected_weight")
 @pytest.mark.parametrize("floor", [1e-3, 1e-2, 1.0])
 @pytest.mark.parametrize("name", ["channel64", "joint64", "zhang313"])
 def test_mean_weights_have_a_mean_of_one_whatever_the_floor(training, components, name, floor):
