@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -71,7 +72,8 @@ def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int
         module = _Module(objective, schedule)
         checkpoint = ModelCheckpoint(folder, monitor="val_loss", save_top_k=1, save_weights_only=True)
         with context.progress.task(f"fitting {name}", schedule.steps) as bar:
-            _trainer(schedule, context, [checkpoint, _Bar(bar)], folder, len(loaders[0])).fit(module, *loaders)
+            with _interruptible():
+                _trainer(schedule, context, [checkpoint, _Bar(bar)], folder).fit(module, *loaders)
         score = float(math.nan if checkpoint.best_model_score is None else checkpoint.best_model_score)
         if not math.isfinite(score):
             raise BenchError(f"fitting {name}: the held-out loss is {score} at best: lower `rate`")
@@ -94,6 +96,17 @@ def isolated(seed: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt: Lightning makes it an exit with status 1 and ignores the signal from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stopped:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stopped
+
+
 def _loader(fetch: Callable[[np.ndarray], Batch], rows: np.ndarray, batch: int, shuffle: bool = False) -> Any:
     data = Arrays(fetch, rows)
     size = min(batch, len(rows))
@@ -104,9 +117,7 @@ def _loader(fetch: Callable[[np.ndarray], Batch], rows: np.ndarray, batch: int, 
     return DataLoader(data, batch_sampler=sampler, collate_fn=lambda b: b)
 
 
-def _trainer(
-    schedule: Schedule, context: FitContext, callbacks: list[Callback], folder: str, batches: int
-) -> pl.Trainer:
+def _trainer(schedule: Schedule, context: FitContext, callbacks: list[Callback], folder: str) -> pl.Trainer:
     accelerator, _, index = context.device.partition(":")
     quiet()
     return pl.Trainer(

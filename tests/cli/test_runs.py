@@ -87,6 +87,23 @@ def test_a_killed_run_goes_on_and_gives_the_same_bits(first, photographs, tmp_pa
     pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
 
 
+def test_an_interrupt_is_one_line_and_status_130(photographs, tmp_path):
+    command = [sys.executable, "-m", "bench.cli", "run", "--methods", "vae[steps=5000,batch=8]", "--dataset", str(photographs)]
+    command += ["--preset", "tiny", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line.startswith("fitting vae: "):  # the first line after ten seconds of training
+            process.send_signal(signal.SIGINT)
+            break
+    seen += process.stderr.readlines()
+    assert process.wait() == 130, "".join(seen)
+    assert seen[-1].startswith("bench: interrupted")
+    assert "Traceback" not in "".join(seen)
+    assert not list((tmp_path / "store" / "fits").glob("??/*"))
+
+
 def test_a_limited_run_is_a_prefix(first, photographs):
     store = Path(first.manifest["store"])
     few = compare(photographs, store, first.folder.parent / "few", methods=(QUICK,), limit_test=2)
