@@ -77,13 +77,13 @@ def score(folder: Path, metrics: tuple[str, ...]) -> None:
 @click.option("--reports", multiple=True, help="Comma-separated report names [all].")
 def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...]) -> None:
     """Write the tables and figures of one or several runs."""
-    from bench import methodstring, progress, results
+    from bench import notation, progress, results
     from bench import report as reporting
     from bench.plugins import registry
 
     read = [results.read(r) for r in runs]
     folder = out or (runs[0] if len(runs) == 1 else Path("report"))
-    names = methodstring.split(",".join(reports)) if reports else ()
+    names = notation.split(",".join(reports)) if reports else ()
     click.echo(f"report: {reporting.write(read, folder, registry(), progress.choose(), names)}")
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import keys, methodstring, prepare, samples
+from bench import keys, notation, prepare, samples
 from bench.contracts import Method, Progress
 from bench.errors import BenchError
-from bench.methodstring import Choice
+from bench.notation import Choice
 from bench.plugins import Registry
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
@@ -116,7 +116,7 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     """
     protocol = resolve_protocol(request, registry)
     _check(request)
-    choices = methodstring.parse_many(request.methods)
+    choices = notation.parse_many(request.methods)
     for choice in choices:
         _resolve(choice, request.preset, registry)
     sources = [
@@ -133,7 +133,7 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
 
 def resolve_protocol(request: Request, registry: Registry) -> Protocol:
     """The protocol that a request names, with its `k`."""
-    choice = methodstring.parse(request.protocol)
+    choice = notation.parse(request.protocol)
     given = dict(choice.given) | ({} if request.k is None else {"k": str(request.k)})
     spec = registry.get("protocols", choice.name)
     protocol: Protocol = spec.load()(**spec.resolve(given))
@@ -185,14 +185,14 @@ def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[Me
     parameters = spec.resolve(given)
     for parameter in spec.parameters:
         if parameter.type == "method":
-            inner = methodstring.parse(parameters[parameter.name])
+            inner = notation.parse(parameters[parameter.name])
             _resolve(inner, parameters.get("preset", preset), registry)
     return spec, parameters
 
 
 def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Protocol, registry: Registry) -> Fit:
     spec, parameters = _resolve(choice, preset, registry)
-    inner = {p.name: methodstring.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"}
+    inner = {p.name: notation.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"}
     requires = {
         name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()
     }

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import methodstring, samples
+from bench import notation, samples
 from bench.contracts import Metric
-from bench.methodstring import Choice
+from bench.notation import Choice
 from bench.plugins import Registry
 from bench.prepare import PreparedSet
 from bench.results import COLUMNS
@@ -33,7 +33,7 @@ class LoadedMetric:
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:
     """The metrics that are named, or all of them."""
-    choices = methodstring.parse_many(texts) if texts else [Choice(n) for n in sorted(registry.specs["metrics"])]
+    choices = notation.parse_many(texts) if texts else [Choice(n) for n in sorted(registry.specs["metrics"])]
     loaded = []
     for choice in choices:
         spec: MetricSpec = registry.get("metrics", choice.name)

@@ -71,9 +71,8 @@ def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int
         loaders = _loader(fetch, rows[held_out:], schedule.batch, shuffle=True), _loader(fetch, rows[:held_out], 64)
         module = _Module(objective, schedule)
         checkpoint = ModelCheckpoint(folder, monitor="val_loss", save_top_k=1, save_weights_only=True)
-        with context.progress.task(f"fitting {name}", schedule.steps) as bar:
-            with _interruptible():
-                _trainer(schedule, context, [checkpoint, _Bar(bar)], folder).fit(module, *loaders)
+        with context.progress.task(f"fitting {name}", schedule.steps) as bar, _interruptible():
+            _trainer(schedule, context, [checkpoint, _Bar(bar)], folder).fit(module, *loaders)
         score = float(math.nan if checkpoint.best_model_score is None else checkpoint.best_model_score)
         if not math.isfinite(score):
             raise BenchError(f"fitting {name}: the held-out loss is {score} at best: lower `rate`")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import methodstring
+from bench import notation
 from bench.hookspecs import hookimpl
 from bench.specs import ReportSpec
 
@@ -116,7 +116,7 @@ def _lines(entries: Sequence[Entry]) -> list[Line]:
         others = dict(entry.parameters)
         loss = others.pop("loss", None)
         if loss in LOSSES:
-            kind = methodstring.parse(entry.method).name + json.dumps(others, sort_keys=True) + entry.suffix
+            kind = notation.parse(entry.method).name + json.dumps(others, sort_keys=True) + entry.suffix
             line = lines.setdefault((entry.dataset, kind), Line(entry.dataset, _without_loss(entry)))
             line.losses.setdefault(loss, entry)
         else:
@@ -125,8 +125,8 @@ def _lines(entries: Sequence[Entry]) -> list[Line]:
 
 
 def _without_loss(entry: Entry) -> str:
-    choice = methodstring.parse(entry.method)
-    return methodstring.write(choice.name, {k: v for k, v in choice.given if k != "loss"}) + entry.suffix
+    choice = notation.parse(entry.method)
+    return notation.write(choice.name, {k: v for k, v in choice.given if k != "loss"}) + entry.suffix
 
 
 def _said(entries: Sequence[Entry], table: PaperTable) -> bool:

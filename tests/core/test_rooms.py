@@ -59,7 +59,7 @@ def test_the_rule_sees_every_way_to_import_a_shelf(line, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "code",
     [
-        "import bench.specs, bench.plugins, bench.hookspecs, bench.methodstring",
+        "import bench.specs, bench.plugins, bench.hookspecs, bench.notation",
         "from bench.plugins import registry; assert registry().specs['protocols']",
     ],
     ids=["core", "registration"],
