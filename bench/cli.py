@@ -12,9 +12,9 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError, ExitCode, unknown
+from bench.plugins import KINDS, registry
 
 FOLDER = click.Path(path_type=Path)
-LISTED = ("methods", "datasets", "metrics", "reports", "protocols", "executors")
 DEVICE_HELP = "cpu, cuda, cuda:N or mps"
 
 
@@ -79,7 +79,6 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...]) -
     """Write the tables and figures of one or several runs."""
     from bench import notation, progress, results
     from bench import report as reporting
-    from bench.plugins import registry
 
     read = [results.read(r) for r in runs]
     folder = out or (runs[0] if len(runs) == 1 else Path("report"))
@@ -88,14 +87,10 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...]) -
 
 
 @cli.command("list")
-@click.argument(
-    "kind", required=False, type=click.Choice(LISTED)
-)
+@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def list_(kind: str | None, as_json: bool) -> None:
     """Show what is installed. Plugins that did not load are named at the end."""
-    from bench.plugins import KINDS, registry
-
     plugins = registry()
     kinds = [kind] if kind else list(KINDS)
     rows = [
@@ -116,8 +111,6 @@ def list_(kind: str | None, as_json: bool) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show a plugin: parameters, defaults, docs and source."""
-    from bench.plugins import registry
-
     plugins = registry()
     found = [(kind, specs[name]) for kind, specs in plugins.specs.items() if name in specs]
     if not found:
@@ -173,9 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = [a for a in arguments if a != "--debug"]
     try:
         cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
-    except click.exceptions.Abort:
-        _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
     except click.ClickException as error:
         _stop(error.format_message(), ExitCode.USAGE)

@@ -53,11 +53,11 @@ class Workshop:
         if fit.key not in self.fitted:
             method = fit.method()
             context = self._context(fit)
-            if self.store.find("fits", fit.key) is None:
-                with self.store.building("fits", fit.key) as folder:
-                    self._fit(method, fit, context, folder)
+            stored = self.store.find("fits", fit.key)
+            if stored:
+                method.load(stored, context)
             else:
-                method.load(self.store.path("fits", fit.key), context)
+                self.store.get("fits", fit.key, lambda folder: self._fit(method, fit, context, folder))
             method.key = fit.key  # type: ignore[attr-defined]  # names what is derived from it in the store
             self.fitted[fit.key] = method
         return self.fitted[fit.key]
@@ -67,7 +67,7 @@ class Workshop:
         start = time.monotonic()
         if cell.incompatible:
             return Outcome(cell, "incompatible", cell.incompatible)
-        missing = [(key, rows) for key, rows in cell.shards if self.store.find("samples", key) is None]
+        missing = cell.missing(self.store)
         if not missing:
             return Outcome(cell, "cached")
         try:
@@ -79,15 +79,11 @@ class Workshop:
             return Outcome(cell, "failed", reason.splitlines()[0] if reason else type(error).__name__)
         return Outcome(cell, "done", seconds=time.monotonic() - start)
 
-    def _fit(self, method: Method, fit: Fit, context: FitContext, folder: Path) -> None:
-        from bench.store import commit
-
+    def _fit(self, method: Method, fit: Fit, context: FitContext, folder: Path) -> dict[str, Any]:
         start = time.monotonic()
         method.fit(self.plan.data[fit.dataset].train, context)
         method.save(folder)
-        commit(
-            folder, describe_fit(fit) | {"key": fit.key, "notes": context.notes, "seconds": time.monotonic() - start}
-        )
+        return describe_fit(fit) | {"notes": context.notes, "seconds": time.monotonic() - start}
 
     def _context(self, fit: Fit) -> FitContext:
         parts = {name: self.method(part) for name, part in fit.requires.items()}

@@ -81,6 +81,10 @@ class Cell:
         seed = f" (seed {self.fit.seed})" if self.fit.seed else ""
         return f"{self.fit.label} on {self.fit.dataset}{seed}"
 
+    def missing(self, store: Store) -> list[tuple[str, tuple[int, ...]]]:
+        """The shards that are not in the store."""
+        return [(key, rows) for key, rows in self.shards if store.find("samples", key) is None]
+
 
 @dataclass(frozen=True)
 class Data:
@@ -103,10 +107,6 @@ class Plan:
     def fits(self) -> list[Fit]:
         """All fits, each once, in an order in which they can be made."""
         return list({f.key: f for cell in self.cells if not cell.incompatible for f in cell.fit.chain()}.values())
-
-    def missing(self, cell: Cell, store: Store) -> int:
-        """Shards of a cell that are not in the store."""
-        return sum(store.find("samples", key) is None for key, _ in cell.shards)
 
 
 def make(request: Request, registry: Registry, store: Store, progress: Progress) -> Plan:
@@ -240,7 +240,7 @@ def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
         rows.append({"step": "fit", "what": f"{fit.label} on {fit.dataset}", "state": "cached" if cached else "to do",
                      "estimate": "" if cached else past.get((fit.spec.name, fit.parameters.get("preset")), "unknown")})  # fmt: skip
     for cell in plan.cells:
-        state = f"incompatible: {cell.incompatible}" if cell.incompatible else _state(plan.missing(cell, store), cell)
+        state = f"incompatible: {cell.incompatible}" if cell.incompatible else _state(len(cell.missing(store)), cell)
         rows.append({"step": "sample", "what": cell.name, "state": state, "estimate": ""})
     return rows
 

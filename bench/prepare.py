@@ -15,7 +15,7 @@ from bench.contracts import Dataset, Photo, Progress
 from bench.errors import BenchError, NothingMeasured
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
-from bench.store import Store, write_json
+from bench.store import Store, read_json, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -92,10 +92,8 @@ def index(dataset: Dataset, store: Store, progress: Progress) -> list[Photo]:
         write_json(folder / "photos.json", [asdict(p) for p in sorted(photos, key=lambda p: p.id)])
         return {}
 
-    import json
-
     path = store.get("indexes", key, build) / "photos.json"
-    return [Photo(**p) for p in json.loads(path.read_text())]
+    return [Photo(**p) for p in read_json(path)]
 
 
 def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:

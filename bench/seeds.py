@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,13 +32,18 @@ def normal(seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
     `shape` only adds to the end: the first five of ten draws are the five draws."""
     import torch
 
-    return torch.stack([torch.stack([torch.randn(tuple(shape[1:]), generator=g) for _ in range(shape[0])])
-                        for g in map(generator, seeds)])  # fmt: skip
+    return _draw(torch.randn, seeds, shape)
 
 
 def uniform(seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
     """Uniform numbers in [0, 1), as `normal`."""
     import torch
 
-    return torch.stack([torch.stack([torch.rand(tuple(shape[1:]), generator=g) for _ in range(shape[0])])
-                        for g in map(generator, seeds)])  # fmt: skip
+    return _draw(torch.rand, seeds, shape)
+
+
+def _draw(function: Callable[..., torch.Tensor], seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
+    import torch
+
+    rows = [[function(tuple(shape[1:]), generator=g) for _ in range(shape[0])] for g in map(generator, seeds)]
+    return torch.stack([torch.stack(row) for row in rows])

@@ -14,13 +14,13 @@ NORM_EPS = 1e-4
 steps before running averages hold, so it is 0.9, the default of PyTorch, here."""
 
 
-def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+def block(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = True) -> list[nn.Module]:
     """C_ReLU(kernel, stride, outputs) followed by B: the norm comes after the activation."""
     before = (kernel - 1) // 2
     if stride == 1 and kernel % 2 == 0:  # an even kernel keeps the size only with one more row and column after
         pad: list[nn.Module] = [nn.ZeroPad2d((before, before + 1, before, before + 1))]
-        return [*pad, nn.Conv2d(inputs, outputs, kernel), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
-    return [nn.Conv2d(inputs, outputs, kernel, stride, before), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
+        return [*pad, nn.Conv2d(inputs, outputs, kernel, bias=bias), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
+    return [nn.Conv2d(inputs, outputs, kernel, stride, before, bias=bias), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
 
 
 class Encoder(nn.Module):

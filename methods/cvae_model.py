@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +73,7 @@ class Cvae(Method):
         self.network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout).to(
             device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # fmt: skip
 
-    def _describe(self, fetch: object, train_set: PreparedSet, context: FitContext) -> dict[str, float]:
-        assert callable(fetch)
+    def _describe(self, fetch: Callable[[np.ndarray], dict[str, Tensor]], train_set: PreparedSet, context: FitContext) -> dict[str, float]:
         out = np.empty((min(512, len(train_set)), 2, self.d), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(out), 64):

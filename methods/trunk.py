@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .colour_nets import NORM_EPS
+from .colour_nets import block
 from .presets import Preset
 
 
@@ -20,11 +20,7 @@ class Trunk(nn.Module):
         widths = [shape[0], *(preset.channels(c) for c in (384, 320, 288, 256, 128))]
         layers: list[nn.Module] = []
         for i, stride in enumerate((1, 1, 1, 2, 1)):
-            layers += [
-                nn.Conv2d(widths[i], widths[i + 1], 5, stride, 2, bias=False),
-                nn.ReLU(),
-                nn.BatchNorm2d(widths[i + 1], eps=NORM_EPS),
-            ]
+            layers += block(widths[i], widths[i + 1], 5, stride, bias=False)
         self.convolutions = nn.Sequential(*layers)
         side = (shape[1] + 1) // 2
         hidden = preset.channels(4096)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from bench.store import write_json
+from bench.store import read_json, write_json
 
 
 def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
@@ -20,7 +19,7 @@ def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
 
 def config(folder: Path) -> dict[str, Any]:
     """What `save` was told."""
-    read: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    read: dict[str, Any] = read_json(folder / "config.json")
     return read
 
 
