@@ -73,7 +73,9 @@ class Cvae(Method):
         self.network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout).to(
             device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # fmt: skip
 
-    def _describe(self, fetch: Callable[[np.ndarray], dict[str, Tensor]], train_set: PreparedSet, context: FitContext) -> dict[str, float]:
+    def _describe(
+        self, fetch: Callable[[np.ndarray], dict[str, Tensor]], train_set: PreparedSet, context: FitContext
+    ) -> dict[str, float]:
         out = np.empty((min(512, len(train_set)), 2, self.d), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(out), 64):
