@@ -6,12 +6,13 @@ Shapes: B photographs, k colourizations, h = w = 64 unless said otherwise.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from bench.errors import BenchError
 from bench.specs import Kind
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from bench.images import Prepared
     from bench.prepare import PreparedSet
     from bench.protocol import Protocol as BenchProtocol
     from bench.store import Store
@@ -43,12 +45,14 @@ class SampleSet:
     ab: `(B, k, 2, h, w)` float32, CIELAB units. kind: `iid` draws from one distribution, `modes` of it,
     `centroids` of clustered draws, `point` estimates, or a `reconstruction` made with sight of the truth.
     weights: `(B, k)` summing to 1 over k, or None (equal). n_drawn: draws that stand behind the k fields.
+    log_prob: the method's log density `(B,)` of the truth, in nats, where it has one.
     """
 
     ab: torch.Tensor
     kind: Kind
     weights: torch.Tensor | None = None
     n_drawn: int = 0
+    log_prob: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.ab.ndim != 5 or self.ab.shape[2] != 2:
@@ -60,7 +64,13 @@ class SampleSet:
 
 
 class ColorDistribution(ABC):
-    """P(C | G) for a batch of grey photographs."""
+    """P(C | G) for a batch of grey photographs.
+
+    `seeds`, one a photograph, is the only source of randomness: the harness asks for one draw at a time through
+    `reseeded`, and then again from the beginning, to see that no draw depends on another.
+    """
+
+    seeds: Sequence[int]
 
     @abstractmethod
     def present(self, k: int) -> SampleSet:
@@ -69,6 +79,12 @@ class ColorDistribution(ABC):
     def sample(self, n: int) -> SampleSet:
         """n independent draws, kind `iid`; the first five of ten are the five. BenchError where there are none."""
         raise BenchError(f"{type(self).__name__} can't draw independent samples")
+
+    def reseeded(self, seeds: Sequence[int]) -> Self:
+        """The same distribution with other seeds, one a photograph."""
+        twin = copy.copy(self)
+        twin.seeds = seeds
+        return twin
 
     def mean(self) -> torch.Tensor:
         """One point estimate `(B, 2, h, w)`."""
@@ -114,6 +130,15 @@ class FitContext:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Revealed:
+    """What an oracle is shown: L `(B, 1, 256, 256)`, and of truth `(B, 2, 64, 64)` and law what its spec `sees`."""
+
+    grey: torch.Tensor
+    truth: torch.Tensor | None = None
+    law: Law | None = None
+
+
 class Method(ABC):
     """A conditional distribution over colour fields, fitted and then asked.
 
@@ -156,26 +181,103 @@ class Method(ABC):
     def predict(self, grey: torch.Tensor, seeds: Sequence[int]) -> ColorDistribution:
         """The distribution for grey photographs `(B, 1, 256, 256)`, L in 0..100; one seed a photograph."""
 
+    def reveal(self, shown: Revealed, seeds: Sequence[int]) -> ColorDistribution:
+        """`predict` for a control whose spec says that it `sees` the truth or the law."""
+        raise BenchError(f"{type(self).__name__} is shown nothing but the grey photograph")
+
     def reconstruct(self, ab: torch.Tensor, seeds: Sequence[int]) -> SampleSet:
         """A codec's reconstruction of true colour fields `(B, 2, 64, 64)`, kind `reconstruction`, k = 1."""
         raise BenchError(f"{type(self).__name__} does not reconstruct")
 
 
-class Metric(ABC):
-    """A function of a sample set and the truth that gives one value a photograph."""
+@dataclass(frozen=True)
+class ScoreContext:
+    """What a metric is told beside the samples and the truth, for the same B photographs.
 
-    @abstractmethod
-    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
-        """Scores of a batch; truth `(B, 2, h, w)`; errors are divided by `scale`."""
+    weights: colour-rarity weights of the train split. scale: ab is divided by it in errors. grey: L
+    `(B, 1, 256, 256)`, 0..100. seeds: one a photograph, the same for every method. law: the known P(C | G), if any.
+    """
+
+    weights: ColourWeights
+    scale: float
+    grey: torch.Tensor
+    seeds: Sequence[int]
+    law: Law | None = None
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` returns, made once for these samples: metrics share costly things, such as RGB pictures."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One named column of per-photograph values: region `all` or `grid`; `variant` tells conventions apart."""
+    """One named column of per-photograph values: region `all` or `grid`; `variant` tells conventions apart.
+
+    n: how many of the samples stand behind a value (0: all of them). NaN where a photograph has no value, never where
+    something went wrong.
+    """
 
     variant: str
     region: str
     values: np.ndarray
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class SetScore:
+    """One value of a whole test set, with the metric's own 95 % interval (NaN: none)."""
+
+    variant: str
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+class Metric(ABC):
+    """A function of sample sets and truths that gives one value a photograph.
+
+    The harness makes a new object for every cell, calls `score` for batch after batch, and `finish` at the end.
+    """
+
+    @abstractmethod
+    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
+        """Scores of a batch; truth `(B, 2, h, w)`. BenchError where these samples have none, with the reason."""
+
+    def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Values of the whole set from the metric's own columns over photographs: ratios, distances of moments.
+
+        columns: variant -> `(..., N)`, region `all`. Returns variant -> `(...)`: photographs are reduced, and the
+        harness takes the interval by resampling them.
+        """
+        return {}
+
+    def finish(self) -> list[SetScore]:
+        """Values of the whole set that a few numbers a photograph don't give; the metric brings its own interval."""
+        return []
+
+
+class Law(ABC):
+    """The known P(C | G) of B drawn photographs."""
+
+    @abstractmethod
+    def sample(self, n: int, seeds: Sequence[int]) -> torch.Tensor:
+        """n independent draws `(B, n, 2, 64, 64)`, one seed a photograph; the first five of ten are the five."""
+
+    @abstractmethod
+    def log_prob(self, ab: torch.Tensor) -> torch.Tensor:
+        """Log probability or density `(B, n)` of fields `(B, n, 2, 64, 64)`, in nats; -inf where it is 0."""
+
+    @abstractmethod
+    def distance(self, ab: torch.Tensor) -> torch.Tensor:
+        """An unbiased estimate `(B,)` of a squared distance between this law and the one that the n draws `(B, n, 2,
+        64, 64)` are from, in the law's own coordinates: its expectation is 0 for the law alone."""
+
+    def modes(self) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+        """For each photograph its modes `(m, 2, 64, 64)` and their probabilities `(m,)`; None for a continuous law."""
+        return None
 
 
 class Dataset(ABC):
@@ -196,3 +298,13 @@ class Dataset(ABC):
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
         """The set's own (train, test), or None for the protocol's random split."""
         return None
+
+    def develop(self, data: bytes, protocol: BenchProtocol, crop: int | None) -> Prepared:
+        """A photograph's source bytes as lightness and colour field. Raises `bench.images.Unreadable`."""
+        from bench import images
+
+        return images.prepare(images.decode(data), protocol, crop)
+
+    def law(self, ids: Sequence[str]) -> Law:
+        """The known P(C | G) of some photographs; only where the spec says `known_law`."""
+        raise BenchError(f"{type(self).__name__} has no known law")

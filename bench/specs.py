@@ -15,6 +15,8 @@ from bench.errors import BenchError, unknown
 ParameterType = Literal["int", "float", "bool", "str", "path", "method"]
 Direction = Literal["up", "down", "target", "none"]
 Kind = Literal["iid", "modes", "centroids", "point", "reconstruction"]
+Sight = Literal["truth", "law"]
+Need = Literal["law", "log_prob"]
 Role = Literal["colourizer", "codec", "control"]
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -111,13 +113,23 @@ class MethodSpec(Spec):
 
     `role` keeps colourizers, codecs (they see the truth and reconstruct it) and controls apart in tables;
     `present_kind` is the kind of sample set that `present(k)` returns; `capabilities` lists what it offers
-    beside that: sample, mean, mode, log_prob, features, encode, decode.
+    beside that: sample, mean, mode, log_prob, features, encode, decode. `density` names the space of `log_prob`:
+    densities compare only within one. `sees` is for controls that are shown the `truth` or the `law`
+    (`Method.reveal`).
     """
 
     role: Role = "colourizer"
     present_kind: Kind = "iid"
     capabilities: frozenset[str] = frozenset()
+    density: str = ""
+    sees: frozenset[Sight] = frozenset()
     test_parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sees and self.role != "control":
+            raise ValueError(f"{self.name} sees the {' and the '.join(sorted(self.sees))}: its role must be control")
+        if ("log_prob" in self.capabilities) != bool(self.density):
+            raise ValueError(f"{self.name}: capability log_prob and the name of its space, density, go together")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,21 +138,35 @@ class DatasetSpec(Spec):
 
     `authors_crop`: side of the centre crop, in source pixels, that protocol `paper` applies (None: the whole
     photograph). `keep_grey`: protocol `paper` keeps grey-only photographs, as the paper's counts show.
-    `reference_statistics`: published figures that `bench data stats` prints beside the measured ones.
+    `reference_statistics`: published figures that `bench data stats` prints beside the measured ones. `known_law`:
+    the set is drawn, and `Dataset.law` gives P(C | G).
     """
 
     authors_crop: int | None = None
     keep_grey: bool = False
     reference_statistics: Mapping[str, float] = field(default_factory=dict)
+    known_law: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it accepts."""
+    """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it accepts.
+
+    `needs`: what else it can't do without: the known `law`, the method's `log_prob`. `least`: fewest samples.
+    `optional`: computed only when it is named. `variants`: what its columns are. For `docs/metrics.md`: `formula`,
+    `gaming` (how it can be gamed) and `checked` (the independent implementation that tests compare it with).
+    """
 
     unit: str
     direction: Direction
     accepts: frozenset[str]
+    needs: frozenset[Need] = frozenset()
+    least: int = 1
+    optional: bool = False
+    variants: Mapping[str, str] = field(default_factory=dict)
+    formula: str = ""
+    gaming: str = ""
+    checked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         ),
         present_kind="modes",
         capabilities=frozenset({"sample", "mean", "log_prob"}),
+        density="code of its codec",
         licence="Apache-2.0",
         citation="Deshpande et al. 2017, arXiv:1612.01958, sections 4 and 6.2",
         test_parameters={"preset": "tiny", "steps": 4, "vae": "vae[steps=4]", "features": "zhang[steps=4]"},

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score
+from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
 if TYPE_CHECKING:
     import torch
-
-    from bench.weights import ColourWeights
 
 
 @hookimpl
@@ -30,12 +28,12 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
 
 
 class AbsoluteError(Metric):
-    """Error of a photograph: the mean over its k fields, each by its weight, of the mean over pixels."""
+    """Error of a photograph: the mean over its k fields, all alike, of the mean over pixels."""
 
-    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
-        error = absolute_difference(samples, truth, scale)
+    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
+        error = absolute_difference(samples, truth, context.scale)
         scores = []
-        for prefix, values in (("", error), ("weighted-", error * weights(truth)[:, None])):
+        for prefix, values in (("", error), ("weighted-", error * context.weights(truth)[:, None])):
             for region in ("all", "grid"):
                 per_field = on(region, values).mean((-1, -2)).sum(-1).mean(1).numpy()
                 scores.append(Score(f"{prefix}sum", region, per_field))

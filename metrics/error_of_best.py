@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score
+from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
@@ -13,8 +13,6 @@ from .absolute_error import absolute_difference, on
 
 if TYPE_CHECKING:
     import torch
-
-    from bench.weights import ColourWeights
 
 
 @hookimpl
@@ -34,8 +32,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
 class ErrorOfBest(Metric):
     """The minimum is taken per image, over whole fields; the pixel-wise minimum is another metric."""
 
-    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
-        error = absolute_difference(samples, truth, scale)
+    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
+        error = absolute_difference(samples, truth, context.scale)
         scores = []
         for region in ("all", "grid"):
             best = on(region, error).mean((-1, -2)).sum(-1).amin(1).numpy()

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score
+from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
 if TYPE_CHECKING:
     import torch
-
-    from bench.weights import ColourWeights
 
 
 @hookimpl
@@ -32,6 +30,6 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
 class Variance(Metric):
     """0 where all k fields are the same, or k is 1."""
 
-    def score(self, samples: SampleSet, truth: torch.Tensor, weights: ColourWeights, scale: float) -> list[Score]:
-        spread = (samples.ab.double() / scale).var(dim=1, correction=0)
+    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
+        spread = (samples.ab.double() / context.scale).var(dim=1, correction=0)
         return [Score("ab", "all", spread.mean((-1, -2, -3)).numpy())]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import weights
-from bench.contracts import SampleSet
+from bench.contracts import SampleSet, ScoreContext
 from bench.metrics.absolute_error import AbsoluteError, on
 from bench.metrics.error_of_best import ErrorOfBest
 from bench.metrics.variance import Variance
@@ -25,7 +25,8 @@ def colours():
 
 
 def values(metric, samples, truth, colours):
-    return {(s.variant, s.region): s.values for s in metric.score(samples, truth, colours, SCALE)}
+    context = ScoreContext(colours, SCALE, torch.zeros(len(truth), 1, 256, 256), range(len(truth)))
+    return {(s.variant, s.region): s.values for s in metric.score(samples, truth, context)}
 
 
 def test_the_truth_has_no_error_and_no_variance(colours):
