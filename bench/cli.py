@@ -37,7 +37,9 @@ def cli(context: click.Context, debug: bool) -> None:
     "--preset", type=click.Choice(["paper", "small", "tiny"]), help="Network sizes [small; tiny for the demo]."
 )
 @click.option("-k", type=int, help="Colourizations that a method presents [5].")
+@click.option("--draws", type=int, help="Independent draws of every distribution, for fair scores [10].")
 @click.option("--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable.")
+@click.option("--seeds", "count", type=click.IntRange(min=1), help="Train with so many seeds: 0, 1, ...")
 @click.option("--limit-train", type=int, help="Use only so many training photographs.")
 @click.option("--limit-test", type=int, help="Use only so many test photographs.")
 @click.option("--metrics", multiple=True, help="Comma-separated [all].")
@@ -188,7 +190,10 @@ def _stop(message: str, code: ExitCode) -> None:
 def _request(options: dict[str, Any]) -> Any:
     from bench.plan import Request
 
-    given = {k: v for k, v in options.items() if v not in (None, ())}
+    count = options.pop("count")
+    if count and options["seeds"]:
+        raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
+    given = {k: v for k, v in options.items() if v not in (None, ())} | ({"seeds": tuple(range(count))} if count else {})
     if not options["datasets"] and "preset" not in given:
         given["preset"] = "tiny"  # the demo is to be quick
     return Request(**given)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bench.errors import BenchError
 from bench.specs import Kind
@@ -157,9 +157,6 @@ class Method(ABC):
 
             def load(self, folder, context): ...
     """
-
-    asks: ClassVar[str] = "predict"
-    """`predict` for a colourizer; `reconstruct` for a codec, which is shown the truth."""
 
     def incompatible(self, dataset: str, count: int) -> str | None:
         """Why this method can't be fitted on `count` training photographs of `dataset`, or None."""

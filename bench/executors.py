@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import samples, seeds, weights
+from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError
 from bench.hookspecs import hookimpl
-from bench.plan import Cell, Data, Fit, Plan, describe_fit
+from bench.plan import Cell, Fit, Plan, describe_fit
 from bench.specs import ExecutorSpec
 from bench.store import Store
 from bench.weights import ColourWeights
@@ -67,11 +68,10 @@ class Workshop:
         start = time.monotonic()
         if cell.incompatible:
             return Outcome(cell, "incompatible", cell.incompatible)
-        missing = cell.missing(self.store)
-        if not missing:
+        if not cell.missing(self.store):
             return Outcome(cell, "cached")
         try:
-            self._sample(cell, missing)
+            self._sample(cell)
         except Exception as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
@@ -91,21 +91,14 @@ class Workshop:
         return FitContext(seed, self.plan.request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
                           self.store, self.progress)  # fmt: skip
 
-    def _sample(self, cell: Cell, missing: list[tuple[str, tuple[int, ...]]]) -> None:
+    def _sample(self, cell: Cell) -> None:
         method, data = self.method(cell.fit), self.plan.data[cell.fit.dataset]
-        with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, rows in missing)) as bar:
-            for key, rows in missing:
-                self.store.get("samples", key, lambda folder, r=rows: samples.write(folder, ask(method, data, r, cell)))  # type: ignore[misc]
-                bar.advance(len(rows))
-
-
-def ask(method: Method, data: Data, rows: tuple[int, ...], cell: Cell) -> Any:
-    """The sample set of some test photographs: always one batch, one seed a photograph."""
-    index = list(rows)
-    numbers = [seeds.derive(cell.fit.seed, "sample", data.source.name, data.test.ids[i], 0) for i in index]
-    if method.asks == "reconstruct":
-        return method.reconstruct(data.test.truth(index), numbers)
-    return method.predict(data.test.grey(index), numbers).present(cell.k)
+        with self.progress.task(f"sampling {cell.name}", sum(len(r) for a in cell.asks for _, r in a.missing(self.store))) as bar:
+            for ask in cell.asks:
+                for key, rows in ask.missing(self.store):
+                    asking = Asking(cell.fit, method, data, list(rows), ask)
+                    self.store.get("samples", key, lambda folder, a=asking: samples.write(folder, a.answer()))  # type: ignore[misc]
+                    bar.advance(len(rows))
 
 
 def serial(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]) -> list[Outcome]:

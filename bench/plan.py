@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import keys, notation, prepare, samples
-from bench.contracts import Method, Progress
+from bench.contracts import Law, Method, Progress
 from bench.errors import BenchError
 from bench.notation import Choice
 from bench.plugins import Registry
@@ -29,6 +29,7 @@ class Request:
     protocol: str = "paper"
     preset: str | None = None
     k: int | None = None
+    draws: int | None = None
     seeds: tuple[int, ...] = (0,)
     limit_train: int | None = None
     limit_test: int | None = None
@@ -65,14 +66,29 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """What a fit is asked for: to `present` k colourizations, for n independent `draws`, to `reconstruct` the truth.
+
+    shards: key and rows in the prepared test set. refused: why the method has none (then there are no shards).
+    """
+
+    name: str
+    n: int
+    shards: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    refused: str = ""
+
+    def missing(self, store: Store) -> list[tuple[str, tuple[int, ...]]]:
+        """The shards that are not in the store."""
+        return [(key, rows) for key, rows in self.shards if store.find("samples", key) is None]
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One sample set to be made and scored: a fit asked for the photographs of the test part."""
+    """One fit and what it is asked for the photographs of the test part."""
 
     key: str
     fit: Fit
-    k: int
-    shards: tuple[tuple[str, tuple[int, ...]], ...]
-    """Key and rows in the prepared test set, a shard."""
+    asks: tuple[Ask, ...]
     incompatible: str | None = None
 
     @property
@@ -81,9 +97,9 @@ class Cell:
         seed = f" (seed {self.fit.seed})" if self.fit.seed else ""
         return f"{self.fit.label} on {self.fit.dataset}{seed}"
 
-    def missing(self, store: Store) -> list[tuple[str, tuple[int, ...]]]:
-        """The shards that are not in the store."""
-        return [(key, rows) for key, rows in self.shards if store.find("samples", key) is None]
+    def missing(self, store: Store) -> int:
+        """How many shards are not in the store."""
+        return sum(len(ask.missing(store)) for ask in self.asks)
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,10 @@ class Data:
     source: Source
     train: PreparedSet
     test: PreparedSet
+
+    def law(self, ids: Sequence[str]) -> Law | None:
+        """The known P(C | G) of some photographs, if there is one."""
+        return self.source.dataset.law(ids) if self.source.spec.known_law else None
 
 
 @dataclass(frozen=True)
@@ -132,9 +152,10 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
 
 
 def resolve_protocol(request: Request, registry: Registry) -> Protocol:
-    """The protocol that a request names, with its `k`."""
+    """The protocol that a request names, with its `k` and `draws`."""
     choice = notation.parse(request.protocol)
-    given = dict(choice.given) | ({} if request.k is None else {"k": str(request.k)})
+    asked = {"k": request.k, "draws": request.draws}
+    given = dict(choice.given) | {name: str(n) for name, n in asked.items() if n is not None}
     spec = registry.get("protocols", choice.name)
     protocol: Protocol = spec.load()(**spec.resolve(given))
     return protocol
@@ -208,17 +229,35 @@ def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Pro
     fit = _fit(choice, data, seed, request.preset, protocol, registry)
     reason = None
     for part in fit.chain():
-        reason = reason or part.method().incompatible(data.source.name, len(data.train))
-    ids = data.test.ids
+        reason = reason or _unfit(part, data)
+    asks = tuple(_ask(name, n, fit, data, protocol) for name, n in _asks(fit.spec, protocol))
+    key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
+    return Cell(key, fit, asks, reason)
+
+
+def _unfit(fit: Fit, data: Data) -> str | None:
+    if "law" in fit.spec.sees and not data.source.spec.known_law:
+        return f"the law of {data.source.name} is not known"
+    return fit.method().incompatible(data.source.name, len(data.train))
+
+
+def _asks(spec: MethodSpec, protocol: Protocol) -> list[tuple[str, int]]:
+    if spec.role == "codec":
+        return [("reconstruct", 1)]
+    return [("present", protocol.k), ("draws", protocol.draws)]
+
+
+def _ask(name: str, n: int, fit: Fit, data: Data, protocol: Protocol) -> Ask:
+    if name == "draws" and "sample" not in fit.spec.capabilities:
+        return Ask(name, n, refused=f"{fit.spec.name} can't draw independent samples")
     source = prepare.prepared_key(data.source, (), protocol)
+    asked = {"k": protocol.k, "ask": "present"} if name == "reconstruct" else {"k": n, "ask": name}
     shards, start = [], 0
-    for part_ids in samples.shards(ids):
-        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(part_ids)], k=protocol.k, ask="present",
-                       seed=seed, dtype=DTYPE)  # fmt: skip
-        shards.append((key, tuple(range(start, start + len(part_ids)))))
-        start += len(part_ids)
-    key = keys.key("cell", fit=fit.key, shards=[k for k, _ in shards])
-    return Cell(key, fit, protocol.k, tuple(shards), reason)
+    for ids in samples.shards(data.test.ids):
+        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, dtype=DTYPE, **asked)
+        shards.append((key, tuple(range(start, start + len(ids)))))
+        start += len(ids)
+    return Ask(name, n, tuple(shards))
 
 
 def _digest(kind: str, value: Any) -> Any:
@@ -240,13 +279,14 @@ def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
         rows.append({"step": "fit", "what": f"{fit.label} on {fit.dataset}", "state": "cached" if cached else "to do",
                      "estimate": "" if cached else past.get((fit.spec.name, fit.parameters.get("preset")), "unknown")})  # fmt: skip
     for cell in plan.cells:
-        state = f"incompatible: {cell.incompatible}" if cell.incompatible else _state(len(cell.missing(store)), cell)
+        state = f"incompatible: {cell.incompatible}" if cell.incompatible else _state(cell, store)
         rows.append({"step": "sample", "what": cell.name, "state": state, "estimate": ""})
     return rows
 
 
-def _state(missing: int, cell: Cell) -> str:
-    return f"to do: {missing} of {len(cell.shards)} shards" if missing else "cached"
+def _state(cell: Cell, store: Store) -> str:
+    missing = cell.missing(store)
+    return f"to do: {missing} of {sum(len(ask.shards) for ask in cell.asks)} shards" if missing else "cached"
 
 
 def _past_seconds(store: Store) -> dict[tuple[str, Any], str]:

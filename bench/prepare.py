@@ -166,7 +166,7 @@ def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol,
             bar.advance()
             seen.add(name)
             try:
-                photo = images.prepare(images.decode(data), protocol, source.spec.authors_crop)
+                photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
             except images.Unreadable as error:
                 excluded[name] = str(error)
                 continue

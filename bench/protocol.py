@@ -18,6 +18,7 @@ class Protocol:
     crop: `authors` (a data set's declared centre crop, else the whole photograph) or `square` (centre square).
     scale: ab is divided by this in reported errors (the paper's range is [-1, 1], A1 of the facts).
     test_size: random test photographs; a set smaller than `small_set` gives the share `test_share` instead.
+    k: colourizations that a method presents; draws: independent draws of every distribution, for fair scores.
     weights: colour-rarity weights, see `bench.weights`; weight_floor: the smallest probability.
     """
 
@@ -25,6 +26,7 @@ class Protocol:
     crop: Literal["authors", "square"]
     antialias: bool
     k: int = 5
+    draws: int = 10
     test_size: int = 1000
     test_share: float = 0.1
     small_set: int = 5000
@@ -54,6 +56,7 @@ class Protocol:
 def _parameters(antialias: bool) -> tuple[Parameter, ...]:
     return (
         Parameter("k", "int", 5, "colourizations that a method presents for each photograph", minimum=1),
+        Parameter("draws", "int", 10, "independent draws of each photograph's distribution, for fair scores", minimum=1),
         Parameter("test_size", "int", 1000, "random test photographs of a large set", minimum=1),
         Parameter("split_seed", "int", 0, "seed of the random split", minimum=0),
         Parameter("antialias", "bool", antialias, "antialiased resizing"),

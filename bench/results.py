@@ -8,20 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import prepare, samples
+from bench import prepare, samples, score_table
 from bench.errors import BenchError
+from bench.score_table import SET_COLUMNS
 from bench.store import Store, read_json
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-COLUMNS = (
-    "run", "cell", "dataset", "method", "role", "parameters", "seed", "image", "metric", "variant", "metric_version",
-    "direction", "unit", "region", "kind", "k", "value", "status", "reason",
-)  # fmt: skip
-"""One fact a row: the value of one metric for one test photograph. A failed cell is one row with status `failed`,
-its reason, and no image or value."""
+SCHEMA = 2
+"""Version of a run folder's manifest. 2: a cell has several asks (what was presented, draws); 1 had one."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,14 @@ class Pictures:
 class Results:
     """What a run measured.
 
-    `manifest` holds the protocol, data sets, cells, versions and timings; `scores` the long table (`COLUMNS`).
+    `manifest` holds the protocol, data sets, cells, versions and timings; `scores` the long table
+    (`bench.score_table.COLUMNS`); `set_scores` the values of whole test sets (`SET_COLUMNS`).
     """
 
     folder: Path
     manifest: dict[str, Any]
     scores: pd.DataFrame
+    set_scores: pd.DataFrame
 
     @cached_property
     def cells(self) -> list[dict[str, Any]]:
@@ -63,14 +62,14 @@ class Results:
         return list(self._test_set(dataset).ids)
 
     def pictures(self, dataset: str, images: Sequence[str]) -> list[Pictures]:
-        """The pictures of some test photographs, with every finished cell's sample set (first seed only)."""
+        """The pictures of some test photographs, with what every finished cell presented (first seed only)."""
         test = self._test_set(dataset)
         position = {name: i for i, name in enumerate(test.ids)}
         wanted = [position[name] for name in images]
         fields: dict[str, np.ndarray] = {}
         for cell in self.cells:
             if cell["dataset"] == dataset and cell["status"] == "done" and cell["method"] not in fields:
-                fields[cell["method"]] = samples.read_rows(self.store, cell["shards"], wanted)
+                fields[cell["method"]] = samples.read_rows(self.store, cell["asks"][0]["shards"], wanted)
         grey = test.grey(wanted)[:, 0].numpy()
         return [
             Pictures(image, grey[row], test.ab[wanted[row]], {m: f[row] for m, f in fields.items()})
@@ -89,28 +88,27 @@ class Results:
 
 def read(folder: Path) -> Results:
     """The results in a run folder; BenchError when it is missing, damaged or of a newer schema."""
-    import pandas as pd
-
     manifest = read_manifest(folder)
-    path = folder / "scores.parquet"
+    path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():
         raise BenchError(f"{path} is missing: the run did not finish; repeat `bench run` with --out {folder} to go on")
-    try:
-        scores = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
-    missing = [c for c in COLUMNS if c not in scores]
-    if missing:
-        raise BenchError(f"{path} is damaged: columns {', '.join(missing)} are missing")
-    return Results(folder, manifest, scores)
+    of_sets = score_table.read(sets, SET_COLUMNS) if sets.is_file() else score_table.frame([], SET_COLUMNS)
+    return Results(folder, manifest, score_table.read(path), of_sets)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run folder; BenchError when it is missing, damaged or of a newer schema."""
     if not folder.is_dir():
         raise BenchError(f"{folder} is no run folder: it does not exist")
-    manifest = read_json(folder / "manifest.json")
+    manifest = dict(read_json(folder / "manifest.json", SCHEMA))
     missing = [k for k in ("protocol", "datasets", "cells", "store") if k not in manifest]
     if missing:
         raise BenchError(f"{folder / 'manifest.json'} is damaged: {', '.join(missing)} missing")
-    return dict(manifest)
+    if manifest.get("schema_version", 1) < SCHEMA:
+        manifest["cells"] = [_from_schema_1(cell) for cell in manifest["cells"]]
+    return manifest
+
+
+def _from_schema_1(cell: dict[str, Any]) -> dict[str, Any]:
+    name = "reconstruct" if cell.get("role") == "codec" else "present"
+    return {**cell, "asks": [{"ask": name, "n": cell.get("k", 0), "shards": cell.get("shards", []), "refused": ""}]}

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import keys, plan, report, results, scoring
+from bench import keys, plan, prepare, report, results, score_table, scoring, weights
 from bench import store as stores
 from bench.contracts import Progress
 from bench.environment import environment
@@ -21,6 +21,9 @@ from bench.plugins import Registry, registry
 from bench.progress import Quiet
 from bench.results import Results
 from bench.store import Store, read_json, write_bytes, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def data_home(given: Path | None) -> Path:
@@ -34,7 +37,7 @@ def data_home(given: Path | None) -> Path:
 
 def run(request: Request | None = None, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
         argv: Sequence[str] = (), **choices: Any) -> Results:  # fmt: skip
-    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame (`bench.results.COLUMNS`).
+    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame (`bench.score_table.COLUMNS`).
 
     Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",), preset="tiny")`.
     `out` is the run folder (default `runs/<time>`). Finished work is reused; a run that was cut off goes on.
@@ -52,7 +55,7 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
     outcomes = _execute(made, store, plugins, progress, debug, folder)
     manifest = _manifest(made, outcomes, store, plugins, argv)
     write_json(folder / "manifest.json", manifest)
-    measured = _score(folder, manifest, metrics, store, progress)
+    measured = _score(folder, manifest, metrics, store, plugins, progress)
     report.write([measured], folder, plugins, progress)
     _notify(plugins, progress, "bench_run_finished", run=folder.name)
     return measured
@@ -63,7 +66,7 @@ def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results
     plugins = registry()
     loaded = scoring.load_metrics(metrics, plugins)
     manifest = results.read_manifest(folder)
-    measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), progress)
+    measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress)
     report.write([measured], folder, plugins, progress)
     return measured
 
@@ -146,7 +149,7 @@ def _manifest(
     made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]
 ) -> dict[str, Any]:
     return {
-        "schema_version": keys.SCHEMA,
+        "schema_version": results.SCHEMA,
         "argv": list(argv),
         "protocol": made.protocol.describe(),
         "protocol_digest": made.protocol.digest,
@@ -163,6 +166,7 @@ def _manifest(
 def _describe_data(data: plan.Data) -> dict[str, Any]:
     return {
         "digest": data.source.digest,
+        "plugin": data.source.spec.name,
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
         "train": {"key": data.train.key, **data.train.summary, "ids": list(data.train.ids)},
         "test": {"key": data.test.key, **data.test.summary, "ids": list(data.test.ids)},
@@ -175,58 +179,53 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
     return {
         "key": cell.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name, "version": fit.spec.version,
         "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role, "parameters": dict(fit.parameters),
-        "seed": fit.seed, "k": cell.k, "shards": [key for key, _ in cell.shards], "reason": outcome.reason,
+        "seed": fit.seed, "reason": outcome.reason, "density": fit.spec.density,
+        "asks": [{"ask": a.name, "n": a.n, "shards": [key for key, _ in a.shards], "refused": a.refused} for a in cell.asks],
         "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
         "seconds": round(outcome.seconds, 3),
     }  # fmt: skip
 
 
-def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.LoadedMetric], store: Store,
+def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.LoadedMetric], store: Store, plugins: Registry,
            progress: Progress) -> Results:  # fmt: skip
-    import io
-
-    import pandas as pd
-
-    from bench import prepare, weights
-
-    frames = []
-    protocol = manifest["protocol"]
-    with progress.task("scoring", len(manifest["cells"])) as bar:
-        for dataset, described in manifest["datasets"].items():
-            test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
-            colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
+    """Score all cells; `scores.parquet` grows batch by batch, and only what a batch needs is in memory."""
+    sets: list[dict[str, Any]] = []
+    with progress.task("scoring", len(manifest["cells"])) as bar, score_table.writing(folder / "scores.parquet") as table:
+        for dataset in manifest["datasets"]:
+            test = _test_set(dataset, manifest, store, plugins)
             for cell in (c for c in manifest["cells"] if c["dataset"] == dataset):
-                frames.append(scoring.score_cell(cell, metrics, test, colours, protocol["scale"], store, folder.name)
-                              if cell["status"] == "done" else scoring.failed_row(cell, folder.name))  # fmt: skip
-                bar.advance()
-    scores = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
-    buffer = io.BytesIO()
-    scores.to_parquet(buffer, index=False)
-    write_bytes(folder / "scores.parquet", buffer.getvalue())
-    write_text(folder / "summary.csv", summarise(scores).to_csv(index=False))
-    if not (scores["status"] == "done").any():
+                if cell["status"] == "done":
+                    scores = scoring.CellScores(cell, metrics, test, store, folder.name)
+                    for rows in scores.rows():
+                        table.add(rows)
+                    sets += scores.set_rows()
+                else:
+                    table.add(scoring.failed_row(cell, folder.name))
+                bar.advance(1, cell["method"])
+    of_sets = score_table.frame(sets, score_table.SET_COLUMNS)
+    write_bytes(folder / "set_scores.parquet", of_sets.to_parquet(index=False))
+    scored = Results(folder, manifest, score_table.read(folder / "scores.parquet"), of_sets)
+    write_text(folder / "summary.csv", summarise(scored.scores).to_csv(index=False))
+    if not table.done:
         reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))
         raise NothingMeasured(f"nothing was measured: {reasons}")
-    return Results(folder, manifest, scores)
+    return scored
 
 
-def summarise(scores: Any) -> Any:
-    """Means over photographs: one row a data set, method, metric, variant and region."""
-    group = [
-        "dataset",
-        "method",
-        "role",
-        "kind",
-        "k",
-        "metric",
-        "variant",
-        "region",
-        "unit",
-        "direction",
-        "status",
-        "reason",
-    ]
-    table = scores.groupby(group, sort=False, dropna=False)["value"].agg(["mean", "std", "count"])
+def _test_set(dataset: str, manifest: dict[str, Any], store: Store, plugins: Registry) -> scoring.TestSet:
+    described, protocol = manifest["datasets"][dataset], manifest["protocol"]
+    test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
+    spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
+    drawn = spec.load()(home=None) if spec and spec.known_law else None
+    colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
+    return scoring.TestSet(test, colours, protocol["scale"], drawn)
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means over photographs: one row a data set, method, ask, metric, variant and region."""
+    group = ["dataset", "method", "role", "ask", "kind", "k", "metric", "variant", "region", "unit", "direction", "status",
+             "reason"]  # fmt: skip
+    table = scores.groupby(group, sort=False, dropna=False, observed=True)["value"].agg(["mean", "std", "count"])
     return table.reset_index().rename(columns={"count": "images"})
 
 
@@ -251,19 +250,21 @@ def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     return list(plan.summary(plan.make(_with_home(request), registry(), store, progress), store))
 
 
-HEADLINE = (("absolute-error", "sum", "all", "abs error"), ("absolute-error", "weighted-sum", "all", "weighted"),
-            ("error-of-best", "sum", "all", "error-of-best"), ("variance", "ab", "all", "variance"))  # fmt: skip
-
-
 def headline(result: Results) -> list[dict[str, str]]:
-    """The table that is shown at the end of a run: means over test photographs."""
-    rows = []
-    for (dataset, method), group in result.scores.groupby(["dataset", "method"], sort=False):
-        row = {"dataset": str(dataset), "method": str(method)}
-        for *column, title in HEADLINE:
-            chosen = (group[["metric", "variant", "region"]] == column).all(axis=1)
-            values = group.loc[chosen, "value"]
-            row[title] = f"{values.mean():.4f}" if len(values) else "-"
-        done = group["status"].iloc[0] == "done"
-        rows.append({**row, "kind": str(group["kind"].iloc[0]) if done else str(group["status"].iloc[0])})
+    """The table that is shown at the end of a run: means over test photographs of the metrics that declare a headline.
+
+    Metrics that take independent draws only are shown for the draws, the others for what a method presents.
+    """
+    specs = sorted((s for s in registry().specs["metrics"].values() if getattr(s, "headline", "")), key=lambda s: s.name)
+    scores, rows = result.scores, []
+    for (dataset, method), group in scores.groupby(["dataset", "method"], sort=False, observed=True):
+        cell = {"dataset": str(dataset), "method": str(method)}
+        for spec in specs:
+            drawn = spec.accepts == scoring.IID
+            chosen = (group["metric"] == spec.name) & (group["variant"] == spec.headline) & (group["region"] == "all")
+            values = group.loc[chosen & ((group["ask"] == "draws") == drawn) & (group["status"] == "done"), "value"]
+            cell[spec.name] = f"{values.mean():.4f}" if len(values) else "-"
+        shown = group[group["ask"] != "draws"]
+        done = shown.loc[shown["status"] == "done", "kind"]
+        rows.append({**cell, "presents": str(done.iloc[0]) if len(done) else str(group["status"].iloc[0])})
     return rows

@@ -32,8 +32,9 @@ def write(folder: Path, samples: SampleSet) -> dict[str, Any]:
     from safetensors.torch import save
 
     tensors = {"ab": samples.ab.detach().float().cpu().contiguous()}
-    if samples.weights is not None:
-        tensors["weights"] = samples.weights.detach().float().cpu().contiguous()
+    for name in ("weights", "log_prob"):
+        if (extra := getattr(samples, name)) is not None:
+            tensors[name] = extra.detach().cpu().contiguous()
     write_bytes(folder / "samples.safetensors", save(tensors))
     return {"sample_kind": samples.kind, "n_drawn": samples.n_drawn, "shape": list(samples.ab.shape)}
 
@@ -53,7 +54,7 @@ def read(store: Store, key: str) -> SampleSet:
         raise BenchError(
             f"{folder / 'samples.safetensors'} is damaged ({error}): remove its folder and repeat the run"
         ) from error
-    return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"])
+    return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"], tensors.get("log_prob"))
 
 
 def read_rows(store: Store, keys: Sequence[str], rows: Sequence[int]) -> np.ndarray:

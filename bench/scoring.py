@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import notation, samples
-from bench.contracts import Metric
+from bench import notation, samples, seeds
+from bench.contracts import Dataset, Law, Metric, SampleSet, Score, ScoreContext
 from bench.notation import Choice
 from bench.plugins import Registry
 from bench.prepare import PreparedSet
-from bench.results import COLUMNS
+from bench.score_table import COLUMNS, frame
 from bench.specs import MetricSpec
 from bench.store import Store
 from bench.weights import ColourWeights
@@ -22,61 +22,192 @@ from bench.weights import ColourWeights
 if TYPE_CHECKING:
     import pandas as pd
 
+IID = frozenset({"iid"})
+
 
 @dataclass(frozen=True)
 class LoadedMetric:
-    """A metric and its spec."""
+    """A metric's spec and parameters; `new` makes the object that scores one cell."""
 
     spec: MetricSpec
-    metric: Metric
+    parameters: Mapping[str, Any]
+
+    def new(self) -> Metric:
+        """A fresh metric. BenchError when it lacks something, such as a file of weights."""
+        metric: Metric = self.spec.load()(**self.parameters)
+        return metric
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The test photographs of a data set and what their scores need."""
+
+    prepared: PreparedSet
+    weights: ColourWeights
+    scale: float
+    drawn: Dataset | None = None
+    """The data set, where its law is known."""
+
+    def context(self, rows: Sequence[int]) -> ScoreContext:
+        """The context of some photographs."""
+        ids = [self.prepared.ids[i] for i in rows]
+        numbers = [seeds.derive(0, "score", self.prepared.dataset, name) for name in ids]
+        law: Law | None = self.drawn.law(ids) if self.drawn else None
+        return ScoreContext(self.weights, self.scale, self.prepared.grey(list(rows)), numbers, law)
 
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:
-    """The metrics that are named, or all of them."""
-    choices = notation.parse_many(texts) if texts else [Choice(n) for n in sorted(registry.specs["metrics"])]
+    """The metrics that are named, or all but the optional ones. BenchError where one can't be made."""
+    specs = registry.specs["metrics"]
+    standard = [Choice(name) for name, spec in sorted(specs.items()) if isinstance(spec, MetricSpec) and not spec.optional]
     loaded = []
-    for choice in choices:
+    for choice in notation.parse_many(texts) if texts else standard:
         spec: MetricSpec = registry.get("metrics", choice.name)
-        loaded.append(LoadedMetric(spec, spec.load()(**spec.resolve(dict(choice.given)))))
+        loaded.append(LoadedMetric(spec, spec.resolve(dict(choice.given))))
+    for metric in loaded:
+        metric.new()
     return loaded
 
 
-def score_cell(cell: dict[str, Any], metrics: Sequence[LoadedMetric], test: PreparedSet, weights: ColourWeights, scale: float,
-               store: Store, run: str) -> pd.DataFrame:  # fmt: skip
-    """The rows of one finished cell: every metric that accepts its kind, one value a photograph."""
-    import pandas as pd
+@dataclass
+class CellScores:
+    """Scores one finished cell: `rows` batch by batch, and what it gathers on the way for `set_rows` at the end."""
 
-    frames, start = [], 0
-    for key in cell["shards"]:
-        shard = samples.read(store, key)
-        rows = np.arange(start, start + len(shard.ab))
-        start += len(rows)
-        truth = test.truth(rows)
-        for loaded in metrics:
-            if shard.kind not in loaded.spec.accepts:
-                continue
-            for score in loaded.metric.score(shard, truth, weights, scale):
-                frames.append(pd.DataFrame({
-                    "image": [test.ids[i] for i in rows], "metric": loaded.spec.name, "variant": score.variant,
-                    "metric_version": loaded.spec.version, "direction": loaded.spec.direction, "unit": loaded.spec.unit,
-                    "region": score.region, "kind": shard.kind, "k": shard.ab.shape[1],
-                    "value": np.asarray(score.values, dtype=np.float64), "status": "done", "reason": "",
-                }))  # fmt: skip
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
-    return _identify(frame, cell, run)
+    cell: Mapping[str, Any]
+    metrics: Sequence[LoadedMetric]
+    test: TestSet
+    store: Store
+    run: str
+    _sets: list[dict[str, Any]] = field(default_factory=list)
+
+    def rows(self) -> Iterator[pd.DataFrame]:
+        """The rows of every metric for every ask; a metric that is refused is one row that says why."""
+        for ask in self.cell["asks"]:
+            if ask["refused"]:
+                refused = {m.spec.name: ask["refused"] for m in self.metrics if m.spec.accepts == IID}
+                yield self._refusals(ask, refused)
+            else:
+                yield from self._ask(ask)
+
+    def set_rows(self) -> list[dict[str, Any]]:
+        """Values of the whole test set, complete when `rows` is exhausted."""
+        return self._sets
+
+    def _ask(self, ask: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
+        first = samples.read(self.store, ask["shards"][0])
+        reasons = {m.spec.name: _refusal(m.spec, ask["ask"], first, self.test.drawn is not None) for m in self.metrics}
+        yield self._refusals(ask, {name: reason for name, reason in reasons.items() if reason})
+        running = [_Running(m.spec, m.new()) for m in self.metrics if not reasons[m.spec.name]]
+        start = 0
+        for key in ask["shards"]:
+            shard = samples.read(self.store, key)
+            rows = range(start, start := start + len(shard.ab))
+            truth, context = self.test.prepared.truth(list(rows)), self.test.context(rows)
+            scored = [self._scored(r, shard, r.score(shard, truth, context), ask, rows) for r in running]
+            yield self._identify(_concat([f for frames in scored for f in frames]))
+        for each in running:
+            self._sets += [self._set_row(each, first, ask, start, *values) for values in each.set_values()]
+
+    def _scored(self, running: _Running, shard: SampleSet, scores: Sequence[Score], ask: Mapping[str, Any],
+                rows: range) -> Iterator[pd.DataFrame]:  # fmt: skip
+        import pandas as pd
+
+        spec, images = running.spec, [self.test.prepared.ids[i] for i in rows]
+        for score in scores:
+            values = np.asarray(score.values, dtype=np.float64)
+            known = np.isfinite(values)
+            yield pd.DataFrame({
+                "image": images, "ask": ask["ask"], "metric": spec.name, "variant": score.variant, "metric_version": spec.version,
+                "direction": spec.direction, "unit": spec.unit, "region": score.region, "kind": shard.kind,
+                "k": score.n or shard.ab.shape[1], "value": np.where(known, values, np.nan),
+                "status": np.where(known, "done", "undefined"),
+                "reason": np.where(known, "", "it has no value for this photograph"),
+            })  # fmt: skip
+
+    def _set_row(self, running: _Running, first: SampleSet, ask: Mapping[str, Any], images: int, variant: str, value: float,
+                 low: float, high: float) -> dict[str, Any]:  # fmt: skip
+        spec, cell = running.spec, self.cell
+        return {"run": self.run, "cell": cell["key"], "dataset": cell["dataset"], "method": cell["method"], "role": cell["role"],
+                "seed": cell["seed"], "ask": ask["ask"], "kind": first.kind, "k": first.ab.shape[1], "metric": spec.name,
+                "variant": variant, "direction": spec.direction, "unit": spec.unit, "value": value, "low": low, "high": high,
+                "images": images}  # fmt: skip
+
+    def _refusals(self, ask: Mapping[str, Any], reasons: Mapping[str, str]) -> pd.DataFrame:
+        specs = {m.spec.name: m.spec for m in self.metrics}
+        rows = [{**_EMPTY, "ask": ask["ask"], "metric": name, "metric_version": specs[name].version, "unit": specs[name].unit,
+                 "direction": specs[name].direction, "status": "refused", "reason": reason}
+                for name, reason in reasons.items()]  # fmt: skip
+        return self._identify(frame(rows, [*_EMPTY]))
+
+    def _identify(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return _identify(rows, self.cell, self.run)
 
 
-def failed_row(cell: dict[str, Any], run: str) -> pd.DataFrame:
+_EMPTY: dict[str, Any] = {
+    "image": "", "ask": "", "metric": "", "variant": "", "metric_version": "", "direction": "none", "unit": "", "region": "",
+    "kind": "", "k": 0, "value": float("nan"), "status": "", "reason": "",
+}  # fmt: skip
+
+
+def failed_row(cell: Mapping[str, Any], run: str) -> pd.DataFrame:
     """A cell without samples is one row that says why."""
+    return _identify(frame([{**_EMPTY, "status": cell["status"], "reason": cell["reason"]}], [*_EMPTY]), cell, run)
+
+
+@dataclass
+class _Running:
+    """A metric on its way through one cell; keeps the columns that it combines into values of the set."""
+
+    spec: MetricSpec
+    metric: Metric
+    columns: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+    def score(self, shard: SampleSet, truth: Any, context: ScoreContext) -> list[Score]:
+        scores = self.metric.score(shard, truth, context)
+        if type(self.metric).combine is not Metric.combine:
+            for score in scores:
+                if score.region == "all":
+                    self.columns.setdefault(score.variant, []).append(np.asarray(score.values, dtype=np.float64))
+        return scores
+
+    def set_values(self) -> Iterator[tuple[str, float, float, float]]:
+        """Variant, value and interval."""
+        if self.columns:
+            from bench.stats import set_interval
+
+            joined = {variant: np.concatenate(parts) for variant, parts in self.columns.items()}
+            for variant, found in set_interval(self.metric.combine, joined).items():
+                yield variant, found.mean, found.low, found.high
+        for made in self.metric.finish():
+            yield made.variant, made.value, made.low, made.high
+
+
+def _refusal(spec: MetricSpec, ask: str, first: SampleSet, law: bool) -> str:
+    """Why a metric is not computed for an ask, or nothing."""
+    if "law" in spec.needs and not law:
+        return "it needs a known law, which photographs don't have"
+    if first.kind not in spec.accepts:
+        wanted = "independent draws" if spec.accepts == IID else " or ".join(sorted(spec.accepts))
+        return f"it needs {wanted}, and these are {_NAMES[first.kind]}"
+    if ask == "present" and spec.accepts == IID:
+        return "it is taken of draws: what a method presents is its own choice"
+    if "log_prob" in spec.needs and first.log_prob is None:
+        return "it needs a density, which the method does not have"
+    count = first.ab.shape[1]
+    return f"it needs at least {spec.least} samples, and there is {count}" if count < spec.least else ""
+
+
+_NAMES = {"iid": "independent draws", "modes": "modes", "centroids": "centroids of clustered draws", "point": "a point estimate",
+          "reconstruction": "a reconstruction"}  # fmt: skip
+
+
+def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
 
-    frame = pd.DataFrame([{"image": "", "metric": "", "variant": "", "metric_version": "", "direction": "none", "unit": "",
-                           "region": "", "kind": "", "k": 0, "value": float("nan"), "status": cell["status"],
-                           "reason": cell["reason"]}])  # fmt: skip
-    return _identify(frame, cell, run)
+    return pd.concat(frames, ignore_index=True) if frames else frame([], [*_EMPTY])
 
 
-def _identify(frame: pd.DataFrame, cell: dict[str, Any], run: str) -> pd.DataFrame:
+def _identify(rows: pd.DataFrame, cell: Mapping[str, Any], run: str) -> pd.DataFrame:
     who = {"run": run, "cell": cell["key"], "dataset": cell["dataset"], "method": cell["method"], "role": cell["role"],
            "parameters": json.dumps(cell["parameters"], sort_keys=True), "seed": cell["seed"]}  # fmt: skip
-    return frame.assign(**who)[list(COLUMNS)]
+    return rows.assign(**who)[list(COLUMNS)]

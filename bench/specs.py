@@ -153,8 +153,9 @@ class MetricSpec(Spec):
     """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it accepts.
 
     `needs`: what else it can't do without: the known `law`, the method's `log_prob`. `least`: fewest samples.
-    `optional`: computed only when it is named. `variants`: what its columns are. For `docs/metrics.md`: `formula`,
-    `gaming` (how it can be gamed) and `checked` (the independent implementation that tests compare it with).
+    `optional`: computed only when it is named. `headline`: the variant that the table at the end of a run shows.
+    `variants`: what its columns are. For `docs/metrics.md`: `formula`, `gaming` (how it can be gamed) and `checked`
+    (the independent implementation that tests compare it with).
     """
 
     unit: str
@@ -163,6 +164,7 @@ class MetricSpec(Spec):
     needs: frozenset[Need] = frozenset()
     least: int = 1
     optional: bool = False
+    headline: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
     formula: str = ""
     gaming: str = ""

@@ -116,8 +116,8 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file; BenchError when it is missing, damaged or of a newer schema."""
+def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
+    """A JSON file; BenchError when it is missing, damaged or of a schema newer than `newest`."""
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
@@ -126,9 +126,9 @@ def read_json(path: Path) -> Any:
         raise BenchError(f"{path} can't be read: {error}") from error
     if isinstance(value, dict) and not isinstance(value.get("schema_version", 0), int):
         raise BenchError(f"{path} has schema version {value['schema_version']!r}, which is no number")
-    if isinstance(value, dict) and value.get("schema_version", 0) > keys.SCHEMA:
+    if isinstance(value, dict) and value.get("schema_version", 0) > newest:
         raise BenchError(
-            f"{path} has schema version {value['schema_version']}; this huebench reads up to {keys.SCHEMA}: upgrade it"
+            f"{path} has schema version {value['schema_version']}; this huebench reads up to {newest}: upgrade it"
         )
     return value
 

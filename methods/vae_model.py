@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +26,6 @@ from .vae import STEPS
 class Vae(Method):
     """Encoder and decoder of section 6.1, trained with one of the losses of section 3.1."""
 
-    asks: ClassVar[str] = "reconstruct"
     d: int
 
     def __init__(self, *, preset: str, d: int | str, loss: str, norm: str, mah: float, grad: float, mix: float,

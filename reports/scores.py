@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.results import Results
     from bench.stats import Estimate
 
-FACT = ["dataset", "method", "seed", "image", "metric", "variant", "region"]
+FACT = ["dataset", "method", "seed", "image", "ask", "metric", "variant", "region", "k"]
 """Columns that name one fact; a run that is given twice says each fact twice."""
 
 
@@ -93,9 +93,10 @@ class Entry:
         return [f for f in self.failures if not f.metric or f.metric in metrics]
 
 
-def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Sequence[str]) -> dict[str, list[Entry]]:
+def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Sequence[str],
+           draws: bool = False) -> dict[str, list[Entry]]:  # fmt: skip
     """Data set -> entries of the given roles with something to say of the given metrics (None: of any), in the
-    order of the runs. Data sets without any are left out.
+    order of the runs. Data sets without any are left out. `draws`: of independent draws, not of what is presented.
     """
     import pandas as pd
 
@@ -104,6 +105,7 @@ def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Seq
     if not frames:
         return {}
     scores = pd.concat(frames, ignore_index=True)
+    scores = scores[(scores["ask"] == "draws") == draws]
     found: dict[str, list[Entry]] = {name: [] for r in results for name in r.datasets}
     for (dataset, _), rows in scores.groupby(["dataset", "method"], sort=False, observed=True):
         found.setdefault(str(dataset), []).extend(_entries(rows, names))

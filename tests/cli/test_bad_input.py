@@ -154,7 +154,7 @@ def test_damaged_runs(bench, photographs, tmp_path, verb):
     assert bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r")[0] == 0
     manifest = Path("r/manifest.json")
     text = manifest.read_text()
-    manifest.write_text(text.replace('"schema_version": 1', '"schema_version": 99'))
+    manifest.write_text(text.replace('"schema_version": 2', '"schema_version": 99'))
     status, _, err = bench(verb, "r")
     assert status == 2
     assert "schema version 99" in error_line(err)

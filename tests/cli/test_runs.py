@@ -24,13 +24,17 @@ CVAE = f"cvae[batch=8,draws=12,features={QUICK},loss=l2,steps=2]"
 ALL = (MDN, CVAE, QUICK, VAE)
 
 
+FACT = ["method", "image", "ask", "metric", "variant", "region"]
+
+
 def compare(photographs, folder, out, methods=ALL, **more):
     return toolkit.run(methods=methods, datasets=(str(photographs),), preset="tiny", store=folder, out=out, **more)
 
 
 def scores(result):
-    columns = ["method", "image", "metric", "variant", "region", "value"]
-    return result.scores[columns].sort_values(columns[:-1]).reset_index(drop=True)
+    """What was measured, in one order."""
+    done = result.scores.query("status == 'done'").astype(dict.fromkeys(FACT, str))
+    return done[[*FACT, "k", "value"]].sort_values([*FACT, "k"]).reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +47,27 @@ def test_a_run_writes_what_it_promises(first):
     for name in ("manifest.json", "scores.parquet", "summary.csv", "report.md", "tables/diversity-table.md",
                  "tables/paper-table-1.csv", "figures/eob-variance.png", "figures/eob-variance.svg"):  # fmt: skip
         assert (first.folder / name).stat().st_size > 0, name
-    kinds = dict(first.scores.groupby("method")["kind"].first())
+    done = first.scores.query("status == 'done'")
+    kinds = dict(done.query("ask != 'draws'").groupby("method")["kind"].first())
     assert kinds == {MDN: "modes", CVAE: "centroids", QUICK: "iid", VAE: "reconstruction"}
-    assert not first.scores["value"].isna().any()
-    assert first.scores.query("method == @VAE")["metric"].unique().tolist() == ["absolute-error"]
+    assert not done["value"].isna().any()
+    assert done.query("method == @VAE")["metric"].unique().tolist() == ["absolute-error"]
+
+
+def test_draws_are_scored_beside_what_is_presented(first):
+    done = first.scores.query("status == 'done' and metric == 'absolute-error' and variant == 'sum' and region == 'all'")
+    counts = done.groupby(["method", "ask"])["k"].first()
+    assert dict(counts[MDN]) == {"present": 5, "draws": 10}
+    assert dict(counts[VAE]) == {"reconstruct": 1}
+    assert (done.query("ask == 'draws'")["kind"] == "iid").all()
+
+
+def test_a_fair_score_of_modes_or_centroids_is_refused_and_says_why(first):
+    refused = first.scores.query("status == 'refused' and metric == 'fair-energy-score'").set_index(["method", "ask"])["reason"]
+    assert refused[MDN, "present"] == "it needs independent draws, and these are modes"
+    assert "centroids" in refused[CVAE, "present"]
+    assert "its own choice" in refused[QUICK, "present"]
+    assert (MDN, "draws") not in refused.index
 
 
 def test_the_order_of_methods_changes_nothing(first, photographs, tmp_path):
@@ -108,7 +129,7 @@ def test_a_limited_run_is_a_prefix(first, photographs):
     store = Path(first.manifest["store"])
     few = compare(photographs, store, first.folder.parent / "few", methods=(QUICK,), limit_test=2)
     whole = scores(first).query("method == @QUICK")
-    joined = scores(few).merge(whole, on=["method", "image", "metric", "variant", "region"], suffixes=("_few", "_all"))
+    joined = scores(few).merge(whole, on=[*FACT, "k"], suffixes=("_few", "_all"))
     assert len(joined) == len(scores(few))
     assert np.allclose(joined["value_few"], joined["value_all"], atol=1e-5)
 
@@ -125,7 +146,7 @@ def test_scoring_again_gives_the_same_numbers(first, bench, tmp_path):
     assert bench("score", tmp_path / "copy", "--metrics", "variance")[0] == 0
     only = toolkit.read(tmp_path / "copy")
     assert only.scores["metric"].unique().tolist() == ["variance"]
-    merged = scores(only).merge(scores(first), on=["method", "image", "metric", "variant", "region"])
+    merged = scores(only).merge(scores(first), on=[*FACT, "k"])
     assert (merged["value_x"] == merged["value_y"]).all()
     assert bench("report", tmp_path / "copy", "--out", tmp_path / "page")[0] == 0
     assert (tmp_path / "page" / "report.md").is_file()

@@ -5,7 +5,6 @@ import json
 from contextlib import contextmanager
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +12,8 @@ from PIL import Image
 from bench import prepare, samples
 from bench.contracts import Dataset, SampleSet
 from bench.protocol import make_paper
-from bench.results import COLUMNS, Results
+from bench.results import Results
+from bench.score_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import DatasetSpec
 from bench.store import Store
 
@@ -21,14 +21,15 @@ UNITS = {"error-of-best": "ab", "variance": "ab^2", "absolute-error": "ab"}
 
 
 def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", k=5, seed=0, run="run", parameters=None,
-               images=None):  # fmt: skip
+               images=None, ask=None):  # fmt: skip
     """Rows of the long table: values is {(metric, variant, region): values of the images}."""
     rows = []
+    ask = ask or ("reconstruct" if kind == "reconstruction" else "present")
     for (metric, variant, region), numbers in values.items():
         for image, value in zip(images or [f"{i:03}.jpg" for i in range(len(numbers))], numbers):
             rows.append({
                 "run": run, "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role,
-                "parameters": json.dumps(parameters or {}), "seed": seed, "image": image, "metric": metric,
+                "parameters": json.dumps(parameters or {}), "seed": seed, "image": image, "ask": ask, "metric": metric,
                 "variant": variant, "metric_version": "1", "direction": "down", "unit": UNITS[metric], "region": region,
                 "kind": kind, "k": k, "value": float(value), "status": "done", "reason": None,
             })  # fmt: skip
@@ -51,7 +52,7 @@ def make_results(folder, rows, datasets=("lfw",), cells=(), **manifest):
         "protocol": protocol.describe(), "protocol_digest": protocol.digest, "cells": list(cells), "preset": "tiny",
         "datasets": {d: {"train": part | {"photographs": 1234}, "test": part} for d in datasets}, **manifest,
     }  # fmt: skip
-    return Results(folder, manifest, pd.DataFrame(rows, columns=list(COLUMNS)))
+    return Results(folder, manifest, frame(rows, COLUMNS), frame([], SET_COLUMNS))
 
 
 class Quiet:
@@ -115,7 +116,7 @@ def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
                 "samples", key, lambda f, ab=ab, kind=kind: samples.write(f, SampleSet(ab, kind, n_drawn=ab.shape[1]))
             )
             shards.append(key)
-        cells.append({"dataset": name, "method": label, "status": "done", "shards": shards})
+        cells.append({"dataset": name, "method": label, "status": "done", "asks": [{"ask": "present", "shards": shards}]})
         loss = label.partition("loss=")[2].strip("]")
         values = {("variance", "ab", "all"): np.ones(len(parts["test"]))}
         rows += score_rows(label, values, dataset=name, role=role, kind=kind, k=k, images=parts["test"].ids,

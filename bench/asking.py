@@ -1,0 +1,106 @@
+"""Asking a fitted method for sample sets, and seeing to it that they are what they are said to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bench import seeds
+from bench.contracts import ColorDistribution, Method, Revealed, SampleSet
+from bench.errors import BenchError
+from bench.plan import Ask, Data, Fit
+
+if TYPE_CHECKING:
+    import torch
+
+TOLERANCE = 0.05
+"""Mean difference, in ab units, up to which a repeated draw counts as the same: kernels may round differently."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One shard of one ask: always one batch, one seed a photograph (and draw).
+
+    Draws are asked for one at a time, with seeds that don't tell which draw it is; then the distribution is made
+    again from the beginning and one of them repeated. So a method can't spread its draws, cluster or repel them,
+    unless it deceives the harness by keeping state between objects: independence is no longer its own claim.
+    """
+
+    fit: Fit
+    method: Method
+    data: Data
+    rows: list[int]
+    ask: Ask
+
+    def answer(self) -> SampleSet:
+        """The sample set, checked. BenchError when it is not what the contract says."""
+        if self.ask.name == "reconstruct":
+            return self._checked(self.method.reconstruct(self._truth(), self._seeds(0)), "reconstruction")
+        distribution = self._distribution()
+        if self.ask.name == "present":
+            return self._checked(distribution.present(self.ask.n), self.fit.spec.present_kind)
+        return self._draws(distribution)
+
+    def _draws(self, distribution: ColorDistribution) -> SampleSet:
+        import torch
+
+        drawn = [self._draw(distribution, j) for j in range(self.ask.n)]
+        again = seeds.derive(self.fit.seed, "again", *self._ids()) % self.ask.n
+        difference = (self._draw(self._distribution(), again) - drawn[again]).abs().mean((1, 2, 3))
+        if float(difference.max()) > TOLERANCE:
+            image = self._ids()[int(difference.argmax())]
+            raise BenchError(f"{self.fit.spec.name}: draw {again + 1} of {image} changes when it is drawn alone: draws must "
+                             "depend on their own seed only")  # fmt: skip
+        found = SampleSet(torch.stack(drawn, dim=1), "iid", n_drawn=self.ask.n)
+        return replace(found, log_prob=self._log_prob(distribution))
+
+    def _draw(self, distribution: ColorDistribution, j: int) -> torch.Tensor:
+        """Draw j of every photograph, `(B, 2, 64, 64)`."""
+        one = self._checked(distribution.reseeded(self._seeds(1 + j)).sample(1), "iid", most=1)
+        return one.ab[:, 0].float().cpu()
+
+    def _log_prob(self, distribution: ColorDistribution) -> torch.Tensor | None:
+        if not self.fit.spec.density:
+            return None
+        return distribution.log_prob(self._truth()).double().cpu()
+
+    def _distribution(self) -> ColorDistribution:
+        grey, numbers, sees = self.data.test.grey(self.rows), self._seeds(0), self.fit.spec.sees
+        if not sees:
+            return self.method.predict(grey, numbers)
+        truth = self._truth() if "truth" in sees else None
+        law = self.data.law(self._ids()) if "law" in sees else None
+        return self.method.reveal(Revealed(grey, truth, law), numbers)
+
+    def _checked(self, found: SampleSet, kind: str, most: int | None = None) -> SampleSet:
+        import torch
+
+        name, count = self.fit.spec.name, len(self.rows)
+        most = most or self.ask.n
+        shape = tuple(found.ab.shape)
+        if shape[0] != count or not 1 <= shape[1] <= most or shape[3:] != (64, 64):
+            raise BenchError(f"{name}: asked for {most} fields of {count} photographs, it gave {shape}")
+        if found.kind != kind:
+            raise BenchError(f"{name} gave a sample set of kind {found.kind} where {kind} is declared or asked for")
+        usable = torch.isfinite(found.ab).flatten(1).all(1)
+        if not bool(usable.all()):
+            raise BenchError(f"{name}: a field of {self._ids()[int(usable.int().argmin())]} is not finite (NaN or infinity)")
+        if found.weights is not None and not _is_distribution(found.weights):
+            raise BenchError(f"{name}: the weights of a sample set must be 0 or more and sum to 1 for each photograph")
+        return found
+
+    def _seeds(self, repeat: int) -> list[int]:
+        """One seed a photograph; repeat 0 is for what is presented, 1, 2, ... for the draws."""
+        dataset = self.data.source.name
+        return [seeds.derive(self.fit.seed, "sample", dataset, name, repeat) for name in self._ids()]
+
+    def _ids(self) -> list[str]:
+        return [self.data.test.ids[i] for i in self.rows]
+
+    def _truth(self) -> torch.Tensor:
+        return self.data.test.truth(self.rows)
+
+
+def _is_distribution(weights: torch.Tensor) -> bool:
+    sums = weights.double().sum(1)
+    return bool((weights >= 0).all()) and float((sums - 1).abs().max()) < 1e-4

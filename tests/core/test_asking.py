@@ -1,0 +1,119 @@
+"""Asking methods: draws that depend on one another, wrong kinds and shapes, NaN; and what oracles are shown."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from bench.asking import Asking
+from bench.contracts import ColorDistribution, SampleSet
+from bench.errors import BenchError
+from bench.plan import Ask
+from bench.seeds import normal
+
+IDS = ("a", "b", "c")
+TRUTH = torch.arange(3.0)[:, None, None, None].expand(3, 2, 64, 64)
+
+
+class Noise(ColorDistribution):
+    """Independent noise; `spoil` changes fields on their way out."""
+
+    def __init__(self, seeds, spoil=None, kind="iid"):
+        self.seeds, self.spoil, self.kind = seeds, spoil or (lambda ab: ab), kind
+
+    def present(self, k):
+        return SampleSet(self.sample(k).ab, self.kind, n_drawn=k)
+
+    def sample(self, n):
+        return SampleSet(self.spoil(normal(self.seeds, (n, 2, 64, 64))), "iid", n_drawn=n)
+
+    def log_prob(self, ab):
+        return ab.flatten(1).mean(1)
+
+
+class Repelled(Noise):
+    """Every draw is pushed away from those that were made before it."""
+
+    def __init__(self, seeds):
+        super().__init__(seeds)
+        self.before = []
+
+    def sample(self, n):
+        found = super().sample(n).ab
+        if self.before:
+            found = found + 0.5 * (found - torch.stack(self.before).mean(0))
+        self.before.append(found)
+        return SampleSet(found, "iid", n_drawn=n)
+
+
+def asking(make, name="draws", n=4, kind="iid", density="", sees=frozenset(), law=None):
+    test = SimpleNamespace(ids=IDS, grey=lambda rows: torch.zeros(len(rows), 1, 256, 256), truth=lambda rows: TRUTH[rows])
+    data = SimpleNamespace(test=test, source=SimpleNamespace(name="set"), law=lambda ids: law)
+    spec = SimpleNamespace(name="method", present_kind=kind, density=density, sees=sees)
+    method = SimpleNamespace(predict=lambda grey, seeds: make(seeds), reveal=lambda shown, seeds: make(shown))
+    return Asking(SimpleNamespace(spec=spec, seed=0), method, data, [0, 1, 2], Ask(name, n))
+
+
+def test_draws_are_independent_and_the_first_of_more_are_the_same():
+    four, nine = asking(Noise).answer(), asking(Noise, n=9).answer()
+    assert (four.kind, four.ab.shape, four.n_drawn) == ("iid", (3, 4, 2, 64, 64), 4)
+    assert torch.equal(nine.ab[:, :4], four.ab)
+    flat = nine.ab.flatten(2)
+    correlation = torch.stack([torch.corrcoef(photograph) for photograph in flat]) - torch.eye(9)
+    assert correlation.abs().max() < 0.06
+
+
+@pytest.mark.parametrize("n", [2, 5, 10])
+def test_draws_that_depend_on_one_another_are_refused(n):
+    with pytest.raises(BenchError, match="draws must depend on their own seed only"):
+        for photographs in range(8):  # which draw is repeated depends on the photographs: one of them is not the first
+            made = asking(Repelled, n=n)
+            made.data.test.ids = tuple(f"{photographs}{i}" for i in range(3))
+            made.answer()
+
+
+def test_a_draw_from_global_state_is_refused():
+    with pytest.raises(BenchError, match="drawn alone"):
+        asking(lambda seeds: Noise(seeds, lambda ab: torch.randn_like(ab))).answer()
+
+
+@pytest.mark.parametrize(("spoil", "says"), [
+    (lambda ab: torch.where(ab > 3, float("nan"), ab), "not finite"),
+    (lambda ab: ab[:, :, :, ::2, ::2], r"it gave \(3, 1, 2, 32, 32\)"),
+    (lambda ab: ab[:2], r"it gave \(2, 1, 2, 64, 64\)"),
+    (lambda ab: torch.cat([ab, ab], 1), "asked for 1 fields"),
+])  # fmt: skip
+def test_what_is_no_field_is_refused(spoil, says):
+    with pytest.raises(BenchError, match=says):
+        asking(lambda seeds: Noise(seeds, spoil)).answer()
+
+
+def test_a_kind_that_was_not_declared_is_refused():
+    with pytest.raises(BenchError, match="of kind centroids where iid is declared"):
+        asking(lambda seeds: Noise(seeds, kind="centroids"), "present").answer()
+
+
+def test_weights_that_do_not_sum_to_one_are_refused():
+    class Weighed(Noise):
+        def present(self, k):
+            return SampleSet(self.sample(k).ab, "modes", torch.ones(3, k), n_drawn=k)
+
+    with pytest.raises(BenchError, match="sum to 1"):
+        asking(Weighed, "present", kind="modes").answer()
+
+
+def test_the_density_of_the_truth_goes_with_the_draws():
+    assert asking(Noise, density="a space").answer().log_prob.tolist() == [0, 1, 2]
+    assert asking(Noise).answer().log_prob is None
+
+
+@pytest.mark.parametrize("sees", [{"truth"}, {"law"}, {"truth", "law"}])
+def test_oracles_are_shown_what_they_declare_and_no_more(sees):
+    seen = []
+
+    def make(shown):
+        seen.append(shown)
+        return Noise([1, 2, 3])
+
+    asking(make, "present", sees=frozenset(sees), law="the law").answer()
+    assert (seen[0].truth is not None, seen[0].law is not None) == ("truth" in sees, "law" in sees)
