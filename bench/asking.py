@@ -45,7 +45,7 @@ class Asking:
         import torch
 
         drawn = [self._draw(distribution, j) for j in range(self.ask.n)]
-        again = seeds.derive(self.fit.seed, "again", *self._ids()) % self.ask.n
+        again = _later(seeds.derive(self.fit.seed, "again", *self._ids()), self.ask.n)
         difference = (self._draw(self._distribution(), again) - drawn[again]).abs().mean((1, 2, 3))
         if float(difference.max()) > TOLERANCE:
             image = self._ids()[int(difference.argmax())]
@@ -99,6 +99,11 @@ class Asking:
 
     def _truth(self) -> torch.Tensor:
         return self.data.test.truth(self.rows)
+
+
+def _later(number: int, n: int) -> int:
+    """One of the draws but the first, which has nothing to depend on."""
+    return 1 + number % (n - 1) if n > 1 else 0
 
 
 def _is_distribution(weights: torch.Tensor) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ def list_(kind: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Show a plugin: parameters, defaults, docs and source."""
+    """Show a plugin: parameters, defaults, docs and source; for a metric also its formula and how it can be gamed."""
+    from bench import describe
+
     plugins = registry()
     found = [(kind, specs[name]) for kind, specs in plugins.specs.items() if name in specs]
     if not found:
@@ -120,12 +123,8 @@ def show(name: str) -> None:
     for kind, spec in found:
         owner = plugins.owner(kind, name)
         click.echo(f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} {owner.version})")
-        click.echo(f"  {spec.summary}")
-        for label in ("citation", "licence", "factory", "role", "present_kind", "unit", "direction"):
-            if getattr(spec, label, ""):
-                click.echo(f"  {label.replace('_', ' ')}: {getattr(spec, label)}")
-        _parameters(spec)
-        click.echo(f"  documentation:\n{_documentation(spec)}")
+        documentation = f"factory: {spec.factory}\ndocumentation:\n{textwrap.indent(describe.documentation(spec), '  ')}"
+        click.echo(textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  "))
 
 
 @cli.group()
@@ -221,19 +220,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
     widths = [max(len(r[i]) for r in cells) for i in range(len(columns))]
     for row in cells:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _parameters(spec: Any) -> None:
-    for p in spec.parameters:
-        choices = f" ({', '.join(p.choices)})" if p.choices else ""
-        click.echo(f"  {p.name}={p.default}  {p.type}{choices}: {p.help}")
-
-
-def _documentation(spec: Any) -> str:
-    import inspect
-
-    text = inspect.getdoc(spec.load()) or "none"
-    return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""The adversary suite: cheats against the true law, on the sets whose law is known.
+
+    python benchmarks/adversaries.py [--limit 200] [--markdown]
+
+It is one run of the harness, `true-law` and every `cheat[how=...]`; the table has the paired difference of every
+cheat's headline scores from the true law's, and what error-of-best, the paper's measure, says of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import bench
+from bench.progress import Quiet
+from bench.stats import paired_difference
+
+SETS = ("law-palette", "law-coupled", "law-hue")
+MEASURES = {
+    "fair-energy-score": ("", "draws"),
+    "fair-variogram-score": ("", "draws"),
+    "error-of-best": ("sum", "draws"),
+    "error-of-best-pixel": ("sum", "draws"),
+}
+
+
+def main() -> None:
+    """Run, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--limit", type=int, help="test scenes of each set [all]")
+    parser.add_argument("--out", type=Path, default=Path("runs/adversaries"))
+    parser.add_argument("--store", type=Path)
+    arguments = parser.parse_args()
+    from bench.methods.cheat import CHEATS
+
+    result = bench.run(methods=("true-law", *(f"cheat[how={how}]" for how in CHEATS)), datasets=SETS, limit_test=arguments.limit,
+                       limit_train=64, metrics=tuple(MEASURES), out=arguments.out, store=arguments.store,
+                       progress=Quiet(), argv=sys.argv)  # fmt: skip
+    for dataset in SETS:
+        print(f"\n**{dataset}**\n")
+        print("| cheat | fair energy score | fair variogram score | error-of-best | error-of-best, pixel-wise |")
+        print("|---|---:|---:|---:|---:|")
+        for how in CHEATS:
+            print("| " + " | ".join([how, *row(result, dataset, f"cheat[how={how}]")]) + " |")
+
+
+def row(result: bench.results.Results, dataset: str, method: str) -> list[str]:
+    """The cells of one cheat: percent of the true law's score, above or below it, with its interval."""
+    scores = result.scores.query("dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'")
+    cell = next(c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method))
+    if cell["status"] != "done":
+        return [f"refused: {cell['reason'].split(': ', 1)[-1]}", "", "", ""]
+    texts = []
+    for metric in MEASURES:
+        chosen = scores[scores["metric"] == metric]
+        chosen = chosen[chosen["variant"] == chosen["variant"].iloc[0]]
+        mine, law = (chosen[chosen["method"] == m].set_index("image")["value"].sort_index() for m in (method, "true-law"))
+        difference = paired_difference(mine.to_numpy(), law.to_numpy())
+        unit = law.mean() / 100
+        verdict = "**better**" if difference.high < 0 else ""
+        percent = [f"{number / unit:+.1f}" for number in (difference.mean, difference.low, difference.high)]
+        texts.append("{} % [{}, {}] {}".format(*percent, verdict).strip())
+    return texts
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""How long all metrics without downloaded weights take, and in how much memory.
+
+    python benchmarks/scoring.py [--photographs 1000] [--draws 10]
+
+Samples of a known law are put into a store, shard by shard, and scored as `bench score` does it. The peak of the
+process' memory is printed for the whole number of photographs and, in a second process, for a tenth of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PER_METRIC = "--per-metric"
+
+
+def main() -> None:
+    """Measure here, or in two child processes that print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photographs", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--dataset", default="law-palette")
+    parser.add_argument(PER_METRIC, action="store_true", help="time every metric by itself")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(measure(arguments.photographs, arguments.draws, arguments.dataset, arguments.per_metric)))
+        return
+    results = [_child(count, arguments) for count in (arguments.photographs, max(16, arguments.photographs // 10))]
+    for found in results:
+        print(f"{found['photographs']:,} photographs x {arguments.draws} draws: {found['seconds']:.1f} s, "
+              f"peak {found['peak']:.0f} MiB, {found['rows']:,} rows")  # fmt: skip
+    for name, seconds in sorted(results[0]["metrics"].items(), key=lambda item: -item[1]):
+        print(f"  {name:28} {seconds:6.2f} s")
+
+
+def _child(count: int, arguments: argparse.Namespace) -> dict:
+    more = [PER_METRIC] if arguments.per_metric else []
+    command = [sys.executable, __file__, "--child", "--photographs", str(count), "--draws", str(arguments.draws),
+               "--dataset", arguments.dataset, *more]  # fmt: skip
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+
+
+def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dict:
+    """Seconds, peak memory in MiB and rows of scoring so many photographs."""
+    import torch
+
+    from bench import prepare, samples, score_table, scoring, weights
+    from bench.contracts import SampleSet
+    from bench.plugins import registry
+    from bench.progress import Quiet
+    from bench.protocol import make_paper
+    from bench.store import Store
+
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as folder:
+        store, spec = Store(Path(folder) / "store"), registry().get("datasets", dataset)
+        made = spec.load()(home=None)
+        protocol = make_paper()
+        source = prepare.make_source(spec, dataset, made, protocol, store, Quiet())
+        ids = (source.test + source.train)[:photographs]
+        source = prepare.Source(source.name, spec, made, source.digest, source.train, ids)
+        test = prepare.prepare(source, "test", None, protocol, store, Quiet())
+        colours = weights.fit(protocol.weights, test.ab, protocol.weight_floor)
+        keys = []
+        for number, part in enumerate(samples.shards(test.ids)):
+            ab = made.law(list(part)).sample(draws, list(range(number * 16, number * 16 + len(part))))
+            ab = ab + 5 * torch.randn(ab.shape, generator=torch.Generator().manual_seed(number))
+            keys.append(f"{number:064}")
+            store.get("samples", keys[-1], lambda f, ab=ab: samples.write(f, SampleSet(ab, "iid", n_drawn=draws)))
+        cell = {"key": "cell", "dataset": dataset, "method": "made", "role": "control", "parameters": {}, "seed": 0,
+                "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}]}  # fmt: skip
+        metrics = scoring.load_metrics((), registry())
+        tested = scoring.TestSet(test, colours, protocol.scale, made)
+
+        def score(chosen: list[scoring.LoadedMetric]) -> tuple[float, int]:
+            start, rows = time.perf_counter(), 0
+            scores = scoring.CellScores(cell, chosen, tested, store, "run")
+            with score_table.writing(Path(folder) / "scores.parquet") as table:
+                for frame in scores.rows():
+                    table.add(frame)
+                    rows += len(frame)
+            scores.set_rows()
+            return time.perf_counter() - start, rows
+
+        seconds, rows = score(metrics)
+        peak = _peak()
+        each = {m.spec.name: score([m])[0] for m in metrics} if per_metric else {}
+    return {"photographs": len(test), "seconds": seconds, "peak": peak, "rows": rows, "metrics": each}
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
