@@ -23,7 +23,20 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         unit="ab/128",
         direction="down",
         accepts=frozenset(KINDS),
+        headline="sum",
+        variants={
+            "sum": "of |Δa| + |Δb| (the paper's likely convention)",
+            "mean": "of their average",
+            "weighted-sum, weighted-mean": "times the rarity of the true colour, 1/p of its bin in the train split's "
+            "histogram",
+        },
+        formula="mean over the k, and over pixels (region all) or the 8x8 points at rows and columns 4, 12, …, 60 "
+        "(grid), at scale 1/128",
         citation="Deshpande et al. 2017, section 7.2, Tables 1 and 2",
+        gaming="Best for the median colour: a method that always gives one dull field beats a true sampler. Weighted, "
+        "a few pixels "
+        "of rare colours decide.",
+        checked="a plain loop",
     )
 
 
