@@ -218,7 +218,8 @@ def _test_set(dataset: str, manifest: dict[str, Any], store: Store, plugins: Reg
     spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
     drawn = spec.load()(home=None) if spec and spec.known_law else None
     colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
-    return scoring.TestSet(test, colours, protocol["scale"], drawn)
+    prior = weights.fit("zhang313", train.ab, protocol["weight_floor"]).prior
+    return scoring.TestSet(test, colours, prior, protocol["scale"], drawn)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:

@@ -44,6 +44,7 @@ class TestSet:
 
     prepared: PreparedSet
     weights: ColourWeights
+    prior: np.ndarray
     scale: float
     drawn: Dataset | None = None
     """The data set, where its law is known."""
@@ -53,7 +54,7 @@ class TestSet:
         ids = [self.prepared.ids[i] for i in rows]
         numbers = [seeds.derive(0, "score", self.prepared.dataset, name) for name in ids]
         law: Law | None = self.drawn.law(ids) if self.drawn else None
-        return ScoreContext(self.weights, self.scale, self.prepared.grey(list(rows)), numbers, law)
+        return ScoreContext(self.weights, self.prior, self.scale, self.prepared.grey(list(rows)), numbers, law)
 
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:

@@ -32,7 +32,7 @@ class Store:
     """A folder of finished things: `<folder>/<kind>/<key[:2]>/<key>/`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = Path(folder)
 
     def path(self, kind: str, key: str) -> Path:
         """Where the thing is, or would be."""

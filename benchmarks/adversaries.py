@@ -3,7 +3,8 @@
     python benchmarks/adversaries.py [--limit 200] [--markdown]
 
 It is one run of the harness, `true-law` and every `cheat[how=...]`; the table has the paired difference of every
-cheat's headline scores from the true law's, and what error-of-best, the paper's measure, says of it.
+cheat's headline scores from the true law's, times 1,000 (above 0: the cheat is worse), and what error-of-best, the
+paper's measure, says of it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def row(result: bench.results.Results, dataset: str, method: str) -> list[str]:
-    """The cells of one cheat: percent of the true law's score, above or below it, with its interval."""
+    """The cells of one cheat: its mean score minus the true law's, times 1,000, with the interval of paired differences."""
     scores = result.scores.query("dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'")
     cell = next(c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method))
     if cell["status"] != "done":
@@ -57,10 +58,8 @@ def row(result: bench.results.Results, dataset: str, method: str) -> list[str]:
         chosen = chosen[chosen["variant"] == chosen["variant"].iloc[0]]
         mine, law = (chosen[chosen["method"] == m].set_index("image")["value"].sort_index() for m in (method, "true-law"))
         difference = paired_difference(mine.to_numpy(), law.to_numpy())
-        unit = law.mean() / 100
-        verdict = "**better**" if difference.high < 0 else ""
-        percent = [f"{number / unit:+.1f}" for number in (difference.mean, difference.low, difference.high)]
-        texts.append("{} % [{}, {}] {}".format(*percent, verdict).strip())
+        numbers = [f"{1000 * number:+.1f}" for number in (difference.mean, difference.low, difference.high)]
+        texts.append("{} [{}, {}] {}".format(*numbers, "**better**" if difference.high < 0 else "").strip())
     return texts
 
 

@@ -182,10 +182,10 @@ def _pick(fields: Tensor, index: Tensor) -> Tensor:
 
 
 def _centroids(fields: Tensor, count: int = 10) -> Tensor:
-    """k-means centroids `(count, 2, h, w)` of fields `(m, 2, h, w)`."""
+    """k-means centroids `(count, 2, h, w)` of fields `(m, 2, h, w)`; again from the first where fewer fields differ."""
     from sklearn.cluster import KMeans
 
     flat = fields.flatten(1)
-    count = min(count, len(torch.unique(flat.round(), dim=0)))
-    made = KMeans(count, n_init=1, random_state=0).fit(flat.numpy()).cluster_centers_
-    return torch.from_numpy(made).unflatten(1, fields.shape[1:])
+    distinct = min(count, len(torch.unique(flat.round(), dim=0)))
+    made = torch.from_numpy(KMeans(distinct, n_init=1, random_state=0).fit(flat.numpy()).cluster_centers_)
+    return made[torch.arange(count) % distinct].unflatten(1, fields.shape[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.errors import BenchError
 from bench.prepare import PreparedSet
 from bench.seeds import uniform
-from bench.weights import bin_centres
+from bench.weights import bin_centres, nearest_bin
 
 from . import weights_io
 from .presets import PRESETS, steps
@@ -105,16 +106,12 @@ class PixelDistribution(ColorDistribution):
         self.logits, self.seeds = logits, seeds
         self.temperature, self.mean_temperature = temperature, mean_temperature
         self.centres = torch.from_numpy(bin_centres()).to(logits.device)
+        self.quantiles = Quantiles(logits, temperature)  # shared by all that are made by `reseeded`
 
-    @torch.inference_mode()
     def sample(self, n: int) -> SampleSet:
         """n fields, every pixel drawn on its own by inverting its distribution function."""
-        cumulative = self._probabilities(self.temperature).permute(0, 2, 3, 1).cumsum(-1).contiguous()
-        height, width = self.logits.shape[2:]
-        numbers = uniform(self.seeds, (n, height, width)).to(self.logits.device)
-        numbers = numbers.permute(0, 2, 3, 1).contiguous() * cumulative[..., -1:]
-        index = torch.searchsorted(cumulative, numbers, right=True).clamp_max(BINS - 1)
-        return SampleSet(self.centres[index].permute(0, 3, 4, 1, 2).contiguous(), "iid", n_drawn=n)
+        numbers = uniform(self.seeds, (n, *self.logits.shape[2:])).to(self.logits.device)
+        return SampleSet(self.quantiles(numbers), "iid", n_drawn=n)
 
     def present(self, k: int) -> SampleSet:
         """k draws."""
@@ -122,14 +119,42 @@ class PixelDistribution(ColorDistribution):
 
     def mean(self) -> Tensor:
         """Annealed mean `(B, 2, 64, 64)`: the expectation at a low temperature (T = 0.38)."""
-        return torch.einsum("bqhw,qc->bchw", self._probabilities(self.mean_temperature), self.centres)
+        return torch.einsum("bqhw,qc->bchw", (self.logits / self.mean_temperature).softmax(1), self.centres)
 
     def mode(self) -> Tensor:
         """The most likely colour of every pixel `(B, 2, 64, 64)`."""
         return self.centres[self.logits.argmax(1)].permute(0, 3, 1, 2)
 
-    def _probabilities(self, temperature: float) -> Tensor:
-        return (self.logits / temperature).softmax(1)
+    @torch.inference_mode()
+    def log_prob(self, ab: Tensor) -> Tensor:
+        """Log probability `(B,)`, in nats, of each pixel's nearest bin, summed over the pixels."""
+        index = nearest_bin(ab.to(self.logits.device))[:, None]
+        return (self.logits / self.temperature).log_softmax(1).gather(1, index).double().flatten(1).sum(1)
+
+
+class Quantiles:
+    """Colours of numbers in [0, 1): every pixel's distribution function over the bins, inverted.
+
+    order: along which bins the distribution function grows `(313,)`; their own, by a and then b, unless given.
+    """
+
+    def __init__(self, logits: Tensor, temperature: float, order: np.ndarray | None = None) -> None:
+        self.logits, self.temperature = logits, temperature
+        self.order = torch.from_numpy(np.arange(BINS) if order is None else order).to(logits.device)
+        self.colours = torch.from_numpy(bin_centres()).to(logits.device)[self.order]
+
+    @torch.inference_mode()
+    def __call__(self, numbers: Tensor) -> Tensor:
+        """Colours `(B, n, 2, h, w)` of numbers `(B, n, h, w)`."""
+        scaled = numbers.permute(0, 2, 3, 1).contiguous() * self._cumulative[..., -1:]
+        index = torch.searchsorted(self._cumulative, scaled, right=True).clamp_max(BINS - 1)
+        return self.colours[index].permute(0, 3, 4, 1, 2).contiguous()
+
+    @cached_property
+    def _cumulative(self) -> Tensor:
+        """`(B, h, w, 313)`, made once for all draws."""
+        share = (self.logits / self.temperature).softmax(1)[:, self.order]
+        return share.permute(0, 2, 3, 1).cumsum(-1).contiguous()
 
 
 class _Objective(nn.Module):

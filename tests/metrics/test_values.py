@@ -25,7 +25,7 @@ def colours():
 
 
 def values(metric, samples, truth, colours):
-    context = ScoreContext(colours, SCALE, torch.zeros(len(truth), 1, 256, 256), range(len(truth)))
+    context = ScoreContext(colours, np.full(313, 1 / 313), SCALE, torch.zeros(len(truth), 1, 256, 256), range(len(truth)))
     return {(s.variant, s.region): s.values for s in metric.score(samples, truth, context)}
 
 

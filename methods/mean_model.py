@@ -1,0 +1,144 @@
+"""The conditional mean by ridge regression, alone and with noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.errors import BenchError
+from bench.prepare import PreparedSet
+from bench.seeds import normal
+
+from .controls_model import PointMass
+from .parts import extractor, stored_features
+from .ridge import Sums, chosen_ridge
+
+BATCH = 32
+
+
+class Mean(Method):
+    """Every place's features and the whole photograph's mean features give the colour there, as a difference from the
+    training photographs' mean field. The penalty is chosen on a tenth of the training photographs."""
+
+    def __init__(self, *, features: str) -> None:
+        self.features = features
+
+    def incompatible(self, dataset: str, count: int) -> str | None:
+        return f"mean needs at least 8 training photographs, there are {count}" if count < 8 else None
+
+    def fit(self, train: PreparedSet, context: FitContext) -> None:
+        self.extractor = extractor(context, "features")
+        features = stored_features(self.extractor, train, context)
+        self.base = _mean_field(train)
+        held_out = max(1, len(train) // 10)
+        sums = [self._sums(features, train, rows) for rows in (range(held_out), range(held_out, len(train)))]
+        self.weights, penalty = chosen_ridge(sums[1], sums[0])
+        self.deviation = self._residuals(features, train)
+        context.notes.update(penalty=penalty, residual_deviation=float(self.deviation.mean()))
+
+    def save(self, folder: Path) -> None:
+        tensors = {"base": self.base, "weights": self.weights, "deviation": self.deviation}
+        save_file(tensors, folder / "mean.safetensors")
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        self.extractor = extractor(context, "features")
+        tensors = load_file(folder / "mean.safetensors")
+        self.base, self.weights, self.deviation = (tensors[n] for n in ("base", "weights", "deviation"))
+
+    def predict(self, grey: Tensor, seeds: Sequence[int]) -> PointMass:
+        return PointMass(self.field(self.extractor.features(grey)), seeds)
+
+    def field(self, features: Tensor) -> Tensor:
+        """Fields `(B, 2, 64, 64)` of features `(B, C, h, w)`."""
+        x = _design(features.float().cpu())
+        coarse = (x.double() @ self.weights[:-1] + self.weights[-1]).unflatten(0, (len(features), *features.shape[2:]))
+        large = functional.interpolate(coarse.permute(0, 3, 1, 2), size=(64, 64), mode="bilinear", align_corners=False)
+        return (self.base + large).float()
+
+    def _sums(self, features: np.ndarray, train: PreparedSet, rows: range) -> Sums:
+        """Of the design and of the colours' differences from the mean field, at the features' places."""
+        total = None
+        for start in range(rows.start, rows.stop, BATCH):
+            batch = slice(start, min(start + BATCH, rows.stop))
+            some = torch.from_numpy(features[batch].astype(np.float32))
+            gap = functional.adaptive_avg_pool2d(train.truth(batch) - self.base, some.shape[2:])
+            sums = Sums.of(_design(some), gap.permute(0, 2, 3, 1).flatten(0, 2))
+            total = sums if total is None else total + sums
+        assert total is not None
+        return total
+
+    def _residuals(self, features: np.ndarray, train: PreparedSet) -> Tensor:
+        """Standard deviation `(2,)` of training colours about the mean, a and b."""
+        total = torch.zeros(2, dtype=torch.float64)
+        for start in range(0, len(train), BATCH):
+            batch = slice(start, min(start + BATCH, len(train)))
+            gap = train.truth(batch) - self.field(torch.from_numpy(features[batch].astype(np.float32)))
+            total += gap.double().square().mean((2, 3)).sum(0)
+        return (total / len(train)).sqrt().float()
+
+
+class MeanNoise(Method):
+    """A law whose mean and variance are about right, and nothing else of it."""
+
+    mean: Mean
+
+    def __init__(self, *, mean: str, scale: float) -> None:
+        self.part, self.scale = mean, scale
+
+    def fit(self, train: PreparedSet, context: FitContext) -> None:
+        self._attach(context)
+
+    def save(self, folder: Path) -> None:
+        pass
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        self._attach(context)
+
+    def predict(self, grey: Tensor, seeds: Sequence[int]) -> Noise:
+        return Noise(self.mean.predict(grey, seeds).field, self.scale * self.mean.deviation, seeds)
+
+    def _attach(self, context: FitContext) -> None:
+        part = context.parts["mean"]
+        if not isinstance(part, Mean):
+            raise BenchError(f"parameter mean: {type(part).__name__} has no residuals; take mean")
+        self.mean = part
+
+
+class Noise(ColorDistribution):
+    """Independent normal numbers about fields `(B, 2, 64, 64)`, of a deviation `(2,)`, a and b."""
+
+    def __init__(self, field: Tensor, deviation: Tensor, seeds: Sequence[int]) -> None:
+        self.field, self.deviation, self.seeds = field, deviation, seeds
+
+    def present(self, k: int) -> SampleSet:
+        """k draws."""
+        return self.sample(k)
+
+    def sample(self, n: int) -> SampleSet:
+        """n draws."""
+        noise = normal(self.seeds, (n, *self.field.shape[1:]))
+        return SampleSet(self.field[:, None] + self.deviation[:, None, None] * noise, "iid", n_drawn=n)
+
+    def mean(self) -> Tensor:
+        """The middle of the noise."""
+        return self.field
+
+
+def _design(features: Tensor) -> Tensor:
+    """Rows `(B h w, 2 C)`: a place's own features and the photograph's mean."""
+    mean = features.mean((2, 3), keepdim=True).expand_as(features)
+    return torch.cat([features, mean], dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _mean_field(train: PreparedSet) -> Tensor:
+    total = torch.zeros(2, 64, 64, dtype=torch.float64)
+    for start in range(0, len(train), BATCH):
+        total += train.truth(slice(start, start + BATCH)).double().sum(0)
+    return (total / len(train)).float()
