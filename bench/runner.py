@@ -20,6 +20,7 @@ from bench.plan import Plan, Request
 from bench.plugins import Registry, registry
 from bench.progress import Quiet
 from bench.results import Results
+from bench.specs import MetricSpec
 from bench.store import Store, read_json, write_bytes, write_json, write_text
 
 if TYPE_CHECKING:
@@ -256,7 +257,8 @@ def headline(result: Results) -> list[dict[str, str]]:
 
     Metrics that take independent draws only are shown for the draws, the others for what a method presents.
     """
-    specs = sorted((s for s in registry().specs["metrics"].values() if getattr(s, "headline", "")), key=lambda s: s.name)
+    metrics = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec) and spec.headline)
+    specs = sorted(metrics, key=lambda spec: spec.name)
     scores, rows = result.scores, []
     for (dataset, method), group in scores.groupby(["dataset", "method"], sort=False, observed=True):
         cell = {"dataset": str(dataset), "method": str(method)}

@@ -62,7 +62,7 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
     with tempfile.TemporaryDirectory() as folder:
         store, spec = Store(Path(folder) / "store"), registry().get("datasets", dataset)
         made = spec.load()(home=None)
-        protocol = make_paper()
+        protocol = make_paper(antialias=False)
         source = prepare.make_source(spec, dataset, made, protocol, store, Quiet())
         ids = (source.test + source.train)[:photographs]
         source = prepare.Source(source.name, spec, made, source.digest, source.train, ids)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +26,8 @@ BATCH = 32
 
 
 class Mean(Method):
-    """Every place's features and the whole photograph's mean features give the colour there, as a difference from the
-    training photographs' mean field. The penalty is chosen on a tenth of the training photographs."""
+    """A place's features and lightness and the whole photograph's mean features give the colour there, as a difference from
+    the training photographs' mean field. The penalty is chosen on a tenth of the training photographs."""
 
     def __init__(self, *, features: str) -> None:
         self.features = features
@@ -38,8 +40,8 @@ class Mean(Method):
         features = stored_features(self.extractor, train, context)
         self.base = _mean_field(train)
         held_out = max(1, len(train) // 10)
-        sums = [self._sums(features, train, rows) for rows in (range(held_out), range(held_out, len(train)))]
-        self.weights, penalty = chosen_ridge(sums[1], sums[0])
+        rest = self._sums(features, train, held_out, len(train))
+        self.weights, penalty = chosen_ridge(rest, self._sums(features, train, 0, held_out))
         self.deviation = self._residuals(features, train)
         context.notes.update(penalty=penalty, residual_deviation=float(self.deviation.mean()))
 
@@ -53,33 +55,29 @@ class Mean(Method):
         self.base, self.weights, self.deviation = (tensors[n] for n in ("base", "weights", "deviation"))
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PointMass:
-        return PointMass(self.field(self.extractor.features(grey)), seeds)
+        return PointMass(self.field(self.extractor.features(grey), grey), seeds)
 
-    def field(self, features: Tensor) -> Tensor:
-        """Fields `(B, 2, 64, 64)` of features `(B, C, h, w)`."""
-        x = _design(features.float().cpu())
+    def field(self, features: Tensor, grey: Tensor) -> Tensor:
+        """Fields `(B, 2, 64, 64)` of features `(B, C, h, w)` and L `(B, 1, 256, 256)`."""
+        x = _design(features.float().cpu(), grey.cpu())
         coarse = (x.double() @ self.weights[:-1] + self.weights[-1]).unflatten(0, (len(features), *features.shape[2:]))
         large = functional.interpolate(coarse.permute(0, 3, 1, 2), size=(64, 64), mode="bilinear", align_corners=False)
         return (self.base + large).float()
 
-    def _sums(self, features: np.ndarray, train: PreparedSet, rows: range) -> Sums:
+    def _sums(self, features: np.ndarray, train: PreparedSet, first: int, last: int) -> Sums:
         """Of the design and of the colours' differences from the mean field, at the features' places."""
-        total = None
-        for start in range(rows.start, rows.stop, BATCH):
-            batch = slice(start, min(start + BATCH, rows.stop))
-            some = torch.from_numpy(features[batch].astype(np.float32))
-            gap = functional.adaptive_avg_pool2d(train.truth(batch) - self.base, some.shape[2:])
-            sums = Sums.of(_design(some), gap.permute(0, 2, 3, 1).flatten(0, 2))
-            total = sums if total is None else total + sums
-        assert total is not None
-        return total
+        return reduce(add, (self._batch_sums(features, train, batch) for batch in _batches(first, last)))
+
+    def _batch_sums(self, features: np.ndarray, train: PreparedSet, batch: slice) -> Sums:
+        some = torch.from_numpy(features[batch].astype(np.float32))
+        gap = functional.adaptive_avg_pool2d(train.truth(batch) - self.base, list(some.shape[2:]))
+        return Sums.of(_design(some, train.grey(batch)), gap.permute(0, 2, 3, 1).flatten(0, 2))
 
     def _residuals(self, features: np.ndarray, train: PreparedSet) -> Tensor:
         """Standard deviation `(2,)` of training colours about the mean, a and b."""
         total = torch.zeros(2, dtype=torch.float64)
-        for start in range(0, len(train), BATCH):
-            batch = slice(start, min(start + BATCH, len(train)))
-            gap = train.truth(batch) - self.field(torch.from_numpy(features[batch].astype(np.float32)))
+        for batch in _batches(0, len(train)):
+            gap = train.truth(batch) - self.field(torch.from_numpy(features[batch].astype(np.float32)), train.grey(batch))
             total += gap.double().square().mean((2, 3)).sum(0)
         return (total / len(train)).sqrt().float()
 
@@ -131,14 +129,19 @@ class Noise(ColorDistribution):
         return self.field
 
 
-def _design(features: Tensor) -> Tensor:
-    """Rows `(B h w, 2 C)`: a place's own features and the photograph's mean."""
+def _design(features: Tensor, grey: Tensor) -> Tensor:
+    """Rows `(B h w, 2 C + 2)`: a place's own features, the photograph's mean features, and the place's L and L²."""
     mean = features.mean((2, 3), keepdim=True).expand_as(features)
-    return torch.cat([features, mean], dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+    light = functional.adaptive_avg_pool2d(grey / 100, list(features.shape[2:]))
+    return torch.cat([features, mean, light, light.square()], dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _batches(first: int, last: int) -> Iterator[slice]:
+    return (slice(start, min(start + BATCH, last)) for start in range(first, last, BATCH))
 
 
 def _mean_field(train: PreparedSet) -> Tensor:
     total = torch.zeros(2, 64, 64, dtype=torch.float64)
-    for start in range(0, len(train), BATCH):
-        total += train.truth(slice(start, start + BATCH)).double().sum(0)
+    for batch in _batches(0, len(train)):
+        total += train.truth(batch).double().sum(0)
     return (total / len(train)).float()

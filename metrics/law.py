@@ -138,7 +138,8 @@ class GeneralisedEnergyDistance(Metric):
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         import torch
 
-        law = _law(samples, context, "the generalised energy distance")
+        at_least_two(samples.ab, "the generalised energy distance")
+        law = _law(context)
         draws = law.sample(DRAWS, [seeds.derive(seed, "ged") for seed in context.seeds])
         values = torch.stack([_energy_distance(s.double(), y.double()) for s, y in zip(samples.ab, draws)])
         return [Score("field", "all", (values / context.scale).numpy())]
@@ -148,15 +149,15 @@ class LawDistance(Metric):
     """What `Law.distance` says; BenchError below two samples."""
 
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        law = _law(samples, context, "the distance to the law")
-        return [Score("law", "all", law.distance(samples.ab).numpy())]
+        at_least_two(samples.ab, "the distance to the law")
+        return [Score("law", "all", _law(context).distance(samples.ab).numpy())]
 
 
 def modes_found(samples: SampleSet, context: ScoreContext) -> list[tuple[Tensor, Tensor]]:
     """For each photograph the modes' probabilities `(m,)`, float64, and the mode `(k,)` that each sample is on, -1 for none."""
 
     def find() -> list[tuple[Tensor, Tensor]]:
-        modes = context.law.modes() if context.law else None
+        modes = _law(context).modes()
         if modes is None:
             raise BenchError("it needs a law of finitely many modes: hues are continuous and have none")
         return [(p.double(), nearest_mode(ab, fields)) for ab, (fields, p) in zip(samples.ab, modes, strict=True)]
@@ -204,8 +205,7 @@ def _energy_distance(samples: Tensor, draws: Tensor) -> Tensor:
     return 2 * between - distance[of_samples].mean() - distance[of_draws].mean()
 
 
-def _law(samples: SampleSet, context: ScoreContext, what: str) -> Law:
+def _law(context: ScoreContext) -> Law:
     if context.law is None:
-        raise BenchError(f"{what} needs a known law, which photographs don't have")
-    at_least_two(samples.ab, what)
+        raise BenchError("it needs a known law, which photographs don't have")
     return context.law

@@ -23,8 +23,8 @@ from bench.metrics.energy_score import FairEnergyScore
 from bench.metrics.error_of_best import ErrorOfBest
 from bench.metrics.variogram_score import FairVariogramScore
 
-SCENES, DRAWS, TRUTHS = 200, 10, 12
-FEW = 60, 3
+SCENES, DRAWS, TRUTHS = 160, 10, 8
+FEW = 60, 2
 """Scenes and truths for the variogram score, which takes its time."""
 CLEARLY = 3.0
 """Standard errors of the mean difference."""
@@ -105,7 +105,7 @@ SAMPLERS = {
     "under-dispersed": Sampler(scaled(0.6)),
     "over-dispersed": Sampler(scaled(1.4)),
     "flat or wide": Sampler(with_choices(sharper(0.3)), (ENERGY, CRPS)),
-    "sharp or narrow": Sampler(with_choices(sharper(4.0))),
+    "sharp or narrow": Sampler(with_choices(sharper(4.0)), (ENERGY, CRPS)),
     "turned": Sampler(with_choices(turned)),
     "coupled": Sampler(coupled, (ENERGY,), (LawPalette, LawHue)),
     "uncoupled": Sampler(uncoupled, (ENERGY, VARIOGRAM), (LawCoupled,)),
