@@ -192,7 +192,8 @@ class ScoreContext:
     """What a metric is told beside the samples and the truth, for the same B photographs.
 
     weights: colour-rarity weights of the train split. prior: its shares of Zhang's 313 bins, floored `(313,)`. scale: ab
-    is divided by it in errors. grey: L `(B, 1, 256, 256)`, 0..100. seeds: one a photograph, the same for every method. law: the known P(C | G), if any.
+    is divided by it in errors. grey: L `(B, 1, 256, 256)`, 0..100. seeds: one a photograph, the same for every
+    method. law: the known P(C | G), if any.
     """
 
     weights: ColourWeights

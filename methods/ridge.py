@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -26,10 +28,13 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(self.gram + other.gram, self.cross + other.cross, self.squares + other.squares)
 
-    def error(self, weights: Tensor) -> Tensor:
-        """Mean squared error `(q,)` of weights `(p + 1, q)` on the rows; the last weight is the intercept."""
-        explained = 2 * (weights * self.cross).sum(0) - (weights * (self.gram @ weights)).sum(0)
-        return (self.squares - explained) / self.gram[-1, -1]
+    def __sub__(self, other: Sums) -> Sums:
+        return Sums(self.gram - other.gram, self.cross - other.cross, self.squares - other.squares)
+
+    def error(self, weights: Tensor) -> float:
+        """Squared error, summed over the rows and outputs, of weights `(p + 1, q)`; the last one is the intercept."""
+        explained = 2 * (weights * self.cross).sum() - (weights * (self.gram @ weights)).sum()
+        return float(self.squares.sum() - explained)
 
 
 def ridge(sums: Sums) -> Callable[[float], Tensor]:
@@ -51,8 +56,9 @@ def ridge(sums: Sums) -> Callable[[float], Tensor]:
     return weights
 
 
-def chosen_ridge(rest: Sums, held_out: Sums) -> tuple[Tensor, float]:
-    """Weights of all rows, with the penalty that does best on the held-out ones when fitted on the rest."""
-    candidate = ridge(rest)
-    penalty = min(PENALTIES, key=lambda p: float(held_out.error(candidate(p)).sum()))
-    return ridge(rest + held_out)(penalty), penalty
+def chosen_ridge(folds: Sequence[Sums]) -> tuple[Tensor, float]:
+    """Weights of all rows, with the penalty that has the least squared error on each fold when fitted on the others."""
+    total = reduce(add, folds)
+    candidates = [ridge(total - fold) for fold in folds]
+    penalty = min(PENALTIES, key=lambda p: sum(fold.error(c(p)) for fold, c in zip(folds, candidates, strict=True)))
+    return ridge(total)(penalty), penalty

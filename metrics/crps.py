@@ -31,8 +31,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         formula="mean over pixels of 1/M Σ_m |x_m − y| − 1/(2M(M−1)) Σ_{m≠j} |x_m − x_j|, at scale 1/128",
         citation="Gneiting & Raftery 2007, JASA 102:359; Ferro 2014, QJRMS 140:1917 (fair)",
         gaming="It knows marginal distributions only: a sampler that draws every pixel on its own from the right "
-        "marginals is as good "
-        "as the truth, speckle and all.",
+        "marginals is as good as the truth, speckle and all.",
         checked='scoringrules 0.10 crps_ensemble, estimator="fair"',
     )
 
@@ -52,7 +51,8 @@ class FairCrps(Metric):
 def fair_crps(ab: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Fair CRPS `(B, 2, h, w)`, float64, in units of ab, of draws `(B, M, 2, h, w)`. BenchError for M = 1.
 
-    Sorted, the sum over pairs is Σ_i (2i − M − 1) x_(i): M log M instead of M².
+    Sorted, the sum over pairs is Σ_i (2i − M − 1) x_(i): M log M instead of M². Of the errors x − y, which have the
+    same differences: of the draws themselves, small differences of large numbers would be lost.
 
     >>> import torch
     >>> float(fair_crps(torch.tensor([0.0, 2.0]).reshape(1, 2, 1, 1, 1), torch.ones(1, 1, 1, 1)))
@@ -61,7 +61,7 @@ def fair_crps(ab: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     import torch
 
     m = at_least_two(ab, "the fair CRPS")
-    draws = ab.double().sort(dim=1).values
+    errors = ab.sort(dim=1).values.double() - truth.double()[:, None]
     rank = 2 * torch.arange(1, m + 1, dtype=torch.float64) - m - 1
-    pairs = torch.einsum("m,bm...->b...", rank, draws)
-    return (draws - truth.double()[:, None]).abs().mean(1) - pairs / (m * (m - 1))
+    pairs = torch.einsum("m,bm...->b...", rank, errors)
+    return errors.abs_().mean(1) - pairs / (m * (m - 1))

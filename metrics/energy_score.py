@@ -22,8 +22,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Both energy scores."""
     yield MetricSpec(
         name="fair-energy-score",
-        summary="strictly proper score of whole fields, with an expectation that does not depend on the number of draws: the "
-        "ranking score",
+        summary="strictly proper score of whole fields, with an expectation that does not depend on the number of "
+        "draws: the ranking score",
         factory="bench.metrics.energy_score:FairEnergyScore",
         unit="ab/128, root mean square",
         direction="down",
@@ -35,8 +35,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         "channels) / 128",
         citation=f"{CITATION}; Ferro 2014, QJRMS 140:1917 (fair)",
         gaming="Not by spread, bias or repetition: in expectation the true law is best. By draws that depend on one "
-        "another, which the "
-        "harness checks. It hardly sees how pixels hang together: read the variogram score beside it.",
+        "another, which the harness checks. It hardly sees how pixels hang together: read the variogram score beside "
+        "it.",
         checked=f'{CHECKED}, estimator="fair"',
     )
     yield MetricSpec(
@@ -50,9 +50,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         formula="Σ_m w_m ‖x_m − y‖ − 1/2 Σ_{m,j} w_m w_j ‖x_m − x_j‖, ‖·‖ as in the fair score; w_m = 1/k where none "
         "are given",
         citation=CITATION,
-        gaming="It scores the k weighted fields as if they were the whole law. Of k draws it prefers too little "
-        "spread (70 % of the "
-        "true one at k = 5), so numbers of different k or kind don't compare.",
+        gaming="It scores the k weighted fields as if they were the whole law. Of k draws it prefers too little spread "
+        "(70 % of the true one at k = 5), so numbers of different k or kind don't compare.",
         checked=f"{CHECKED} with ens_w",
     )
 

@@ -33,8 +33,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         "photograph; regions all and grid",
         citation="Deshpande et al. 2017, section 7.3, Figure 5; why minima over N mislead: Thiede & Brahma 2019, ICCV",
         gaming="On whole images (many effective dimensions) it rewards too little spread: k copies of the mean field "
-        "beat k draws of the "
-        "true law. With few dimensions and many draws it rewards too much.",
+        "beat k draws of the true law. With few dimensions and many draws it rewards too much.",
         checked="a plain loop",
     )
     yield MetricSpec(
@@ -57,7 +56,7 @@ class ErrorOfBest(Metric):
     """The minimum is taken per image, over whole fields; the pixel-wise minimum is another metric."""
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        error = absolute_difference(samples, truth, context.scale)
+        error = absolute_difference(samples, truth, context)
         return _both({region: on(region, error).mean((-1, -2)).sum(-1).amin(1) for region in REGIONS})
 
 
@@ -65,7 +64,7 @@ class PixelErrorOfBest(Metric):
     """The minimum is taken at every pixel and channel: what no single colourization need reach."""
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        error = absolute_difference(samples, truth, context.scale).amin(1)
+        error = absolute_difference(samples, truth, context).amin(1)
         return _both({region: on(region, error).mean((-1, -2)).sum(-1) for region in REGIONS})
 
 

@@ -29,8 +29,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         formula="−log p(y | G)",
         citation="Gneiting & Raftery 2007, JASA 102:359 (the logarithmic score)",
         gaming="Densities compare within one space only (`bench show METHOD`: density): codes of one codec, the same "
-        "313 bins. A codec that "
-        "shrinks its codes raises their density; a change of space changes the number and says nothing.",
+        "313 bins. A codec that shrinks its codes raises their density; a change of space changes the number and says "
+        "nothing.",
         checked="plain loops over mixtures and bins (tests of the methods)",
     )
 

@@ -38,12 +38,10 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
             "lies apart",
         },
         formula="rank = number of draws below the truth. For the χ² test of flatness (reports) one rank a photograph: "
-        "photographs are "
-        "independent, the pixels of one are not",
+        "photographs are independent, the pixels of one are not",
         citation="Hamill 2001, Monthly Weather Review 129:550; distances as pre-ranks: Gneiting et al. 2008, TEST 17:211",
-        gaming=f"Flatness is necessary, not sufficient: the marginal law of the training colours is nearly flat and "
-        f"knows nothing of the "
-        f"photograph; biases of different photographs can cancel. {TIES}",
+        gaming="Flatness is necessary, not sufficient: the marginal law of the training colours is nearly flat and "
+        f"knows nothing of the photograph; biases of different photographs can cancel. {TIES}",
         checked="a plain loop",
     )
     yield MetricSpec(
@@ -57,10 +55,9 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         least=2,
         variants={"a-82, b-82, …": "channel and nominal level in percent: with M = 10 draws 9/11 (82) and 5/11 (45)"},
         formula="share of pixels with i ≤ rank ≤ M − i: the interval from the i-th smallest to the i-th largest draw "
-        "has the level "
-        "1 − 2i/(M + 1) exactly; i = 1 and i nearest to (M + 1)/4",
+        "has the level 1 − 2i/(M + 1) exactly; i = 1 and i nearest to (M + 1)/4",
         citation="Gneiting, Balabdaoui & Raftery 2007, JRSS B 69:243",
-        gaming=f"Wide intervals where the truth is easy make up for narrow ones elsewhere; it says nothing of "
+        gaming="Wide intervals where the truth is easy make up for narrow ones elsewhere; it says nothing of "
         f"sharpness. {TIES}",
         checked="a plain loop",
     )

@@ -35,8 +35,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         formula="sqrt(mean over photographs of (M + 1)/M · s² / mean over photographs of (x̄ − y)²)",
         citation="Fortin et al. 2014, Journal of Hydrometeorology 15:1708",
         gaming="An average: too much spread here makes up for too little there, and a useless law with the right "
-        "variance (the marginal one) "
-        "has a ratio of 1.",
+        "variance (the marginal one) has a ratio of 1.",
         checked="a plain loop; a simulation in which it is 1 for any M",
     )
 
@@ -47,8 +46,10 @@ class SpreadSkill(Metric):
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
         m = at_least_two(samples.ab, "spread")
         draws, true = samples.ab.double() / context.scale, truth.double() / context.scale
-        spread = draws.var(1).mean((1, 2, 3)) * (m + 1) / m
-        skill = (draws.mean(1) - true).square().mean((1, 2, 3))
+        mean = draws.mean(1)
+        variance = (draws - mean[:, None]).square_().sum(1) / (m - 1)  # torch's own `var` is five times slower
+        spread = variance.mean((1, 2, 3)) * (m + 1) / m
+        skill = (mean - true).square().mean((1, 2, 3))
         return [Score("spread", "all", spread.numpy()), Score("skill", "all", skill.numpy())]
 
     def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -25,8 +25,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     yield MetricSpec(
         name="fair-variogram-score",
         summary="proper score of the differences between pixels on the 8x8 grid, both channels; sees speckle and "
-        "broken coupling; the "
-        "draws' own noise is taken off",
+        "broken coupling; the draws' own noise is taken off",
         factory="bench.metrics.variogram_score:FairVariogramScore",
         parameters=(P,),
         unit="(ab/128)^2p",
@@ -36,12 +35,10 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         headline="grid",
         variants={"grid": "128 numbers a field: 8x8 points, a and b; all 8,128 pairs, equal weights"},
         formula="mean over pairs i<j of (|y_i − y_j|^p − v̂_ij)² − s²_ij/M, v̂_ij and s²_ij the mean and the unbiased "
-        "variance over draws "
-        "of |x_i − x_j|^p, p = 0.5, at scale 1/128",
+        "variance over draws of |x_i − x_j|^p, p = 0.5, at scale 1/128",
         citation=f"{CITATION}; fair: E(v̂ − v)² = (E v̂ − v)² + s²/M",
         gaming="Blind to a shift of the whole field and to swapped signs: a proper score, but not a strict one. Read "
-        "it beside the "
-        "energy score. Single values may be below 0, as the correction is right on average only.",
+        "it beside the energy score. Single values may be below 0, as the correction is right on average only.",
         checked="scoringrules 0.10 vs_ensemble and a plain loop; the correction by simulation",
     )
     yield MetricSpec(
@@ -67,8 +64,8 @@ class FairVariogramScore(Metric):
         self.p = p
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        found = fair_variogram(points(samples.ab) / context.scale, points(truth) / context.scale, self.p)
-        return [Score("grid", "all", found.numpy())]
+        at_least_two(samples.ab, "the fair variogram score")
+        return [Score("grid", "all", fair_variogram(*_variograms(samples, truth, self.p, context)).numpy())]
 
 
 class VariogramScore(Metric):
@@ -78,42 +75,36 @@ class VariogramScore(Metric):
         self.p = p
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        drawn, true = points(samples.ab) / context.scale, points(truth) / context.scale
-        return [Score("grid", "all", weighted_variogram(drawn, true, weights_of(samples), self.p).numpy())]
+        drawn, true = _variograms(samples, truth, self.p, context)
+        return [Score("grid", "all", weighted_variogram(drawn, true, weights_of(samples)).numpy())]
 
 
-def fair_variogram(draws: torch.Tensor, truth: torch.Tensor, p: float = 0.5) -> torch.Tensor:
-    """Fair variogram score `(B,)`, float64, of draws `(B, M, d)` and truths `(B, d)`. BenchError for M = 1."""
+def fair_variogram(drawn: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Fair variogram score `(B,)` from |x_i − x_j|^p of M >= 2 draws `(B, M, pairs)` and of truths `(B, pairs)`."""
+    m, mean = drawn.shape[1], drawn.mean(1)
+    variance = (drawn - mean[:, None]).square_().sum(1) / (m - 1)
+    return ((true - mean).square() - variance / m).mean(1)
+
+
+def weighted_variogram(drawn: torch.Tensor, true: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Plain variogram score `(B,)` from the same of k fields with weights `(B, k)`."""
+    return (true - (weights[:, None] @ drawn)[:, 0]).square().mean(1)
+
+
+def powered_differences(ab: torch.Tensor, p: float) -> torch.Tensor:
+    """|x_i − x_j|^p, float64, of all pairs i < j of the 128 numbers of the 8x8 grid: `(..., 8128)` of `(..., 2, h, w)`."""
     import torch
 
-    m = at_least_two(draws, "the fair variogram score")
-    scores = []
-    for drawn, true in zip(draws, truth, strict=True):  # photograph by photograph: M d² / 2 numbers are enough at once
-        drawn_pairs = _pairs(drawn, p)
-        error = (_pairs(true[None], p)[0] - drawn_pairs.mean(0)).square()
-        scores.append((error - drawn_pairs.var(0) / m).mean())
-    return torch.stack(scores)
+    x = on("grid", ab).double().flatten(-3)
+    last = x.shape[-1] - 1
+    differences = torch.cat([x[..., i, None] - x[..., i + 1 :] for i in range(last)], dim=-1).abs_()
+    return differences.sqrt_() if p == 0.5 else differences.pow_(p)
 
 
-def weighted_variogram(draws: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor, p: float = 0.5) -> torch.Tensor:
-    """Plain variogram score `(B,)`, float64, of fields `(B, k, d)` with weights `(B, k)`."""
-    import torch
-
-    return torch.stack([
-        (_pairs(true[None], p)[0] - weight @ _pairs(drawn, p)).square().mean()
-        for drawn, true, weight in zip(draws, truth, weights, strict=True)
-    ])  # fmt: skip
-
-
-def points(ab: torch.Tensor) -> torch.Tensor:
-    """The 8x8 grid of both channels, flattened: `(..., 128)` float64 of `(..., 2, h, w)`."""
-    return on("grid", ab).double().flatten(-3)
-
-
-def _pairs(values: torch.Tensor, p: float) -> torch.Tensor:
-    """|x_i − x_j|^p of all pairs i < j: `(M, d (d − 1) / 2)` of `(M, d)`."""
-    import torch
-
-    i, j = torch.triu_indices(values.shape[1], values.shape[1], 1)
-    difference = (values[:, i] - values[:, j]).abs()
-    return difference.sqrt() if p == 0.5 else difference.pow(p)
+def _variograms(samples: SampleSet, truth: torch.Tensor, p: float, context: ScoreContext) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the draws and the truth, at the protocol's scale; made once for both scores."""
+    made: tuple[torch.Tensor, torch.Tensor] = context.once(
+        f"variograms-{p}",
+        lambda: (powered_differences(samples.ab / context.scale, p), powered_differences(truth / context.scale, p)),
+    )
+    return made
