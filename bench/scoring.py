@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +27,7 @@ from bench.weights import ColourWeights
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
 IID = frozenset({"iid"})
 
 
@@ -70,6 +76,16 @@ def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]
     return loaded
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one shard, a list for each metric."""
+
+    rows: range
+    kind: str
+    k: int
+    scores: list[list[Score]]
+
+
 @dataclass
 class CellScores:
     """Scores one finished cell: `rows` batch by batch, and what it gathers on the way for `set_rows` at the end."""
@@ -99,39 +115,46 @@ class CellScores:
         reasons = {m.spec.name: _refusal(m.spec, ask["ask"], first, self.test.drawn is not None) for m in self.metrics}
         yield self._refusals(ask, {name: reason for name, reason in reasons.items() if reason})
         running = [_Running(m.spec, m.new()) for m in self.metrics if not reasons[m.spec.name]]
-        start = 0
-        for key in ask["shards"]:
-            shard = samples.read(self.store, key)
-            rows = range(start, start := start + len(shard.ab))
-            truth, context = self.test.prepared.truth(list(rows)), self.test.context(rows)
-            scored = [self._scored(r, shard, r.score(shard, truth, context), ask, rows) for r in running]
-            yield self._identify(_concat([f for frames in scored for f in frames]))
-        for each in running:
-            self._sets += [self._set_row(each, first, ask, start, *values) for values in each.set_values()]
 
-    def _scored(self, running: _Running, shard: SampleSet, scores: Sequence[Score], ask: Mapping[str, Any],
-                rows: range) -> Iterator[pd.DataFrame]:  # fmt: skip
+        def score(number: int) -> Scored:
+            return self._shard(ask["shards"][number], number * samples.SHARD, running)
+
+        for scored in in_threads(score, len(ask["shards"])):
+            for each, scores in zip(running, scored.scores, strict=True):
+                each.keep(scores)
+            frames = [self._frames(each.spec, scored, scores, ask) for each, scores in zip(running, scored.scores, strict=True)]
+            yield self._identify(_concat([f for of_metric in frames for f in of_metric]))
+        for each in running:
+            self._sets += [self._set_row(each, first, ask, *values) for values in each.set_values()]
+
+    def _shard(self, key: str, start: int, running: Sequence[_Running]) -> Scored:
+        shard = samples.read(self.store, key)
+        rows = range(start, start + len(shard.ab))
+        truth, context = self.test.prepared.truth(list(rows)), self.test.context(rows)
+        return Scored(rows, shard.kind, shard.ab.shape[1], [each.score(shard, truth, context) for each in running])
+
+    def _frames(self, spec: MetricSpec, scored: Scored, scores: Sequence[Score], ask: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        spec, images = running.spec, [self.test.prepared.ids[i] for i in rows]
+        images = [self.test.prepared.ids[i] for i in scored.rows]
         for score in scores:
             values = np.asarray(score.values, dtype=np.float64)
             known = np.isfinite(values)
             yield pd.DataFrame({
                 "image": images, "ask": ask["ask"], "metric": spec.name, "variant": score.variant, "metric_version": spec.version,
-                "direction": spec.direction, "unit": spec.unit, "region": score.region, "kind": shard.kind,
-                "k": score.n or shard.ab.shape[1], "value": np.where(known, values, np.nan),
+                "direction": spec.direction, "unit": spec.unit, "region": score.region, "kind": scored.kind,
+                "k": score.n or scored.k, "value": np.where(known, values, np.nan),
                 "status": np.where(known, "done", "undefined"),
                 "reason": np.where(known, "", "it has no value for this photograph"),
             })  # fmt: skip
 
-    def _set_row(self, running: _Running, first: SampleSet, ask: Mapping[str, Any], images: int, variant: str, value: float,
-                 low: float, high: float) -> dict[str, Any]:  # fmt: skip
+    def _set_row(self, running: _Running, first: SampleSet, ask: Mapping[str, Any], variant: str, value: float, low: float,
+                 high: float) -> dict[str, Any]:  # fmt: skip
         spec, cell = running.spec, self.cell
         return {"run": self.run, "cell": cell["key"], "dataset": cell["dataset"], "method": cell["method"], "role": cell["role"],
                 "seed": cell["seed"], "ask": ask["ask"], "kind": first.kind, "k": first.ab.shape[1], "metric": spec.name,
                 "variant": variant, "direction": spec.direction, "unit": spec.unit, "value": value, "low": low, "high": high,
-                "images": images}  # fmt: skip
+                "images": len(self.test.prepared)}  # fmt: skip
 
     def _refusals(self, ask: Mapping[str, Any], reasons: Mapping[str, str]) -> pd.DataFrame:
         specs = {m.spec.name: m.spec for m in self.metrics}
@@ -163,13 +186,20 @@ class _Running:
     metric: Metric
     columns: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
     def score(self, shard: SampleSet, truth: Any, context: ScoreContext) -> list[Score]:
-        scores = self.metric.score(shard, truth, context)
+        """The metric's scores of one shard; one that gathers for `finish` sees one shard at a time."""
+        gathers = type(self.metric).finish is not Metric.finish
+        with self.turn if gathers else nullcontext():
+            return self.metric.score(shard, truth, context)
+
+    def keep(self, scores: Sequence[Score]) -> None:
+        """Columns for `combine`."""
         if type(self.metric).combine is not Metric.combine:
             for score in scores:
                 if score.region == "all":
                     self.columns.setdefault(score.variant, []).append(np.asarray(score.values, dtype=np.float64))
-        return scores
 
     def set_values(self) -> Iterator[tuple[str, float, float, float]]:
         """Variant, value and interval."""
@@ -200,6 +230,26 @@ def _refusal(spec: MetricSpec, ask: str, first: SampleSet, law: bool) -> str:
 
 _NAMES = {"iid": "independent draws", "modes": "modes", "centroids": "centroids of clustered draws", "point": "a point estimate",
           "reconstruction": "a reconstruction"}  # fmt: skip
+
+
+def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
+    """`function` of 0..count-1, in order, in a thread a core with one thread of torch each: arrays of one shard are too
+    small to be split. One result more than there are threads is on its way at most."""
+    import torch
+
+    cores, before = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
+            waiting: deque[Future[T]] = deque()
+            for number in range(count):
+                waiting.append(pool.submit(function, number))
+                if len(waiting) > cores:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

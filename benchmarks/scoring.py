@@ -58,7 +58,6 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
     from bench.protocol import make_paper
     from bench.store import Store
 
-    torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as folder:
         store, spec = Store(Path(folder) / "store"), registry().get("datasets", dataset)
         made = spec.load()(home=None)
