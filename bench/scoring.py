@@ -45,7 +45,7 @@ class LoadedMetric:
 
 
 @dataclass(frozen=True)
-class TestSet:
+class TestPart:
     """The test photographs of a data set and what their scores need."""
 
     prepared: PreparedSet
@@ -92,7 +92,7 @@ class CellScores:
 
     cell: Mapping[str, Any]
     metrics: Sequence[LoadedMetric]
-    test: TestSet
+    test: TestPart
     store: Store
     run: str
     _sets: list[dict[str, Any]] = field(default_factory=list)
@@ -199,7 +199,8 @@ class _Running:
         if type(self.metric).combine is not Metric.combine:
             for score in scores:
                 if score.region == "all":
-                    self.columns.setdefault(score.variant, []).append(np.asarray(score.values, dtype=np.float64))
+                    values = np.asarray(score.values, dtype=np.float64)
+                    self.columns.setdefault(score.variant, []).append(np.where(np.isfinite(values), values, np.nan))
 
     def set_values(self) -> Iterator[tuple[str, float, float, float]]:
         """Variant, value and interval."""
