@@ -75,7 +75,7 @@ class Mean(Method):
 
     def _batch_sums(self, features: np.ndarray, train: PreparedSet, batch: slice) -> Sums:
         some = torch.from_numpy(features[batch].astype(np.float32))
-        gap = functional.adaptive_avg_pool2d(train.truth(batch) - self.base, list(some.shape[2:]))
+        gap = functional.adaptive_avg_pool2d(train.truth(batch) - self.base, _size(some))
         return Sums.of(_design(some, train.grey(batch)), gap.permute(0, 2, 3, 1).flatten(0, 2))
 
     def _residuals(self, features: np.ndarray, train: PreparedSet) -> Tensor:
@@ -136,8 +136,12 @@ class Noise(ColorDistribution):
 
 def _design(features: Tensor, grey: Tensor) -> Tensor:
     """Rows `(B h w, C + 2)`: a place's features, its L and L²."""
-    light = functional.adaptive_avg_pool2d(grey / 100, list(features.shape[2:]))
+    light = functional.adaptive_avg_pool2d(grey / 100, _size(features))
     return torch.cat([features, light, light.square()], dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _size(features: Tensor) -> tuple[int, int]:
+    return features.shape[2], features.shape[3]
 
 
 def _batches(first: int, last: int) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""Controls: grey, training photographs' colours, the ridge mean, its noise, and what oracles are shown."""
+"""Controls: grey, training photographs' colours, the mean and its noise, and what oracles are shown."""
 
 from dataclasses import replace
 
@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare, kstest
-from sklearn.linear_model import Ridge
 from torch.nn import functional
 
 from bench.contracts import Law, Revealed
 from bench.errors import BenchError
 from bench.methods import controls
-from bench.methods.controls_model import LawDistribution, Neighbours, RandomField
+from bench.methods.controls_model import LawDistribution
 from bench.methods.mean_model import Mean
-from bench.methods.ridge import PENALTIES, Sums, chosen_ridge, ridge
 from bench.store import Store
 
 SPECS = {s.name: s for s in controls.bench_register_methods()}
@@ -150,97 +148,7 @@ def test_grey_has_no_colour(made):
     assert not made.ask("grey").sample(2).ab.any()
 
 
-# mean
-
-
-def test_the_ridge_is_scikit_learns():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(200, 6)) * [1, 10, 0.1, 3, 1, 5] + 7
-    y = x @ rng.normal(size=(6, 2)) + rng.normal(size=(200, 2)) + 3
-    sums = [Sums.of(torch.from_numpy(x[i : i + 50]), torch.from_numpy(y[i : i + 50])) for i in range(0, 200, 50)]
-    for penalty in (1e-6, 0.01, 1.0):
-        found = ridge(sum(sums[1:], sums[0]))(penalty).numpy()
-        expected = Ridge(penalty * len(x)).fit((x - x.mean(0)) / x.std(0), y)
-        np.testing.assert_allclose(found[:-1], expected.coef_.T / x.std(0)[:, None], rtol=1e-6)
-        np.testing.assert_allclose(x @ found[:-1] + found[-1], expected.predict((x - x.mean(0)) / x.std(0)), rtol=1e-6)
-        assert sums[0].error(torch.from_numpy(found)) == pytest.approx(
-            np.square(y[:50] - x[:50] @ found[:-1] - found[-1]).sum(), rel=1e-8
-        )
-
-
-def test_the_penalty_is_that_of_the_least_error_on_left_out_folds():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 30))
-    y = x[:, :1] + 3 * rng.normal(size=(60, 1))
-    parts = [slice(i, i + 12) for i in range(0, 60, 12)]
-    errors = []
-    for penalty in PENALTIES:
-        error = 0.0
-        for part in parts:
-            rest = np.setdiff1d(np.arange(60), np.arange(60)[part])
-            mean, deviation = x[rest].mean(0), x[rest].std(0)
-            model = Ridge(penalty * len(rest)).fit((x[rest] - mean) / deviation, y[rest])
-            error += np.square(model.predict((x[part] - mean) / deviation).reshape(-1, 1) - y[part]).sum()
-        errors.append(error)
-    weights, penalty = chosen_ridge([Sums.of(torch.from_numpy(x[p]), torch.from_numpy(y[p])) for p in parts])
-    assert penalty == PENALTIES[int(np.argmin(errors))]
-    assert PENALTIES[0] < penalty < PENALTIES[-1]
-    whole = Sums.of(torch.from_numpy(x), torch.from_numpy(y))
-    torch.testing.assert_close(weights, ridge(whole)(penalty))
-
-
-class Told:
-    """A training set whose colours are a linear function of lightness, place by place."""
-
-    dataset, key = "told", "told"
-
-    def __init__(self, count, seed=0):
-        generator = torch.Generator().manual_seed(seed)
-        small = 100 * torch.rand(count, 1, 8, 8, generator=generator)
-        self.light = functional.interpolate(small, size=(256, 256), mode="nearest")
-        ab = torch.cat([0.3 * small - 20, 10 - 0.2 * small], dim=1)
-        self.ab = functional.interpolate(ab, size=(64, 64), mode="nearest")
-
-    def __len__(self):
-        return len(self.light)
-
-    def grey(self, rows):
-        return self.light[rows]
-
-    def truth(self, rows):
-        return self.ab[rows]
-
-
-@pytest.mark.parametrize("count", [8, 40])
-def test_mean_finds_a_linear_law(made, house, count):
-    train, test = Told(count), Told(4, seed=1)
-    method = made.make("mean")
-    method.fit(train, house.context(house.parts("cvae")))
-    found = functional.adaptive_avg_pool2d(method.predict(test.grey(ROWS), SEEDS).mean(), 8)
-    wanted = functional.adaptive_avg_pool2d(test.truth(ROWS), 8)
-    assert (found - wanted).square().mean() < 0.02 * wanted.square().mean()
-
-
-@pytest.mark.parametrize(("count", "possible"), [(7, False), (8, True)])
-def test_mean_needs_eight_photographs(made, count, possible):
-    assert (made.make("mean").incompatible("x", count) is None) == possible
-
-
-def test_mean_is_nearer_than_grey_on_the_demo_photographs(house, tmp_path):
-    from bench.datasets import demo
-    from bench.prepare import make_source, prepare
-    from bench.progress import Quiet
-
-    (spec,) = demo.bench_register_datasets()
-    store = Store(tmp_path)
-    source = make_source(spec, "demo", spec.load()(home=None), house.protocol, store, Quiet())
-    train, test = (prepare(source, part, 60, house.protocol, store, Quiet()) for part in ("train", "test"))
-    method = SPECS["mean"].load()(features="")
-    method.fit(train, replace(house.context(house.parts("cvae")), store=store))
-    truth = test.truth(slice(None))
-    error = (method.predict(test.grey(slice(None)), [0] * len(test)).mean() - truth).square().mean()
-    base = (method.base - truth).square().mean()
-    assert error < 0.95 * min(base, truth.square().mean())
+# mean (more in test_mean.py) and its noise
 
 
 def test_the_deviation_is_that_of_the_residuals(made, house):
@@ -280,14 +188,12 @@ def places(fields, train):
 
 
 def test_the_marginal_is_uniform_over_the_training_photographs(made, house):
-    drawn = RandomField(np.arange(36), np.arange(36)[None], [3]).sample
     counts = np.zeros(36)
     found = made.ask("marginal", [0, 1], [3, 4])
     for rows in places(found.sample(720).ab, house.train):
         counts += np.bincount(rows, minlength=36)
         assert chisquare(np.bincount(rows, minlength=36)).pvalue > 1e-3
     assert chisquare(counts).pvalue > 1e-3
-    del drawn
 
 
 def test_the_marginal_has_the_train_splits_pooled_colours(made, house):
@@ -312,6 +218,7 @@ def test_neighbours_are_the_nearest_in_grey(made, house):
     for i in range(4):
         distance = [float((small[0][i] - one).norm()) for one in small[1]]
         assert found[i].tolist() == sorted(range(36), key=distance.__getitem__)[:6]
+    assert (places(made.ask("knn").present(2).ab, house.train) == found[:, :2]).all()
 
 
 def test_draws_of_knn_are_any_of_the_neighbours_alike(made, house):
@@ -328,19 +235,6 @@ def test_too_many_or_too_few_neighbours_are_refused(made, house):
     assert "37 neighbours among 36" in made.make("knn", neighbours=37).incompatible("x", 36)
     with pytest.raises(BenchError, match="knn has 6 neighbours and can't present 7"):
         made.ask("knn").present(7)
-
-
-def test_the_largest_number_below_one_is_still_a_row(monkeypatch):
-    from bench.methods import controls_model
-
-    monkeypatch.setattr(controls_model, "uniform", lambda seeds, shape: torch.full((len(seeds), *shape), 1 - 2**-24))
-    fields = np.zeros((16_777_259, 1, 1, 1), dtype=np.float32)
-    fields[-1] = 1
-    drawn = Neighbours(fields, np.arange(len(fields))[None], [1]).sample(1).ab if False else None
-    del drawn
-    rows = np.arange(50_000)[None]
-    found = RandomField(np.arange(50_000, dtype=np.float32)[:, None, None, None].repeat(2, 1), rows, [1]).sample(2).ab
-    assert (found == 49_999).all()
 
 
 # oracles
