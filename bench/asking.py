@@ -22,7 +22,7 @@ class Asking:
     """One shard of one ask: always one batch, one seed a photograph (and draw).
 
     Draws are asked for one at a time, with seeds that don't tell which draw it is; then the distribution is made
-    again from the beginning and one of them repeated. So a method can't spread its draws, cluster or repel them,
+    again from the beginning and two of them are repeated. So a method can't spread its draws, cluster or repel them,
     unless it deceives the harness by keeping state between objects: independence is no longer its own claim.
     """
 
@@ -45,14 +45,19 @@ class Asking:
         import torch
 
         drawn = [self._draw(distribution, j) for j in range(self.ask.n)]
-        again = _later(seeds.derive(self.fit.seed, "again", *self._ids()), self.ask.n)
-        difference = (self._draw(self._distribution(), again) - drawn[again]).abs().mean((1, 2, 3))
-        if float(difference.max()) > TOLERANCE:
-            image = self._ids()[int(difference.argmax())]
-            raise BenchError(f"{self.fit.spec.name}: draw {again + 1} of {image} changes when it is drawn alone: draws must "
-                             "depend on their own seed only")  # fmt: skip
+        self._see_that_it_repeats(drawn)
         found = SampleSet(torch.stack(drawn, dim=1), "iid", n_drawn=self.ask.n)
         return replace(found, log_prob=self._log_prob(distribution))
+
+    def _see_that_it_repeats(self, drawn: list[torch.Tensor]) -> None:
+        """Two neighbouring later draws again, the later one first, from a distribution that has made no others."""
+        afresh = self._distribution()
+        for j in _later(seeds.derive(self.fit.seed, "again", *self._ids()), self.ask.n):
+            difference = (self._draw(afresh, j) - drawn[j]).abs().mean((1, 2, 3))
+            if float(difference.max()) > TOLERANCE:
+                image = self._ids()[int(difference.argmax())]
+                raise BenchError(f"{self.fit.spec.name}: draw {j + 1} of {image} changes when it is drawn alone: draws must depend "
+                                 "on their own seed only")  # fmt: skip
 
     def _draw(self, distribution: ColorDistribution, j: int) -> torch.Tensor:
         """Draw j of every photograph, `(B, 2, 64, 64)`."""
@@ -101,9 +106,14 @@ class Asking:
         return self.data.test.truth(self.rows)
 
 
-def _later(number: int, n: int) -> int:
-    """One of the draws but the first, which has nothing to depend on."""
-    return 1 + number % (n - 1) if n > 1 else 0
+def _later(number: int, n: int) -> list[int]:
+    """Two neighbours among the draws but the first, which has nothing to depend on; the later one first.
+
+    >>> _later(0, 10), _later(7, 10), _later(3, 2), _later(3, 1)
+    ([2, 1], [9, 8], [1], [0])
+    """
+    first = 1 + number % (n - 2) if n > 2 else n - 1
+    return [first + 1, first] if n > 2 else [first]
 
 
 def _is_distribution(weights: torch.Tensor) -> bool:

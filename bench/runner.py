@@ -213,14 +213,14 @@ def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.Loa
     return scored
 
 
-def _test_set(dataset: str, manifest: dict[str, Any], store: Store, plugins: Registry) -> scoring.TestPart:
+def _test_set(dataset: str, manifest: dict[str, Any], store: Store, plugins: Registry) -> scoring.HeldOut:
     described, protocol = manifest["datasets"][dataset], manifest["protocol"]
     test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
     spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
     drawn = spec.load()(home=None) if spec and spec.known_law else None
     colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
     prior = weights.fit("zhang313", train.ab, protocol["weight_floor"]).prior
-    return scoring.TestPart(test, colours, prior, protocol["scale"], drawn)
+    return scoring.HeldOut(test, colours, prior, protocol["scale"], drawn)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bench import notation, samples, seeds
 from bench.contracts import Dataset, Law, Metric, SampleSet, Score, ScoreContext
+from bench.errors import BenchError
 from bench.notation import Choice
 from bench.plugins import Registry
 from bench.prepare import PreparedSet
@@ -45,7 +46,7 @@ class LoadedMetric:
 
 
 @dataclass(frozen=True)
-class TestPart:
+class HeldOut:
     """The test photographs of a data set and what their scores need."""
 
     prepared: PreparedSet
@@ -92,7 +93,7 @@ class CellScores:
 
     cell: Mapping[str, Any]
     metrics: Sequence[LoadedMetric]
-    test: TestPart
+    test: HeldOut
     store: Store
     run: str
     _sets: list[dict[str, Any]] = field(default_factory=list)
@@ -124,7 +125,9 @@ class CellScores:
                 each.keep(scores)
             frames = [self._frames(each.spec, scored, scores, ask) for each, scores in zip(running, scored.scores, strict=True)]
             yield self._identify(_concat([f for of_metric in frames for f in of_metric]))
-        for each in running:
+        yield self._refusals(ask, {each.spec.name: each.refused for each in running if each.refused})
+        yield self._refusals(ask, {each.spec.name: each.failed for each in running if each.failed}, "failed")
+        for each in (r for r in running if not (r.refused or r.failed)):
             self._sets += [self._set_row(each, first, ask, *values) for values in each.set_values()]
 
     def _shard(self, key: str, start: int, running: Sequence[_Running]) -> Scored:
@@ -156,10 +159,10 @@ class CellScores:
                 "variant": variant, "direction": spec.direction, "unit": spec.unit, "value": value, "low": low, "high": high,
                 "images": len(self.test.prepared)}  # fmt: skip
 
-    def _refusals(self, ask: Mapping[str, Any], reasons: Mapping[str, str]) -> pd.DataFrame:
+    def _refusals(self, ask: Mapping[str, Any], reasons: Mapping[str, str], status: str = "refused") -> pd.DataFrame:
         specs = {m.spec.name: m.spec for m in self.metrics}
         rows = [{**_EMPTY, "ask": ask["ask"], "metric": name, "metric_version": specs[name].version, "unit": specs[name].unit,
-                 "direction": specs[name].direction, "status": "refused", "reason": reason}
+                 "direction": specs[name].direction, "status": status, "reason": reason}
                 for name, reason in reasons.items()]  # fmt: skip
         return self._identify(frame(rows, [*_EMPTY]))
 
@@ -180,19 +183,30 @@ def failed_row(cell: Mapping[str, Any], run: str) -> pd.DataFrame:
 
 @dataclass
 class _Running:
-    """A metric on its way through one cell; keeps the columns that it combines into values of the set."""
+    """A metric on its way through one cell; keeps the columns that it combines into values of the set.
+
+    refused: why these samples have no score, as the metric says. failed: what went wrong in it. Other metrics go on.
+    """
 
     spec: MetricSpec
     metric: Metric
     columns: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
+    refused: str = ""
+    failed: str = ""
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def score(self, shard: SampleSet, truth: Any, context: ScoreContext) -> list[Score]:
         """The metric's scores of one shard; one that gathers for `finish` sees one shard at a time."""
         gathers = type(self.metric).finish is not Metric.finish
-        with self.turn if gathers else nullcontext():
-            return self.metric.score(shard, truth, context)
+        try:
+            with self.turn if gathers else nullcontext():
+                return self.metric.score(shard, truth, context)
+        except BenchError as error:
+            self.refused = str(error)
+        except Exception as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
+            self.failed = f"{type(error).__name__}: {error}".splitlines()[0]
+        return []
 
     def keep(self, scores: Sequence[Score]) -> None:
         """Columns for `combine`."""

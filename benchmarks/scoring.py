@@ -76,7 +76,7 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
         cell = {"key": "cell", "dataset": dataset, "method": "made", "role": "control", "parameters": {}, "seed": 0,
                 "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}]}  # fmt: skip
         metrics = scoring.load_metrics((), registry())
-        tested = scoring.TestPart(test, colours, weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made)
+        tested = scoring.HeldOut(test, colours, weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made)
 
         def score(chosen: list[scoring.LoadedMetric]) -> tuple[float, int]:
             start, rows = time.perf_counter(), 0

@@ -8,7 +8,8 @@ import torch
 
 from bench import samples, score_table
 from bench.contracts import Metric, SampleSet, Score, SetScore
-from bench.scoring import CellScores, LoadedMetric, TestPart, in_threads
+from bench.errors import BenchError
+from bench.scoring import CellScores, HeldOut, LoadedMetric, in_threads
 from bench.specs import MetricSpec
 from bench.store import Store
 from bench.weights import ColourWeights
@@ -50,7 +51,7 @@ def cell(tmp_path):
     prepared = SimpleNamespace(ids=ids, dataset="set", truth=lambda rows: torch.zeros(len(rows), 2, 64, 64),
                                grey=lambda rows: torch.zeros(len(rows), 1, 256, 256))  # fmt: skip
     prepared = type("Prepared", (SimpleNamespace,), {"__len__": lambda self: COUNT})(**vars(prepared))
-    test = TestPart(prepared, ColourWeights("channel64", np.full((2, 64), 1 / 64)), np.full(313, 1 / 313), 128.0)
+    test = HeldOut(prepared, ColourWeights("channel64", np.full((2, 64), 1 / 64)), np.full(313, 1 / 313), 128.0)
 
     def make(kind="iid", ask="draws", of=None, k=3, refused=""):
         store = Store(tmp_path / f"{kind}-{k}")
@@ -115,6 +116,20 @@ def test_an_ask_that_the_method_refuses_is_a_row_of_each_metric_that_takes_draws
     rows, _ = cell(of=spec(("iid",)), refused="m can't draw")
     assert rows[["status", "reason"]].to_numpy().tolist() == [["refused", "m can't draw"]]
     assert not len(cell(of=spec(("iid", "modes")), refused="m can't draw")[0])
+
+
+@pytest.mark.parametrize(("error", "status", "says"), [
+    (BenchError("it needs a law of finitely many modes"), "refused", "it needs a law of finitely many modes"),
+    (ZeroDivisionError("division by zero"), "failed", "ZeroDivisionError: division by zero"),
+])  # fmt: skip
+def test_a_metric_that_raises_is_a_row_with_the_reason(cell, monkeypatch, error, status, says):
+    def score(self, given, truth, context):
+        raise error
+
+    monkeypatch.setattr(First, "score", score)
+    rows, sets = cell()
+    assert rows[["metric", "status", "reason"]].to_numpy().tolist() == [["first", status, says]]
+    assert sets == []
 
 
 def test_threads_keep_the_order_and_give_the_threads_back():
