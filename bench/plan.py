@@ -24,7 +24,7 @@ DTYPE = "float32"
 class Request:
     """What was asked for: names as text, not yet checked."""
 
-    methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "vae[loss=[l2,mah,full]]")
+    methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")
     datasets: tuple[str, ...] = ("demo",)
     protocol: str = "paper"
     preset: str | None = None
