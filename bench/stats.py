@@ -2,9 +2,11 @@
 
 Intervals come from the BCa bootstrap (Efron 1987; Efron & Tibshirani 1993, section 14.3): photographs are resampled, never
 pixels, draws or methods. For the same resamples they are `scipy.stats.bootstrap(method="BCa")`'s to rounding (a test says
-so), without its n x n jackknife, and a resample serves every column at once. BCa falls short of 95 % with few photographs;
-so its normal quantile z is expanded to sqrt(n / (n - 1)) t(n - 1), as R's `resample::CI.bca` does (Hesterberg 2014,
-arXiv:1411.5279): 1.8 % wider at n = 100. `benchmarks/coverage.py` prints how often the intervals hold the truth.
+so), without its n x n jackknife, and a resample serves every column at once: of 10,000 photographs SciPy's takes 26 s and
+1.9 GiB for one mean, this 1.1 s, and 1.6 s for 40, in memory that stays flat. BCa falls short of 95 % with few photographs; so
+its normal quantile z is expanded to sqrt(n / (n - 1)) t(n - 1), as R's `resample::CI.bca` does (Hesterberg 2014,
+arXiv:1411.5279): 1.8 % wider at n = 100. `benchmarks/coverage.py` prints how often the intervals hold the truth: less often than
+they say where a few of a hundred photographs decide (93.1 % for differences of excess kurtosis 7.5).
 """
 
 from __future__ import annotations
@@ -99,8 +101,9 @@ def set_interval(statistic: Statistic, columns: Mapping[str, np.ndarray], seed: 
     rows = max(1, _CELLS // (n * len(columns)))
     resampled = _over(statistic, columns, _drawn(n, seed, rows))
     left_out = _over(statistic, columns, _jackknife(n, rows))
-    parts = {name: some.mean() - some for name, some in left_out.items()}
-    return {name: _bca(value, resampled[name] - value, parts[name], n) for name, value in values.items()}
+    with np.errstate(invalid="ignore"):  # infinite values: no interval
+        parts = {name: some.mean() - some for name, some in left_out.items()}
+        return {name: _bca(value, resampled[name] - value, parts[name], n) for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,11 @@ def _bca(value: float, gaps: np.ndarray, parts: np.ndarray, n: int) -> Estimate:
         return Estimate(value, value, value, n)
     tie = 1e-9 * largest  # a resample that equals the value, to rounding, counts half on either side
     bias = ndtri((np.mean(gaps < -tie) + np.mean(gaps <= tie)) / 2)
-    acceleration = (parts**3).sum() / (6 * (parts**2).sum() ** 1.5)
-    shifted = bias + np.array([-1, 1]) * _student(n) * math.sqrt(n / (n - 1))
-    scale = 1 - acceleration * shifted
+    with np.errstate(invalid="ignore", divide="ignore"):  # what becomes of it is NaN: no interval
+        parts = parts / np.abs(parts).max()
+        acceleration = (parts**3).sum() / (6 * (parts**2).sum() ** 1.5)
+        shifted = bias + np.array([-1, 1]) * _student(n) * math.sqrt(n / (n - 1))
+        scale = 1 - acceleration * shifted
     if not (np.isfinite(shifted).all() and (scale > 0).all()):
         return Estimate(value, math.nan, math.nan, n)
     low, high = value + np.quantile(gaps, ndtr(bias + shifted / scale))
@@ -239,6 +244,7 @@ def _over(statistic: Statistic, columns: Mapping[str, np.ndarray], rows: Iterato
 def _unsplit(values: np.ndarray) -> SeedSplit:
     """One training, one photograph or a NaN: an interval over the photographs at most, and no parts."""
     seeds, nan = len(values), math.nan
-    mean = mean_interval(values[0]) if seeds == 1 else Estimate(float(values.mean()), nan, nan, values.shape[1])
+    average = float(values.mean()) if values.size else nan
+    mean = mean_interval(values[0]) if seeds == 1 else Estimate(average, nan, nan, values.shape[1])
     error = float(values[0].std(ddof=1)) / math.sqrt(mean.n) if seeds == 1 and mean.n > 1 else nan
     return SeedSplit(mean, nan, nan, nan, nan, error, seeds)

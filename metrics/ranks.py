@@ -67,10 +67,8 @@ class RankHistogram(Metric):
     """Of independent draws; at least two."""
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        import torch
-
         m, ranks = samples.ab.shape[1], pixel_ranks(samples, truth, context)
-        shares = torch.nn.functional.one_hot(ranks.flatten(1), m + 1).double().mean(1)
+        shares = _shares(ranks.flatten(1), m + 1)
         columns = {f"bin-{b}": shares[:, b] for b in range(m + 1)}
         for channel, name in enumerate("ab"):
             columns[f"rank-pixel-{name}"] = _one(ranks[:, channel], [derive(s, "pixel", name) for s in context.seeds])
@@ -78,7 +76,8 @@ class RankHistogram(Metric):
         mean_ranks = randomised_ranks(means, true, [derive(s, "mean") for s in context.seeds])
         columns |= {"rank-mean-a": mean_ranks[:, 0], "rank-mean-b": mean_ranks[:, 1],
                     "rank-distance": _distance_rank(samples.ab, truth, context.seeds)}  # fmt: skip
-        return [Score(name, "all", values.double().numpy()) for name, values in columns.items()]
+        defined = _zero_or_nan(samples, truth)
+        return [Score(name, "all", (values + defined).numpy()) for name, values in columns.items()]
 
 
 class Coverage(Metric):
@@ -86,9 +85,9 @@ class Coverage(Metric):
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
         m, ranks = samples.ab.shape[1], pixel_ranks(samples, truth, context)
-        scores = []
+        defined, scores = _zero_or_nan(samples, truth), []
         for i in intervals(m):
-            covered = ((ranks >= i) & (ranks <= m - i)).double().mean((-1, -2))
+            covered = ((ranks >= i) & (ranks <= m - i)).double().mean((-1, -2)) + defined[:, None]
             percent = round(100 * (1 - 2 * i / (m + 1)))
             scores += [Score(f"{name}-{percent}", "all", covered[:, c].numpy()) for c, name in enumerate("ab")]
         return scores
@@ -106,7 +105,8 @@ def intervals(m: int) -> list[int]:
 def pixel_ranks(samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> torch.Tensor:
     """Ranks `(B, 2, h, w)`, 0..M; made once for both metrics."""
     at_least_two(samples.ab, "a rank")
-    return context.once("ranks", lambda: randomised_ranks(samples.ab, truth, context.seeds))
+    ranks: torch.Tensor = context.once("ranks", lambda: randomised_ranks(samples.ab, truth, context.seeds))
+    return ranks
 
 
 def randomised_ranks(draws: torch.Tensor, truth: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
@@ -115,6 +115,20 @@ def randomised_ranks(draws: torch.Tensor, truth: torch.Tensor, seeds: Sequence[i
     equal = (draws == truth[:, None]).sum(1)
     chance = uniform([derive(s, "ties") for s in seeds], (1, *truth.shape[1:]))[:, 0]
     return below + (chance * (equal + 1)).long().clamp_max(equal)
+
+
+def _shares(ranks: torch.Tensor, bins: int) -> torch.Tensor:
+    """Share of every rank `(B, bins)`, float64, among ranks `(B, n)`."""
+    import torch
+
+    count, n = ranks.shape
+    own_bins = ranks + bins * torch.arange(count)[:, None]
+    return torch.bincount(own_bins.flatten(), minlength=count * bins).view(count, bins).double() / n
+
+
+def _zero_or_nan(samples: SampleSet, truth: torch.Tensor) -> torch.Tensor:
+    """`(B,)` float64: NaN where a photograph has a number that is not finite. Comparisons alone would give it a rank."""
+    return (samples.ab.flatten(1).sum(1) + truth.flatten(1).sum(1)).double() * 0
 
 
 def _one(ranks: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
@@ -129,5 +143,6 @@ def _distance_rank(draws: torch.Tensor, truth: torch.Tensor, seeds: Sequence[int
     import torch
 
     fields = torch.cat([draws, truth[:, None]], dim=1).double().flatten(2)
-    apart = torch.cdist(fields, fields, compute_mode="donot_use_mm_for_euclid_dist").sum(2)[..., None]
+    distances = torch.cdist(fields, fields, compute_mode="donot_use_mm_for_euclid_dist")
+    apart = distances.sort(dim=2).values.sum(2)[..., None]  # sorted: the same distances have the same sum, and are a tie
     return randomised_ranks(apart[:, :-1], apart[:, -1], [derive(s, "distance") for s in seeds])[:, 0]

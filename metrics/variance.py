@@ -36,5 +36,6 @@ class Variance(Metric):
     """0 where all k fields are the same, or k is 1."""
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        spread = (samples.ab.double() / context.scale).var(dim=1, correction=0)
-        return [Score("ab", "all", spread.mean((-1, -2, -3)).numpy())]
+        fields = samples.ab.double() / context.scale
+        spread = (fields - fields.mean(1, keepdim=True)).square_()
+        return [Score("ab", "all", spread.mean((1, 2, 3, 4)).numpy())]

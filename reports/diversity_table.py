@@ -20,7 +20,6 @@ from .scores import (
     gather,
 )
 from .tables import (
-    FEW,
     NOTHING,
     Notes,
     Table,
@@ -69,6 +68,8 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 
 def write(results: Sequence[Results], folder: Path) -> list[Path]:
     """`tables/diversity-table.md`, its numbers as CSV, and the pairs' differences as `diversity-differences.csv`."""
+    from bench.stats import FEW
+
     found = gather(results, METRICS, ["colourizer", "control"])
     if not found:
         return []
@@ -130,7 +131,7 @@ def _values(entries: Sequence[Entry], best: Sequence[str], notes: Notes) -> Tabl
         if entry.label in best:
             texts["error_of_best"] = f"**{texts['error_of_best']}**"
         cells = [notes.cell(entry, m.metric, texts[n]) for n, m in MEASURES.items()]
-        k, images = (str(entry.k), f"{_images(numbers):,}") if len(entry.rows) else (NOTHING, NOTHING)
+        k, images = (str(entry.k), f"{_images(numbers):,}") if entry.measured else (NOTHING, NOTHING)
         seeds = str(len(entry.seeds)) if entry.seeds else NOTHING
         table.rows.append([escape(entry.label), escape(entry.kind) or NOTHING, *cells, k, images, seeds])
     return table
@@ -175,7 +176,7 @@ def _difference_cells(record: dict[str, Any], name: str, digits: int) -> tuple[s
 
 def _pairs(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     """Every pair in the data set, as raw numbers."""
-    measured = [e for e in _controls_last(entries) if e.rows.metric.isin(METRICS).any()]
+    measured = [e for e in _controls_last(entries) if e.facts.has(*METRICS)]
     for first, second in combinations(measured, 2):
         record: dict[str, Any] = {"dataset": first.dataset, "first": first.label, "second": second.label}
         for name in ("error_of_best", "variance"):

@@ -12,7 +12,8 @@ from bench import notation
 from bench.hookspecs import hookimpl
 from bench.specs import ReportSpec
 
-from .scores import Entry, Measure, difference, gather, paired
+from .facts import Measure
+from .scores import Entry, difference, gather, paired
 from .tables import (
     NOTHING,
     Notes,
@@ -130,7 +131,7 @@ def _without_loss(entry: Entry) -> str:
 
 
 def _said(entries: Sequence[Entry], table: PaperTable) -> bool:
-    return any(e.failed(METRIC) or e.rows.variant.isin(list(table.variants.values())).any() for e in entries)
+    return any(e.failed(METRIC) or set(table.variants.values()) & set(e.facts.variants(METRIC)) for e in entries)
 
 
 def _markdown(results: Sequence[Results], table: PaperTable, lines: Sequence[Line],

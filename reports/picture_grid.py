@@ -79,7 +79,7 @@ class Album:
 
 def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], count: int) -> Album:
     """Photographs that every run with pictures of the data set has, in the split's order."""
-    runs = sorted({e.run for e in entries if len(e.rows)})
+    runs = sorted({e.run for e in entries if e.measured})
     tests = [results[run].test_images(dataset) for run in runs]
     shared = set(tests[0]).intersection(*tests) if tests else set()
     images = [name for name in (tests[0] if tests else []) if name in shared]
@@ -87,7 +87,7 @@ def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], c
     fields = {
         e.label: [page.colourizations[e.method] for page in found[e.run]]
         for e in entries
-        if len(e.rows) and e.run in found and all(e.method in page.colourizations for page in found[e.run])
+        if e.measured and e.run in found and all(e.method in page.colourizations for page in found[e.run])
     }
     pages = found[runs[0]] if found else []
     return Album(dataset, results[0].manifest["protocol"]["name"], len(images), pages, entries, fields)

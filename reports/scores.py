@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from .facts import Facts, Measure, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,15 +17,12 @@ if TYPE_CHECKING:
 
 FACT = ["dataset", "method", "seed", "image", "ask", "metric", "variant", "region", "k"]
 """Columns that name one fact; a run that is given twice says each fact twice."""
+MEASURED = ("done", "undefined")
+WHOLE_CELL = ""
+"""The ask, and the metric, of the row of a cell that failed as a whole."""
 
-
-@dataclass(frozen=True)
-class Measure:
-    """One column of values: a metric, its variant and its region."""
-
-    metric: str
-    variant: str
-    region: str = "all"
+Cells = Mapping[tuple[int, str, str], Sequence[Mapping[str, Any]]]
+"""The manifests' cells by run, data set and method: one a seed."""
 
 
 ERROR_OF_BEST = Measure("error-of-best", "sum")
@@ -34,7 +33,7 @@ VARIANCE = Measure("variance", "ab")
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that gave no value, and why. `metric` is empty when the whole cell failed."""
+    """A cell that gave no value, and why. `metric` is empty when the whole cell, or all that was asked of it, failed."""
 
     seed: str
     status: str
@@ -47,7 +46,8 @@ class Entry:
     """One method on one data set, with all its seeds.
 
     `label` is unique in the data set: the method string, and the run where two runs mean different things by it.
-    `run` is the position of the first run that measured it.
+    `run` is the position of the first run that measured it. `density` names the space of its likelihoods. `facts` are
+    its values, `sets` those of the whole test set.
     """
 
     dataset: str
@@ -60,7 +60,9 @@ class Entry:
     k: int
     seeds: tuple[str, ...]
     failures: tuple[Failure, ...]
-    rows: pd.DataFrame = field(repr=False)
+    density: str
+    facts: Facts = field(repr=False)
+    sets: pd.DataFrame = field(repr=False)
     _estimates: dict[Measure, Estimate] = field(default_factory=dict, repr=False)
 
     @property
@@ -68,25 +70,51 @@ class Entry:
         """What `label` has beyond the method string."""
         return self.label[len(self.method) :]
 
+    @property
+    def measured(self) -> bool:
+        """Whether it has any value."""
+        return len(self.facts.rows) > 0
+
+    @property
+    def control(self) -> bool:
+        """Whether it stands apart from the colourizers."""
+        return self.role == "control"
+
     def values(self, measure: Measure) -> pd.Series[float]:
         """One value a photograph, by image id: the mean over seeds, NaN if any seed's value is NaN."""
-        rows = self.rows
-        wanted = (rows.metric == measure.metric) & (rows.variant == measure.variant) & (rows.region == measure.region)
-        by_image = rows[wanted].groupby("image", sort=False, observed=True)["value"]
-        means = by_image.sum() / by_image.size()
-        return means.where(by_image.count() == by_image.size())
+        return self.facts.values(measure)
 
     def estimate(self, measure: Measure) -> Estimate:
         """The mean over photographs and its interval."""
-        from bench.stats import mean_interval
+        return self.estimates([measure])[measure]
 
-        if measure not in self._estimates:  # two thousand resamples, and every report asks twice
-            self._estimates[measure] = mean_interval(self.values(measure).to_numpy(float))
-        return self._estimates[measure]
+    def estimates(self, measures: Iterable[Measure]) -> dict[Measure, Estimate]:
+        """The same of several measures, resampled together: much faster than one by one."""
+        import numpy as np
+
+        from bench.stats import mean_intervals
+
+        wanted = list(dict.fromkeys(measures))
+        missing = {m: self.values(m).to_numpy(float) for m in wanted if m not in self._estimates}
+        for size in {len(v) for v in missing.values()}:
+            some = {m: v for m, v in missing.items() if len(v) == size}
+            self._estimates.update(zip(some, mean_intervals(np.stack(list(some.values())))))
+        return {m: self._estimates[m] for m in wanted}
+
+    def of_set(self, metric: str, variant: str) -> Estimate:
+        """A value of the whole test set: the mean over seeds of the value and of its bounds.
+
+        Seeds share their photographs, so the mean bounds are not too narrow: a mean's deviation is at most the mean one.
+        """
+        from bench.stats import Estimate
+
+        found = self.sets[(self.sets["metric"] == metric) & (self.sets["variant"] == variant)]
+        value, low, high = (float(found[c].mean(skipna=False)) for c in ("value", "low", "high"))
+        return Estimate(value, low, high, int(found["images"].max()) if len(found) else 0)
 
     def has(self, *metrics: str) -> bool:
         """Whether there is something to say of these metrics: values or a failure."""
-        return bool(self.rows.metric.isin(metrics).any() or self.failed(*metrics))
+        return bool(self.facts.has(*metrics) or self.sets["metric"].isin(metrics).any() or self.failed(*metrics))
 
     def failed(self, *metrics: str) -> list[Failure]:
         """Failures of the whole cell, or of one of these metrics."""
@@ -95,21 +123,19 @@ class Entry:
 
 def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Sequence[str],
            draws: bool = False) -> dict[str, list[Entry]]:  # fmt: skip
-    """Data set -> entries of the given roles with something to say of the given metrics (None: of any), in the
-    order of the runs. Data sets without any are left out. `draws`: of independent draws, not of what is presented.
+    """Data set -> entries of the given roles with something to say of the given metrics (None: all entries), in the order
+    of the runs. Data sets without any are left out. `draws`: of independent draws, not of what is presented.
     """
-    import pandas as pd
-
-    names = _run_names(results)
     frames = [r.scores.assign(run_position=i) for i, r in enumerate(results) if len(r.scores)]
     if not frames:
         return {}
-    scores = pd.concat(frames, ignore_index=True)
-    scores = scores[(scores["ask"] == "draws") == draws]
+    scores = joined([f[f["role"].isin(roles)] for f in frames])
+    sets = joined([r.set_scores.assign(run_position=i) for i, r in enumerate(results)])
+    reader = _Reader(["draws"] if draws else ["present", "reconstruct"], _run_names(results), _cells(results), sets)
     found: dict[str, list[Entry]] = {name: [] for r in results for name in r.datasets}
     for (dataset, _), rows in scores.groupby(["dataset", "method"], sort=False, observed=True):
-        found.setdefault(str(dataset), []).extend(_entries(rows, names))
-    kept = {d: [e for e in es if e.role in roles and (metrics is None or e.has(*metrics))] for d, es in found.items()}
+        found.setdefault(str(dataset), []).extend(reader.entries(rows))
+    kept = {d: [e for e in es if metrics is None or e.has(*metrics)] for d, es in found.items()}
     return {d: es for d, es in kept.items() if es}
 
 
@@ -128,57 +154,96 @@ def paired(first: Entry, second: Entry, measure: Measure) -> pd.DataFrame:
     return pd.concat({"first": first.values(measure), "second": second.values(measure)}, axis=1, join="inner")
 
 
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below one another; text that is kept as categories stays so, which pandas alone would undo."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    if len(frames) == 1:
+        return frames[0]
+    for name in frames[0].columns:
+        if all(isinstance(frame[name].dtype, pd.CategoricalDtype) for frame in frames):
+            words = union_categoricals([frame[name] for frame in frames], ignore_order=True).categories
+            frames = [frame.assign(**{name: frame[name].cat.set_categories(words)}) for frame in frames]
+    return pd.concat(frames, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Makes entries of rows: of some asks, with the runs' names, the manifests' cells and the values of whole sets."""
+
+    asks: Sequence[str]
+    names: Sequence[str]
+    cells: Cells
+    sets: pd.DataFrame
+
+    def entries(self, rows: pd.DataFrame) -> list[Entry]:
+        """The entry of one method and data set; one a run where the runs disagree about it."""
+        if rows["run_position"].nunique() == 1:
+            return [self._entry(rows, "")]
+        distinct = rows.drop_duplicates([*FACT, "parameters", "value", "status", "kind"])
+        if distinct["parameters"].nunique() == 1 and not distinct.duplicated(FACT).any():
+            return [self._entry(distinct, "")]
+        parts = (rows[rows["run_position"] == i] for i in sorted(rows["run_position"].unique()))
+        return [self._entry(part, f" ({self.names[part['run_position'].iloc[0]]})") for part in parts]
+
+    def _entry(self, rows: pd.DataFrame, suffix: str) -> Entry:
+        first, runs = rows.iloc[0], rows["run_position"].unique()
+        dataset, method = str(first["dataset"]), str(first["method"])
+        asked = rows[rows["ask"].isin([*self.asks, WHOLE_CELL])]
+        known = asked["status"].isin(MEASURED)
+        measured = asked[known]
+        cells = [cell for run in runs for cell in self.cells.get((int(run), dataset, method), ())]
+        lost = asked[~known].drop_duplicates(["seed", "status", "reason", "metric"])
+        failures = [_failure(row) for _, row in lost.iterrows()] + [f for c in cells for f in self._refused(c)]
+        return Entry(
+            dataset=dataset,
+            method=method,
+            label=method + suffix,
+            role=str(first["role"]),
+            run=int((measured if len(measured) else rows)["run_position"].iloc[0]),
+            parameters=_parameters(first["parameters"]),
+            kind=", ".join(str(kind) for kind in measured["kind"].unique()),
+            k=int(measured["k"].max()) if len(measured) else 0,
+            seeds=tuple(text(s) for s in measured["seed"].unique()),
+            failures=tuple(dict.fromkeys(failures)),
+            density=next((str(c["density"]) for c in cells if c.get("density")), ""),
+            facts=Facts(measured),
+            sets=self._sets(dataset, method, runs),
+        )
+
+    def _refused(self, cell: Mapping[str, Any]) -> list[Failure]:
+        """What the method itself refused: the table says so of fair scores only."""
+        refused = [a["refused"] for a in cell.get("asks", ()) if a["ask"] in self.asks and a.get("refused")]
+        return [Failure(text(cell.get("seed")), "refused", reason) for reason in refused]
+
+    def _sets(self, dataset: str, method: str, runs: Sequence[int]) -> pd.DataFrame:
+        """Where two runs measured the same, the value over more photographs counts."""
+        mine = (self.sets["dataset"] == dataset) & (self.sets["method"] == method)
+        found = self.sets[mine & self.sets["ask"].isin(self.asks) & self.sets["run_position"].isin(runs)]
+        largest = found.sort_values("images", ascending=False, kind="stable")
+        return largest.drop_duplicates(["seed", "metric", "variant"])
+
+
+def _cells(results: Sequence[Results]) -> Cells:
+    found: dict[tuple[int, str, str], list[Mapping[str, Any]]] = {}
+    for i, result in enumerate(results):
+        for cell in result.cells:
+            found.setdefault((i, cell["dataset"], cell["method"]), []).append(cell)
+    return found
+
+
 def _run_names(results: Sequence[Results]) -> list[str]:
     """Folder names, numbered where two runs have the same."""
     names = [r.folder.name for r in results]
     return [n if names.count(n) == 1 else f"{n} #{names[: i + 1].count(n)}" for i, n in enumerate(names)]
 
 
-def _entries(rows: pd.DataFrame, names: Sequence[str]) -> list[Entry]:
-    """The entry of one method and data set; one a run where the runs disagree about it."""
-    distinct = rows.drop_duplicates([*FACT, "parameters", "value", "status", "kind", "k"])
-    if rows.run_position.nunique() == 1:
-        return [_entry(rows, "")]
-    if distinct.parameters.nunique() == 1 and not distinct.duplicated(FACT).any():
-        return [_entry(distinct, "")]
-    parts = (rows[rows.run_position == i] for i in sorted(rows.run_position.unique()))
-    return [_entry(part, f" ({names[part.run_position.iloc[0]]})") for part in parts]
-
-
-def _entry(rows: pd.DataFrame, suffix: str) -> Entry:
-    lost = rows.status != "done"
-    measured = rows[~lost]
-    first = (measured if len(measured) else rows).iloc[0]
-    kinds = ", ".join(dict.fromkeys(measured.kind.astype(str)))
-    return Entry(
-        dataset=str(first.dataset),
-        method=str(first.method),
-        label=str(first.method) + suffix,
-        role=str(first.role),
-        run=int(first.run_position),
-        parameters=_parameters(first.parameters),
-        kind=kinds,
-        k=int(measured.k.max()) if len(measured) else 0,
-        seeds=tuple(dict.fromkeys(_text(s) for s in measured.seed)),
-        failures=tuple(dict.fromkeys(_failure(row) for _, row in rows[lost].iterrows())),
-        rows=measured,
-    )
-
-
 def _failure(row: pd.Series[Any]) -> Failure:
-    return Failure(_text(row.seed), _text(row.status), _text(row.reason) or "no reason was given", _text(row.metric))
+    return Failure(text(row.seed), text(row.status), text(row.reason) or "no reason was given", text(row.metric))
 
 
 def _parameters(value: Any) -> dict[str, Any]:
     """A failed cell may have no parameters."""
-    text = _text(value)
-    return dict(json.loads(text)) if text else {}
-
-
-def _text(value: Any) -> str:
-    """Missing values become empty text; a seed that a table has turned into 0.0 becomes 0 again."""
-    import pandas as pd
-
-    if value is None or pd.isna(value):
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    written = text(value)
+    return dict(json.loads(written)) if written else {}

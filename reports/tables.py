@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench import keys
 from bench.store import write_text
 
+from .facts import Measure
 from .scores import Entry
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from bench.stats import Estimate
 
 NOTHING = "–"
-FEW = 6
-"""With fewer paired photographs even differences of one sign are no evidence at 95 % (2 * 0.5^5 > 0.05)."""
+NOT_MEASURED = (
+    "not measured: the run was made by an older version, or its --metrics leave this out; `bench run` or `bench score` adds it"
+)
 
 
 @dataclass
@@ -55,10 +57,11 @@ class Notes:
         return "  \n".join(f"({i}) {line}" for i, line in enumerate(self.lines, 1))
 
     def failures(self, entry: Entry, *metrics: str) -> str:
-        """The marks of what failed in an entry."""
+        """The marks of what failed in an entry. What is refused has one reason for all methods, and one note."""
         where = f"{escape(entry.label)} on {escape(entry.dataset)}"
-        failed = entry.failed(*metrics)
-        return " ".join(self.mark(f"{where}, seed {f.seed or '?'}: {f.status}: {escape(f.reason)}") for f in failed)
+        texts = [("" if f.status == "refused" else f"{where}, seed {f.seed or '?'}: ") + f"{f.status}: {escape(f.reason)}"
+                 for f in entry.failed(*metrics)]  # fmt: skip
+        return " ".join(self.mark(text) for text in dict.fromkeys(texts))
 
     def cell(self, entry: Entry | None, metric: str, text: str) -> str:
         """`text` where there is a value, else `failed` with its reason, else a dash."""
@@ -68,6 +71,18 @@ class Notes:
         if not text:
             return f"{entry.failed(metric)[0].status} {marks}" if marks else NOTHING
         return f"{text} {marks}".strip()
+
+    def value(self, entry: Entry, measure: Measure, digits: int) -> str:
+        """A mean with its interval; or a word and a note that says why there is none."""
+        estimate = entry.estimate(measure)
+        if estimate.n and math.isnan(estimate.mean):
+            return f"undefined {self.mark(_undefined(entry, measure, digits))}"
+        return self.said(entry, measure.metric, with_interval(estimate, digits))
+
+    def said(self, entry: Entry, metric: str, text: str) -> str:
+        """As `cell`, and what was not measured has its note too."""
+        found = self.cell(entry, metric, text)
+        return f"{NOTHING} {self.mark(NOT_MEASURED)}" if found == NOTHING else found
 
 
 def escape(text: object) -> str:
@@ -101,7 +116,10 @@ def decimals(values: Sequence[float]) -> int:
 
 
 def with_interval(estimate: Estimate, digits: int, sign: str = "") -> str:
-    """`0.079 [0.078, 0.081]`, or nothing where nothing was measured."""
+    """`0.079 [0.078, 0.081]`, `undefined`, or nothing where nothing was measured; never more than four digits of a large value."""
+    if estimate.n and math.isnan(estimate.mean):
+        return "undefined"
+    digits = min(digits, 1 + decimals([estimate.mean]))
     return format(estimate, f"{sign}.{digits}f") if estimate.n else ""
 
 
@@ -119,6 +137,8 @@ def from_columns(prefix: str, record: Mapping[str, Any], n: int) -> Estimate:
 
 def verdict(estimate: Estimate) -> str:
     """A plain word for a paired difference `first - second`."""
+    from bench.stats import FEW
+
     if estimate.n < FEW:
         return "too few images"
     if math.isnan(estimate.mean):
@@ -128,15 +148,16 @@ def verdict(estimate: Estimate) -> str:
     return "higher" if estimate.low > 0 else "no difference shown"
 
 
-def describe_protocol(results: Sequence[Results]) -> str:
-    """What every caption says: the protocol, the scale, and what the intervals are."""
+def describe_protocol(results: Sequence[Results], draws: bool = False) -> str:
+    """What every caption says: the protocol, the scale, how many samples, and what the intervals are."""
     protocol = results[0].manifest["protocol"]
+    samples = f"{protocol.get('draws', 'no')} independent draws a photograph" if draws else f"k = {protocol['k']}"
     digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
     presets = dict.fromkeys(str(r.manifest["preset"]) for r in results if r.manifest.get("preset"))
     return (
         f"Protocol `{protocol['name']}` (digest {digest}), preset {' and '.join(presets) or 'unknown'}, "
         f"weights {protocol['weights']}; ab divided by {protocol['scale']:g} before errors and variances are "
-        f"taken; k = {protocol['k']}. In brackets: 95 % bootstrap intervals over test photographs, after averaging "
+        f"taken; {samples}. In brackets: 95 % bootstrap intervals over test photographs, after averaging "
         "over seeds."
     )
 
@@ -146,6 +167,16 @@ def describe_dataset(results: Sequence[Results], dataset: str) -> str:
     parts = [r.manifest["datasets"][dataset] for r in results if dataset in r.manifest["datasets"]]
     counts = {name: _counts([p[name] for p in parts if name in p]) for name in ("test", "train")}
     return f"{escape(dataset)}: {counts['test']} test and {counts['train']} training photographs"
+
+
+def describe_samples(entries: Sequence[Entry]) -> str:
+    """`Samples a photograph: 10; photographs: 96; training seeds: 3 (cvae: 2).`: the usual numbers, and who differs."""
+    counts = {
+        "Samples a photograph": {e.label: e.k for e in entries},
+        "photographs": {e.label: e.facts.photographs for e in entries},
+        "training seeds": {e.label: len(e.seeds) for e in entries},
+    }
+    return "; ".join(f"{name}: {_usual(count)}" for name, count in counts.items()) + "." if entries else ""
 
 
 def write_markdown(folder: Path, name: str, parts: Sequence[object]) -> Path:
@@ -167,8 +198,26 @@ def _write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def _undefined(entry: Entry, measure: Measure, digits: int) -> str:
+    """A mean over the rest would flatter a method that has no value where it is worst: it is no more than a remark."""
+    from bench.stats import mean_interval
+
+    values = entry.values(measure)
+    rest = values.dropna().to_numpy(float)
+    others = f"; the mean over the others is {with_interval(mean_interval(rest), digits)}" if len(rest) else ""
+    missing = f"{len(values) - len(rest):,} of {len(values):,} photographs"
+    return f"{escape(entry.label)} on {escape(entry.dataset)}: no value for {missing}{others}"
+
+
 def _counts(parts: Sequence[Mapping[str, Any]]) -> str:
     return " or ".join(dict.fromkeys(_count(p) for p in parts)) or "?"
+
+
+def _usual(counts: Mapping[str, int]) -> str:
+    values = list(counts.values())
+    usual = max(values, key=values.count)
+    others = ", ".join(f"{escape(label)}: {count:,}" for label, count in counts.items() if count != usual)
+    return f"{usual:,}" + (f" ({others})" if others else "")
 
 
 def _count(part: Mapping[str, Any]) -> str:
