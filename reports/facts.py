@@ -77,7 +77,7 @@ class Facts:
     @cached_property
     def _places(self) -> dict[tuple[str, str, str], np.ndarray]:
         keys = ["metric", "variant", "region"]
-        found: dict[Any, np.ndarray] = self.rows.groupby(keys, sort=False, observed=True).indices
+        found: Any = self.rows.groupby(keys, sort=False, observed=True).indices
         return dict(sorted(found.items(), key=lambda item: int(item[1][0])))
 
     @cached_property

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bench.hookspecs import hookimpl
 from bench.specs import ReportSpec
 
-from .score_groups import GROUPS, Column, Group, Part
 from .facts import Measure
+from .score_groups import GROUPS, Column, Group, Part
 from .scores import Entry, gather
 from .tables import (
     NOT_MEASURED,
@@ -55,17 +55,16 @@ def write(results: Sequence[Results], folder: Path) -> list[Path]:
     found = {ask: gather(results, None, ["colourizer", "control"], draws=ask == "draws") for ask in ("draws", "present")}
     if not any(found.values()):
         return []
-    paths, absent = [], []
+    paths: list[Path] = []
+    absent: list[object] = []
     for group in GROUPS:
         pages = [make_page(group, dataset, entries) for dataset, entries in found[group.ask].items()]
         if any(page.measured for page in pages):
             paths.append(write_markdown(folder, group.name, _parts(results, group, pages)))
             paths.append(write_csv(folder, group.name, [record for page in pages for record in page.records()]))
         else:
-            absent.append(f"{group.title} ({', '.join(dict.fromkeys(c.metric for p in group.parts for c in p.columns))})")
-    if absent:
-        paths.append(write_markdown(folder, "not-measured", [f"**Without any value in these runs:** {'; '.join(absent)}."]))
-    return paths
+            absent += dict.fromkeys(f"{group.title}: {line}" for page in pages for line in page.unknown())
+    return [*paths, write_markdown(folder, "not-measured", ["### Without any value in these runs", *absent])] if absent else paths
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Page:
         for part in self.parts:
             if columns := [c for c in part.columns if self._known(c)]:
                 sections += [part.title and f"**{part.title}**", self._table(columns, notes)]
-        return [*sections, notes, *self._unknown()]
+        return [*sections, notes, *self.unknown()]
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All numbers, one a row."""
@@ -105,6 +104,17 @@ class Page:
                     "status": "done" if estimate.n else failed[0].status if failed else "not measured",
                     "reason": "; ".join(dict.fromkeys(f.reason for f in failed)),
                 }  # fmt: skip
+
+    def unknown(self) -> list[str]:
+        """The metrics that no method has a value of, by reason."""
+        reasons: dict[str, list[str]] = {}
+        for column in (c for part in self.parts for c in part.columns if not self._known(c)):
+            failed = [f for e in self.entries for f in e.failed(column.metric)]
+            of_metric = [f for f in failed if f.metric] or failed
+            why = "; ".join(dict.fromkeys(f"{f.status}: {escape(f.reason)}" for f in of_metric)) or NOT_MEASURED
+            reasons.setdefault(why, []).append(column.metric)
+        names = {why: ", ".join(dict.fromkeys(metrics)) for why, metrics in reasons.items()}
+        return [f"No method has a value of {metrics}: {why}." for why, metrics in names.items()]
 
     def _known(self, column: Column) -> bool:
         return any(self.values[entry.label, column].n for entry in self.entries)
@@ -149,22 +159,11 @@ class Page:
             table.rows.append(["*photographs*", *empty, *(texts.get(c, "") for c in columns)])
         return table
 
-    def _unknown(self) -> list[str]:
-        """The columns that no method has a value for, by reason."""
-        reasons: dict[str, list[str]] = {}
-        for column in (c for part in self.parts for c in part.columns if not self._known(c)):
-            failed = [f for e in self.entries for f in e.failed(column.metric)]
-            of_metric = [f for f in failed if f.metric] or failed
-            why = "; ".join(dict.fromkeys(f"{f.status}: {escape(f.reason)}" for f in of_metric)) or NOT_MEASURED
-            reasons.setdefault(why, []).append(column.metric)
-        names = {why: ", ".join(dict.fromkeys(metrics)) for why, metrics in reasons.items()}
-        return [f"No method has a value of {metrics}: {why}." for why, metrics in names.items()]
-
 
 def make_page(group: Group, dataset: str, entries: Sequence[Entry]) -> Page:
     """All values of a group on a data set."""
     entries = sorted(entries, key=lambda e: (e.control, e.density if group.space else ""))
-    parts = [replace(part, columns=tuple(c for column in part.columns for c in _spelled_out(column, entries))) for part in group.parts]
+    parts = [replace(p, columns=tuple(c for column in p.columns for c in _spelled_out(column, entries))) for p in group.parts]
     columns = [c for part in parts for c in part.columns]
     values: dict[tuple[str, Column], Estimate] = {}
     for entry in entries:

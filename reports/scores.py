@@ -217,10 +217,10 @@ class _Reader:
         refused = [a["refused"] for a in cell.get("asks", ()) if a["ask"] in self.asks and a.get("refused")]
         return [Failure(text(cell.get("seed")), "refused", reason) for reason in refused]
 
-    def _sets(self, dataset: str, method: str, runs: Sequence[int]) -> pd.DataFrame:
+    def _sets(self, dataset: str, method: str, runs: Iterable[int]) -> pd.DataFrame:
         """Where two runs measured the same, the value over more photographs counts."""
         mine = (self.sets["dataset"] == dataset) & (self.sets["method"] == method)
-        found = self.sets[mine & self.sets["ask"].isin(self.asks) & self.sets["run_position"].isin(runs)]
+        found = self.sets[mine & self.sets["ask"].isin(self.asks) & self.sets["run_position"].isin(list(runs))]
         largest = found.sort_values("images", ascending=False, kind="stable")
         return largest.drop_duplicates(["seed", "metric", "variant"])
 

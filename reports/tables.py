@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from bench.stats import Estimate
 
 NOTHING = "–"
-NOT_MEASURED = (
-    "not measured: the run was made by an older version, or its --metrics leave this out; `bench run` or `bench score` adds it"
-)
+NOT_MEASURED = "not measured: it is optional, or was not among the run's --metrics, or is newer than the run"
 
 
 @dataclass

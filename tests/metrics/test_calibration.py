@@ -205,6 +205,15 @@ def test_among_equal_draws_the_truth_keeps_its_place(score, context):
     assert shares[0] == shares[1] == shares[6] == 0
 
 
+def test_fields_as_far_from_one_another_are_ties(score, context):
+    """The corners of rectangles: each has the same distances, met in another order, to the last bit."""
+    sides = 5 + 50 * torch.rand(30, 1, 2, 1, 1, generator=torch.Generator().manual_seed(5)).repeat_interleave(50, 0)
+    corners = torch.tensor([[-1.0, -1], [-1, 1], [1, 1], [1, -1]])[None, :, :, None, None]
+    ab = (corners * sides).expand(-1, -1, -1, 8, 8)
+    found = score(RankHistogram(), ab[:, 1:], ab[:, 0], context(1500, torch.zeros(1)))["rank-distance", ALL]
+    assert all(set(of_one) == {0, 1, 2, 3} for of_one in found.reshape(30, 50))
+
+
 def test_the_batch_and_the_order_of_the_draws(score, fields, context):
     ab, truth = fields(1, 3, 7, 2, 16, 16), fields(2, 3, 2, 16, 16)
     for metric in METRICS:
