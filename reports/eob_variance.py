@@ -12,7 +12,7 @@ from bench.hookspecs import hookimpl
 from bench.specs import ReportSpec
 
 from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
-from .style import looks, paper_style, plain, save_figure, unparsed
+from .style import MEAN, Look, legend, looks, panels, paper_style, plain, remark, save_figure, unparsed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,6 @@ METRICS = ("error-of-best", "variance")
 COLUMNS = 3
 PANEL = (3.6, 3.5)
 """Panels in a row, and a panel's size in inches."""
-MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize": 8}
 BARS: dict[str, Any] = {
     "fmt": "none",
     "ecolor": "black",
@@ -36,7 +35,6 @@ BARS: dict[str, Any] = {
     "zorder": 5,
     "clip_on": False,
 }
-SMALL: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 7, "color": "#444444"}
 
 
 @hookimpl
@@ -53,30 +51,19 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 def write(results: Sequence[Results], folder: Path) -> list[Path]:
     """`figures/eob-variance` and `figures/eob-variance-log`, as PNG and SVG."""
     found = gather(results, METRICS, ["colourizer", "control"])
-    panels = [_panel(dataset, entries) for dataset, entries in found.items()]
-    panels = [p for p in panels if p.clouds]
-    if not panels:
+    clouds = [_panel(dataset, entries) for dataset, entries in found.items()]
+    clouds = [p for p in clouds if p.clouds]
+    if not clouds:
         return []
-    look = _looks(panels)
+    look = _looks(clouds)
     with paper_style():
-        figures = {"eob-variance": _figure(panels, look, False), "eob-variance-log": _figure(panels, look, True)}
+        figures = {"eob-variance": _figure(clouds, look, False), "eob-variance-log": _figure(clouds, look, True)}
         return [path for name, figure in figures.items() for path in save_figure(figure, folder, name)]
 
 
-@dataclass(frozen=True)
-class Look:
-    """How a method is drawn."""
-
-    title: str
-    colour: tuple[float, float, float]
-    marker: str
-
-
-def _looks(panels: Sequence[Panel]) -> dict[str, Look]:
-    names = list(dict.fromkeys(label for p in panels for label in p.clouds))
-    controls = frozenset[str]().union(*(p.controls for p in panels))
-    colours, markers = looks(names)
-    return {n: Look(f"{n} (control)" if n in controls else n, colours[n], markers[n]) for n in names}
+def _looks(clouds: Sequence[Panel]) -> dict[str, Look]:
+    labels = list(dict.fromkeys(label for p in clouds for label in p.clouds))
+    return looks(labels, frozenset[str]().union(*(p.controls for p in clouds)))
 
 
 @dataclass(frozen=True)
@@ -129,18 +116,12 @@ def _cloud(entry: Entry) -> Cloud:
     return Cloud(points, mean_interval(points["x"].to_numpy(float)), mean_interval(points["y"].to_numpy(float)))
 
 
-def _figure(panels: Sequence[Panel], look: Mapping[str, Look], log: bool) -> Figure:
-    from matplotlib.figure import Figure
-
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes, panel in zip(grid, panels):
+def _figure(clouds: Sequence[Panel], look: Mapping[str, Look], log: bool) -> Figure:
+    figure, grid = panels(len(clouds), COLUMNS, PANEL)
+    for axes, panel in zip(grid, clouds):
         _draw(axes, panel, look, log)
-    for axes in grid[len(panels) :]:
-        axes.remove()
-    _legend(figure, look, columns)
+    columns = min(COLUMNS, len(clouds))
+    legend(figure, look, "small: a test photograph; large: mean with 95 % intervals", 2 * columns)
     return figure
 
 
@@ -155,7 +136,7 @@ def _draw(axes: Axes, panel: Panel, look: Mapping[str, Look], log: bool) -> None
             _cross(axes, cloud, look[label])
     _scale(axes, log, empty=not any(len(c.shown(log)) for c in panel.clouds.values()))
     axes.set_xlabel("variance of the colourizations")
-    unparsed(axes.annotate(_remarks(panel, log), (0.5, 0), (0, -4), xycoords=axes.xaxis.label, **SMALL))
+    remark(axes, _remarks(panel, log))
     axes.set_ylabel("error-of-best")
     unparsed(axes.set_title(plain(panel.dataset, 40), fontweight="bold"))
 
@@ -199,14 +180,3 @@ def _remarks(panel: Panel, log: bool) -> str:
         why = "zeros, not on log axes" if log else "undefined"
         remarks.append(f"{why}: {', '.join(lost)} points" + (f"; mean of {', '.join(means)}" if means else ""))
     return "\n".join(line for remark in remarks for line in textwrap.wrap(remark, 48))
-
-
-def _legend(figure: Figure, look: Mapping[str, Look], columns: int) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], marker=s.marker, color=s.colour, label=plain(s.title), **MEAN) for s in look.values()]
-    title = "small: a test photograph; large: mean with 95 % intervals"
-    ncols = min(len(handles), 2 * columns)
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, title=title)
-    for text in legend.get_texts():
-        unparsed(text)

@@ -34,8 +34,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Group:
-    """Tables on one page. ask: of `draws`, or of what methods `present`. space: values compare within one density "
-    "space only."""
+    """Tables on one page. ask: of `draws`, or of what methods `present`. space: values compare within one only."""
 
     name: str
     title: str
@@ -49,13 +48,11 @@ _CALIBRATION = Group(
     "calibration",
     "Calibration",
     "Whether the draws spread as the truth does. Spread–skill: 1 is right, less is too little spread. Coverage: the "
-    "share of the "
-    "truth's pixels inside central intervals of the draws is to be the nominal one, which the title gives in percent. "
-    "Flatness: p "
-    "of the χ² test that the truth has each rank among the draws equally often, one rank a photograph; a small p shows "
-    "miscalibration, a large one shows nothing; with several training seeds it is the smallest p times their number. "
-    "All of it is "
-    "necessary, not sufficient: the law of all training colours is calibrated and knows nothing of the photograph.",
+    "share of the truth's pixels inside central intervals of the draws is to be the nominal one, which the title gives "
+    "in percent. Flatness: p of the χ² test that the truth has each rank among the draws equally often, one rank a "
+    "photograph; a small p shows miscalibration, a large one shows nothing; with several training seeds it is the "
+    "smallest p times their number. All of it is necessary, not sufficient: the law of all training colours is "
+    "calibrated and knows nothing of the photograph.",
     (
         Part(
             (
@@ -96,16 +93,14 @@ _WAYS = (
 )
 _NO_RANKING = (
     "How near pictures are to the photograph: no ranking. A photograph has many right colourizations, and this asks "
-    "for one: it "
-    "favours safe, dull colours, and the best of several favours spread. SSIM hardly sees colour; grey scores high in "
-    "AuC and PSNR."
+    "for one: it favours safe, dull colours, and the best of several favours spread. SSIM hardly sees colour; grey "
+    "scores high in AuC and PSNR."
 )
 _DIVERSITY = Group(
     "diversity",
     "Diversity of draws",
     "How much the draws of a photograph differ. More is not better: noise and speckle raise all of it, and none of it "
-    "looks at the "
-    "truth. Variance and distance are of ab at the protocol's scale, entropies in bits over 313 colours.",
+    "looks at the truth. Variance and distance are of ab at the protocol's scale, entropies in bits over 313 colours.",
     (
         Part(
             (
@@ -122,13 +117,10 @@ _DIVERSITY = Group(
 _REALISM = Group(
     "realism",
     "Realism of draws",
-    "Whether one draw looks like a photograph, without a network; none of it sees whether a colour fits. "
-    "Colourfulness is to be read "
-    "beside the photographs' own. ΔCF is the field's difference of means (absolute opponent channels), 0 for any "
-    "method with the "
-    "right average. Speckle: 1 is right, more is speckle, less is blur. Fréchet-ab compares means and covariances of "
-    "all colours; "
-    "it is not FID.",
+    "Whether one draw looks like a photograph, without a network; none of it sees whether a colour fits. Colourfulness "
+    "is to be read beside the photographs' own. ΔCF is the field's difference of means (absolute opponent channels), 0 "
+    "for any method with the right average. Speckle: 1 is right, more is speckle, less is blur. Fréchet-ab compares "
+    "means and covariances of all colours; it is not FID.",
     (
         Part(
             (
@@ -146,8 +138,7 @@ _LIKELIHOOD = Group(
     "likelihood",
     "Likelihood",
     "Minus the log density that a method gives the truth. **Rows compare only within one space**, and densities of "
-    "codes only for "
-    "one and the same fitted codec.",
+    "codes only for one and the same fitted codec.",
     (Part((Column("Negative log-likelihood, nats ↓", "negative-log-likelihood", "photograph"),)),),
     space=True,
 )
@@ -155,8 +146,7 @@ _KNOWN_LAW = Group(
     "known-law",
     "Against the known law",
     "Only where P(C | G) is known. Both distances are 0 in expectation for the law alone, so single values may be "
-    "below 0. More modes "
-    "than the law's own draws cover are not better; one mode, repeated, has precision 1.",
+    "below 0. More modes than the law's own draws cover are not better; one mode, repeated, has precision 1.",
     (
         Part(
             (
@@ -173,8 +163,7 @@ _PRESENTED = Group(
     "presented",
     "What is presented",
     "Scores of the k colourizations that a method would show, with its own weights: draws, modes or cluster centres. "
-    "They count as "
-    "if they were the whole distribution, so numbers of different kind or k don't compare: no ranking.",
+    "They count as if they were the whole distribution, so numbers of different kind or k don't compare: no ranking.",
     (
         Part(
             (
@@ -192,9 +181,8 @@ _PRESENTED = Group(
 _PERCEPTUAL = Group(
     "perceptual",
     "Deep features of draws",
-    "Optional metrics with local weights. They compare within one table only: between papers backbone, size, pairs "
-    "and number of "
-    "pictures differ. FID has no interval.",
+    "Optional metrics with local weights. They compare within one table only: between papers backbone, size, pairs and "
+    "number of pictures differ. FID has no interval.",
     (
         Part((Column("LPIPS, {} ↓", "lpips", "*"),), "LPIPS to the photograph"),
         Part(

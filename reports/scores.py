@@ -24,7 +24,6 @@ WHOLE_CELL = ""
 Cells = Mapping[tuple[int, str, str], Sequence[Mapping[str, Any]]]
 """The manifests' cells by run, data set and method: one a seed."""
 
-
 ERROR_OF_BEST = Measure("error-of-best", "sum")
 ERROR_OF_BEST_GRID = Measure("error-of-best", "sum", "grid")
 MEAN_ERROR = Measure("absolute-error", "sum")
@@ -192,7 +191,7 @@ class _Reader:
         dataset, method = str(first["dataset"]), str(first["method"])
         asked = rows[rows["ask"].isin([*self.asks, WHOLE_CELL])]
         known = asked["status"].isin(MEASURED)
-        measured = asked[known]
+        measured = _whole(asked[known], asked[~known])
         cells = [cell for run in runs for cell in self.cells.get((int(run), dataset, method), ())]
         lost = asked[~known].drop_duplicates(["seed", "status", "reason", "metric"])
         failures = [_failure(row) for _, row in lost.iterrows()] + [f for c in cells for f in self._refused(c)]
@@ -223,6 +222,13 @@ class _Reader:
         found = self.sets[mine & self.sets["ask"].isin(self.asks) & self.sets["run_position"].isin(list(runs))]
         largest = found.sort_values("images", ascending=False, kind="stable")
         return largest.drop_duplicates(["seed", "metric", "variant"])
+
+
+def _whole(measured: pd.DataFrame, lost: pd.DataFrame) -> pd.DataFrame:
+    """Without what a metric measured before it failed: the mean of some photographs is none of the set."""
+    for seed, metric in lost.loc[lost["metric"] != WHOLE_CELL, ["seed", "metric"]].drop_duplicates().itertuples(index=False):
+        measured = measured[(measured["metric"] != metric) | (measured["seed"] != seed)]
+    return measured
 
 
 def _cells(results: Sequence[Results]) -> Cells:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.store import write_bytes
 
 from .tables import one_line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
 DPI = 200
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 """Filled markers; their number has no common factor with the palette's ten, so pairs repeat only after 110 methods."""
+MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize": 8}
+LINE: dict[str, Any] = {"markersize": 4, "linewidth": 1.2}
+REMARK: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 7, "color": "#444444"}
 
 
 @contextmanager
@@ -40,13 +45,53 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def looks(labels: Sequence[str]) -> tuple[dict[str, tuple[float, float, float]], dict[str, str]]:
-    """A colour and a marker for every label, the same in every panel and figure of a report."""
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn."""
+
+    title: str
+    colour: tuple[float, float, float]
+    marker: str
+    line: str
+
+
+def looks(labels: Sequence[str], controls: Collection[str]) -> dict[str, Look]:
+    """A look for every label, the same in every panel and figure of a report. Lines of controls are dashed."""
     import seaborn
 
     palette = seaborn.color_palette("colorblind", 10)
-    colours = {label: palette[i % 10] for i, label in enumerate(labels)}
-    return colours, {label: MARKERS[i % len(MARKERS)] for i, label in enumerate(labels)}
+    titles = {label: f"{label} (control)" if label in controls else label for label in labels}
+    return {
+        label: Look(title, palette[i % 10], MARKERS[i % len(MARKERS)], "--" if label in controls else "-")
+        for i, (label, title) in enumerate(titles.items())
+    }
+
+
+def panels(count: int, most: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, at most `most` in a row, each of `size` inches."""
+    from matplotlib.figure import Figure
+
+    columns = min(most, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
+    for axes in grid[count:]:
+        axes.remove()
+    return figure, grid[:count]
+
+
+def legend(figure: Figure, look: Mapping[str, Look], title: str, columns: int, lines: bool = False) -> None:
+    """Which look is whose, below the panels: markers of means, or `lines`."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker=s.marker, color=s.colour, label=plain(s.title), **(LINE | {"linestyle": s.line} if lines else MEAN))
+        for s in look.values()
+    ]
+    shown = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns), frameon=False,
+                          title=title)  # fmt: skip
+    for text in shown.get_texts():
+        unparsed(text)
 
 
 def plain(text: object, width: int = 60) -> str:
@@ -58,6 +103,11 @@ def plain(text: object, width: int = 60) -> str:
 def unparsed(text: Text) -> None:
     """Show `$` as `$`, where matplotlib would see mathematics."""
     text.set_parse_math(False)
+
+
+def remark(axes: Axes, text: str) -> None:
+    """Small text below a panel."""
+    unparsed(axes.annotate(text, (0.5, 0), (0, -4), xycoords=axes.xaxis.label, **REMARK))
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

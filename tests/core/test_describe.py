@@ -1,0 +1,31 @@
+"""What metrics say of themselves: complete, and the same in the documentation as in `bench show`."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import describe
+from bench.cli import main
+from bench.plugins import registry
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+METRICS = registry().specs["metrics"]
+
+
+def test_the_page_is_what_the_metrics_say():
+    page = PAGE.read_text()
+    assert describe.metrics_page(page, METRICS) == page, "run `python -m bench.describe docs/metrics.md`"
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_every_metric_says_what_readers_need(name):
+    spec = METRICS[name]
+    for field in ("formula", "gaming", "checked", "citation", "variants"):
+        assert getattr(spec, field), field
+    assert spec.accepts
+
+
+def test_show_prints_the_same(capsys):
+    main(["show", "fair-energy-score"])
+    shown = "\n".join(line.removeprefix("  ") for line in capsys.readouterr().out.splitlines())
+    assert describe.metric(METRICS["fair-energy-score"]) in shown
