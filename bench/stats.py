@@ -86,7 +86,8 @@ def set_interval(statistic: Statistic, columns: Mapping[str, np.ndarray], seed: 
     """Values of a whole set and their intervals over its photographs, resampled jointly in all `columns` `(N,)`.
 
     NaN bounds where the value or a resampled one is NaN, with one photograph, and where the value lies outside of all
-    resampled ones (a distance close to its bound 0 may): the bootstrap can't tell then. No photographs, no values.
+    resampled ones: the bootstrap can't tell then. No photographs, no values. At a bound it fails: the interval of a
+    distance whose true value is 0 lies above 0.
     """
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
     lengths = {len(column) for column in columns.values()}

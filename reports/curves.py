@@ -73,6 +73,8 @@ def _with(found: Entries, metric: str) -> Entries:
 
 
 def _curves(found: Entries, look: Mapping[str, Look], folder: Path) -> list[Path]:
+    from matplotlib.ticker import MaxNLocator
+
     figure, grid = panels(len(found), 3, PANEL)
     for axes, (dataset, entries) in zip(grid, found.items()):
         for label, points in ((e.label, _points(e)) for e in entries):
@@ -82,7 +84,7 @@ def _curves(found: Entries, look: Mapping[str, Look], folder: Path) -> list[Path
             axes.fill_between(x, [p.low for p in points.values()], [p.high for p in points.values()],
                               color=look[label].colour, alpha=0.15, linewidth=0)  # fmt: skip
         axes.set_ylim(0, None)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _label(axes, dataset, "number of draws n", "expected error-of-best")
         remark(axes, _absent(entries, CURVE))
     title = "shaded: 95 % intervals; no ranking: few draws favour the mean field, many favour spread"
