@@ -100,11 +100,12 @@ def test_lpips_with_vgg_from_safetensors(fields, score, small, theirs, tmp_path)
 
 def test_lpips_of_pictures_alike_is_zero_and_the_order_changes_nothing(fields, score, small, alexnet):
     truth, ab = fields(1, 2, 2, 64, 64), fields(2, 2, 4, 2, 64, 64)
+    nothing = pytest.approx([0, 0], abs=1e-9)  # a convolution may round the pictures of one batch differently
     alike = score(ToTruth(weights=alexnet), truth[:, None].repeat(1, 2, 1, 1, 1), truth, small(2))
-    assert {values.tolist() == [0, 0] for values in alike.values()} == {True}
+    assert all(values == nothing for values in alike.values())
     between = BetweenSamples(weights=alexnet)
-    for one in (ab[:, :1], ab[:, :1].repeat(1, 3, 1, 1, 1)):
-        assert {v.tolist() == [0, 0] for v in score(between, one, truth, small(2)).values()} == {True}
+    assert {v.tolist() == [0, 0] for v in score(between, ab[:, :1], truth, small(2)).values()} == {True}
+    assert all(v == nothing for v in score(between, ab[:, :1].repeat(1, 3, 1, 1, 1), truth, small(2)).values())
     there, back = (score(between, samples, truth, small(2)) for samples in (ab, ab.flip(1)))
     for key in there:
         assert (there[key] > 0).all()

@@ -17,8 +17,6 @@ from bench.score_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import DatasetSpec
 from bench.store import Store
 
-UNITS = {"error-of-best": "ab", "variance": "ab^2", "absolute-error": "ab"}
-
 
 def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", k=5, seed=0, run="run", parameters=None,
                images=None, ask=None):  # fmt: skip
@@ -30,8 +28,8 @@ def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", 
             rows.append({
                 "run": run, "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role,
                 "parameters": json.dumps(parameters or {}), "seed": seed, "image": image, "ask": ask, "metric": metric,
-                "variant": variant, "metric_version": "1", "direction": "down", "unit": UNITS[metric], "region": region,
-                "kind": kind, "k": k, "value": float(value), "status": "done", "reason": None,
+                "variant": variant, "metric_version": "1", "direction": "down", "unit": "", "region": region, "kind": kind, "k": k,
+                "value": float(value), "status": "done", "reason": None,
             })  # fmt: skip
     return rows
 
@@ -44,7 +42,23 @@ def failed_row(method, reason, *, dataset="lfw", role="colourizer", seed=0, para
     return row | {"reason": reason}
 
 
-def make_results(folder, rows, datasets=("lfw",), cells=(), **manifest):
+def refused_row(method, metric, reason, *, ask="draws", status="refused", **more):
+    """The row of a metric that was not computed."""
+    return failed_row(method, reason, status=status, **more) | {"metric": metric, "ask": ask}
+
+
+def draw_rows(method, values, **more):
+    """Rows of independent draws: values is {(metric, variant): values of the images}, region `all`."""
+    return score_rows(method, {(*column, "all"): v for column, v in values.items()}, ask="draws", k=10, **more)
+
+
+def set_row(method, metric, variant, value, low, high, *, dataset="lfw", role="colourizer", seed=0, ask="draws", images=40):
+    """A value of the whole test set."""
+    row = dict.fromkeys(SET_COLUMNS, "") | {"dataset": dataset, "method": method, "role": role, "seed": seed, "ask": ask, "k": 10}
+    return row | {"metric": metric, "variant": variant, "value": value, "low": low, "high": high, "images": images}
+
+
+def make_results(folder, rows, datasets=("lfw",), cells=(), sets=(), **manifest):
     """A run's results without a store."""
     part = {"key": "", "photographs": 30, "excluded": {}}
     protocol = make_paper(antialias=False)
@@ -52,7 +66,7 @@ def make_results(folder, rows, datasets=("lfw",), cells=(), **manifest):
         "protocol": protocol.describe(), "protocol_digest": protocol.digest, "cells": list(cells), "preset": "tiny",
         "datasets": {d: {"train": part | {"photographs": 1234}, "test": part} for d in datasets}, **manifest,
     }  # fmt: skip
-    return Results(folder, manifest, frame(rows, COLUMNS), frame([], SET_COLUMNS))
+    return Results(folder, manifest, frame(rows, COLUMNS), frame(sets, SET_COLUMNS))
 
 
 class Quiet:
@@ -141,5 +155,20 @@ def make():
     """The builders above, under one name."""
     import types
 
-    return types.SimpleNamespace(rows=score_rows, failed=failed_row, results=make_results, pictured=pictured_results,
-                                 photographs=Photographs)  # fmt: skip
+    return types.SimpleNamespace(rows=score_rows, draws=draw_rows, failed=failed_row, refused=refused_row, set=set_row,
+                                 results=make_results, pictured=pictured_results, photographs=Photographs)  # fmt: skip
+
+
+@pytest.fixture
+def table():
+    """`table(text, title)`: column titles, and method -> {column title: cell} of the first table after a title."""
+
+    def found(text, title=""):
+        lines = text[text.index(title) :].splitlines()
+        start = next(i for i, line in enumerate(lines) if line.startswith("| "))
+        end = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
+        header, _, *body = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in lines[start:end]]
+        key = header.index("Method")
+        return header, {row[key]: dict(zip(header, row)) for row in body}
+
+    return found

@@ -10,7 +10,7 @@ from bench.reports import tables
 from bench.reports.tables import decimals, escape, safe_name, verdict
 from bench.stats import Estimate
 
-PLUGINS = ("paper_tables", "diversity_table", "eob_variance", "picture_grid")
+PLUGINS = ("paper_tables", "diversity_table", "eob_variance", "picture_grid", "ranking", "score_tables", "curves")
 
 
 @pytest.mark.parametrize("name", ["lfw", "imagenet-val", "my_set.v2"])
