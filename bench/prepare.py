@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -59,13 +60,17 @@ class PreparedSet:
         """L `(B, 1, 256, 256)` of some photographs, 0..100."""
         import torch
 
-        return torch.from_numpy(self.grey_codes[index].astype(np.float32) / np.float32(LEVELS))[:, None]
+        light = self.grey_codes[index].astype(np.float32) / np.float32(LEVELS)
+        _give_back(self.grey_codes)
+        return torch.from_numpy(light)[:, None]
 
     def truth(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
         """True colour fields `(B, 2, 64, 64)`."""
         import torch
 
-        return torch.from_numpy(np.array(self.ab[index]))
+        fields = np.array(self.ab[index])
+        _give_back(self.ab)
+        return torch.from_numpy(fields)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -193,6 +198,16 @@ def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> Prepare
     grey = np.load(folder / "grey.npy", mmap_mode="r")
     ids = tuple(mark["ids"])
     return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
+
+
+def _give_back(array: np.ndarray) -> None:
+    """Let go of a memory map's pages, which else count as this process' memory until it ends; they stay in the system's
+    cache. Nothing to do for other arrays, or where the system has no such call."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _reasons(excluded: dict[str, str]) -> str:

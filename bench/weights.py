@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BINS, LOW, WIDTH = 64, -128.0, 4.0
 WIDTHS = {"channel64": 2 * BINS, "joint64": BINS * BINS, "zhang313": 313}
 
+_BATCH = 256  # photographs that are counted at a time: memory stays flat
+
 
 @dataclass(frozen=True)
 class ColourWeights:
@@ -48,13 +50,8 @@ def fit(name: str, ab: np.ndarray, floor: float) -> ColourWeights:
     """The weights of a train split's colour fields `(N, 2, h, w)`."""
     if name not in WIDTHS:
         raise BenchError(f"unknown colour weights '{name}' (known: {', '.join(WIDTHS)})")
-    a, b = ab[:, 0].reshape(-1), ab[:, 1].reshape(-1)
-    if name == "channel64":
-        prior = np.stack([_share(_bin_numpy(c), BINS) for c in (a, b)])
-    elif name == "joint64":
-        prior = _share(_bin_numpy(a) * BINS + _bin_numpy(b), BINS * BINS).reshape(BINS, BINS)
-    else:
-        prior = _share(_nearest_numpy(a, b), 313)
+    counts = sum(_counts(name, np.asarray(ab[start : start + _BATCH])) for start in range(0, len(ab), _BATCH))
+    prior = counts / counts.sum(-1 if name == "channel64" else None, keepdims=True)
     floored = np.maximum(prior, floor)
     seen = prior > 0
     mean = float((prior[seen] / floored[seen]).sum()) / (2 if name == "channel64" else 1)
@@ -123,6 +120,11 @@ def _bin_numpy(values: np.ndarray) -> np.ndarray:
     return np.clip(np.floor((values - LOW) / WIDTH), 0, BINS - 1).astype(np.intp)
 
 
-def _share(index: np.ndarray, bins: int) -> np.ndarray:
-    counts: np.ndarray = np.bincount(index, minlength=bins)
-    return counts / counts.sum()
+def _counts(name: str, ab: np.ndarray) -> np.ndarray:
+    """How many pixels of fields `(n, 2, h, w)` are in each bin, in the prior's shape."""
+    a, b = ab[:, 0].reshape(-1), ab[:, 1].reshape(-1)
+    if name == "channel64":
+        return np.stack([np.bincount(_bin_numpy(c), minlength=BINS) for c in (a, b)])
+    if name == "joint64":
+        return np.bincount(_bin_numpy(a) * BINS + _bin_numpy(b), minlength=BINS * BINS).reshape(BINS, BINS)
+    return np.bincount(_nearest_numpy(a, b), minlength=313)

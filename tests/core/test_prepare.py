@@ -2,6 +2,7 @@
 
 import io
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from bench import images, keys
 from bench.contracts import Dataset
 from bench.errors import BenchError, ExitCode, NothingMeasured
-from bench.prepare import LEVELS, index, make_source, prepare, reopen, split
+from bench.prepare import LEVELS, _open, index, make_source, prepare, reopen, split
 from bench.protocol import make_paper, make_square
 from bench.specs import DatasetSpec
 from bench.store import Store
@@ -306,3 +307,22 @@ def test_a_photograph_that_vanished_is_left_out_and_named(folder, store):
     done = prepare(found, "train", None, PAPER, store, Quiet())
     assert "4.png" not in done.ids
     assert "4.png" in done.excluded
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident pages are read from /proc")
+def test_reading_photographs_one_by_one_keeps_none_of_the_file_in_memory(tmp_path):
+    count = 600  # 79 MB of lightness
+    for name, shape, kind in (("ab", (count, 2, 64, 64), np.float32), ("grey", (count, 256, 256), np.uint16)):
+        np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", kind, shape).flush()
+    mark = {"ids": [str(i) for i in range(count)], "excluded": {}, "grey_only": []}
+    found = _open("set", "key", tmp_path, mark)
+    before = mapped_megabytes()
+    for start in range(0, count, 16):
+        found.grey(range(start, min(start + 16, count)))
+        found.truth(slice(start, start + 16))
+    assert mapped_megabytes() - before < 10
+
+
+def mapped_megabytes():
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile"))
+    return int(line.split()[1]) / 1024

@@ -127,3 +127,13 @@ def test_colours_beyond_the_table_fall_into_its_end_bins(name):
 def test_an_unknown_name_is_refused():
     with pytest.raises(BenchError, match="unknown colour weights 'zhang'"):
         weights.fit("zhang", fields(), FLOOR)
+
+
+@pytest.mark.parametrize("name", ["channel64", "joint64", "zhang313"])
+def test_photographs_are_counted_batch_by_batch_with_the_same_result(name, monkeypatch):
+    ab = np.random.default_rng(0).normal(0, 30, (7, 2, 16, 16)).astype(np.float32)
+    whole = weights.fit(name, ab, 1e-5)
+    monkeypatch.setattr(weights, "_BATCH", 3)
+    parts = weights.fit(name, ab, 1e-5)
+    assert np.array_equal(whole.prior, parts.prior)
+    assert whole.mean == parts.mean
