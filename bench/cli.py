@@ -77,16 +77,22 @@ def score(folder: Path, metrics: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("runs", type=FOLDER, metavar="RUN...", nargs=-1, required=True)
 @click.option("--out", type=FOLDER, help="Folder of the report [the run's own; `report` for several].")
+@click.option("--format", "formats", multiple=True, help="Of tables, comma-separated: md, csv, latex, html (and the page) [all].")
+@click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
 @click.option("--reports", multiple=True, help="Comma-separated report names [all].")
-def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...]) -> None:
-    """Write the tables and figures of one or several runs."""
-    from bench import notation, progress, results
+@click.option("--image", "images", multiple=True, help="Id of a test photograph for grids of pictures; repeatable [the first].")
+@click.option("--count", type=click.IntRange(min=1), default=8, show_default=True, help="Photographs in a grid of pictures.")
+def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], **wanted: Any) -> None:
+    """Write the tables, figures and the page of one or several runs."""
+    from bench import notation, output, progress, results
     from bench import report as reporting
 
     read = [results.read(r) for r in runs]
     folder = out or (runs[0] if len(runs) == 1 else Path("report"))
+    made = output.request(folder, **wanted)
     names = notation.split(",".join(reports)) if reports else ()
-    click.echo(f"report: {reporting.write(read, folder, registry(), progress.choose(), names)}")
+    reporting.write(read, made, registry(), progress.choose(), names)
+    click.echo(f"report: {made.entrance}")
 
 
 @cli.command("list")
@@ -205,7 +211,7 @@ def _finish(result: Any) -> None:
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
         click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
-    click.echo(f"report: {result.folder / 'report.md'}")
+    click.echo(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")
     if failed:
         sys.exit(ExitCode.CELLS_FAILED)
 

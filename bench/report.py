@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from bench.contracts import Progress
-from bench.errors import BenchError, NotComparable
+from bench.errors import BenchError, NotComparable, unknown
+from bench.output import FORMATS, Output, Section
 from bench.plugins import Registry
 from bench.results import Results
+from bench.specs import ReportSpec
 from bench.store import write_text
 
 
-def write(
-    results: Sequence[Results], folder: Path, plugins: Registry, progress: Progress, names: Sequence[str] = ()
-) -> Path:
-    """Write all (or the named) reports over runs into a folder; returns the path of `report.md`.
+def write(results: Sequence[Results], out: Output, plugins: Registry, progress: Progress, names: Sequence[str] = ()) -> Output:
+    """Write all (or the named) reports over runs, in the formats and with the figures that are wanted; returns `out`, which
+    then says what was written. `report.md` shows it in order.
 
-    NotComparable when the runs' protocols differ, with what differs.
+    NotComparable when the runs' protocols differ, with what differs. BenchError for an unknown report, format or figure.
     """
     check_comparable(results)
-    chosen = list(names) or sorted(plugins.specs["reports"])
-    specs = [plugins.get("reports", name) for name in chosen]
-    sections = []
+    specs = _chosen(plugins, out, names)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        out.folder.mkdir(parents=True, exist_ok=True)
         with progress.task("reports", len(specs)) as bar:
             for spec in specs:
-                sections.append((spec.summary, spec.load()(results, folder)))
+                paths = spec.load()(results, out)
+                out.sections.append(Section(spec.name, f"{spec.summary[0].upper()}{spec.summary[1:]}", tuple(paths)))
                 bar.advance(1, spec.name)
-        path = folder / "report.md"
-        write_text(path, _page(results, folder, sections))
+        if out.wants("md"):
+            write_text(out.folder / "report.md", _page(results, out))
     except OSError as error:
-        raise BenchError(f"{folder} can't be written ({error.strerror}): choose another --out") from error
-    return path
+        raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
+    return out
+
+
+def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[ReportSpec]:
+    """The wanted reports, in the order of their names, what shows the others' files last."""
+    for form in sorted(out.formats - set(FORMATS)):
+        raise unknown("format", form, FORMATS)
+    specs: list[ReportSpec] = [plugins.get("reports", name) for name in names or sorted(plugins.specs["reports"])]
+    figures = {figure for spec in plugins.specs["reports"].values() if isinstance(spec, ReportSpec) for figure in spec.figures}
+    for figure in sorted((out.figures or frozenset()) - figures):
+        raise unknown("figure", figure, figures)
+    return sorted(specs, key=lambda spec: spec.last)
 
 
 def check_comparable(results: Sequence[Results]) -> None:
@@ -55,15 +65,15 @@ def check_comparable(results: Sequence[Results]) -> None:
             raise NotComparable(f"runs {results[0].folder} and others are not comparable: {'; '.join(differ)}")
 
 
-def _page(results: Sequence[Results], folder: Path, sections: list[tuple[str, list[Path]]]) -> str:
+def _page(results: Sequence[Results], out: Output) -> str:
     lines = ["# huebench report", ""]
     for result in results:
         lines += _head(result.manifest)
-    for summary, paths in sections:
-        if paths:
-            lines += [f"## {summary[0].upper()}{summary[1:]}", ""]
-        for path in paths:
-            relative = quote(path.relative_to(folder).as_posix())
+    for section in out.sections:
+        if any(path.suffix in (".md", ".png") for path in section.paths):
+            lines += [f"## {section.title}", ""]
+        for path in section.paths:
+            relative = quote(path.relative_to(out.folder).as_posix())
             if path.suffix == ".md":
                 lines += [path.read_text().rstrip(), ""]
             elif path.suffix == ".png":

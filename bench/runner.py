@@ -16,6 +16,7 @@ from bench.contracts import Progress
 from bench.environment import environment
 from bench.errors import BenchError, NothingMeasured
 from bench.executors import Outcome, Workshop
+from bench.output import Output
 from bench.plan import Plan, Request
 from bench.plugins import Registry, registry
 from bench.progress import Quiet
@@ -57,7 +58,7 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
     manifest = _manifest(made, outcomes, store, plugins, argv)
     write_json(folder / "manifest.json", manifest)
     measured = _score(folder, manifest, metrics, store, plugins, progress)
-    report.write([measured], folder, plugins, progress)
+    report.write([measured], Output(folder), plugins, progress)
     _notify(plugins, progress, "bench_run_finished", run=folder.name)
     return measured
 
@@ -68,7 +69,7 @@ def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results
     loaded = scoring.load_metrics(metrics, plugins)
     manifest = results.read_manifest(folder)
     measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress)
-    report.write([measured], folder, plugins, progress)
+    report.write([measured], Output(folder), plugins, progress)
     return measured
 
 

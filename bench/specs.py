@@ -173,7 +173,14 @@ class MetricSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSpec(Spec):
-    """A report kind: its factory is a function `(results, folder) -> list of written paths`."""
+    """A report kind: its factory is a function `(results, out) -> list of written paths`, `out` a `bench.output.Output`.
+
+    figures: names of the figures that it can draw; a report with figures alone is left out where none of them is wanted.
+    last: it shows what the others have written, and comes after them.
+    """
+
+    figures: tuple[str, ...] = ()
+    last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
 from .facts import Measure
@@ -37,26 +38,26 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name="curves",
         summary="error-of-best against the number of draws, rank histograms, spread against skill",
+        figures=(CURVE, HISTOGRAM, SPREAD),
         factory="bench.reports.curves:write",
         citation="Deshpande et al. 2017; Hamill 2001, Monthly Weather Review 129:550; Fortin et al. 2014, J. Hydrometeorology 15",
     )
 
 
-def write(results: Sequence[Results], folder: Path) -> list[Path]:
+def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`figures/error-of-best-curve`, `figures/rank-histogram-<dataset>` and `figures/spread-skill`, as PNG and SVG; curves and
     histograms as CSV."""
     found = gather(results, None, ["colourizer", "control"], draws=True)
     look = looks(*_names(found))
     paths: list[Path] = []
     with paper_style():
-        if curves := _with(found, CURVE):
-            paths += [*_curves(curves, look, folder), write_csv(folder, CURVE, _records(curves, _points, CURVE, "n"))]
-        for dataset, entries in (histograms := _with(found, HISTOGRAM)).items():
-            paths += _histograms(dataset, entries, folder)
-        if histograms:
-            paths.append(write_csv(folder, HISTOGRAM, _records(histograms, _bins, HISTOGRAM, "rank")))
-        if spreads := _with(found, SPREAD):
-            paths += _spreads(spreads, look, folder)
+        if out.draws(CURVE) and (curves := _with(found, CURVE)):
+            paths += [*_curves(curves, look, out), *write_csv(out, CURVE, _records(curves, _points, CURVE, "n"))]
+        if out.draws(HISTOGRAM) and (histograms := _with(found, HISTOGRAM)):
+            paths += [path for dataset, entries in histograms.items() for path in _histograms(dataset, entries, out)]
+            paths += write_csv(out, HISTOGRAM, _records(histograms, _bins, HISTOGRAM, "rank"))
+        if out.draws(SPREAD) and (spreads := _with(found, SPREAD)):
+            paths += _spreads(spreads, look, out)
     return paths
 
 
@@ -72,7 +73,7 @@ def _with(found: Entries, metric: str) -> Entries:
     return {d: sorted(es, key=lambda e: e.control) for d, es in some.items()}
 
 
-def _curves(found: Entries, look: Mapping[str, Look], folder: Path) -> list[Path]:
+def _curves(found: Entries, look: Mapping[str, Look], out: Output) -> list[Path]:
     from matplotlib.ticker import MaxNLocator
 
     figure, grid = panels(len(found), 3, PANEL)
@@ -89,10 +90,10 @@ def _curves(found: Entries, look: Mapping[str, Look], folder: Path) -> list[Path
         remark(axes, _absent(entries, CURVE))
     title = "shaded: 95 % intervals; no ranking: few draws favour the mean field, many favour spread"
     legend(figure, _shown(look, found, CURVE), title, 3 * min(3, len(found)), lines=True)
-    return save_figure(figure, folder, CURVE)
+    return save_figure(figure, out, CURVE)
 
 
-def _histograms(dataset: str, entries: Sequence[Entry], folder: Path) -> list[Path]:
+def _histograms(dataset: str, entries: Sequence[Entry], out: Output) -> list[Path]:
     shown = [e for e in entries if e.facts.has(HISTOGRAM)]
     figure, grid = panels(len(shown), 4, SMALL, sharey=True)
     for i, (axes, entry) in enumerate(zip(grid, shown)):
@@ -101,7 +102,7 @@ def _histograms(dataset: str, entries: Sequence[Entry], folder: Path) -> list[Pa
         axes.set_xlabel("rank of the truth" if i + 4 >= len(shown) else "")
     absent = _absent(entries, HISTOGRAM)
     unparsed(figure.suptitle(plain(dataset, 40) + (f"\n{absent}" if absent else ""), fontsize=10))
-    return save_figure(figure, folder, f"{HISTOGRAM}-{safe_name(dataset)}")
+    return save_figure(figure, out, f"{HISTOGRAM}-{safe_name(dataset)}")
 
 
 def _histogram(axes: Axes, entry: Entry) -> None:
@@ -121,7 +122,7 @@ def _histogram(axes: Axes, entry: Entry) -> None:
     unparsed(axes.set_title(plain(entry.label, 30) + (" (control)" if entry.control else ""), fontsize=8))
 
 
-def _spreads(found: Entries, look: Mapping[str, Look], folder: Path) -> list[Path]:
+def _spreads(found: Entries, look: Mapping[str, Look], out: Output) -> list[Path]:
     """A point a part of the photographs, ordered by spread; nothing of few photographs, where it would be noise."""
     lines = {d: {e.label: line for e in es if len(line := _binned(e)) > 1} for d, es in found.items()}
     lines = {d: some for d, some in lines.items() if some}
@@ -140,7 +141,7 @@ def _spreads(found: Entries, look: Mapping[str, Look], folder: Path) -> list[Pat
         remark(axes, _absent(found[dataset], SPREAD))
     title = "root mean squares of equal parts of the photographs, by spread; black: calibrated; shaded: 95 % intervals"
     legend(figure, _shown(look, found, SPREAD), title, 3 * min(3, len(lines)), lines=True)
-    return save_figure(figure, folder, SPREAD)
+    return save_figure(figure, out, SPREAD)
 
 
 def _binned(entry: Entry) -> np.ndarray:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
+from .markup import Caption, Table
 from .scores import (
     ERROR_OF_BEST,
     ERROR_OF_BEST_GRID,
@@ -22,7 +24,6 @@ from .scores import (
 from .tables import (
     NOTHING,
     Notes,
-    Table,
     columns,
     decimals,
     describe_dataset,
@@ -32,7 +33,7 @@ from .tables import (
     verdict,
     with_interval,
     write_csv,
-    write_markdown,
+    write_tables,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     )
 
 
-def write(results: Sequence[Results], folder: Path) -> list[Path]:
+def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`tables/diversity-table.md`, its numbers as CSV, and the pairs' differences as `diversity-differences.csv`."""
     from bench.stats import FEW
 
@@ -77,16 +78,17 @@ def write(results: Sequence[Results], folder: Path) -> list[Path]:
     pairs = {dataset: list(_pairs(entries)) for dataset, entries in found.items()}
     parts: list[object] = [
         "### Diversity: error-of-best and variance",
-        f"{WARNING} Errors are |Δa| + |Δb| (convention `sum`). {describe_protocol(results)}",
+        WARNING,
+        Caption(f"Errors are |Δa| + |Δb| (convention `sum`). {describe_protocol(results)}"),
         "Bold: the method with the lowest error-of-best, and those whose paired difference from it has an interval "
         f"that holds 0 (or rests on fewer than {FEW} images). Controls stand apart at the end and are never bold.",
     ]
     for dataset, entries in found.items():
         parts += _section(results, dataset, entries, best[dataset], pairs[dataset])
     records = [_record(e, best[d]) for d, entries in found.items() for e in _controls_last(entries)]
-    paths = [write_markdown(folder, "diversity-table", parts), write_csv(folder, "diversity-table", records)]
+    paths = [*write_tables(out, "diversity-table", parts), *write_csv(out, "diversity-table", records)]
     differences = [r for some in pairs.values() for r in some]
-    return [*paths, write_csv(folder, "diversity-differences", differences)] if differences else paths
+    return [*paths, *write_csv(out, "diversity-differences", differences)] if differences else paths
 
 
 def best_and_ties(entries: Sequence[Entry]) -> list[str]:
@@ -105,11 +107,11 @@ def _section(results: Sequence[Results], dataset: str, entries: Sequence[Entry],
     notes = Notes()
     return [
         f"#### {escape(dataset)}",
-        f"{describe_dataset(results, dataset)}.",
+        Caption(f"{describe_dataset(results, dataset)}."),
         _values(entries, best, notes),
         _beaten(entries, best),
         notes,
-        _differences(pairs),
+        *_differences(pairs),
     ]
 
 
@@ -155,9 +157,9 @@ def _beaten(entries: Sequence[Entry], best: Sequence[str]) -> str:
     return f"Not shown to be beaten in error-of-best by the best method, {escape(first.label)}: control {names}."
 
 
-def _differences(pairs: Sequence[dict[str, Any]]) -> str:
+def _differences(pairs: Sequence[dict[str, Any]]) -> list[object]:
     if not pairs:
-        return ""
+        return []
     header = ["First", "Second", "Error-of-best, first − second", "First is", "Variance, first − second", "First is",
               "Images"]  # fmt: skip
     table = Table(header, words=2)
@@ -165,8 +167,8 @@ def _differences(pairs: Sequence[dict[str, Any]]) -> str:
     for r in pairs:
         cells = [c for n, d in digits.items() for c in _difference_cells(r, n, d)]
         table.rows.append([escape(r["first"]), escape(r["second"]), *cells, f"{r['images']:,}"])
-    return ("Paired differences, photograph by photograph; each interval stands for itself (they are not corrected for "
-            f"the number of pairs).\n\n{table}")  # fmt: skip
+    return [Caption("Paired differences, photograph by photograph; each interval stands for itself (they are not corrected for the "
+                    "number of pairs)."), table]  # fmt: skip
 
 
 def _difference_cells(record: dict[str, Any], name: str, digits: int) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
 from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
@@ -43,12 +44,13 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name="eob-variance",
         summary="Figure 5 of the paper: error-of-best against variance, linear and logarithmic",
+        figures=("eob-variance",),
         factory="bench.reports.eob_variance:write",
         citation="Deshpande et al. 2017, arXiv:1612.01958, Figure 5",
     )
 
 
-def write(results: Sequence[Results], folder: Path) -> list[Path]:
+def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`figures/eob-variance` and `figures/eob-variance-log`, as PNG and SVG."""
     found = gather(results, METRICS, ["colourizer", "control"])
     clouds = [_panel(dataset, entries) for dataset, entries in found.items()]
@@ -58,7 +60,7 @@ def write(results: Sequence[Results], folder: Path) -> list[Path]:
     look = _looks(clouds)
     with paper_style():
         figures = {"eob-variance": _figure(clouds, look, False), "eob-variance-log": _figure(clouds, look, True)}
-        return [path for name, figure in figures.items() for path in save_figure(figure, folder, name)]
+        return [path for name, figure in figures.items() for path in save_figure(figure, out, name)]
 
 
 def _looks(clouds: Sequence[Panel]) -> dict[str, Look]:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from bench import notation
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
 from .facts import Measure
+from .markup import Caption, Table
 from .scores import Entry, difference, gather, paired
 from .tables import (
     NOTHING,
     Notes,
-    Table,
     columns,
     decimals,
     describe_dataset,
@@ -27,7 +28,7 @@ from .tables import (
     verdict,
     with_interval,
     write_csv,
-    write_markdown,
+    write_tables,
 )
 
 if TYPE_CHECKING:
@@ -84,15 +85,15 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     )
 
 
-def write(results: Sequence[Results], folder: Path) -> list[Path]:
+def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`tables/paper-table-1.md` and `-2.md`, with values and differences from L2 as CSV."""
     entries = [e for es in gather(results, [METRIC], ["codec"]).values() for e in es]
     lines = _lines(entries)
     tables = [t for t in TABLES if _said(entries, t)]
     gaps = {table.number: list(_difference_records(table, lines)) for table in tables}
     texts = {table.number: _markdown(results, table, lines, gaps[table.number]) for table in tables}
-    pages = [write_markdown(folder, f"paper-table-{number}", parts) for number, parts in texts.items()]
-    return pages + [path for table in tables for path in _write_csvs(folder, table, lines, gaps[table.number])]
+    pages = [path for number, parts in texts.items() for path in write_tables(out, f"paper-table-{number}", parts)]
+    return pages + [path for table in tables for path in _write_csvs(out, table, lines, gaps[table.number])]
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,10 @@ def _markdown(results: Sequence[Results], table: PaperTable, lines: Sequence[Lin
     notes = Notes()
     parts: list[object] = [f"### Table {table.number}: {table.title} (lower is better)"]
     what = "Error of a codec that is shown the truth and reconstructs it. *All*: all pixels; *Grid*: 8 × 8 of them."
-    parts.append(f"{what} {describe_protocol(results)}")
-    parts.append("; ".join(describe_dataset(results, d) for d in dict.fromkeys(line.dataset for line in lines)) + ".")
+    parts.append(Caption(f"{what} {describe_protocol(results)}"))
+    parts.append(Caption("; ".join(describe_dataset(results, d) for d in dict.fromkeys(line.dataset for line in lines)) + "."))
     for convention, variant in table.variants.items():
-        parts += [f"**Convention `{convention}`**: {CONVENTIONS[convention]}."]
+        parts += [Caption(f"**Convention `{convention}`: {CONVENTIONS[convention]}**")]
         parts += [_values([li for li in lines if "" not in li.losses], variant, LOSSES, notes)]
         parts += [_values([li for li in lines if "" in li.losses], variant, {"": "Other codec"}, notes)]
     return [*parts, *_differences(table, gaps), notes, *_published(lines, table)]
@@ -187,8 +188,8 @@ def _differences(table: PaperTable, gaps: Sequence[dict[str, Any]]) -> list[obje
             with_interval(gap, digits, "+"), with_interval(percent, 1, "+"),
             f"{r['improve']:.0%}", verdict(gap), f"{r['images']:,}",
         ])  # fmt: skip
-    return [f"**Table {table.number}, differences from L2**, photograph by photograph, convention `sum`. "
-            "A negative difference is a smaller error than L2's.", shown]  # fmt: skip
+    return [Caption(f"**Table {table.number}, differences from L2, photograph by photograph, convention `sum`. A negative "
+                    "difference is a smaller error than L2's**"), shown]  # fmt: skip
 
 
 def _difference_records(table: PaperTable, lines: Sequence[Line]) -> Iterator[dict[str, Any]]:
@@ -219,14 +220,14 @@ def _published(lines: Sequence[Line], table: PaperTable) -> list[object]:
         return []
     shown = Table(["Data set", *_titles(LOSSES)])
     shown.rows = [[escape(d), *table.published[d]] for d in known]
-    return [f"**Table {table.number} as published, not measured here**: Deshpande et al. 2017, arXiv v1; other data "
-            "splits; not comparable number by number.", shown]  # fmt: skip
+    return [Caption(f"**Table {table.number} as published, not measured here: Deshpande et al. 2017, arXiv v1; other data "
+                    "splits; not comparable number by number**"), shown]  # fmt: skip
 
 
-def _write_csvs(folder: Path, table: PaperTable, lines: Sequence[Line], gaps: Sequence[dict[str, Any]]) -> list[Path]:
+def _write_csvs(out: Output, table: PaperTable, lines: Sequence[Line], gaps: Sequence[dict[str, Any]]) -> list[Path]:
     name = f"paper-table-{table.number}"
-    paths = [write_csv(folder, name, list(_value_records(table, lines)))]
-    return [*paths, write_csv(folder, f"{name}-differences", gaps)] if gaps else paths
+    paths = write_csv(out, name, list(_value_records(table, lines)))
+    return [*paths, *write_csv(out, f"{name}-differences", gaps)] if gaps else paths
 
 
 def _value_records(table: PaperTable, lines: Sequence[Line]) -> Iterator[dict[str, Any]]:

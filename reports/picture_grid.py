@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import BenchError
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
 from .scores import Entry, gather
@@ -33,33 +35,39 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     """The grids of Figures 3 and 4."""
     yield ReportSpec(
         name="picture-grid",
-        summary="Figures 3 and 4 of the paper: grey, every method's colourizations, truth; and reconstructions",
+        summary="Figures 3, 4 and 6 to 8 of the paper: grey, every method's colourizations, truth; and reconstructions",
         factory="bench.reports.picture_grid:write",
-        citation="Deshpande et al. 2017, arXiv:1612.01958, Figures 3 and 4",
+        figures=("pictures", "reconstructions"),
+        citation="Deshpande et al. 2017, arXiv:1612.01958, Figures 3, 4 and 6 to 8",
     )
 
 
-def write(results: Sequence[Results], folder: Path, count: int = 8) -> list[Path]:
-    """`figures/pictures-<dataset>.png` and `figures/reconstructions-<dataset>.png` of the first test photographs."""
+def write(results: Sequence[Results], out: Output) -> list[Path]:
+    """`figures/pictures-<dataset>.png` and `figures/reconstructions-<dataset>.png` of the chosen or the first test photographs."""
+    wanted = {name: draw for name, draw in SHEETS.items() if out.draws(name)}
+    found = gather(results, None, ["colourizer", "control", "codec"]) if wanted else {}
+    albums = [_album(results, dataset, entries, out) for dataset, entries in found.items()]
+    if albums and (lost := set(out.images).difference(*(album.images for album in albums))):
+        raise BenchError(f"no test photograph of these runs is named {', '.join(sorted(lost))}: the scores have the ids")
     paths = []
-    found = gather(results, None, ["colourizer", "control", "codec"])
-    for dataset, entries in found.items():
-        album = _album(results, dataset, entries, count)
-        if not album.pages:
-            continue
-        for name, sheet in {"pictures": _colourizations(album), "reconstructions": _reconstructions(album)}.items():
-            if sheet:
-                paths.append(save_bytes(folder, f"{name}-{safe_name(dataset)}.png", sheet))
+    for album in (a for a in albums if a.pages):
+        for name, draw in wanted.items():
+            if sheet := draw(album):
+                paths.append(save_bytes(out, f"{name}-{safe_name(album.dataset)}.png", sheet))
     return paths
 
 
 @dataclass(frozen=True)
 class Album:
-    """The photographs of a data set (`pages`), and each method's fields for them: `(k, 2, 64, 64)` a photograph."""
+    """Photographs of a data set, and each method's fields for them: `(k, 2, 64, 64)` a photograph.
+
+    images: ids of all test photographs that the runs share. pages: those that are shown; chosen: by hand.
+    """
 
     dataset: str
     protocol: str
-    of: int
+    images: Sequence[str]
+    chosen: bool
     pages: Sequence[Pictures]
     entries: Sequence[Entry]
     fields: Mapping[str, Sequence[np.ndarray]]
@@ -73,24 +81,26 @@ class Album:
         """What the sheet shows, and which methods it can't."""
         absent = [e for e in self.entries if e.role in roles and e.label not in self.fields]
         reasons = [f"{plain(e.label)} ({e.failures[0].status if e.failures else 'no samples'})" for e in absent]
-        which = f"The first {len(self.pages)} of {self.of:,} test photographs in random order, not chosen by hand."
-        return [f"{which} Protocol {self.protocol}.", *([f"Not shown: {', '.join(reasons)}."] if reasons else [])]
+        shown, of = len(self.pages), f"of {len(self.images):,} test photographs"
+        which = f"{shown} {of}, chosen by hand" if self.chosen else f"The first {shown} {of} in random order, not chosen by hand"
+        return [f"{which}. Protocol {self.protocol}.", *([f"Not shown: {', '.join(reasons)}."] if reasons else [])]
 
 
-def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], count: int) -> Album:
-    """Photographs that every run with pictures of the data set has, in the split's order."""
+def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], out: Output) -> Album:
+    """Photographs that every run with pictures of the data set has: the chosen ones, else the first in the split's order."""
     runs = sorted({e.run for e in entries if e.measured})
     tests = [results[run].test_images(dataset) for run in runs]
     shared = set(tests[0]).intersection(*tests) if tests else set()
     images = [name for name in (tests[0] if tests else []) if name in shared]
-    found = {run: results[run].pictures(dataset, images[:count]) for run in runs if images}
+    shown = [name for name in out.images if name in shared] if out.images else images[: out.count]
+    found = {run: results[run].pictures(dataset, shown) for run in runs if shown}
     fields = {
         e.label: [page.colourizations[e.method] for page in found[e.run]]
         for e in entries
         if e.measured and e.run in found and all(e.method in page.colourizations for page in found[e.run])
     }
     pages = found[runs[0]] if found else []
-    return Album(dataset, results[0].manifest["protocol"]["name"], len(images), pages, entries, fields)
+    return Album(dataset, results[0].manifest["protocol"]["name"], images, bool(out.images), pages, entries, fields)
 
 
 def _colourizations(album: Album) -> bytes | None:
@@ -152,3 +162,7 @@ def _picture(page: Pictures, ab: np.ndarray) -> np.ndarray:
 
     whole = Image.fromarray(np.ascontiguousarray(page.lightness, dtype=np.float32))
     return picture(np.asarray(whole.resize((CELL, CELL), Image.Resampling.BOX)), ab)
+
+
+SHEETS: Mapping[str, Callable[[Album], bytes | None]] = {"pictures": _colourizations, "reconstructions": _reconstructions}
+"""The figures, by name."""

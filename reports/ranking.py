@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
 from .facts import Measure
+from .markup import Caption, Table
 from .scores import Entry, gather
 from .standing import Standing, stand
 from .tables import (
     NOTHING,
     Notes,
-    Table,
     columns,
     decimals,
     describe_dataset,
@@ -25,7 +26,7 @@ from .tables import (
     describe_samples,
     escape,
     write_csv,
-    write_markdown,
+    write_tables,
 )
 
 if TYPE_CHECKING:
@@ -65,19 +66,19 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     )
 
 
-def write(results: Sequence[Results], folder: Path) -> list[Path]:
+def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`tables/ranking.md`, its numbers as CSV, and every pair's difference as `ranking-differences.csv`."""
     contests = [Contest(d, entries) for d, entries in gather(results, None, ["colourizer", "control"], draws=True).items()]
     if not contests:
         return []
     parts: list[object] = ["### The ranking", RULE, SETS, describe_protocol(results, draws=True)]
     for contest in contests:
-        parts += [f"#### {escape(contest.dataset)}", f"{describe_dataset(results, contest.dataset)}. {contest.samples()}",
+        parts += [f"#### {escape(contest.dataset)}", Caption(f"{describe_dataset(results, contest.dataset)}. {contest.samples()}"),
                   *contest.parts()]  # fmt: skip
-    paths = [write_markdown(folder, "ranking", parts)]
-    paths.append(write_csv(folder, "ranking", [c.record(e) for c in contests for e in c.ordered]))
+    paths = write_tables(out, "ranking", parts)
+    paths += write_csv(out, "ranking", [c.record(e) for c in contests for e in c.ordered])
     differences = [{"dataset": c.dataset, **d} for c in contests for s in c.standings.values() for d in s.differences()]
-    return [*paths, write_csv(folder, "ranking-differences", differences)] if differences else paths
+    return [*paths, *write_csv(out, "ranking-differences", differences)] if differences else paths
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
+from bench.output import Output
 from bench.specs import ReportSpec
 
 from .facts import Measure
+from .markup import Caption, Table
 from .score_groups import GROUPS, Column, Group, Part
 from .scores import Entry, gather
 from .tables import (
     NOT_MEASURED,
     NOTHING,
     Notes,
-    Table,
     decimals,
     describe_protocol,
     describe_samples,
     escape,
     with_interval,
     write_csv,
-    write_markdown,
+    write_tables,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     )
 
 
-def write(results: Sequence[Results], folder: Path) -> list[Path]:
+def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`tables/<group>.md` and its numbers as CSV; what no run holds is named in `tables/not-measured.md`."""
     found = {ask: gather(results, None, ["colourizer", "control"], draws=ask == "draws") for ask in ("draws", "present")}
     if not any(found.values()):
@@ -60,11 +61,11 @@ def write(results: Sequence[Results], folder: Path) -> list[Path]:
     for group in GROUPS:
         pages = [make_page(group, dataset, entries) for dataset, entries in found[group.ask].items()]
         if any(page.measured for page in pages):
-            paths.append(write_markdown(folder, group.name, _parts(results, group, pages)))
-            paths.append(write_csv(folder, group.name, [record for page in pages for record in page.records()]))
+            paths += write_tables(out, group.name, _parts(results, group, pages))
+            paths += write_csv(out, group.name, [record for page in pages for record in page.records()])
         else:
             absent += dict.fromkeys(f"{group.title}: {line}" for page in pages for line in page.unknown())
-    return [*paths, write_markdown(folder, "not-measured", ["### Without any value in these runs", *absent])] if absent else paths
+    return [*paths, *write_tables(out, "not-measured", ["### Without any value in these runs", *absent])] if absent else paths
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ class Page:
     def sections(self) -> list[object]:
         """Its tables, footnotes and remarks."""
         notes = Notes()
-        sections: list[object] = [f"#### {escape(self.dataset)}", self._samples()]
+        sections: list[object] = [f"#### {escape(self.dataset)}", Caption(self._samples())]
         for part in self.parts:
             if columns := [c for c in part.columns if self._known(c)]:
-                sections += [part.title and f"**{part.title}**", self._table(columns, notes)]
+                sections += [Caption(part.title and f"**{part.title}**"), self._table(columns, notes)]
         return [*sections, notes, *self.unknown()]
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -175,8 +176,8 @@ def make_page(group: Group, dataset: str, entries: Sequence[Entry]) -> Page:
 def _parts(results: Sequence[Results], group: Group, pages: Sequence[Page]) -> list[object]:
     several = any(len(e.seeds) > 1 for page in pages for e in page.entries)
     sets = several and any(c.source == "set" for part in group.parts for c in part.columns)
-    caption = f"{group.text} {describe_protocol(results, draws=group.ask == 'draws')}{SEEDS if sets else ''}"
-    return [f"### {group.title}", caption, *(section for page in pages for section in page.sections())]
+    caption = Caption(f"{describe_protocol(results, draws=group.ask == 'draws')}{SEEDS if sets else ''}")
+    return [f"### {group.title}", group.text, caption, *(section for page in pages for section in page.sections())]
 
 
 def _spelled_out(column: Column, entries: Sequence[Entry]) -> list[Column]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.output import Output
 from bench.store import write_bytes
 
 from .tables import one_line
@@ -110,21 +111,21 @@ def remark(axes: Axes, text: str) -> None:
     unparsed(axes.annotate(text, (0.5, 0), (0, -4), xycoords=axes.xaxis.label, **REMARK))
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save_figure(figure: Figure, out: Output, name: str) -> list[Path]:
     """`figures/<name>.png` and `.svg`."""
-    return [_save(figure, folder, name, "png"), _save(figure, folder, name, "svg")]
+    return [_save(figure, out, name, "png"), _save(figure, out, name, "svg")]
 
 
-def save_bytes(folder: Path, name: str, data: bytes) -> Path:
+def save_bytes(out: Output, name: str, data: bytes) -> Path:
     """A file in `figures/`."""
-    path = folder / "figures" / name
+    path = out.folder / "figures" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, data)
     return path
 
 
-def _save(figure: Figure, folder: Path, name: str, kind: str) -> Path:
+def _save(figure: Figure, out: Output, name: str, kind: str) -> Path:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None  # the same results give the same file
     figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.1)
-    return save_bytes(folder, f"{name}.{kind}", buffer.getvalue())
+    return save_bytes(out, f"{name}.{kind}", buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Tables as people read them (Markdown) and as programs do (CSV), and what every caption says."""
+"""Tables as people read them (Markdown, HTML, LaTeX) and as programs do (CSV), and what every caption says."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import keys
+from bench.output import Output
 from bench.store import write_text
 
 from .facts import Measure
+from .markup import Caption, html_page, to_html, to_latex
 from .scores import Entry
 
 if TYPE_CHECKING:
@@ -21,22 +23,6 @@ if TYPE_CHECKING:
 
 NOTHING = "–"
 NOT_MEASURED = "not measured: it is optional, or was not among the run's --metrics, or is newer than the run"
-
-
-@dataclass
-class Table:
-    """A Markdown table; cells are Markdown already (`escape` what comes from outside).
-
-    The first `words` columns are text, set left; the others are numbers, set right.
-    """
-
-    header: Sequence[str]
-    rows: list[Sequence[str]] = field(default_factory=list)
-    words: int = 1
-
-    def __str__(self) -> str:
-        align = ["---"] * self.words + ["---:"] * (len(self.header) - self.words)
-        return "\n".join("| " + " | ".join(row) + " |" for row in [self.header, align, *self.rows])
 
 
 @dataclass
@@ -146,13 +132,13 @@ def verdict(estimate: Estimate) -> str:
     return "higher" if estimate.low > 0 else "no difference shown"
 
 
-def describe_protocol(results: Sequence[Results], draws: bool = False) -> str:
+def describe_protocol(results: Sequence[Results], draws: bool = False) -> Caption:
     """What every caption says: the protocol, the scale, how many samples, and what the intervals are."""
     protocol = results[0].manifest["protocol"]
     samples = f"{protocol.get('draws', 'no')} independent draws a photograph" if draws else f"k = {protocol['k']}"
     digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
     presets = dict.fromkeys(str(r.manifest["preset"]) for r in results if r.manifest.get("preset"))
-    return (
+    return Caption(
         f"Protocol `{protocol['name']}` (digest {digest}), preset {' and '.join(presets) or 'unknown'}, "
         f"weights {protocol['weights']}; ab divided by {protocol['scale']:g} before errors and variances are "
         f"taken; {samples}. In brackets: 95 % bootstrap intervals over test photographs, after averaging "
@@ -177,20 +163,27 @@ def describe_samples(entries: Sequence[Entry]) -> str:
     return "; ".join(f"{name}: {_usual(count)}" for name, count in counts.items()) + "." if entries else ""
 
 
-def write_markdown(folder: Path, name: str, parts: Sequence[object]) -> Path:
-    """`tables/<name>.md` from its parts, a blank line between them; empty parts are left out."""
-    return _write(folder, f"{name}.md", "\n\n".join(t for t in map(str, parts) if t) + "\n")
+def write_tables(out: Output, name: str, parts: Sequence[object]) -> list[Path]:
+    """`tables/<name>.md`, `.html` and `.tex`, as far as they are wanted, from parts: Markdown, captions, tables and notes."""
+    wanted = {"md": _markdown, "html": lambda some: html_page(name, to_html(some)), "latex": to_latex}
+    endings = {"latex": "tex"}
+    return [_write(out, f"{name}.{endings.get(form, form)}", make(parts)) for form, make in wanted.items() if out.wants(form)]
 
 
-def write_csv(folder: Path, name: str, records: Sequence[Mapping[str, Any]]) -> Path:
-    """`tables/<name>.csv` with a column for every key."""
+def write_csv(out: Output, name: str, records: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """`tables/<name>.csv` with a column for every key, if it is wanted."""
     import pandas as pd
 
-    return _write(folder, f"{name}.csv", pd.DataFrame(list(records)).to_csv(index=False))
+    return [_write(out, f"{name}.csv", pd.DataFrame(list(records)).to_csv(index=False))] if out.wants("csv") else []
 
 
-def _write(folder: Path, name: str, text: str) -> Path:
-    path = folder / "tables" / name
+def _markdown(parts: Sequence[object]) -> str:
+    """A blank line between parts; empty parts are left out."""
+    return "\n\n".join(t for t in map(str, parts) if t) + "\n"
+
+
+def _write(out: Output, name: str, text: str) -> Path:
+    path = out.folder / "tables" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     return path

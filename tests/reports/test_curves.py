@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.output import Output
 from bench.reports import curves
 
 N, M = 60, 10
@@ -30,7 +31,7 @@ def drawn(monkeypatch):
     """Figures as they are saved."""
     figures = {}
 
-    def keep(figure, folder, name):
+    def keep(figure, out, name):
         figures[name] = figure
         return []
 
@@ -43,7 +44,7 @@ def words(figure):
 
 
 def test_figures_are_written_in_two_formats_and_their_numbers_as_csv(make, tmp_path):
-    paths = curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn", n=120))], tmp_path)
+    paths = curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn", n=120))], Output(tmp_path))
     names = ["error-of-best-curve", "rank-histogram-lfw", "spread-skill"]
     assert {p.stem for p in paths if p.suffix == ".png"} == {p.stem for p in paths if p.suffix == ".svg"} == set(names)
     assert [p.name for p in paths if p.suffix == ".csv"] == ["error-of-best-curve.csv", "rank-histogram.csv"]
@@ -54,13 +55,13 @@ def test_figures_are_written_in_two_formats_and_their_numbers_as_csv(make, tmp_p
 
 def test_the_same_results_give_the_same_files(make, tmp_path):
     results = [make.results(tmp_path / "run", drawn_rows(make, "mdn"))]
-    once, twice = (curves.write(results, tmp_path / name) for name in "ab")
+    once, twice = (curves.write(results, Output(tmp_path / name)) for name in "ab")
     assert [p.read_bytes() for p in once] == [p.read_bytes() for p in twice]
 
 
 def test_a_curve_has_the_mean_of_its_column_for_every_n(make, tmp_path, drawn):
     rows = drawn_rows(make, "mdn") + drawn_rows(make, "grey", shift=0.1, role="control")
-    curves.write([make.results(tmp_path / "run", rows)], tmp_path)
+    curves.write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     mdn, grey = drawn["error-of-best-curve"].axes[0].lines
     mean = np.random.default_rng(4).gamma(6, 0.01, N).mean()
     assert mdn.get_xdata() == pytest.approx(np.arange(1, M + 1))
@@ -72,7 +73,7 @@ def test_a_curve_has_the_mean_of_its_column_for_every_n(make, tmp_path, drawn):
 
 
 def test_bars_are_shares_beside_the_flat_line_and_a_high_one_has_its_number(make, tmp_path, drawn):
-    curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn"))], tmp_path)
+    curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn"))], Output(tmp_path))
     (axes,) = drawn["rank-histogram-lfw"].axes
     assert [b.get_height() for b in axes.patches] == pytest.approx([0.5] + [0.05] * M)
     flat = next(line for line in axes.lines if line.get_linestyle() == "--")
@@ -82,10 +83,10 @@ def test_bars_are_shares_beside_the_flat_line_and_a_high_one_has_its_number(make
 
 
 def test_spread_is_binned_by_spread_and_few_photographs_give_no_plot(make, tmp_path, drawn):
-    curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn", n=99))], tmp_path)
+    curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn", n=99))], Output(tmp_path))
     assert "spread-skill" not in drawn
     order = np.random.default_rng(0).permutation(np.linspace(1, 2, 100))
-    curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn", n=100, spread=order))], tmp_path)
+    curves.write([make.results(tmp_path / "run", drawn_rows(make, "mdn", n=100, spread=order))], Output(tmp_path))
     line, diagonal = drawn["spread-skill"].axes[0].lines
     halves = np.linspace(1, 2, 100).reshape(2, 50).mean(1)
     assert line.get_xdata() == pytest.approx(np.sqrt(halves))
@@ -95,7 +96,7 @@ def test_spread_is_binned_by_spread_and_few_photographs_give_no_plot(make, tmp_p
 def test_what_is_not_shown_is_named(make, tmp_path, drawn):
     rows = drawn_rows(make, "mdn") + drawn_rows(make, "cvae", curve=False)
     rows += [make.refused("cvae", "error-of-best-curve", "it can't draw"), make.failed("zhang", "killed")]
-    curves.write([make.results(tmp_path / "run", rows)], tmp_path)
+    curves.write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     assert "not shown: cvae (refused), zhang (failed)" in words(drawn["error-of-best-curve"])
     assert "not shown: zhang (failed)" in words(drawn["rank-histogram-lfw"])
     legend = [t.get_text() for t in drawn["error-of-best-curve"].legends[0].get_texts()]
@@ -105,11 +106,11 @@ def test_what_is_not_shown_is_named(make, tmp_path, drawn):
 def test_older_runs_and_codecs_give_no_figure(make, tmp_path):
     rows = make.rows("mdn", {("variance", "ab", "all"): np.ones(N)})
     rows += make.rows("vae", {("absolute-error", "sum", "all"): np.ones(N)}, role="codec", kind="reconstruction")
-    assert curves.write([make.results(tmp_path / "run", rows)], tmp_path) == []
-    assert curves.write([make.results(tmp_path / "run", [])], tmp_path) == []
+    assert curves.write([make.results(tmp_path / "run", rows)], Output(tmp_path)) == []
+    assert curves.write([make.results(tmp_path / "run", [])], Output(tmp_path)) == []
 
 
 def test_odd_names_are_shown_as_they_are(make, tmp_path):
     odd = "a $x_ {b$ c"
-    paths = curves.write([make.results(tmp_path / "run", drawn_rows(make, odd, dataset=odd), (odd,))], tmp_path)
+    paths = curves.write([make.results(tmp_path / "run", drawn_rows(make, odd, dataset=odd), (odd,))], Output(tmp_path))
     assert any(p.name.startswith("rank-histogram-a-x_-b-c-") for p in paths)

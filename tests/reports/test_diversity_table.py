@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.output import Output
 from bench.reports.diversity_table import best_and_ties, write
 from bench.reports.scores import ERROR_OF_BEST, gather
 
@@ -41,7 +42,7 @@ def line_of(text, name):
 
 
 def test_numbers_agree_with_an_independent_computation(four, tmp_path):
-    write([four], tmp_path)
+    write([four], Output(tmp_path))
     ours = pd.read_csv(tmp_path / "tables/diversity-table.csv").set_index("method")
     means = four.scores.groupby(["method", "metric", "region"]).value.mean()
     for name, line in ours.iterrows():
@@ -54,7 +55,7 @@ def test_numbers_agree_with_an_independent_computation(four, tmp_path):
 
 
 def test_the_best_and_its_ties_are_bold_and_no_control(four, tmp_path):
-    text = write([four], tmp_path)[0].read_text()
+    text = write([four], Output(tmp_path))[0].read_text()
     assert "**" in line_of(text, "mdn")
     assert "**" in line_of(text, "tied")
     assert "**" not in line_of(text, "cvae[kl=0.1]")
@@ -69,25 +70,25 @@ def test_a_small_but_sure_difference_is_no_tie(make, tmp_path, base):
 
 def test_few_images_are_no_evidence(make, tmp_path, base):
     rows = [*method(make, "a", base[:3]), *method(make, "b", base[:3] + 0.1)]
-    write([make.results(tmp_path / "run", rows)], tmp_path)
+    write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv")
     assert pairs.error_of_best_first_is.tolist() == ["too few images"]
     assert pd.read_csv(tmp_path / "tables/diversity-table.csv").best_or_tied.all()
 
 
 def test_controls_come_last_under_their_own_line(four, tmp_path):
-    lines = write([four], tmp_path)[0].read_text().splitlines()
+    lines = write([four], Output(tmp_path))[0].read_text().splitlines()
     names = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     assert names[1:7] == ["---", "mdn", "tied", "cvae[kl=0.1]", "*controls*", "chance"]
 
 
 def test_a_control_that_is_not_beaten_is_named(make, tmp_path, base):
     rows = [*method(make, "mdn", base), *method(make, "chance", base * 0.9, role="control")]
-    assert "best method, mdn: control chance" in write([make.results(tmp_path / "run", rows)], tmp_path)[0].read_text()
+    assert "best method, mdn: control chance" in write([make.results(tmp_path / "run", rows)], Output(tmp_path))[0].read_text()
 
 
 def test_differences_of_every_pair_in_plain_words(four, tmp_path):
-    text = write([four], tmp_path)[0].read_text()
+    text = write([four], Output(tmp_path))[0].read_text()
     pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv").set_index(["first", "second"])
     assert len(pairs) == 6
     assert pairs.loc[("mdn", "cvae[kl=0.1]"), "error_of_best_mean"] == pytest.approx(-0.02)
@@ -100,7 +101,7 @@ def test_differences_of_every_pair_in_plain_words(four, tmp_path):
 def test_seeds_are_averaged_for_each_image_first(make, tmp_path, base):
     shift = np.random.default_rng(5).normal(0, 0.03, N)  # cancels within a photograph
     rows = [*method(make, "a", base + shift, seed=0), *method(make, "a", base - shift, seed=1)]
-    write([make.results(tmp_path / "run", rows)], tmp_path)
+    write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     line = pd.read_csv(tmp_path / "tables/diversity-table.csv").iloc[0]
     assert [line.images, line.seeds] == [N, 2]
     assert line.error_of_best_high - line.error_of_best_low == pytest.approx(4 * base.std() / N**0.5, rel=0.15)
@@ -115,7 +116,7 @@ def test_a_nan_is_not_averaged_away(make, tmp_path, base):
 
 def test_failures_are_shown_whole_or_by_seed(make, tmp_path, base):
     rows = [*method(make, "a", base), make.failed("a", "killed", seed=1), make.failed("b|c\nd", "no | memory")]
-    text = write([make.results(tmp_path / "run", rows)], tmp_path)[0].read_text()
+    text = write([make.results(tmp_path / "run", rows)], Output(tmp_path))[0].read_text()
     assert "**" in line_of(text, "a")
     assert "(1)" in line_of(text, "a")
     assert "(1) a on lfw, seed 1: failed: killed" in text
@@ -125,14 +126,14 @@ def test_failures_are_shown_whole_or_by_seed(make, tmp_path, base):
 
 
 def test_a_data_set_where_all_failed_is_still_there(make, tmp_path):
-    text = write([make.results(tmp_path / "run", [make.failed("mdn", "killed")])], tmp_path)[0].read_text()
+    text = write([make.results(tmp_path / "run", [make.failed("mdn", "killed")])], Output(tmp_path))[0].read_text()
     assert "#### lfw" in text
     assert "failed (1)" in line_of(text, "mdn")
 
 
 def test_another_status_is_shown_as_it_is(make, tmp_path):
     row = make.failed("mdn", "needs 500 photographs", status="incompatible")
-    text = write([make.results(tmp_path / "run", [row])], tmp_path)[0].read_text()
+    text = write([make.results(tmp_path / "run", [row])], Output(tmp_path))[0].read_text()
     assert "incompatible (1)" in line_of(text, "mdn")
     assert "incompatible: needs 500 photographs" in text
 
@@ -140,7 +141,7 @@ def test_another_status_is_shown_as_it_is(make, tmp_path):
 def test_odd_names_are_escaped(make, tmp_path, base):
     odd = "my|set\n_*`<b>$"
     rows = method(make, "mdn", base, dataset=odd)
-    text = write([make.results(tmp_path / "run", rows, (odd,))], tmp_path)[0].read_text()
+    text = write([make.results(tmp_path / "run", rows, (odd,))], Output(tmp_path))[0].read_text()
     assert "#### my\\|set \\_\\*\\`\\<b\\>\\$" in text
 
 
@@ -164,5 +165,5 @@ def test_a_longer_run_extends_a_shorter_one_and_other_seeds_join(make, tmp_path,
 
 def test_nothing_to_say_gives_no_file(make, tmp_path, base):
     rows = method(make, "vae", base, role="codec", kind="reconstruction")
-    assert write([make.results(tmp_path / "run", rows)], tmp_path) == []
-    assert write([make.results(tmp_path / "run", [])], tmp_path) == []
+    assert write([make.results(tmp_path / "run", rows)], Output(tmp_path)) == []
+    assert write([make.results(tmp_path / "run", [])], Output(tmp_path)) == []

@@ -6,6 +6,7 @@ from PIL import Image
 
 from bench.colour import picture
 from bench.errors import BenchError
+from bench.output import Output
 from bench.reports import eob_variance, picture_grid
 from bench.reports.sheet import CELL, GAP, GROUP_GAP, LABEL, MARGIN, Group, wrap
 
@@ -31,7 +32,7 @@ def spread(n=40, zeros=0):
 
 def test_the_plot_is_written_twice_in_two_formats(make, tmp_path):
     rows = cloud(make, "mdn", spread()) + cloud(make, "cvae", spread())
-    paths = eob_variance.write([make.results(tmp_path / "run", rows)], tmp_path)
+    paths = eob_variance.write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     names = ["eob-variance.png", "eob-variance.svg", "eob-variance-log.png", "eob-variance-log.svg"]
     assert [p.name for p in paths] == names
     for path in (paths[0], paths[2]):
@@ -44,7 +45,7 @@ def test_the_plot_is_written_twice_in_two_formats(make, tmp_path):
 
 def test_the_same_results_give_the_same_files(make, tmp_path):
     results = [make.results(tmp_path / "run", cloud(make, "mdn", spread()))]
-    once, twice = (eob_variance.write(results, tmp_path / name) for name in "ab")
+    once, twice = (eob_variance.write(results, Output(tmp_path / name)) for name in "ab")
     assert [p.read_bytes() for p in once] == [p.read_bytes() for p in twice]
 
 
@@ -59,7 +60,7 @@ def drawn(monkeypatch):
     """Figures as they are saved."""
     figures = {}
 
-    def keep(figure, folder, name):
+    def keep(figure, out, name):
         figures[name] = figure
         return []
 
@@ -69,7 +70,7 @@ def drawn(monkeypatch):
 
 def test_points_without_a_logarithm_are_counted(make, tmp_path, drawn):
     rows = cloud(make, "mdn", spread(zeros=3)) + cloud(make, "point", np.zeros(40), k=1, role="control")
-    eob_variance.write([make.results(tmp_path / "run", rows)], tmp_path)
+    eob_variance.write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     shown = texts(drawn["eob-variance-log"])
     assert "zeros, not on log axes: mdn 3 of 40, point 40 of 40 points; mean of point" in shown
     assert "not on log axes" not in texts(drawn["eob-variance"])
@@ -80,7 +81,7 @@ def test_points_without_a_logarithm_are_counted(make, tmp_path, drawn):
 def test_a_panel_a_data_set_and_failures_named(make, tmp_path, drawn):
     rows = [r for d in "abcd" for r in cloud(make, "mdn", spread(), dataset=d)]
     rows.append(make.failed("cvae", "killed", dataset="b"))
-    eob_variance.write([make.results(tmp_path / "run", rows, tuple("abcd"))], tmp_path)
+    eob_variance.write([make.results(tmp_path / "run", rows, tuple("abcd"))], Output(tmp_path))
     panels = drawn["eob-variance"].axes
     assert [a.get_title() for a in panels] == list("abcd")
     assert "not shown: cvae (failed)" in texts(drawn["eob-variance"])
@@ -90,7 +91,7 @@ def test_a_panel_a_data_set_and_failures_named(make, tmp_path, drawn):
 
 def test_methods_differ_in_colour_and_marker_and_keep_them(make, tmp_path, drawn):
     rows = cloud(make, "a", spread()) + cloud(make, "b", spread()) + cloud(make, "b", spread(), dataset="two")
-    eob_variance.write([make.results(tmp_path / "run", rows, ("lfw", "two"))], tmp_path)
+    eob_variance.write([make.results(tmp_path / "run", rows, ("lfw", "two"))], Output(tmp_path))
     lines = [line for axes in drawn["eob-variance"].axes for line in axes.lines if len(line.get_xdata()) == 1]
     looks = [(line.get_marker(), line.get_color()) for line in lines if line.get_marker() != "None"]
     (a, b, again) = looks
@@ -101,28 +102,28 @@ def test_methods_differ_in_colour_and_marker_and_keep_them(make, tmp_path, drawn
 
 def test_undefined_values_are_counted_too(make, tmp_path, drawn):
     rows = cloud(make, "mdn", np.where(np.arange(40) == 1, np.nan, spread()))
-    eob_variance.write([make.results(tmp_path / "run", rows)], tmp_path)
+    eob_variance.write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     assert "undefined: mdn 1 of 40 points; mean of mdn" in texts(drawn["eob-variance"])
 
 
 def test_a_control_alone_still_gives_both_plots(make, tmp_path):
     rows = cloud(make, "grey", np.zeros(40), k=1, role="control")
-    assert len(eob_variance.write([make.results(tmp_path / "run", rows)], tmp_path)) == 4
+    assert len(eob_variance.write([make.results(tmp_path / "run", rows)], Output(tmp_path))) == 4
 
 
 def test_no_diverse_method_no_plot(make, tmp_path):
-    assert eob_variance.write([make.results(tmp_path / "run", [make.failed("mdn", "killed")])], tmp_path) == []
+    assert eob_variance.write([make.results(tmp_path / "run", [make.failed("mdn", "killed")])], Output(tmp_path)) == []
 
 
 def test_dollar_signs_are_no_mathematics(make, tmp_path):
     odd = "a $x_ {b$ c"
     rows = cloud(make, "mdn", spread(), dataset=odd)
-    assert eob_variance.write([make.results(tmp_path / "run", rows, (odd,))], tmp_path)
+    assert eob_variance.write([make.results(tmp_path / "run", rows, (odd,))], Output(tmp_path))
 
 
 def test_the_grid_has_the_expected_size_and_pixels(make, tmp_path):
     results = make.pictured(tmp_path, METHODS)
-    pictures, reconstructions = picture_grid.write([results], tmp_path)
+    pictures, reconstructions = picture_grid.write([results], Output(tmp_path))
     assert [pictures.name, reconstructions.name] == ["pictures-lfw.png", "reconstructions-lfw.png"]
     image = np.asarray(Image.open(pictures))
     columns = 1 + 5 + 5 + 1 + 1
@@ -140,7 +141,7 @@ def test_the_grid_has_the_expected_size_and_pixels(make, tmp_path):
 
 def test_reconstructions_are_rows_and_the_truth_is_last(make, tmp_path):
     results = make.pictured(tmp_path, METHODS)
-    image = np.asarray(Image.open(picture_grid.write([results], tmp_path, count=3)[1])).astype(int)
+    image = np.asarray(Image.open(picture_grid.write([results], Output(tmp_path, count=3))[1])).astype(int)
     assert image.shape[1] == 2 * MARGIN + LABEL + 3 * (CELL + GAP) - GAP
     left = MARGIN + LABEL
     inked = (image[:, left : left + CELL] < 250).all(axis=(1, 2)).nonzero()[0]  # rows filled by a picture
@@ -159,7 +160,7 @@ def test_many_methods_are_put_in_bands(make):
 
 def test_odd_names_make_safe_files(make, tmp_path):
     results = make.pictured(tmp_path, {"mdn": METHODS["mdn"]}, name="../my $set|\n")
-    (path,) = picture_grid.write([results], tmp_path, count=1)
+    (path,) = picture_grid.write([results], Output(tmp_path, count=1))
     assert path.parent == tmp_path / "figures"
     assert path.name.startswith("pictures-my-set-")
 
@@ -168,7 +169,7 @@ def test_two_runs_share_a_grid(make, tmp_path):
     photographs = make.photographs(14)
     first = make.pictured(tmp_path / "a", {"mdn": METHODS["mdn"]}, photographs=photographs)
     second = make.pictured(tmp_path / "b", {"cvae": METHODS["mdn"]}, photographs=photographs)
-    (path,) = picture_grid.write([first, second], tmp_path)
+    (path,) = picture_grid.write([first, second], Output(tmp_path))
     assert Image.open(path).width == 2 * MARGIN + 12 * (CELL + GAP) - 4 * GAP + 3 * GROUP_GAP
 
 
@@ -178,11 +179,11 @@ def test_missing_samples_are_said(make, tmp_path):
     results = make.pictured(tmp_path, {"mdn": METHODS["mdn"]})
     shutil.rmtree(tmp_path / "store" / "samples")
     with pytest.raises(BenchError, match="repeat the run"):
-        picture_grid.write([results], tmp_path)
+        picture_grid.write([results], Output(tmp_path))
 
 
 def test_only_failures_give_no_grid(make, tmp_path):
-    assert picture_grid.write([make.pictured(tmp_path, {}, failed=["mdn"])], tmp_path) == []
+    assert picture_grid.write([make.pictured(tmp_path, {}, failed=["mdn"])], Output(tmp_path)) == []
 
 
 def test_long_words_are_broken_and_long_texts_end(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.output import Output
 from bench.reports import ranking
 from bench.reports.ranking import CRPS, ENERGY, VARIOGRAM
 from bench.reports.scores import gather
@@ -27,8 +28,8 @@ def scored(make, name, energy, variogram=None, **more):
 
 def written(make, folder, rows, *others, **more):
     results = [make.results(folder / "run", rows, **more), *others]
-    paths = ranking.write(results, folder)
-    assert [p.name for p in paths][:2] == ["ranking.md", "ranking.csv"]
+    paths = ranking.write(results, Output(folder))
+    assert [p.name for p in paths][:4] == ["ranking.md", "ranking.html", "ranking.tex", "ranking.csv"]
     return paths[0].read_text()
 
 
@@ -197,19 +198,19 @@ def test_runs_read_from_files_are_joined_alike(make, tmp_path, base):
     texts = ["run", "cell", "dataset", "method", "role", "parameters", "image", "ask", "metric", "variant", "region", "kind",
              "status", "reason"]  # fmt: skip
     runs = [make.results(tmp_path / n, scored(make, n, base + i)) for i, n in enumerate("ab")]
-    plain = ranking.write(runs, tmp_path / "plain")[0].read_text()
+    plain = ranking.write(runs, Output(tmp_path / "plain"))[0].read_text()
     for run in runs:
         scores = run.scores.astype(dict.fromkeys(texts, "category"))
         object.__setattr__(run, "scores", scores)
-    assert ranking.write(runs, tmp_path / "categories")[0].read_text() == plain
+    assert ranking.write(runs, Output(tmp_path / "categories"))[0].read_text() == plain
     entries = gather(runs, None, ["colourizer"], draws=True)["lfw"]
     assert isinstance(entries[0].facts.rows["metric"].dtype, pd.CategoricalDtype)
 
 
 def test_codecs_alone_and_nothing_give_no_file(make, tmp_path, base):
     codec = make.rows("vae", {("absolute-error", "sum", "all"): base}, role="codec", kind="reconstruction")
-    assert ranking.write([make.results(tmp_path / "run", codec)], tmp_path) == []
-    assert ranking.write([make.results(tmp_path / "run", [])], tmp_path) == []
+    assert ranking.write([make.results(tmp_path / "run", codec)], Output(tmp_path)) == []
+    assert ranking.write([make.results(tmp_path / "run", [])], Output(tmp_path)) == []
 
 
 def test_controls_alone_are_shown_without_ranks(make, tmp_path, base, table):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.output import Output
 from bench.plugins import registry
 from bench.reports.score_groups import GROUPS
 from bench.reports.score_tables import flatness_of, write
@@ -18,7 +19,7 @@ def uniform(n=N, seed=0):
 
 
 def written(make, folder, rows, *others, **more):
-    paths = write([make.results(folder / "run", rows, **more), *others], folder)
+    paths = write([make.results(folder / "run", rows, **more), *others], Output(folder))
     return {p.stem: p.read_text() for p in paths if p.suffix == ".md"}
 
 
@@ -218,5 +219,5 @@ def test_counts_that_differ_are_said_by_method(make, tmp_path):
 
 def test_codecs_and_nothing_give_no_file(make, tmp_path):
     codec = make.rows("vae", {("psnr", "mean-of-n", "all"): uniform()}, role="codec", kind="reconstruction")
-    assert write([make.results(tmp_path / "run", codec)], tmp_path) == []
-    assert write([make.results(tmp_path / "run", [])], tmp_path) == []
+    assert write([make.results(tmp_path / "run", codec)], Output(tmp_path)) == []
+    assert write([make.results(tmp_path / "run", [])], Output(tmp_path)) == []
