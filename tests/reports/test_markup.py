@@ -19,7 +19,8 @@ NASTY = "<script>alert(1)</script> & a_b% #1 \\ {x} $y$ ~^ | *q* `z` [t](javascr
 def a_page(name=NASTY):
     table = Table(["Method", "Error ↓"], [["**a**", "1 (1)"], ["*controls*", ""], [escape(name), "[2, 3]"]])
     return ["### The title", "Some text.", Caption("Protocol `paper`."), "#### church", Caption("church: 9 test."),
-            Caption("**Part**"), table, "(1) refused  \n(2) failed", "- one\n- two", "#### lfw", Caption("lfw: 8 test."), table]  # fmt: skip
+            Caption("**Part**"), table, "(1) refused  \n(2) failed", "- one\n- two",
+            "#### lfw", Caption("lfw: 8 test."), table]  # fmt: skip
 
 
 def test_markup_in_names_is_shown_and_not_obeyed():
