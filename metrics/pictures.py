@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.colour import lab_to_rgb
 from bench.contracts import SampleSet, ScoreContext
 
 if TYPE_CHECKING:
@@ -65,21 +66,8 @@ def enlarged(grey: Tensor, ab: Tensor) -> Tensor:
 
 
 def rgb(lightness: Tensor, ab: Tensor) -> Tensor:
-    """sRGB `(..., 3, h, w)` in [0, 1], float64, of L `(h, w)` or alike and ab `(..., 2, h, w)`.
-
-    D65, 2 degree observer, scikit-image's constants; colours outside sRGB are clipped.
-    """
-    import torch
-    from skimage.color.colorconv import rgb_from_xyz, xyz_tristimulus_values
-
-    a, b = ab.double().unbind(-3)
-    y = (lightness.double() + 16) / 116
-    f = torch.stack([a / 500 + y, y.expand_as(a), (y - b / 200).clamp(min=0)], -3)
-    ratios = torch.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
-    matrix = torch.from_numpy(rgb_from_xyz * xyz_tristimulus_values(illuminant="D65", observer="2"))
-    linear = torch.einsum("ij,...jhw->...ihw", matrix, ratios)
-    bright = 1.055 * (linear.clamp(min=0.0031308).log() / 2.4).exp() - 0.055  # half the time of a power
-    return torch.where(linear > 0.0031308, bright, 12.92 * linear).clamp(0, 1)
+    """sRGB `(..., 3, h, w)` in [0, 1], float64, of L `(h, w)` or alike and ab `(..., 2, h, w)`."""
+    return lab_to_rgb(lightness, ab.double())
 
 
 def _several(name: str, ab: Tensor, context: ScoreContext) -> Tensor:

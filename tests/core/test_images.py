@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from bench import images
-from bench.colour import picture, rgb_to_lab
+from bench.colour import picture, pictures, rgb_to_lab
 from bench.protocol import make_paper, make_square
 
 PAPER, SQUARE = make_paper(antialias=False), make_square(antialias=True)
@@ -348,3 +349,17 @@ def test_colours_outside_srgb_are_clipped_without_a_warning(recwarn):
     got = picture(np.full((8, 8), 20.0), np.stack([np.full((4, 4), -120.0), np.full((4, 4), 120.0)]))
     assert got.min() == 0
     assert list(recwarn) == []
+
+
+def test_pictures_are_scikit_image_s_of_enlarged_fields():
+    rng = np.random.default_rng(0)
+    lightness, ab = rng.uniform(0, 100, (96, 96)).astype(np.float32), rng.normal(0, 40, (3, 2, 64, 64)).astype(np.float32)
+    found = pictures(lightness, ab)
+    assert found.shape == (3, 96, 96, 3)
+    for field, got in zip(ab, found):
+        large = [skimage.transform.resize(plane.astype(float), (96, 96), order=1, mode="edge", anti_aliasing=False) for plane in field]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*negative Z values.*")
+            expected = 255 * skimage.color.lab2rgb(np.stack([lightness.astype(float), *large], -1)).clip(0, 1)
+        assert np.abs(got - expected).max() <= 1
+        assert np.array_equal(picture(lightness, field), got)
