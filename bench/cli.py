@@ -95,6 +95,30 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], *
     click.echo(f"report: {made.entrance}")
 
 
+@cli.command()
+@click.argument("first", type=FOLDER, metavar="RUN_A")
+@click.argument("second", type=FOLDER, metavar="RUN_B")
+@click.option("--out", type=FOLDER, help="Folder of the comparison [compare-<A>-<B>].")
+@click.option("--metrics", multiple=True, help="Comma-separated [all].")
+@click.option("--format", "formats", multiple=True, help="Comma-separated: md, csv, html, latex [md,csv,html].")
+@click.option("--changed", type=click.IntRange(min=0), default=5, show_default=True, help="Photographs that changed most.")
+def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...], formats: tuple[str, ...], changed: int) -> None:
+    """Compare RUN_B with RUN_A, photograph by photograph: what got better, what got worse, what only one has."""
+    from bench import compare as comparing
+    from bench import notation, output, results
+
+    names = notation.split(",".join(metrics)) if metrics else ()
+    found = comparing.compare(results.read(first), results.read(second), names)
+    made = output.request(out or comparing.default_folder(first, second), formats=formats or ("md,csv,html",), count=changed)
+    paths = comparing.write(found, made, registry())
+    _table(comparing.table(comparing.headline(found, registry())))
+    for remark in found.remarks:
+        click.echo(f"remark: {remark}")
+    if found.omissions:
+        click.echo(f"not compared, for reasons that the comparison lists: {len(found.omissions)}")
+    click.echo(f"comparison: {next((p for s in ('.html', '.md', '.csv') for p in paths if p.suffix == s), made.folder)}")
+
+
 @cli.command("list")
 @click.argument("kind", required=False, type=click.Choice(list(KINDS)))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")

@@ -41,8 +41,11 @@ def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[Report
     """The wanted reports, in the order of their names, what shows the others' files last."""
     for form in sorted(out.formats - set(FORMATS)):
         raise unknown("format", form, FORMATS)
-    specs: list[ReportSpec] = [plugins.get("reports", name) for name in names or sorted(plugins.specs["reports"])]
-    figures = {figure for spec in plugins.specs["reports"].values() if isinstance(spec, ReportSpec) for figure in spec.figures}
+    of_runs = {n: s for n, s in plugins.specs["reports"].items() if isinstance(s, ReportSpec) and not s.compares}
+    specs: list[ReportSpec] = [plugins.get("reports", name) for name in names or sorted(of_runs)]
+    if other := next((spec.name for spec in specs if spec.name not in of_runs), ""):
+        raise BenchError(f"report '{other}' compares two runs: use `bench compare`")
+    figures = {figure for spec in of_runs.values() for figure in spec.figures}
     for figure in sorted((out.figures or frozenset()) - figures):
         raise unknown("figure", figure, figures)
     return sorted(specs, key=lambda spec: spec.last)
@@ -50,19 +53,24 @@ def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[Report
 
 def check_comparable(results: Sequence[Results]) -> None:
     """Refuse runs under different protocols, or on different photographs under one name."""
-    first = results[0].manifest
-    for other in (r.manifest for r in results[1:]):
-        differ = [
-            f"{k}: {first['protocol'].get(k)} and {v}"
-            for k, v in other["protocol"].items()
-            if first["protocol"].get(k) != v
-        ]
-        for name, data in other["datasets"].items():
-            mine = first["datasets"].get(name)
-            if mine and mine["test"]["ids_digest"] != data["test"]["ids_digest"]:
-                differ.append(f"test photographs of {name}")
-        if differ:
+    for other in results[1:]:
+        if differ := differences(results[0], other):
             raise NotComparable(f"runs {results[0].folder} and others are not comparable: {'; '.join(differ)}")
+
+
+def differences(first: Results, second: Results, strict: bool = False) -> list[str]:
+    """All that keeps two runs from being comparable: protocols, and test photographs under one name; `strict`: also
+    training photographs, and files that changed under their names."""
+    mine, other = first.manifest, second.manifest
+    before, after = mine["protocol"], other["protocol"]
+    differ = [f"{k}: {before.get(k)} and {after.get(k)}" for k in {**after, **before} if before.get(k) != after.get(k)]
+    parts = {"test": "test photographs", **({"train": "training photographs"} if strict else {})}
+    for name, data in other["datasets"].items():
+        if same := mine["datasets"].get(name):
+            moved = [word for part, word in parts.items() if same[part].get("ids_digest") != data[part].get("ids_digest")]
+            changed = strict and not moved and same.get("digest") != data.get("digest")
+            differ += [f"{word} of {name}" for word in (moved or (["source files"] if changed else []))]
+    return differ
 
 
 def _page(results: Sequence[Results], out: Output) -> str:

@@ -177,10 +177,12 @@ class ReportSpec(Spec):
 
     figures: names of the figures that it can draw; a report with figures alone is left out where none of them is wanted.
     last: it shows what the others have written, and comes after them.
+    compares: its factory takes `(comparison, out)`, a `bench.compare.Comparison`, and `bench compare` calls it, not `bench report`.
     """
 
     figures: tuple[str, ...] = ()
     last: bool = False
+    compares: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

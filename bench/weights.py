@@ -8,6 +8,7 @@ Zhang's 313 bins (nearest centre); both give one weight to both channels. p sums
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,8 @@ def fit(name: str, ab: np.ndarray, floor: float) -> ColourWeights:
     """The weights of a train split's colour fields `(N, 2, h, w)`."""
     if name not in WIDTHS:
         raise BenchError(f"unknown colour weights '{name}' (known: {', '.join(WIDTHS)})")
-    counts = sum(_counts(name, np.asarray(ab[start : start + _BATCH])) for start in range(0, len(ab), _BATCH))
+    parts = (_counts(name, np.asarray(ab[start : start + _BATCH])) for start in range(0, len(ab), _BATCH))
+    counts: np.ndarray = reduce(np.add, parts)
     prior = counts / counts.sum(-1 if name == "channel64" else None, keepdims=True)
     floored = np.maximum(prior, floor)
     seen = prior > 0

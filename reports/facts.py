@@ -62,6 +62,16 @@ class Facts:
         """Whether anything was measured."""
         return any(key[0] in metrics for key in self._places)
 
+    @property
+    def metrics(self) -> set[str]:
+        """What was measured of whole photographs."""
+        return {key[0] for key in self._places if key[2] == "all"}
+
+    def words(self, measure: Measure) -> tuple[str, str]:
+        """Direction and unit, as the run has them."""
+        row = self.rows.iloc[int(self._at(measure)[0])]
+        return str(row["direction"]), text(row["unit"])
+
     def variants(self, metric: str, region: str = "all") -> list[str]:
         """The variants of a metric that were measured, in the order of the table."""
         return [key[1] for key in self._places if (key[0], key[2]) == (metric, region)]

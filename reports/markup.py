@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
+BEGIN, END = "<main>", "</main>"
+"""What a page's fragment stands between."""
 PACKAGES = r"""% Needs in the preamble: \usepackage[T1]{fontenc} \usepackage{booktabs,graphicx}"""
 
 
@@ -20,8 +22,8 @@ PACKAGES = r"""% Needs in the preamble: \usepackage[T1]{fontenc} \usepackage{boo
 class Table:
     """A table; cells are Markdown already (`tables.escape` what comes from outside).
 
-    The first `words` columns are text, set left; the others are numbers, set right. hints: what a column means, by title.
-    A row of one filled cell is the heading of the rows below it.
+    The first `words` columns are text, set left; the others are numbers, set right. hints: what a column or a row means,
+    by its title. A row of one filled cell is the heading of the rows below it.
     """
 
     header: Sequence[str]
@@ -55,9 +57,9 @@ def html_page(title: str, body: str) -> str:
     """A fragment as a page of its own."""
     style = ("body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 1em;color-scheme:light dark}"
              "table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2em .7em;text-align:left;"
-             "border-bottom:1px solid #8885}.number{text-align:right}")  # fmt: skip
+             "border-bottom:1px solid #8885}.number{text-align:right}.tip{display:none}")  # fmt: skip
     return (f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
-            f"<style>{style}</style>\n{body}\n</html>\n")  # fmt: skip
+            f"<style>{style}</style>\n{BEGIN}\n{body}\n{END}\n</html>\n")  # fmt: skip
 
 
 def to_latex(parts: Sequence[object]) -> str:
@@ -83,9 +85,12 @@ def _html_table(table: Table) -> str:
 
 
 def _html_head(title: str, hint: str, number: bool) -> str:
-    tip = f'<span class="tip" role="tooltip">{html.escape(hint)}</span>' if hint else ""
     kind = ' class="number"' if number else ""
-    return f'<th scope="col"{kind}>{_inline(title)}{tip}</th>'
+    return f'<th scope="col"{kind}>{_inline(title)}{_tip(hint)}</th>'
+
+
+def _tip(hint: str) -> str:
+    return f'<span class="tip" role="tooltip">{html.escape(hint)}</span>' if hint else ""
 
 
 def _html_bodies(table: Table) -> str:
@@ -93,10 +98,11 @@ def _html_bodies(table: Table) -> str:
     lines = ["<tbody>"]
     for row in table.rows:
         if title := heading(row):
-            lines += ["</tbody>", f'<tbody class="group"><tr><th colspan="{len(table.header)}">{_inline(title)}</th></tr>']
+            name = re.sub(r"\W+", "-", title).strip("-").lower()
+            lines += ["</tbody>", f'<tbody class="group {name}"><tr><th colspan="{len(table.header)}">{_inline(title)}</th></tr>']
         else:
             kinds = ["<td>" if i < table.words else '<td class="number">' for i in range(len(row))]
-            cells = (f"{kind}{_inline(cell)}</td>" for kind, cell in zip(kinds, row))
+            cells = (f"{kind}{_inline(cell)}{_tip(table.hints.get(cell, ''))}</td>" for kind, cell in zip(kinds, row))
             lines.append(f"<tr>{''.join(cells)}</tr>")
     return "\n".join([*lines, "</tbody>"])
 

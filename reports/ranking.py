@@ -13,6 +13,7 @@ from bench.output import Output
 from bench.specs import ReportSpec
 
 from .facts import Measure
+from .headlines import meaning
 from .markup import Caption, Table
 from .scores import Entry, gather
 from .standing import Standing, stand
@@ -40,6 +41,7 @@ MEASURES = {"energy": ENERGY, "variogram": VARIOGRAM, "crps": CRPS}
 RANKED = {"energy": "energy score", "variogram": "variogram score"}
 HEADER = ("Rank", "Method", "Fair energy score ↓", "Standard error: photographs, trainings", "Rank, variogram",
           "Fair variogram score ↓", "Fair CRPS ↓")  # fmt: skip
+SCORES = {"energy": HEADER[2], "variogram": HEADER[5], "crps": HEADER[6]}
 RULE = (
     "**How colourizers are ranked.** By the fair energy score of independent draws, whatever the method would show: it is strictly "
     "proper for whole colour fields (in expectation nothing but the right distribution is best) and does not depend on the number "
@@ -129,7 +131,7 @@ class Contest:
                 "reason": "; ".join(dict.fromkeys(f.reason for f in failed))}  # fmt: skip
 
     def _table(self) -> Table:
-        table = Table(HEADER, words=2)
+        table = Table(HEADER, words=2, hints={title: meaning(MEASURES[name].metric) for name, title in SCORES.items()})
         digits = {n: decimals([e.estimate(m).mean for e in self.entries]) for n, m in MEASURES.items()}
         first_control = next((e for e in self.ordered if e.control), None)
         for entry in self.ordered:

@@ -113,3 +113,13 @@ def stand(entries: Sequence[Entry], measure: Measure) -> Standing:
     whole = [label for label in table.columns if np.isfinite(table[label].to_numpy(float)).all()]
     return Standing(measure, {e.label: e for e in entries if e.label in whole},
                     {label: table[label].to_numpy(float) for label in whole})  # fmt: skip
+
+
+def best_set(entries: Sequence[Entry], measure: Measure, direction: str) -> tuple[str, ...]:
+    """Labels of the colourizers that no other one is shown to beat in a metric; none where there is nothing to win."""
+    from bench.ranks import rank_sets
+
+    standing = stand([e for e in entries if not e.control], measure)
+    if direction not in ("up", "down") or not standing.values:
+        return ()
+    return rank_sets(standing.values, "up" if direction == "up" else "down", level=LEVEL).best

@@ -357,7 +357,8 @@ def test_pictures_are_scikit_image_s_of_enlarged_fields():
     found = pictures(lightness, ab)
     assert found.shape == (3, 96, 96, 3)
     for field, got in zip(ab, found):
-        large = [skimage.transform.resize(plane.astype(float), (96, 96), order=1, mode="edge", anti_aliasing=False) for plane in field]
+        how = {"order": 1, "mode": "edge", "anti_aliasing": False}
+        large = [skimage.transform.resize(plane.astype(float), (96, 96), **how) for plane in field]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*negative Z values.*")
             expected = 255 * skimage.color.lab2rgb(np.stack([lightness.astype(float), *large], -1)).clip(0, 1)

@@ -43,7 +43,7 @@ def test_any_name_in_a_cell_stays_one_cell_of_text(name):
 def test_rows_under_a_heading_are_a_body_of_their_own():
     html = to_html([a_page("x")[6]])
     assert html.count("<tbody") == 2
-    assert '<tbody class="group"><tr><th colspan="2"><em>controls</em></th></tr>' in html
+    assert '<tbody class="group controls"><tr><th colspan="2"><em>controls</em></th></tr>' in html
     assert '<th scope="col" class="number">Error ↓</th>' in html
 
 

@@ -1,0 +1,93 @@
+"""What a reader has to know before any table: what is missing, refused, left out or not quite as it should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.results import Results
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A line, and its particulars."""
+
+    text: str
+    details: tuple[str, ...] = ()
+
+
+def cautions(results: Sequence[Results]) -> list[Caution]:
+    """Of all runs, each once."""
+    return list(dict.fromkeys(w for result in results for find in FINDERS for w in find(result)))
+
+
+def _cells(result: Results) -> Iterator[Caution]:
+    lost = [c for c in result.cells if c["status"] != "done"]
+    if lost:
+        yield Caution(f"{_count(len(lost), 'cell')} without samples",
+                       tuple(f"{c['method']} on {c['dataset']}: {c['status']}: {c.get('reason', '')}" for c in lost))  # fmt: skip
+
+
+def _photographs(result: Results) -> Iterator[Caution]:
+    for name, data in result.manifest["datasets"].items():
+        lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
+        if lines:
+            yield Caution(f"{name}: {_count(len(lines), 'photograph')} left out", tuple(lines))
+        grey = [image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])]
+        if grey:
+            yield Caution(f"{name}: {_count(len(grey), 'photograph')} without any colour kept, as the protocol says", tuple(grey))
+
+
+def _scores(result: Results) -> Iterator[Caution]:
+    """Metrics that were refused, that failed, and values that are undefined."""
+    scores = result.scores
+    some = scores[scores["status"].isin(["refused", "failed"]) & (scores["metric"].astype(str) != "")]
+    for status, rows in some.groupby(some["status"].astype(str), sort=True):
+        keys = ["reason", "dataset", "method", "ask"]
+        groups: dict[tuple[str, ...], set[str]] = {}
+        for *key, metric in rows[[*keys, "metric"]].astype(str).drop_duplicates().itertuples(index=False):
+            groups.setdefault(tuple(key), set()).add(metric)
+        lines = [f"{', '.join(sorted(metrics))}: {method}, {ask}, on {dataset}: {reason}"
+                 for (reason, dataset, method, ask), metrics in sorted(groups.items())]  # fmt: skip
+        yield Caution(f"{_count(len(rows), 'score')} {status}", tuple(lines))
+    undefined = scores[scores["status"] == "undefined"]
+    if len(undefined):
+        keys = ["metric", "variant", "dataset", "method", "ask"]
+        counts = Counter(undefined[keys].astype(str).itertuples(index=False, name=None))
+        lines = [f"{m} {v}: {method}, {ask}, on {d}: {n:,} photographs" for (m, v, d, method, ask), n in sorted(counts.items())]
+        yield Caution(f"{_count(len(undefined), 'value')} undefined: a mean over the others is not shown as the mean", tuple(lines))
+
+
+def _optional(result: Results) -> Iterator[Caution]:
+    from bench.plugins import registry
+    from bench.specs import MetricSpec
+
+    measured = set(result.scores["metric"].astype(str))
+    known = [spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec)]
+    optional = [spec for spec in known if spec.optional and spec.name not in measured]
+    if optional:
+        yield Caution(f"not computed, since nobody asked for them by name: {', '.join(s.name for s in optional)}",
+                       tuple(f"{s.name}: {s.summary}" for s in optional))  # fmt: skip
+
+
+def _making(result: Results) -> Iterator[Caution]:
+    broken = [p for p in result.manifest.get("plugins", []) if p.get("error")]
+    if broken:
+        yield Caution(f"{_count(len(broken), 'plugin')} did not load",
+                       tuple(f"{p['name']} of {p['distribution']} {p['version']}: {p['error']}" for p in broken))  # fmt: skip
+    if (result.manifest.get("environment", {}).get("git") or {}).get("dirty"):
+        yield Caution(f"{result.folder.name} was made from a checkout with uncommitted changes")
+    limits = [f"--limit-{part} left {d[part]['photographs']:,} of {d['listed'][part]:,} photographs of {name}"
+              for name, d in result.manifest["datasets"].items() for part in ("train", "test")
+              if d.get("listed", {}).get(part, 0) > d[part]["photographs"] + len(d[part].get("excluded", {}))]  # fmt: skip
+    yield from (Caution(f"only a part of the data: {line}") for line in limits)
+
+
+FINDERS = (_cells, _photographs, _scores, _optional, _making)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -1,0 +1,322 @@
+"""What `bench compare` writes: two runs side by side, in tables and in pictures of the photographs that changed most."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from bench.errors import BenchError
+from bench.hookspecs import hookimpl
+from bench.output import Output
+from bench.specs import ReportSpec
+from bench.store import write_text
+
+from .headlines import ARROWS
+from .markup import Table, html_page, to_html, to_latex
+from .picture_grid import _picture
+from .sheet import Group, column_sheet
+from .style import plain, save_bytes
+from .tables import decimals, describe_dataset, describe_protocol, escape, safe_name, with_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.compare import Comparison, Omission, Row, SetRow
+    from bench.results import Pictures
+
+CHANGES = (("draws", "fair-energy-score", "field"), ("present", "error-of-best", "sum"), ("reconstruct", "absolute-error", "sum"))
+"""By which value photographs changed most: ask, metric and variant; the first that a method has."""
+SHOWN = 5
+"""Colourizations of a run side by side in a sheet."""
+QUALITY = 85
+"""Of a sheet inside the HTML page."""
+COUNTS = ("k", "images", "undefined_a", "undefined_b", "unpaired")
+WORDS = ("better", "worse", "differs", "no difference shown", "too few images", "undefined")
+
+
+@hookimpl
+def bench_register_reports() -> Iterable[ReportSpec]:
+    """The comparison of two runs."""
+    yield ReportSpec(
+        name="comparison",
+        summary="two runs side by side: paired differences, what only one has, and the photographs that changed most",
+        factory="bench.reports.comparison:write",
+        compares=True,
+    )
+
+
+def write(comparison: Comparison, out: Output) -> list[Path]:
+    """`compare.md`, `.html`, `.csv` and `.tex` as far as they are wanted, and `figures/changed-<dataset>.png`."""
+    changes = _changes(comparison, out.count)
+    sheets = [_draw(comparison, dataset, some, out) for dataset, some in changes.items()]
+    beginning, end = [*_head(comparison), *_headlines(comparison), *_remarks(comparison)], _every_row(comparison)
+    middle = [part for sheet in sheets for part in _changed(sheet)]
+    texts: Mapping[str, Callable[[], str]] = {
+        "md": lambda: "\n\n".join(str(part) for part in [*beginning, *middle, *end] if str(part)) + "\n",
+        "html": lambda: html_page("Comparison of two runs", "\n".join(map(_html, [*beginning, *middle, *end]))),
+        "csv": lambda: _csv(comparison),
+        "latex": lambda: to_latex([part for part in [*beginning, *middle] if not isinstance(part, Picture)]),
+    }
+    written = []
+    for form, make in texts.items():
+        if out.wants(form):
+            written.append(out.folder / f"compare.{'tex' if form == 'latex' else form}")
+            write_text(written[-1], make())
+    return written + [sheet.path for sheet in sheets if sheet.path]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The photographs of one method that changed most: ids with A's and B's value."""
+
+    row: Row
+    images: Sequence[tuple[str, float, float]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What changed most on one data set; the contact sheet, or why there is none."""
+
+    dataset: str
+    changes: Sequence[Change]
+    path: Path | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a part of a page; empty text where there is none."""
+
+    path: Path
+    title: str
+
+    def __str__(self) -> str:
+        return f"![{escape(self.title)}]({quote(f'figures/{self.path.name}')})"
+
+    @property
+    def html(self) -> str:
+        """The picture itself, not a link to it; as JPEG, a tenth of the bytes."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        with Image.open(self.path) as picture:
+            picture.convert("RGB").save(buffer, "JPEG", quality=QUALITY)
+        data = base64.b64encode(buffer.getvalue()).decode()
+        return f'<img style="max-width:100%" alt="{html.escape(self.title)}" src="data:image/jpeg;base64,{data}">'
+
+
+def _html(part: object) -> str:
+    return part.html if isinstance(part, Picture) else to_html([part])
+
+
+def _changes(comparison: Comparison, count: int) -> dict[str, list[Change]]:
+    """Data set -> what changed most of each method."""
+    found: dict[str, list[Change]] = {}
+    for (dataset, _), rows in _grouped(comparison.rows).items():
+        facts = {(r.fact.ask, r.fact.metric, r.fact.variant): r for r in rows if r.fact.region == "all"}
+        row = next((facts[key] for key in CHANGES if key in facts), None)
+        if row is not None and count:
+            found.setdefault(dataset, []).append(Change(row, row.changed(count)))
+    return found
+
+
+def _grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Rows by data set and method, in their order."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.fact.dataset, row.fact.method), []).append(row)
+    return found
+
+
+def _head(comparison: Comparison) -> Iterator[object]:
+    first, second = comparison.runs
+    yield "# Comparison of two runs"
+    yield f"A is {escape(first.folder)}, B is {escape(second.folder)}. Differences are B − A."
+    yield describe_protocol(comparison.runs)
+    for dataset in (name for name in first.datasets if name in second.datasets):
+        yield f"Data set {describe_dataset(comparison.runs, dataset)}."
+    yield (
+        "Differences are taken photograph by photograph, of the same photographs. *better* and *worse*: the interval of the "
+        "difference leaves out 0, and the metric's direction (↑ more, ↓ less is better) says which; *differs*: the same where "
+        "neither is better. Each row stands alone: where nothing differs, about one interval in twenty still leaves out 0. "
+        "The intervals are of these trainings: another training seed can move a method by more than they say."
+    )
+
+
+def _headlines(comparison: Comparison) -> Iterator[object]:
+    from bench.compare import headline, said
+    from bench.plugins import registry
+
+    rows = headline(comparison, registry())
+    yield "## Headline metrics"
+    if not rows:
+        yield "None of the compared values is a headline metric's."
+        return
+    table = Table(["Method", "Metric", "A", "B", "B − A", "B is"], words=2)
+    for (dataset, _), some in _grouped(rows).items():
+        title = f"*{escape(dataset)}*"
+        if not any(row[0] == title for row in table.rows):
+            table.rows.append([title, "", "", "", "", ""])
+        table.rows += [[_method(r), _metric(r), *_numbers(r), escape(said(r))] for r in some]
+    yield table
+
+
+def _method(row: Row) -> str:
+    return escape(row.fact.method) + (" (control)" if row.role == "control" else "")
+
+
+def _metric(row: Row | SetRow) -> str:
+    return f"{escape(row.fact.metric)} {ARROWS.get(row.direction, '')}".strip()
+
+
+def _numbers(row: Row) -> list[str]:
+    """A, B, and the difference with its interval."""
+    if any(row.undefined) or not row.difference.n:
+        return ["–", "–", "–"]
+    digits = decimals([row.first, row.second])
+    return [f"{row.first:.{digits}f}", f"{row.second:.{digits}f}", with_interval(row.difference, digits + 1, "+")]
+
+
+def _remarks(comparison: Comparison) -> Iterator[object]:
+    if comparison.remarks:
+        yield "## What else differs between the runs"
+        yield "\n".join(f"- {escape(remark)}" for remark in comparison.remarks)
+    if comparison.omissions:
+        yield "## What is not compared"
+        table = Table(["What", "Of", "Only in", "Why"], words=4)
+        table.rows += [[what, _where(omissions), only, escape(reason)]
+                       for (what, only, reason), omissions in _by_reason(comparison.omissions).items()]  # fmt: skip
+        yield table
+
+
+def _by_reason(omissions: Iterable[Omission]) -> dict[tuple[str, str, str], list[Omission]]:
+    """What is missing for one reason of several methods is said once."""
+    found: dict[tuple[str, str, str], list[Omission]] = {}
+    for omission in omissions:
+        metric = " ".join(text for text in (omission.metric, omission.part) if text) or "everything"
+        found.setdefault((escape(metric), omission.only or "both", omission.reason), []).append(omission)
+    return found
+
+
+def _where(omissions: Sequence[Omission]) -> str:
+    places = (" on ".join(escape(t) for t in (o.method, o.dataset) if t) + (f" ({o.ask})" if o.ask else "") for o in omissions)
+    return "; ".join(dict.fromkeys(places))
+
+
+def _changed(sheet: Sheet) -> Iterator[object]:
+    """The photographs that changed most on one data set."""
+    yield f"## {escape(sheet.dataset)}: photographs that changed most"
+    for change in sheet.changes:
+        fact = change.row.fact
+        yield f"Method {escape(fact.method)}, by {_metric(change.row)} ({escape(fact.variant)}, {escape(fact.ask)}, k = {fact.k}):"
+        if not change.images:
+            yield "No value of a photograph changed."
+            continue
+        digits = decimals([value for _, *values in change.images for value in values])
+        table = Table(["Photograph", "A", "B", "B − A"])
+        table.rows += [[escape(image), *(format(number, f"{sign}.{digits}f") for number, sign in ((a, ""), (b, ""), (b - a, "+")))]
+                       for image, a, b in change.images]  # fmt: skip
+        yield table
+    if sheet.path:
+        yield Picture(sheet.path, f"{plain(sheet.dataset)}: grey, colourizations of A and of B, truth")
+    elif sheet.reason:
+        yield f"No pictures: {escape(sheet.reason)}."
+
+
+def _every_row(comparison: Comparison) -> Iterator[object]:
+    from bench.compare import said
+
+    yield "## Every value"
+    counts: Counter[str] = Counter(row.word for row in comparison.rows)
+    yield f"{len(comparison.rows):,} rows: " + ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word]) + "."
+    for (dataset, method), rows in _grouped(comparison.rows).items():
+        yield f"### {escape(method)} on {escape(dataset)}"
+        table = Table(["Metric", "Variant", "Of", "Region", "k", "A", "B", "B − A", "B is"], words=4)
+        table.rows += [[_metric(r), escape(r.fact.variant), escape(f"{r.fact.ask}: {r.kind}"), escape(r.fact.region),
+                        str(r.fact.k), *_numbers(r), escape(said(r))] for r in rows]  # fmt: skip
+        yield table
+    if comparison.sets:
+        yield "### Values of whole test sets"
+        yield "The interval of their difference is not known: intervals that overlap show nothing, either way."
+        table = Table(["Method", "Data set", "Metric", "Variant", "Of", "A", "B"], words=5)
+        table.rows += [_set_row(row) for row in comparison.sets]
+        yield table
+
+
+def _set_row(row: SetRow) -> list[str]:
+    fact, digits = row.fact, decimals([row.first.mean, row.second.mean])
+    words = [escape(text) for text in (fact.method, fact.dataset, _metric(row), fact.variant, fact.ask)]
+    return [*words, with_interval(row.first, digits), with_interval(row.second, digits)]
+
+
+def _csv(comparison: Comparison) -> str:
+    """All rows, values of whole sets and what is not compared, in one table."""
+    import pandas as pd
+
+    records = [*map(_record, comparison.rows), *map(_set_record, comparison.sets), *map(_omission_record, comparison.omissions)]
+    table = pd.DataFrame(records)
+    return str(table.astype({name: "Int64" for name in COUNTS if name in table}).to_csv(index=False))
+
+
+def _record(row: Row) -> dict[str, Any]:
+    gap, undefined = row.difference, row.undefined
+    return {**row.fact._asdict(), "role": row.role, "kind": row.kind, "unit": row.unit, "direction": row.direction,
+            "images": gap.n, "a_mean": row.first, "b_mean": row.second, "difference_mean": gap.mean, "difference_low": gap.low,
+            "difference_high": gap.high, "word": row.word, "undefined_a": undefined[0], "undefined_b": undefined[1],
+            "unpaired": row.pairs.unpaired}  # fmt: skip
+
+
+def _set_record(row: SetRow) -> dict[str, Any]:
+    a, b = row.first, row.second
+    return {**row.fact._asdict(), "role": row.role, "unit": row.unit, "direction": row.direction, "images": min(a.n, b.n),
+            "a_mean": a.mean, "a_low": a.low, "a_high": a.high, "b_mean": b.mean, "b_low": b.low, "b_high": b.high,
+            "difference_mean": b.mean - a.mean, "word": "not tested"}  # fmt: skip
+
+
+def _omission_record(omission: Omission) -> dict[str, Any]:
+    return {"dataset": omission.dataset, "method": omission.method, "ask": omission.ask, "metric": omission.metric,
+            "variant": omission.part, "word": "not compared", "only_in": omission.only, "reason": omission.reason}  # fmt: skip
+
+
+def _draw(comparison: Comparison, dataset: str, changes: Sequence[Change], out: Output) -> Sheet:
+    """The contact sheet of a data set: a band a method, a row a photograph. Samples that are gone don't stop the tables."""
+    images = list(dict.fromkeys(image for change in changes for image, _, _ in change.images))
+    if not images:
+        return Sheet(dataset, changes, None, "")
+    try:
+        pages = [dict(zip(images, run.pictures(dataset, images))) for run in comparison.runs]
+    except (BenchError, OSError) as error:
+        return Sheet(dataset, changes, None, str(error))
+    some = [change for change in changes if change.images]
+    remarks = ["The photographs that changed most, chosen by that; the first training seed.",
+               *(f"{plain(c.row.fact.method)}, from above: {', '.join(plain(image) for image, _, _ in c.images)}" for c in some)]
+    title = f"{plain(dataset)}: A and B where they differ most"
+    sheet = column_sheet([_band(change, pages) for change in some], title, remarks)
+    return Sheet(dataset, changes, save_bytes(out, f"changed-{safe_name(dataset)}.png", sheet), "")
+
+
+def _band(change: Change, pages: Sequence[Mapping[str, Pictures]]) -> list[Group]:
+    images = [image for image, _, _ in change.images]
+    first = [pages[0][image] for image in images]
+    grey = Group("Grey", "", [[_picture(p, p.truth * 0) for p in first]])
+    truth = Group("Truth", "", [[_picture(p, p.truth) for p in first]])
+    sides = [_group(change, name, [some[image] for image in images]) for name, some in zip("AB", pages)]
+    return [grey, *(side for side in sides if side), truth]
+
+
+def _group(change: Change, name: str, pages: Sequence[Pictures]) -> Group | None:
+    """What one run presented, if its samples are there."""
+    method = change.row.fact.method
+    if not all(method in page.colourizations for page in pages):
+        return None
+    fields: Sequence[np.ndarray] = [page.colourizations[method] for page in pages]
+    k = len(fields[0])
+    columns = [[_picture(page, field[c]) for page, field in zip(pages, fields)] for c in range(min(k, SHOWN))]
+    return Group(f"{name}: {plain(method)}", f"{SHOWN} of {k} shown" if k > SHOWN else "", columns)

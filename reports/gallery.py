@@ -1,0 +1,155 @@
+"""The gallery of the page: one strip of pictures a test photograph, and what is known of every photograph."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.store import write_bytes
+
+from .headlines import headlines
+from .scores import Entry, gather
+from .tables import safe_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.results import Pictures, Results
+
+SIDES = (192, 128, 96, 80, 64)
+"""Sides of a picture in pixels; the largest with which all strips fit into `BUDGET`."""
+BUDGET, BYTES_A_PIXEL, QUALITY = 48e6, 0.27, 75
+"""Bytes of all strips of a page; what a pixel takes as JPEG of that quality, measured on photographs with speckled colours."""
+CHUNK = 16
+"""Photographs that are read at a time: a shard, so that memory stays flat."""
+ROLES = ("colourizer", "codec", "control")
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A data set's photographs, and the entries that have pictures of all of them, by their run."""
+
+    dataset: str
+    images: Sequence[str]
+    entries: Sequence[Entry]
+    results: Sequence[Results]
+
+    def pictures(self, images: Sequence[str]) -> list[tuple[Pictures, Mapping[str, np.ndarray]]]:
+        """Some photographs, and label -> fields `(k, 2, 64, 64)`."""
+        runs = {run: self.results[run].pictures(self.dataset, images) for run in sorted({e.run for e in self.entries})}
+        pages = next(iter(runs.values()))
+        return [(page, {e.label: runs[e.run][i].colourizations[e.method] for e in self.entries}) for i, page in enumerate(pages)]
+
+
+def walls(results: Sequence[Results]) -> list[Wall]:
+    """One a data set: photographs that all runs share, in the split's random order."""
+    found = []
+    for dataset, entries in gather(results, None, ROLES).items():
+        measured = [e for e in entries if e.measured]
+        runs = [results[run] for run in sorted({e.run for e in measured})]
+        if runs:
+            shared = set(runs[0].test_images(dataset)).intersection(*(r.test_images(dataset) for r in runs[1:]))
+            images = [name for name in runs[0].test_images(dataset) if name in shared]
+            found.append(Wall(dataset, images, sorted(measured, key=lambda e: ROLES.index(e.role)), results))
+    return found
+
+
+def hang(found: Sequence[Wall], folder: Path) -> tuple[list[dict[str, Any]], list[Path]]:
+    """Write all strips under `folder`; returns what the page's script needs to know of each wall, and the files."""
+    side = picture_side(sum(len(w.images) * (2 + sum(e.k for e in w.entries)) for w in found))
+    described, paths = [], []
+    for wall in found:
+        name = safe_name(wall.dataset)
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        disagreements = [d for some in _strips(wall, folder / name, side) for d in some]
+        described.append(describe(wall, f"{folder.name}/{name}", side, disagreements))
+        paths += [folder / name / strip_name(i) for i in range(len(wall.images))]
+    return described, paths
+
+
+def describe(wall: Wall, folder: str, side: int, disagreements: Sequence[float]) -> dict[str, Any]:
+    """A wall as JSON: its methods, its photographs, and one value a photograph of every measure and method."""
+    methods, start = [], 1
+    for entry in wall.entries:
+        methods.append({"label": entry.label, "role": entry.role, "kind": entry.kind, "start": start, "count": entry.k})
+        start += entry.k
+    return {
+        "dataset": wall.dataset, "folder": folder, "side": side, "tiles": start + 1, "methods": methods,
+        "images": list(wall.images), "measures": _measures(wall), "disagreement": [_number(d) for d in disagreements],
+    }  # fmt: skip
+
+
+def picture_side(pictures: int) -> int:
+    """Side of so many pictures.
+
+    >>> picture_side(500), picture_side(27_000), picture_side(10**6)
+    (192, 80, 64)
+    """
+    return next((side for side in SIDES if pictures * side**2 * BYTES_A_PIXEL <= BUDGET), SIDES[-1])
+
+
+def strip_name(position: int) -> str:
+    """File of the strip of the photograph at a position."""
+    return f"{position:05}.jpg"
+
+
+def _strips(wall: Wall, folder: Path, side: int) -> Iterator[list[float]]:
+    from bench.scoring import in_threads
+
+    def work(number: int) -> list[float]:
+        start = number * CHUNK
+        pages = wall.pictures(wall.images[start : start + CHUNK])
+        for offset, (page, fields) in enumerate(pages):
+            write_bytes(folder / strip_name(start + offset), _strip(page, list(fields.values()), side))
+        rivals = {e.label for e in wall.entries if e.role == "colourizer"}
+        return [disagreement([f for label, f in fields.items() if label in rivals]) for _, fields in pages]
+
+    yield from in_threads(work, -(-len(wall.images) // CHUNK))
+
+
+def _strip(page: Pictures, fields: Sequence[np.ndarray], side: int) -> bytes:
+    """Grey, every method's colourizations, truth, side by side."""
+    import numpy as np
+    from PIL import Image
+
+    from bench.colour import pictures
+
+    whole = Image.fromarray(np.ascontiguousarray(page.lightness, dtype=np.float32))
+    light = np.asarray(whole.resize((side, side), Image.Resampling.BOX))
+    row = pictures(light, np.concatenate([0 * page.truth[None], *fields, page.truth[None]]))
+    buffer = io.BytesIO()
+    strip = Image.fromarray(np.ascontiguousarray(row.transpose(1, 0, 2, 3).reshape(side, -1, 3)))
+    strip.save(buffer, "JPEG", quality=QUALITY, subsampling=0)  # fields have few enough pixels: halving them would hide speckle
+    return buffer.getvalue()
+
+
+def disagreement(fields: Sequence[np.ndarray]) -> float:
+    """Mean over pairs of methods of the root-mean-square ab distance between their mean fields, in CIELAB units."""
+    from itertools import combinations
+
+    means = [f.mean(0) for f in fields]
+    gaps = [float(((a - b) ** 2).sum(0).mean()) ** 0.5 for a, b in combinations(means, 2)]
+    return sum(gaps) / len(gaps) if gaps else float("nan")
+
+
+def _measures(wall: Wall) -> list[dict[str, Any]]:
+    found = []
+    for draws in (True, False):
+        entries = {e.label: e for e in gather(wall.results, None, ROLES, draws=draws).get(wall.dataset, [])}
+        known = [entries[e.label] for e in wall.entries if e.label in entries]
+        for line in headlines(known):
+            columns = {e.label: e.values(line.measure) for e in known if e.facts.count(line.measure)}
+            values = {label: [_number(v) for v in column.reindex(list(wall.images))] for label, column in columns.items()}
+            found.append({
+                "title": f"{line.measure.metric}, {'draws' if draws else 'presented'}", "direction": line.direction,
+                "unit": line.unit, "variant": line.measure.variant, "summary": line.summary, "values": values,
+            })  # fmt: skip
+    return found
+
+
+def _number(value: float) -> float | None:
+    """Four digits: none is lost that could be seen."""
+    return float(f"{value:.4g}") if value == value else None

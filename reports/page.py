@@ -1,0 +1,200 @@
+"""The page: one folder that opens from disk, with the ranking, the figures, and a gallery of test photographs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.hookspecs import hookimpl
+from bench.output import PAGE, Output, Section
+from bench.specs import ReportSpec
+from bench.store import write_bytes, write_text
+
+from .cautions import cautions
+from .gallery import hang, walls
+from .markup import BEGIN, END
+
+if TYPE_CHECKING:
+    from bench.results import Results
+
+FIRST = ("ranking", "overview")
+"""Reports whose tables stand open, at the top."""
+POLICY = "default-src 'none'; img-src 'self' file: data:; script-src 'self' file:; style-src 'self' file:"
+"""Nothing from the network, and no script but the page's own."""
+
+
+@hookimpl
+def bench_register_reports() -> Iterable[ReportSpec]:
+    """The page."""
+    yield ReportSpec(
+        name="page",
+        summary="a page to look at: ranking, tables, figures, gallery",
+        factory="bench.reports.page:write",
+        figures=("gallery",),
+        last=True,
+    )
+
+
+def write(results: Sequence[Results], out: Output) -> list[Path]:
+    """`report/index.html` and what it shows; everything that it needs is in that folder."""
+    if not out.wants("html"):
+        return []
+    folder = (out.folder / PAGE).parent
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    described, paths = hang(walls(results), folder / "pictures") if out.draws("gallery") else ([], [])
+    drawn = [path for section in out.sections for path in section.paths if path.suffix in (".png", ".svg")]
+    figures = [_copy(path, folder / "figures") for path in drawn]
+    write_text(folder / "data.js", f"window.huebench = {json.dumps({'walls': described}, separators=(',', ':'))};\n")
+    for name in ("page.js", "page.css"):
+        write_bytes(folder / name, (files(__package__) / "assets" / name).read_bytes())
+    index = out.folder / PAGE
+    write_text(index, "\n".join(_page(results, out, bool(described))))
+    return [index, folder / "data.js", folder / "page.js", folder / "page.css", *figures, *paths]
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return Path(shutil.copyfile(path, folder / path.name))
+
+
+def _page(results: Sequence[Results], out: Output, gallery: bool) -> Iterator[str]:
+    names = ", ".join(dict.fromkeys(d for r in results for d in r.datasets))
+    links = {"overview": "Ranking", "tables": "Tables", "figures": "Figures", **({"gallery": "Gallery"} if gallery else {}),
+             "reproduce": "Reproduce"}  # fmt: skip
+    yield f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>huebench: {escape(names)}</title>
+<link rel="stylesheet" href="page.css">
+</head>
+<body>
+<header class="top"><h1>huebench report</h1>
+<p class="faded">{escape(names)}; protocol {escape(str(results[0].manifest["protocol"]["name"]))}</p></header>
+<nav aria-label="Sections"><div>{"".join(f'<a href="#{key}">{title}</a>' for key, title in links.items())}
+<label><input type="checkbox" id="controls" checked> show controls</label></div></nav>
+<main>"""
+    yield from _warnings(results)
+    yield from _tables(out)
+    yield from _figures(out)
+    if gallery:
+        yield GALLERY
+    yield "</main>"
+    yield from _foot(results)
+    yield '<script src="data.js"></script>\n<script src="page.js"></script>\n</body>\n</html>\n'
+
+
+def _warnings(results: Sequence[Results]) -> Iterator[str]:
+    found = cautions(results)
+    if found:
+        yield '<aside class="warnings" aria-label="Warnings"><strong>To know before reading</strong><ul>'
+        for warning in found:
+            more = "".join(f"<li>{escape(line)}</li>" for line in warning.details)
+            body = f"<details><summary>{escape(warning.text)}</summary><ul>{more}</ul></details>" if more else escape(warning.text)
+            yield f"<li>{body}</li>"
+        yield "</ul></aside>"
+
+
+def _tables(out: Output) -> Iterator[str]:
+    first = [s for name in FIRST for s in out.sections if s.report == name]
+    yield '<section id="overview"><h2>Ranking</h2>'
+    yield from (_fragment(path) for section in first[:1] for path in _of(section, ".html"))
+    yield '</section>\n<section id="tables"><h2>Tables</h2>'
+    for section in [*first[1:], *(s for s in out.sections if s.report not in FIRST)]:
+        for path in _of(section, ".html"):
+            forms = [p for p in section.paths if p.stem == path.stem]
+            links = " · ".join(f'<a href="../tables/{escape(p.name)}">{p.suffix[1:]}</a>' for p in forms)
+            yield f"<details><summary>{escape(_title(path))}</summary>{_fragment(path)}"
+            yield f'<p class="faded">As files: {links}</p></details>'
+    yield "</section>"
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace("-", " ").capitalize()
+
+
+def _fragment(path: Path) -> str:
+    """What a table's own page holds; its headings one level down."""
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        return f'<p><a href="../{escape(path.parent.name)}/{escape(path.name)}">{escape(path.name)}</a></p>'
+    return text[text.index(BEGIN) + len(BEGIN) : text.rindex(END)]
+
+
+def _figures(out: Output) -> Iterator[str]:
+    yield '<section id="figures"><h2>Figures</h2>'
+    for section in out.sections:
+        vectors = {path.stem: path.name for path in _of(section, ".svg")}
+        for path in _of(section, ".png"):
+            vector = f' (<a href="figures/{escape(vectors[path.stem])}">SVG</a>)' if path.stem in vectors else ""
+            yield (f'<figure><img src="figures/{escape(path.name)}" loading="lazy" alt="{escape(_title(path))}">'
+                   f"<figcaption>{escape(_title(path))}: {escape(section.title)}{vector}</figcaption></figure>")  # fmt: skip
+    yield "</section>"
+
+
+def _of(section: Section, suffix: str) -> list[Path]:
+    return [path for path in section.paths if path.suffix == suffix]
+
+
+def _foot(results: Sequence[Results]) -> Iterator[str]:
+    """Protocol, environment, and the command that makes it again."""
+    yield '<footer id="reproduce"><h2>Reproduce</h2>'
+    for result in results:
+        manifest = result.manifest
+        command = " ".join(_quoted(word) for word in manifest.get("argv", [])) or "made from Python: see manifest.json"
+        yield f"<h3>{escape(result.folder.name)}</h3><pre><code>{escape(command)}</code></pre>"
+        yield _facts("Protocol", {**manifest["protocol"], "digest": manifest.get("protocol_digest", "")})
+        yield _facts("Environment", _flat(manifest.get("environment", {})))
+        plugins = {p["name"]: f"{p['distribution']} {p['version']}" for p in manifest.get("plugins", [])}
+        yield _facts("Plugins", plugins)
+        yield _facts("Data", {f"{name} {part}": f"{d[part]['photographs']:,} photographs, ids {d[part].get('ids_digest', '')[:12]}"
+                              for name, d in manifest["datasets"].items() for part in ("train", "test")})  # fmt: skip
+    yield "</footer>"
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, dict) else v for k, v in values.items()}
+
+
+def _facts(title: str, facts: Mapping[str, Any]) -> str:
+    rows = "".join(f"<tr><th scope='row'>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items())
+    return f"<details><summary>{escape(title)}</summary><div class='wide'><table><tbody>{rows}</tbody></table></div></details>"
+
+
+GALLERY = """<section id="gallery"><h2>Gallery</h2>
+<p>Every test photograph: grey, what each method presents, truth. Click a picture to enlarge it; there, hold the picture, the
+button or the space bar to see the truth in its place; arrow keys go on to the next picture and photograph.</p>
+<form id="tools" class="tools">
+<label>Data set <select id="wall"></select></label>
+<label>Find <input type="search" id="find" placeholder="part of an id"></label>
+<label>Sort by <select id="sort"></select></label>
+<label>of <select id="of"></select></label>
+<label class="tick"><input type="checkbox" id="reverse"> reverse order</label>
+<fieldset id="methods"><legend>Methods</legend></fieldset>
+</form>
+<p id="count" role="status"></p>
+<details id="extremes"><summary>Where each method is best and worst</summary><p id="extremes-of" class="faded"></p>
+<div id="extremes-list"></div></details>
+<div id="strips"></div>
+<button id="more" class="plain" type="button">Show more</button>
+<dialog id="large" aria-labelledby="caption"><p id="caption"></p><div>
+<div><div id="picture"></div><p><button id="before" class="plain" type="button">← previous</button>
+<button id="after" class="plain" type="button">next →</button>
+<button id="flip" class="plain" type="button">hold: truth</button>
+<button id="close" class="plain" type="button">close</button></p></div>
+<div class="wide"><table id="scores"></table></div></div></dialog>
+</section>"""
