@@ -106,11 +106,12 @@ def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...
     """Compare RUN_B with RUN_A, photograph by photograph: what got better, what got worse, what only one has."""
     from bench import compare as comparing
     from bench import notation, output, results
+    from bench import report as reporting
 
     names = notation.split(",".join(metrics)) if metrics else ()
     found = comparing.compare(results.read(first), results.read(second), names)
-    made = output.request(out or comparing.default_folder(first, second), formats=formats or ("md,csv,html",), count=changed)
-    paths = comparing.write(found, made, registry())
+    made = output.request(out or reporting.default_folder(first, second), formats=formats or ("md,csv,html",), count=changed)
+    paths = reporting.write_comparison(found, made, registry())
     _table(comparing.table(comparing.headline(found, registry())))
     for remark in found.remarks:
         click.echo(f"remark: {remark}")

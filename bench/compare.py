@@ -1,6 +1,6 @@
 """Two runs side by side: every value that both measured, paired by photograph, and what only one of them has.
 
-`compare` measures, `headline` chooses what a reader sees first, `write` calls the report kinds that compare. Differences are
+`compare` measures, `headline` chooses what a reader sees first, `bench.report.write_comparison` writes it. Differences are
 always B - A: the second run minus the first. It is no gate: nothing here fails because something got worse.
 """
 
@@ -9,21 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from bench import keys
-from bench.errors import BenchError, NotComparable, NothingMeasured, unknown
-from bench.output import FORMATS, Output
+from bench import measured
+from bench.errors import NotComparable, NothingMeasured, unknown
+from bench.measured import Column, Place, Side
 from bench.plugins import Registry
 from bench.report import differences
 from bench.results import Results
 from bench.scoring import IID
-from bench.specs import Direction, MetricSpec, ReportSpec
+from bench.specs import Direction, MetricSpec
 from bench.stats import FEW, Estimate, mean_intervals
-from bench.store import read_json, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +30,6 @@ Word = Literal["better", "worse", "no difference shown", "differs", "too few ima
 
 NAMES = ("A", "B")
 """What the two runs are called."""
-PART = "part-"
-"""Variants that begin so are what a value of the whole set is made of, and no score by themselves."""
-MARKER = "comparison.json"
-"""The file by which a folder of a comparison is known."""
-MEASURED = ("done", "undefined")
 
 
 class Fact(NamedTuple):
@@ -165,7 +158,7 @@ def compare(first: Results, second: Results, metrics: Sequence[str] = ()) -> Com
     if differ := differences(first, second, strict=True):
         raise NotComparable(f"runs {first.folder} and {second.folder} are not comparable: {'; '.join(differ)}")
     _check_metrics(runs, metrics)
-    sides = _read(first, metrics), _read(second, metrics)
+    sides = measured.read(first, metrics), measured.read(second, metrics)
     shared = [place for place in sides[0] if place in sides[1]]
     if not shared:
         raise NothingMeasured(f"{_both(runs)} share no method on a data set: A has {_places(sides[0])}; B has {_places(sides[1])}")
@@ -208,72 +201,6 @@ def said(row: Row) -> str:
     return f"{row.word}: {counts} of {len(row.pairs.images)}" if counts else row.word
 
 
-def default_folder(first: Path, second: Path) -> Path:
-    """Where a comparison goes unless it is told: `compare-<A>-<B>` in the current folder."""
-    return Path(f"compare-{first.resolve().name}-{second.resolve().name}")
-
-
-def write(comparison: Comparison, out: Output, plugins: Registry) -> list[Path]:
-    """Let every report kind that compares write its files; returns them.
-
-    BenchError for an unknown format, and for a folder that holds anything but a comparison of the same runs.
-    """
-    for form in sorted(out.formats - set(FORMATS)):
-        raise unknown("format", form, FORMATS)
-    kinds = [s for _, s in sorted(plugins.specs["reports"].items()) if isinstance(s, ReportSpec) and s.compares]
-    if not kinds:
-        raise BenchError("no report kind that compares runs is installed: `bench list reports` says what did not load")
-    try:
-        _open_folder(comparison, out.folder)
-        return [path for spec in kinds for path in spec.load()(comparison, out)]
-    except OSError as error:
-        raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
-
-
-Place = tuple[str, str]
-"""Data set and method."""
-Key = tuple[str, str, str, str, int]
-"""A fact without its place."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """What one run measured of one fact: one value a photograph, and what the table says of them."""
-
-    values: pd.Series[float]
-    seeds: frozenset[int]
-    versions: str
-    kinds: str
-    role: str
-    unit: str
-    direction: Direction
-
-
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """What one run has of one method on one data set. lost: (seed, ask, metric) -> why there is no value; empty: all."""
-
-    columns: Mapping[Key, _Column]
-    lost: Mapping[tuple[int, str, str], str]
-
-    @property
-    def seeds(self) -> list[int]:
-        return sorted({seed for column in self.columns.values() for seed in column.seeds})
-
-    def has(self, ask: str, metric: str, seed: int | None = None) -> bool:
-        """Whether anything was measured of a metric (by a seed); empty: of any."""
-        return any(
-            ask in ("", key[0]) and metric in ("", key[1]) and (seed is None or seed in column.seeds)
-            for key, column in self.columns.items()
-        )
-
-    def why(self, ask: str, metric: str) -> str:
-        """Why a metric has no value, as far as the run says."""
-        wanted = ((ask, metric), (ask, ""), ("", ""))
-        found = [reason for place in wanted for (_, *lost), reason in self.lost.items() if tuple(lost) == place]
-        return found[0] if found else ""
-
-
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else math.nan
 
@@ -298,65 +225,7 @@ def _check_metrics(runs: Sequence[Results], metrics: Sequence[str]) -> None:
             raise unknown("metric of these runs", name, known)
 
 
-def _read(result: Results, metrics: Sequence[str]) -> dict[Place, _Side]:
-    """All methods of a run, in its order."""
-    scores = result.scores
-    if metrics:
-        scores = scores[scores["metric"].isin([*metrics, ""]) | scores["metric"].isna()]
-    groups = scores.groupby(["dataset", "method"], sort=False, observed=True)
-    found = {(str(d), str(m)): _side(rows) for (d, m), rows in groups}
-    for cell in result.cells:  # what a method itself refused: the table says so of fair scores only
-        if side := found.get((cell["dataset"], cell["method"])):
-            asks = [a for a in cell.get("asks", ()) if a.get("refused")]
-            refused = {(int(cell.get("seed") or 0), a["ask"], ""): f"refused: {a['refused']}" for a in asks}
-            found[cell["dataset"], cell["method"]] = _Side(side.columns, {**refused, **side.lost})
-    return found
-
-
-def _side(rows: pd.DataFrame) -> _Side:
-    known = rows["status"].isin(MEASURED)
-    lost = rows[~known].drop_duplicates(["seed", "ask", "metric"])
-    reasons: dict[tuple[int, str, str], str] = {}
-    for row in lost[["seed", "ask", "metric", "status", "reason"]].to_dict("records"):
-        place = int(row["seed"]), _text(row["ask"]), _text(row["metric"])
-        reasons[place] = f"{row['status']}: {_text(row['reason']) or 'no reason was given'}"
-    measured = rows[known]
-    for seed, ask, metric in reasons:  # the mean of the photographs before a metric failed is none of the set
-        if metric:
-            measured = measured[(measured["seed"] != seed) | (measured["ask"] != ask) | (measured["metric"] != metric)]
-    return _Side(_columns(measured), reasons)
-
-
-def _columns(measured: pd.DataFrame) -> dict[Key, _Column]:
-    import pandas as pd
-
-    codes, names = pd.factorize(measured["image"])
-    images = pd.Index(names.astype(object))
-    values = measured["value"].where(measured["status"] == "done").to_numpy(float)
-    places: Any = measured.groupby(["ask", "metric", "variant", "region", "k"], sort=False, observed=True).indices
-    found: dict[Key, _Column] = {}
-    for (ask, metric, variant, region, k), some in sorted(places.items(), key=lambda item: int(item[1][0])):
-        sums, sizes = (np.bincount(codes[some], weights, len(images)) for weights in (values[some], None))
-        there = sizes > 0
-        series = pd.Series(sums[there] / sizes[there], images if there.all() else images[there])
-        found[str(ask), str(metric), str(variant), str(region), int(k)] = _column(series, measured.iloc[some])
-    return found
-
-
-def _column(values: pd.Series[float], rows: pd.DataFrame) -> _Column:
-    first = rows.iloc[0]
-    versions, kinds = (" and ".join(sorted(map(str, rows[c].unique()))) for c in ("metric_version", "kind"))
-    part = str(first["variant"]).startswith(PART)
-    return _Column(values, frozenset(map(int, rows["seed"].unique())), versions, kinds, str(first["role"]), _text(first["unit"]),
-                   "none" if part else first["direction"])  # fmt: skip
-
-
-def _text(value: Any) -> str:
-    """Missing values become empty text."""
-    return value if isinstance(value, str) else ""
-
-
-def _rows(place: Place, first: _Side, second: _Side) -> list[Row]:
+def _rows(place: Place, first: Side, second: Side) -> list[Row]:
     common = {key: (first.columns[key], second.columns[key]) for key in first.columns if key in second.columns}
     alike = {key: columns for key, columns in common.items() if not _conflict(*columns)}
     pairs = [_pair(a.values, b.values) for a, b in alike.values()]
@@ -384,14 +253,14 @@ def _differences(pairs: Sequence[Pairs]) -> list[Estimate]:
     return found
 
 
-def _conflict(first: _Column, second: _Column) -> str:
+def _conflict(first: Column, second: Column) -> str:
     """Why two columns of one name are not the same thing, or nothing."""
     if first.versions != second.versions:
         return f"metric version {first.versions} in A and {second.versions} in B"
     return f"of {first.kinds} in A and of {second.kinds} in B" if first.kinds != second.kinds else ""
 
 
-def _missing(runs: Sequence[Results], sides: Sequence[Mapping[Place, _Side]]) -> Iterator[Omission]:
+def _missing(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]]) -> Iterator[Omission]:
     """Data sets and methods that only one run has."""
     for here, there in ((0, 1), (1, 0)):
         absent = [name for name in runs[here].datasets if name not in runs[there].datasets]
@@ -402,7 +271,7 @@ def _missing(runs: Sequence[Results], sides: Sequence[Mapping[Place, _Side]]) ->
                 yield Omission(dataset, method, "", "", "", NAMES[here], f"{NAMES[there]} has no such method")
 
 
-def _omitted(place: Place, first: _Side, second: _Side) -> Iterator[Omission]:
+def _omitted(place: Place, first: Side, second: Side) -> Iterator[Omission]:
     """What is not compared of a method that both runs have."""
     yield from _lonely(place, first, second, *NAMES)
     yield from _lonely(place, second, first, *NAMES[::-1])
@@ -415,7 +284,7 @@ def _omitted(place: Place, first: _Side, second: _Side) -> Iterator[Omission]:
         yield Omission(*place, ask, metric, "", "", reason)
 
 
-def _lonely(place: Place, here: _Side, there: _Side, name: str, other: str) -> Iterator[Omission]:
+def _lonely(place: Place, here: Side, there: Side, name: str, other: str) -> Iterator[Omission]:
     """What only `here` has."""
     if here.columns and not there.columns:
         yield Omission(*place, "", "", "", name, _reason(there, "", "", other))
@@ -431,12 +300,12 @@ def _lonely(place: Place, here: _Side, there: _Side, name: str, other: str) -> I
             yield Omission(*place, ask, metric, f"seed {seed}", name, f"{reason} (in {other})")
 
 
-def _reason(side: _Side, ask: str, metric: str, name: str) -> str:
+def _reason(side: Side, ask: str, metric: str, name: str) -> str:
     found = side.why(ask, metric)
     return f"{found} (in {name})" if found else f"not measured in {name}"
 
 
-def _sets(runs: Sequence[Results], sides: Sequence[Mapping[Place, _Side]], metrics: Sequence[str],
+def _sets(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], metrics: Sequence[str],
           known: Sequence[Omission]) -> tuple[list[SetRow], list[Omission]]:  # fmt: skip
     """Values of whole sets that both runs have, and those that only one has where `known` does not say so already."""
     values = [_set_values(run, metrics) for run in runs]
@@ -469,11 +338,11 @@ def _set_values(run: Results, metrics: Sequence[str]) -> dict[Fact, tuple[str, s
         fact = Fact._make((*(str(row[c]) for c in ("dataset", "method", "ask", "metric", "variant")), "set", int(row["k"])))
         value, low, high = (float(rows[c].mean(skipna=False)) for c in ("value", "low", "high"))
         estimate = Estimate(value, low, high, int(rows["images"].max()))
-        found[fact] = (str(row["kind"]), str(row["role"]), _text(row["unit"]), row["direction"], estimate)
+        found[fact] = (str(row["kind"]), str(row["role"]), measured.text(row["unit"]), row["direction"], estimate)
     return found
 
 
-def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, _Side]], shared: Sequence[Place],
+def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], shared: Sequence[Place],
              rows: Sequence[Row]) -> Iterator[str]:  # fmt: skip
     """What differs between the runs and is no reason not to compare them."""
     if runs[0].folder.resolve() == runs[1].folder.resolve():
@@ -495,7 +364,7 @@ def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, _Side]], sh
         yield f"up to {unpaired} photographs that only one run has a value of are left out of a row (compare.csv counts them)"
 
 
-def _cells_differ(cells: Sequence[Sequence[Mapping[str, Any]]], sides: Sequence[_Side], place: Place) -> Iterator[str]:
+def _cells_differ(cells: Sequence[Sequence[Mapping[str, Any]]], sides: Sequence[Side], place: Place) -> Iterator[str]:
     """How a method of one name differs between the runs."""
     seeds = [", ".join(map(str, side.seeds)) for side in sides]
     if all(seeds) and seeds[0] != seeds[1]:
@@ -509,18 +378,3 @@ def _cells_differ(cells: Sequence[Sequence[Mapping[str, Any]]], sides: Sequence[
     for key in sorted(parameters[0].keys() & parameters[1].keys()):
         if parameters[0][key] != parameters[1][key]:
             yield f"parameter {key} = {parameters[0][key]} in A, {parameters[1][key]} in B"
-
-
-def _open_folder(comparison: Comparison, folder: Path) -> None:
-    """Make the folder; one that exists must hold a comparison of the same runs, or nothing."""
-    runs = [str(run.folder.resolve()) for run in comparison.runs]
-    if (folder / MARKER).is_file():
-        if read_json(folder / MARKER).get("runs") != runs:
-            raise BenchError(f"{folder} holds a comparison of other runs: choose another --out")
-        return
-    if (folder / "manifest.json").exists() or (folder / "settings.json").exists():
-        raise BenchError(f"{folder} holds a run: choose another --out")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BenchError(f"{folder} exists and holds no comparison: choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / MARKER, {"schema_version": keys.SCHEMA, "runs": runs})

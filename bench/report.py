@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bench import keys
 from bench.contracts import Progress
 from bench.errors import BenchError, NotComparable, unknown
 from bench.output import FORMATS, Output, Section
 from bench.plugins import Registry
 from bench.results import Results
 from bench.specs import ReportSpec
-from bench.store import write_text
+from bench.store import read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
+
+MARKER = "comparison.json"
+"""The file by which a folder of a comparison is known."""
 
 
 def write(results: Sequence[Results], out: Output, plugins: Registry, progress: Progress, names: Sequence[str] = ()) -> Output:
@@ -119,3 +127,40 @@ def _fits(manifest: dict[str, Any]) -> list[str]:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def default_folder(first: Path, second: Path) -> Path:
+    """Where a comparison goes unless it is told: `compare-<A>-<B>` in the current folder."""
+    return Path(f"compare-{first.resolve().name}-{second.resolve().name}")
+
+
+def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> list[Path]:
+    """Let every report kind that compares write its files; returns them.
+
+    BenchError for an unknown format, and for a folder that holds anything but a comparison of the same runs.
+    """
+    for form in sorted(out.formats - set(FORMATS)):
+        raise unknown("format", form, FORMATS)
+    kinds = [s for _, s in sorted(plugins.specs["reports"].items()) if isinstance(s, ReportSpec) and s.compares]
+    if not kinds:
+        raise BenchError("no report kind that compares runs is installed: `bench list reports` says what did not load")
+    try:
+        _open_folder(comparison, out.folder)
+        return [path for spec in kinds for path in spec.load()(comparison, out)]
+    except OSError as error:
+        raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
+
+
+def _open_folder(comparison: Comparison, folder: Path) -> None:
+    """Make the folder; one that exists must hold a comparison of the same runs, or nothing."""
+    runs = [str(run.folder.resolve()) for run in comparison.runs]
+    if (folder / MARKER).is_file():
+        if read_json(folder / MARKER).get("runs") != runs:
+            raise BenchError(f"{folder} holds a comparison of other runs: choose another --out")
+        return
+    if (folder / "manifest.json").exists() or (folder / "settings.json").exists():
+        raise BenchError(f"{folder} holds a run: choose another --out")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"{folder} exists and holds no comparison: choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / MARKER, {"schema_version": keys.SCHEMA, "runs": runs})

@@ -20,7 +20,7 @@ from bench.store import write_text
 
 from .headlines import ARROWS
 from .markup import Table, html_page, to_html, to_latex
-from .picture_grid import _picture
+from .picture_grid import picture_of
 from .sheet import Group, column_sheet
 from .style import plain, save_bytes
 from .tables import decimals, describe_dataset, describe_protocol, escape, safe_name, with_interval
@@ -305,8 +305,8 @@ def _draw(comparison: Comparison, dataset: str, changes: Sequence[Change], out: 
 def _band(change: Change, pages: Sequence[Mapping[str, Pictures]]) -> list[Group]:
     images = [image for image, _, _ in change.images]
     first = [pages[0][image] for image in images]
-    grey = Group("Grey", "", [[_picture(p, p.truth * 0) for p in first]])
-    truth = Group("Truth", "", [[_picture(p, p.truth) for p in first]])
+    grey = Group("Grey", "", [[picture_of(p, p.truth * 0) for p in first]])
+    truth = Group("Truth", "", [[picture_of(p, p.truth) for p in first]])
     sides = [_group(change, name, [some[image] for image in images]) for name, some in zip("AB", pages)]
     return [grey, *(side for side in sides if side), truth]
 
@@ -318,5 +318,5 @@ def _group(change: Change, name: str, pages: Sequence[Pictures]) -> Group | None
         return None
     fields: Sequence[np.ndarray] = [page.colourizations[method] for page in pages]
     k = len(fields[0])
-    columns = [[_picture(page, field[c]) for page, field in zip(pages, fields)] for c in range(min(k, SHOWN))]
+    columns = [[picture_of(page, field[c]) for page, field in zip(pages, fields)] for c in range(min(k, SHOWN))]
     return Group(f"{name}: {plain(method)}", f"{SHOWN} of {k} shown" if k > SHOWN else "", columns)

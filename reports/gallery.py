@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 SIDES = (192, 128, 96, 80, 64)
 """Sides of a picture in pixels; the largest with which all strips fit into `BUDGET`."""
-BUDGET, BYTES_A_PIXEL, QUALITY = 48e6, 0.27, 75
-"""Bytes of all strips of a page; what a pixel takes as JPEG of that quality, measured on photographs with speckled colours."""
+BUDGET, QUALITY = 48e6, 70
+"""Bytes of all strips of a page; JPEG quality."""
+PROBES = 8
+"""Photographs of a data set that tell how many bytes its strips will have: detail and speckle make a factor of two."""
 CHUNK = 16
 """Photographs that are read at a time: a shard, so that memory stays flat."""
 ROLES = ("colourizer", "codec", "control")
@@ -59,7 +61,7 @@ def walls(results: Sequence[Results]) -> list[Wall]:
 
 def hang(found: Sequence[Wall], folder: Path) -> tuple[list[dict[str, Any]], list[Path]]:
     """Write all strips under `folder`; returns what the page's script needs to know of each wall, and the files."""
-    side = picture_side(sum(len(w.images) * (2 + sum(e.k for e in w.entries)) for w in found))
+    side = picture_side(found)
     described, paths = [], []
     for wall in found:
         name = safe_name(wall.dataset)
@@ -82,13 +84,14 @@ def describe(wall: Wall, folder: str, side: int, disagreements: Sequence[float])
     }  # fmt: skip
 
 
-def picture_side(pictures: int) -> int:
-    """Side of so many pictures.
+def picture_side(found: Sequence[Wall]) -> int:
+    """The largest side of a picture with which the strips will fit into `BUDGET`, by a few that are tried; else the least."""
+    probes = [(w, w.pictures(list(w.images[:: max(1, len(w.images) // PROBES)][:PROBES]))) for w in found if w.images]
 
-    >>> picture_side(500), picture_side(27_000), picture_side(10**6)
-    (192, 80, 64)
-    """
-    return next((side for side in SIDES if pictures * side**2 * BYTES_A_PIXEL <= BUDGET), SIDES[-1])
+    def size(side: int) -> float:
+        return sum(len(w.images) * sum(len(_strip(*page, side)) for page in pages) / len(pages) for w, pages in probes)
+
+    return next((side for side in SIDES if size(side) <= BUDGET), SIDES[-1])
 
 
 def strip_name(position: int) -> str:
@@ -103,14 +106,14 @@ def _strips(wall: Wall, folder: Path, side: int) -> Iterator[list[float]]:
         start = number * CHUNK
         pages = wall.pictures(wall.images[start : start + CHUNK])
         for offset, (page, fields) in enumerate(pages):
-            write_bytes(folder / strip_name(start + offset), _strip(page, list(fields.values()), side))
+            write_bytes(folder / strip_name(start + offset), _strip(page, fields, side))
         rivals = {e.label for e in wall.entries if e.role == "colourizer"}
         return [disagreement([f for label, f in fields.items() if label in rivals]) for _, fields in pages]
 
     yield from in_threads(work, -(-len(wall.images) // CHUNK))
 
 
-def _strip(page: Pictures, fields: Sequence[np.ndarray], side: int) -> bytes:
+def _strip(page: Pictures, fields: Mapping[str, np.ndarray], side: int) -> bytes:
     """Grey, every method's colourizations, truth, side by side."""
     import numpy as np
     from PIL import Image
@@ -119,7 +122,7 @@ def _strip(page: Pictures, fields: Sequence[np.ndarray], side: int) -> bytes:
 
     whole = Image.fromarray(np.ascontiguousarray(page.lightness, dtype=np.float32))
     light = np.asarray(whole.resize((side, side), Image.Resampling.BOX))
-    row = pictures(light, np.concatenate([0 * page.truth[None], *fields, page.truth[None]]))
+    row = pictures(light, np.concatenate([0 * page.truth[None], *fields.values(), page.truth[None]]))
     buffer = io.BytesIO()
     strip = Image.fromarray(np.ascontiguousarray(row.transpose(1, 0, 2, 3).reshape(side, -1, 3)))
     strip.save(buffer, "JPEG", quality=QUALITY, subsampling=0)  # fields have few enough pixels: halving them would hide speckle

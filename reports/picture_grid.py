@@ -107,8 +107,8 @@ def _colourizations(album: Album) -> bytes | None:
     shown = album.shown("colourizer", "control")
     if not shown:
         return None
-    grey = Group("Grey", "", [[_picture(p, p.truth * 0) for p in album.pages]])
-    truth = Group("Truth", "", [[_picture(p, p.truth) for p in album.pages]])
+    grey = Group("Grey", "", [[picture_of(p, p.truth * 0) for p in album.pages]])
+    truth = Group("Truth", "", [[picture_of(p, p.truth) for p in album.pages]])
     groups = [_group(album, entry) for entry in shown]
     bands = [[grey, *band, truth] for band in in_bands(groups)]
     title = f"{plain(album.dataset)}: diverse colourizations"
@@ -118,7 +118,7 @@ def _colourizations(album: Album) -> bytes | None:
 def _group(album: Album, entry: Entry) -> Group:
     fields = album.fields[entry.label]
     k = len(fields[0])
-    columns = [[_picture(p, f[c]) for p, f in zip(album.pages, fields)] for c in range(min(k, MOST))]
+    columns = [[picture_of(p, f[c]) for p, f in zip(album.pages, fields)] for c in range(min(k, MOST))]
     kind = KINDS.get(entry.kind, entry.kind)
     subtitle = kind if k == 1 else f"{k} {kind}" + (f", {MOST} shown" if k > MOST else "")
     return Group(plain(entry.label), subtitle + (", control" if entry.role == "control" else ""), columns)
@@ -141,8 +141,8 @@ def _reconstructions(album: Album) -> bytes | None:
     shown = album.shown("codec")
     if not shown:
         return None
-    rows = [(*_names(e), [_picture(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])]) for e in shown]
-    rows.append(("Truth", "", [_picture(p, p.truth) for p in album.pages]))
+    rows = [(*_names(e), [picture_of(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])]) for e in shown]
+    rows.append(("Truth", "", [picture_of(p, p.truth) for p in album.pages]))
     title = f"{plain(album.dataset)}: reconstructions by codecs that see the truth"
     return row_sheet(rows, title, album.remarks("codec"))
 
@@ -153,7 +153,7 @@ def _names(entry: Entry) -> tuple[str, str]:
     return (loss, plain(entry.label)) if loss else (plain(entry.label), "")
 
 
-def _picture(page: Pictures, ab: np.ndarray) -> np.ndarray:
+def picture_of(page: Pictures, ab: np.ndarray) -> np.ndarray:
     """A cell's pixels: the lightness reduced to the cell's size first, which is faster than reducing the picture."""
     import numpy as np
     from PIL import Image

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from bench import compare as comparing
-from bench.compare import Omission, compare, headline, said, write
+from bench.compare import Omission, compare, headline, said
 from bench.errors import BenchError, NotComparable, NothingMeasured
 from bench.output import Output
 from bench.plugins import Registry, registry
 from bench.protocol import make_paper
-from bench.report import check_comparable, differences
+from bench.report import check_comparable, differences, write_comparison
 from bench.results import Results
 from bench.score_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import ReportSpec
@@ -314,9 +314,9 @@ def fake(monkeypatch, name="third", **more):
 
 def test_report_kinds_that_compare_are_called_and_others_are_not(monkeypatch, pair, tmp_path):
     comparison = compare(*pair(rows(BASE), rows(BASE)))
-    assert write(comparison, Output(tmp_path / "out"), fake(monkeypatch, compares=True)) == [tmp_path / "out" / "x.md"]
+    assert write_comparison(comparison, Output(tmp_path / "out"), fake(monkeypatch, compares=True)) == [tmp_path / "out" / "x.md"]
     with pytest.raises(BenchError, match="no report kind that compares"):
-        write(comparison, Output(tmp_path / "other"), fake(monkeypatch))
+        write_comparison(comparison, Output(tmp_path / "other"), fake(monkeypatch))
     assert not (tmp_path / "other").exists()
 
 
@@ -327,15 +327,15 @@ def test_a_folder_with_anything_else_is_refused(monkeypatch, pair, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text("{}")
         with pytest.raises(BenchError, match=says):
-            write(comparison, Output(tmp_path / name), plugins)
+            write_comparison(comparison, Output(tmp_path / name), plugins)
         assert [p.name for p in (tmp_path / name).iterdir()] == [file]
     for _ in range(2):
-        write(comparison, Output(tmp_path / "out"), plugins)
+        write_comparison(comparison, Output(tmp_path / "out"), plugins)
     assert len(json.loads((tmp_path / "out" / "comparison.json").read_text())["runs"]) == 2
     with pytest.raises(BenchError, match="comparison of other runs"):
-        write(replace(comparison, second=comparison.first), Output(tmp_path / "out"), plugins)
+        write_comparison(replace(comparison, second=comparison.first), Output(tmp_path / "out"), plugins)
     with pytest.raises(BenchError, match="unknown format 'pdf'"):
-        write(comparison, Output(tmp_path / "new", frozenset({"pdf"})), plugins)
+        write_comparison(comparison, Output(tmp_path / "new", frozenset({"pdf"})), plugins)
 
 
 def test_a_report_of_runs_leaves_out_what_compares_two_and_says_where_it_is(monkeypatch, tmp_path):

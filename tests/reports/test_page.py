@@ -14,11 +14,13 @@ from bench.errors import BenchError
 from bench.output import Output, request
 from bench.plugins import registry
 from bench.progress import Quiet
-from bench.reports.gallery import disagreement, picture_side
+from bench.reports import gallery
+from bench.reports.gallery import disagreement
 
 HOSTILE = "<script>alert(1)<script>.png"
 FOLDER = "<img src=x onerror=alert(2)>"
 QUICK = "zhang[batch=8,steps=2]"
+METRICS = ("fair-energy-score", "fair-variogram-score", "fair-crps", "error-of-best", "variance", "psnr", "absolute-error")
 METHODS = (QUICK, "zhang[batch=8,steps=3]", "marginal", "grey", "vae[batch=8,loss=l2,steps=2]")
 
 
@@ -34,7 +36,7 @@ def run(tmp_path_factory):
     for i in range(30):
         (photographs / f"broken{i}.png").write_text("no image")
     return toolkit.run(methods=METHODS, datasets=(str(photographs),), preset="tiny", store=folder / "store", out=folder / "run",
-                       limit_train=60, argv=("bench", "run", "--dataset", FOLDER))  # fmt: skip
+                       limit_train=60, metrics=METRICS, argv=("bench", "run", "--dataset", FOLDER))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -329,8 +331,14 @@ def test_disagreement_is_the_distance_of_mean_fields():
     assert np.isnan(disagreement(fields[:1]))
 
 
-def test_pictures_are_as_large_as_the_page_may_be():
-    sides = [picture_side(count) for count in (10, 2_000, 5_000, 20_000, 27_000, 10**6)]
+def test_pictures_are_as_large_as_the_page_may_be(run, monkeypatch):
+    found = gallery.walls([run])
+    sides = []
+    for budget in (1e9, 2e6, 1e6, 1e3):
+        monkeypatch.setattr(gallery, "BUDGET", budget)
+        sides.append(gallery.picture_side(found))
     assert sides == sorted(sides, reverse=True)
-    assert sides[0] == 192
-    assert sides[-1] == 64
+    assert [sides[0], sides[-1]] == [192, 64]
+    written = sum(p.stat().st_size for p in (run.folder / "report" / "pictures").rglob("*.jpg"))
+    monkeypatch.setattr(gallery, "BUDGET", 1.3 * written)
+    assert gallery.picture_side(found) == data(run)["side"] == 192
