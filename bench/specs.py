@@ -175,7 +175,7 @@ class MetricSpec(Spec):
 class ReportSpec(Spec):
     """A report kind: its factory is a function `(results, out) -> list of written paths`, `out` a `bench.output.Output`.
 
-    figures: names of the figures that it can draw; a report with figures alone is left out where none of them is wanted.
+    figures: names of the figures that it can draw (it asks `out.draws` which are wanted).
     last: it shows what the others have written, and comes after them.
     compares: its factory takes `(comparison, out)`, a `bench.compare.Comparison`, and `bench compare` calls it, not `bench report`.
     """

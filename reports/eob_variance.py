@@ -52,7 +52,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 
 def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`figures/eob-variance` and `figures/eob-variance-log`, as PNG and SVG."""
-    found = gather(results, METRICS, ["colourizer", "control"])
+    found = gather(results, METRICS, ["colourizer", "control"]) if out.draws("eob-variance") else {}
     clouds = [_panel(dataset, entries) for dataset, entries in found.items()]
     clouds = [p for p in clouds if p.clouds]
     if not clouds:

@@ -154,5 +154,5 @@ def _measures(wall: Wall) -> list[dict[str, Any]]:
 
 
 def _number(value: float) -> float | None:
-    """Four digits: none is lost that could be seen."""
-    return float(f"{value:.4g}") if value == value else None
+    """Four digits: none is lost that could be seen. What is left of 0 by rounding is 0."""
+    return float(f"{round(value, 12):.4g}") if value == value else None

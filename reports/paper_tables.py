@@ -16,6 +16,7 @@ from bench.specs import ReportSpec
 from .facts import Measure
 from .markup import Caption, Table
 from .scores import Entry, difference, gather, paired
+from .standing import best_set
 from .tables import (
     NOTHING,
     Notes,
@@ -139,7 +140,8 @@ def _markdown(results: Sequence[Results], table: PaperTable, lines: Sequence[Lin
               gaps: Sequence[dict[str, Any]]) -> list[object]:  # fmt: skip
     notes = Notes()
     parts: list[object] = [f"### Table {table.number}: {table.title} (lower is better)"]
-    what = "Error of a codec that is shown the truth and reconstructs it. *All*: all pixels; *Grid*: 8 × 8 of them."
+    what = ("Error of a codec that is shown the truth and reconstructs it. *All*: all pixels; *Grid*: 8 × 8 of them. **Bold**: the "
+            "least error, and the losses that a paired permutation test with Holm's correction does not tell from it.")  # fmt: skip
     parts.append(Caption(f"{what} {describe_protocol(results)}"))
     parts.append(Caption("; ".join(describe_dataset(results, d) for d in dict.fromkeys(line.dataset for line in lines)) + "."))
     for convention, variant in table.variants.items():
@@ -160,13 +162,25 @@ def _values(lines: Sequence[Line], variant: str, losses: Mapping[str, str], note
     }  # fmt: skip
     digits = decimals([e.mean for e in estimates.values()])
     for i, line in enumerate(lines):
+        best = _best(line, variant)
         cells = [
-            notes.cell(line.losses[loss], METRIC, with_interval(estimates[i, loss, region], digits))
+            notes.cell(line.losses[loss], METRIC, _bold(with_interval(estimates[i, loss, region], digits), (loss, region) in best))
             if loss in line.losses else NOTHING
             for loss in losses for region in REGIONS
         ]  # fmt: skip
         table.rows.append([escape(line.dataset), escape(line.codec), *cells])
     return table
+
+
+def _best(line: Line, variant: str) -> set[tuple[str, str]]:
+    """The losses, by region, that no other is shown to beat; none where there is nothing to compare."""
+    entries = list(line.losses.values()) if len(line.losses) > 1 else []
+    labels = {region: best_set(entries, Measure(METRIC, variant, region), "down") for region in REGIONS}
+    return {(loss, region) for region in REGIONS for loss, e in line.losses.items() if e.label in labels[region]}
+
+
+def _bold(text: str, best: bool) -> str:
+    return f"**{text}**" if text and best else text
 
 
 def _titles(losses: Mapping[str, str]) -> list[str]:

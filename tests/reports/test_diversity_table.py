@@ -167,3 +167,14 @@ def test_nothing_to_say_gives_no_file(make, tmp_path, base):
     rows = method(make, "vae", base, role="codec", kind="reconstruction")
     assert write([make.results(tmp_path / "run", rows)], Output(tmp_path)) == []
     assert write([make.results(tmp_path / "run", [])], Output(tmp_path)) == []
+
+
+def test_published_values_stand_in_a_table_of_their_own_with_source_and_protocol(make, tmp_path):
+    rows = method(make, "mdn", [0.1, 0.2], dataset="imagenet-val")
+    text = write([make.results(tmp_path / "run", rows, ("imagenet-val",))], Output(tmp_path))[0].read_text()
+    before, published = text.split("**As published, not measured here: Ardizzone et al. 2019")
+    assert "3.53" not in before
+    assert "| cINN | 3.53 ± 0.04 | 9.52 ± 0.06 | 0.00352 ± 0.00003 |" in published
+    assert "5,120" in published
+    other = make.results(tmp_path / "other", method(make, "mdn", [0.1, 0.2]), ("lfw",))
+    assert "As published" not in write([other], Output(tmp_path))[0].read_text()

@@ -115,3 +115,17 @@ def test_unweighted_scores_alone_give_table_1_alone(make, three, tmp_path):
     names = {p.name for p in write([make.results(tmp_path / "run", rows)], Output(tmp_path))}
     assert "paper-table-1.md" in names
     assert "paper-table-2.md" not in names
+
+
+def test_the_best_loss_and_those_not_told_from_it_are_bold(make, tmp_path, three):
+    write([three], Output(tmp_path))
+    rows = [line for line in (tmp_path / "tables/paper-table-1.md").read_text().splitlines() if line.startswith("| lfw | vae")]
+    cells = [cell.strip() for cell in rows[0].split("|")[3:-1]]
+    assert [cell.startswith("**") for cell in cells] == [False, False, False, False, True, True]  # full has the least error
+    tied = make.results(tmp_path / "tied", [*codec(make, "l2"), *codec(make, "mah", 0.0)])
+    write([tied], Output(tmp_path))
+    rows = [line for line in (tmp_path / "tables/paper-table-1.md").read_text().splitlines() if line.startswith("| lfw | vae")]
+    assert rows[0].count("**") == 8
+    alone = make.results(tmp_path / "alone", codec(make, "l2"))
+    write([alone], Output(tmp_path))
+    assert "**0" not in (tmp_path / "tables/paper-table-1.md").read_text()
