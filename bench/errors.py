@@ -36,6 +36,10 @@ class DuplicateName(BenchError):
     """Two plugins claim the same name."""
 
 
+class SamplesGone(BenchError):
+    """Samples, or the photographs that they belong to, are no longer in the store."""
+
+
 class NotComparable(BenchError):
     """Two results were made under different protocols."""
 

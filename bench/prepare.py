@@ -13,7 +13,7 @@ import numpy as np
 
 from bench import images, keys
 from bench.contracts import Dataset, Photo, Progress
-from bench.errors import BenchError, NothingMeasured
+from bench.errors import BenchError, NothingMeasured, SamplesGone
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
 from bench.store import Store, read_json, write_json
@@ -221,5 +221,5 @@ def reopen(store: Store, dataset: str, key: str) -> PreparedSet:
     """A prepared set by its key; BenchError when it is no longer in the store."""
     folder = store.find("prepared", key)
     if folder is None:
-        raise BenchError(f"prepared photographs of {dataset} are not in the store {store.folder}: repeat the run")
+        raise SamplesGone(f"prepared photographs of {dataset} are not in the store {store.folder}: repeat the run")
     return _open(dataset, key, folder, store.describe("prepared", key))

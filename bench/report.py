@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from bench import keys
 from bench.contracts import Progress
-from bench.errors import BenchError, NotComparable, unknown
+from bench.errors import BenchError, NotComparable, SamplesGone, unknown
 from bench.output import FORMATS, Output, Section
 from bench.plugins import Registry
 from bench.results import Results
@@ -35,7 +35,7 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
         out.folder.mkdir(parents=True, exist_ok=True)
         with progress.task("reports", len(specs)) as bar:
             for spec in specs:
-                paths = spec.load()(results, out)
+                paths = _made(spec, results, out)
                 out.sections.append(Section(spec.name, f"{spec.summary[0].upper()}{spec.summary[1:]}", tuple(paths)))
                 bar.advance(1, spec.name)
         if out.wants("md"):
@@ -43,6 +43,15 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
     except OSError as error:
         raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
     return out
+
+
+def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence[Path]:
+    """The files of one report; where samples are gone it says how to do without pictures."""
+    try:
+        paths: Sequence[Path] = spec.load()(results, out)
+    except SamplesGone as error:
+        raise SamplesGone(f"{error}; or make the report without pictures: --figures none, or other names") from error
+    return paths
 
 
 def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[ReportSpec]:

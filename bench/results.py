@@ -91,7 +91,11 @@ def read(folder: Path) -> Results:
     manifest = read_manifest(folder)
     path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():
-        raise BenchError(f"{path} is missing: the run did not finish; repeat `bench run` with --out {folder} to go on")
+        raise BenchError(
+            f"{path} is missing: repeat `bench run` with --out {folder} if it did not finish, else `bench score {folder}`"
+        )
+    if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
+        raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
     of_sets = score_table.read(sets, SET_COLUMNS) if sets.is_file() else score_table.frame([], SET_COLUMNS)
     return Results(folder, manifest, score_table.read(path), of_sets)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.contracts import SampleSet
-from bench.errors import BenchError
+from bench.errors import BenchError, SamplesGone
 from bench.store import Store, write_bytes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read(store: Store, key: str) -> SampleSet:
 
     folder = store.find("samples", key)
     if folder is None:
-        raise BenchError(f"samples {key[:12]} are not in the store {store.folder}: repeat the run to make them again")
+        raise SamplesGone(f"samples {key[:12]} are not in the store {store.folder}: repeat the run to make them again")
     mark = store.describe("samples", key)
     try:
         tensors = load_file(folder / "samples.safetensors")

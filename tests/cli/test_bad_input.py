@@ -1,6 +1,7 @@
 """Bad input: one clear line, a non-zero exit status, nothing half written."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,32 @@ def test_damaged_runs(bench, photographs, tmp_path, verb):
     assert "schema version 99" in error_line(err)
     manifest.write_text(text[: len(text) // 2])
     assert "manifest.json" in error_line(bench(verb, "r")[2])
+
+
+def test_a_run_folder_that_lost_or_cut_a_table(bench, photographs, tmp_path):
+    assert bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r")[0] == 0
+    for name in ("scores.parquet", "set_scores.parquet"):
+        whole = Path("r", name).read_bytes()
+        Path("r", name).write_bytes(whole[: len(whole) // 2])
+        status, _, err = bench("report", "r")
+        assert status == 2
+        assert f"{name} can't be read" in error_line(err)
+        Path("r", name).unlink()
+        status, _, err = bench("report", "r")
+        assert status == 2
+        assert f"{name} is missing" in error_line(err)
+        assert bench("score", "r")[0] == 0
+        assert Path("r", name).read_bytes() == whole
+
+
+def test_a_report_without_the_store_says_so_and_how_to_do_without(bench, photographs, tmp_path):
+    assert bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r", "--store", "s")[0] == 0
+    shutil.rmtree("s")
+    status, _, err = bench("report", "r")
+    assert status == 2
+    assert "--figures none" in error_line(err)
+    assert bench("report", "r", "--figures", "none")[0] == 0
+    assert Path("r/report/index.html").is_file()
 
 
 def test_a_report_over_different_protocols_is_refused(bench, photographs):
