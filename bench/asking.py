@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bench import seeds
+from bench import keys, seeds
 from bench.contracts import ColorDistribution, Method, Revealed, SampleSet
 from bench.errors import BenchError
 from bench.plan import Ask, Data, Fit
@@ -21,9 +22,10 @@ TOLERANCE = 0.05
 class Asking:
     """One shard of one ask: always one batch, one seed a photograph (and draw).
 
-    Draws are asked for one at a time, with seeds that don't tell which draw it is; then the distribution is made
-    again from the beginning and two of them are repeated. So a method can't spread its draws, cluster or repel them,
-    unless it deceives the harness by keeping state between objects: independence is no longer its own claim.
+    Draws are asked for one at a time, with seeds that don't tell which draw it is, nor of which photograph: they depend
+    on the photograph's true colours, so that nobody can work them out beforehand. Then the distribution is made again
+    from the beginning and two draws are repeated. So a method can't spread its draws, cluster or repel them, unless it
+    deceives the harness by keeping state between objects: independence is no longer its own claim.
     """
 
     fit: Fit
@@ -97,7 +99,14 @@ class Asking:
     def _seeds(self, repeat: int) -> list[int]:
         """One seed a photograph; repeat 0 is for what is presented, 1, 2, ... for the draws."""
         dataset = self.data.source.name
-        return [seeds.derive(self.fit.seed, "sample", dataset, name, repeat) for name in self._ids()]
+        pairs = zip(self._ids(), self._secrets, strict=True)
+        return [seeds.derive(self.fit.seed, "sample", dataset, name, repeat, secret) for name, secret in pairs]
+
+    @cached_property
+    def _secrets(self) -> list[str]:
+        """What a method can't know of a photograph: a digest of its true colours. Else the seeds of a public set could be
+        listed beforehand, and would tell which draw is asked for: draws could be spread evenly, and repeat all the same."""
+        return [keys.sha256(field.numpy().tobytes()) for field in self._truth()]
 
     def _ids(self) -> list[str]:
         return [self.data.test.ids[i] for i in self.rows]

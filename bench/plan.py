@@ -18,6 +18,8 @@ from bench.specs import MethodSpec
 from bench.store import Store
 
 DTYPE = "float32"
+SEEDS = 2
+"""Version of how draws get their seeds (`bench.asking`): samples of another one are not reused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +220,7 @@ def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Pr
         name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()
     }
     owner = registry.owner("methods", spec.name)
-    described = {n: _digest(p.type, parameters[p.name]) for p in spec.parameters if (n := p.name) not in requires}
+    described = {n: digest_of(p.type, parameters[p.name]) for p in spec.parameters if (n := p.name) not in requires}
     key = keys.key("fit", method=[owner.distribution, spec.name, spec.version], parameters=described,
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
                    weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=DTYPE)  # fmt: skip
@@ -254,13 +256,14 @@ def _ask(name: str, n: int, fit: Fit, data: Data, protocol: Protocol) -> Ask:
     asked = {"k": protocol.k, "ask": "present"} if name == "reconstruct" else {"k": n, "ask": name}
     shards, start = [], 0
     for ids in samples.shards(data.test.ids):
-        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, dtype=DTYPE, **asked)
+        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, seeds=SEEDS, dtype=DTYPE,
+                       **asked)  # fmt: skip
         shards.append((key, tuple(range(start, start + len(ids)))))
         start += len(ids)
     return Ask(name, n, tuple(shards))
 
 
-def _digest(kind: str, value: Any) -> Any:
+def digest_of(kind: str, value: Any) -> Any:
     """A path stands for the content of its file."""
     if kind != "path" or value is None:
         return value

@@ -41,7 +41,7 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
         if out.wants("md"):
             write_text(out.folder / "report.md", _page(results, out))
     except OSError as error:
-        raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
+        raise BenchError(f"{out.folder} can't be written ({error.strerror or error}): choose another --out") from error
     return out
 
 

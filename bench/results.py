@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -105,12 +105,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise BenchError(f"{folder} is no run folder: it does not exist")
     manifest = dict(read_json(folder / "manifest.json", SCHEMA))
-    missing = [k for k in ("protocol", "datasets", "cells", "store") if k not in manifest]
-    if missing:
+    if missing := list(_missing(manifest)):
         raise BenchError(f"{folder / 'manifest.json'} is damaged: {', '.join(missing)} missing")
     if manifest.get("schema_version", 1) < SCHEMA:
         manifest["cells"] = [_from_schema_1(cell) for cell in manifest["cells"]]
     return manifest
+
+
+def _missing(manifest: dict[str, Any]) -> Iterator[str]:
+    """What every reader of a manifest relies on."""
+    yield from (k for k in ("protocol", "protocol_digest", "datasets", "cells", "store", "argv", "fits") if k not in manifest)
+    protocol = manifest.get("protocol") or {}
+    yield from (f"protocol's {k}" for k in ("name", "k", "scale", "weights", "weight_floor") if k not in protocol)
+    for name, data in (manifest.get("datasets") or {}).items():
+        for part in ("train", "test"):
+            wanted = ("key", "photographs", "ids_digest", "excluded", "grey_only_kept")
+            yield from (f"{name}'s {part} {k}" for k in wanted if k not in (data.get(part) or {}))
+    for cell in manifest.get("cells") or ():
+        yield from (f"a cell's {k}" for k in ("key", "dataset", "method", "status") if k not in cell)
 
 
 def _from_schema_1(cell: dict[str, Any]) -> dict[str, Any]:

@@ -266,9 +266,17 @@ def headline(result: Results) -> list[dict[str, str]]:
         for spec in specs:
             drawn = spec.accepts == scoring.IID
             chosen = (group["metric"] == spec.name) & (group["variant"] == spec.headline) & (group["region"] == "all")
-            values = group.loc[chosen & ((group["ask"] == "draws") == drawn) & (group["status"] == "done"), "value"]
-            cell[spec.name] = f"{values.mean():.4f}" if len(values) else "-"
+            mine = chosen & ((group["ask"] == "draws") == drawn)
+            failed = (group["metric"] == spec.name) & (group["status"] == "failed")
+            cell[spec.name] = _mean(group.loc[mine], bool(failed.any()))
         shown = group[group["ask"] != "draws"]
         done = shown.loc[shown["status"] == "done", "kind"]
         rows.append({**cell, "presents": str(done.iloc[0]) if len(done) else str(group["status"].iloc[0])})
     return rows
+
+
+def _mean(rows: pd.DataFrame, broken: bool) -> str:
+    """A mean over all photographs, or none: over those that have a value it would flatter."""
+    if broken or not len(rows):
+        return "failed" if broken else "-"
+    return f"{rows['value'].mean():.4f}" if (rows["status"] == "done").all() else "undefined"

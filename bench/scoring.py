@@ -18,6 +18,7 @@ from bench import notation, samples, seeds
 from bench.contracts import Dataset, Law, Metric, SampleSet, Score, ScoreContext
 from bench.errors import BenchError
 from bench.notation import Choice
+from bench.plan import digest_of
 from bench.plugins import Registry
 from bench.prepare import PreparedSet
 from bench.score_table import COLUMNS, frame
@@ -38,6 +39,15 @@ class LoadedMetric:
 
     spec: MetricSpec
     parameters: Mapping[str, Any]
+
+    @property
+    def version(self) -> str:
+        """The spec's, and the parameters that are not the default, files by their content: `1[p=1.0]`. Values of
+        different versions are different measures."""
+        changed = {p.name: digest_of(p.type, self.parameters[p.name]) for p in self.spec.parameters
+                   if self.parameters[p.name] != p.default}  # fmt: skip
+        given = ",".join(f"{name}={str(value)[:12]}" for name, value in sorted(changed.items()))
+        return f"{self.spec.version}[{given}]" if given else self.spec.version
 
     def new(self) -> Metric:
         """A fresh metric. BenchError when it lacks something, such as a file of weights."""
@@ -65,13 +75,17 @@ class HeldOut:
 
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:
-    """The metrics that are named, or all but the optional ones. BenchError where one can't be made."""
+    """The metrics that are named, or all but the optional ones. BenchError where one can't be made, or is named twice: its
+    values would be taken for one another's."""
     specs = registry.specs["metrics"]
     standard = [Choice(name) for name, spec in sorted(specs.items()) if isinstance(spec, MetricSpec) and not spec.optional]
     loaded = []
     for choice in notation.parse_many(texts) if texts else standard:
         spec: MetricSpec = registry.get("metrics", choice.name)
         loaded.append(LoadedMetric(spec, spec.resolve(dict(choice.given))))
+    names = [metric.spec.name for metric in loaded]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise BenchError(f"--metrics names {twice} twice: score again into another run to compare its parameters")
     for metric in loaded:
         metric.new()
     return loaded
@@ -115,7 +129,7 @@ class CellScores:
         first = samples.read(self.store, ask["shards"][0])
         reasons = {m.spec.name: _refusal(m.spec, ask["ask"], first, self.test.drawn is not None) for m in self.metrics}
         yield self._refusals(ask, {name: reason for name, reason in reasons.items() if reason})
-        running = [_Running(m.spec, m.new()) for m in self.metrics if not reasons[m.spec.name]]
+        running = [_Running(m.spec, m.version, m.new()) for m in self.metrics if not reasons[m.spec.name]]
 
         def score(number: int) -> Scored:
             return self._shard(ask["shards"][number], number * samples.SHARD, running)
@@ -123,7 +137,7 @@ class CellScores:
         for scored in in_threads(score, len(ask["shards"])):
             for each, scores in zip(running, scored.scores, strict=True):
                 each.keep(scores)
-            frames = [self._frames(each.spec, scored, scores, ask) for each, scores in zip(running, scored.scores, strict=True)]
+            frames = [self._frames(each, scored, scores, ask) for each, scores in zip(running, scored.scores, strict=True)]
             yield self._identify(_concat([f for of_metric in frames for f in of_metric]))
         yield self._refusals(ask, {each.spec.name: each.refused for each in running if each.refused})
         yield self._refusals(ask, {each.spec.name: each.failed for each in running if each.failed}, "failed")
@@ -136,16 +150,19 @@ class CellScores:
         truth, context = self.test.prepared.truth(list(rows)), self.test.context(rows)
         return Scored(rows, shard.kind, shard.ab.shape[1], [each.score(shard, truth, context) for each in running])
 
-    def _frames(self, spec: MetricSpec, scored: Scored, scores: Sequence[Score], ask: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
+    def _frames(self, running: _Running, scored: Scored, scores: Sequence[Score],
+                ask: Mapping[str, Any]) -> Iterator[pd.DataFrame]:  # fmt: skip
         import pandas as pd
 
+        spec = running.spec
         images = [self.test.prepared.ids[i] for i in scored.rows]
         for score in scores:
             values = np.asarray(score.values, dtype=np.float64)
             known = np.isfinite(values)
             yield pd.DataFrame({
-                "image": images, "ask": ask["ask"], "metric": spec.name, "variant": score.variant, "metric_version": spec.version,
-                "direction": spec.direction, "unit": spec.unit, "region": score.region, "kind": scored.kind,
+                "image": images, "ask": ask["ask"], "metric": spec.name, "variant": score.variant,
+                "metric_version": running.version, "direction": spec.direction, "unit": spec.unit, "region": score.region,
+                "kind": scored.kind,
                 "k": score.n or scored.k, "value": np.where(known, values, np.nan),
                 "status": np.where(known, "done", "undefined"),
                 "reason": np.where(known, "", "it has no value for this photograph"),
@@ -160,9 +177,9 @@ class CellScores:
                 "images": len(self.test.prepared)}  # fmt: skip
 
     def _refusals(self, ask: Mapping[str, Any], reasons: Mapping[str, str], status: str = "refused") -> pd.DataFrame:
-        specs = {m.spec.name: m.spec for m in self.metrics}
-        rows = [{**_EMPTY, "ask": ask["ask"], "metric": name, "metric_version": specs[name].version, "unit": specs[name].unit,
-                 "direction": specs[name].direction, "status": status, "reason": reason}
+        of = {m.spec.name: m for m in self.metrics}
+        rows = [{**_EMPTY, "ask": ask["ask"], "metric": name, "metric_version": of[name].version, "unit": of[name].spec.unit,
+                 "direction": of[name].spec.direction, "status": status, "reason": reason}
                 for name, reason in reasons.items()]  # fmt: skip
         return self._identify(frame(rows, [*_EMPTY]))
 
@@ -189,6 +206,7 @@ class _Running:
     """
 
     spec: MetricSpec
+    version: str
     metric: Metric
     columns: dict[str, list[np.ndarray]] = field(default_factory=dict)
 

@@ -153,7 +153,8 @@ class MetricSpec(Spec):
     """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it accepts.
 
     `needs`: what else it can't do without: the known `law`, the method's `log_prob`. `least`: fewest samples.
-    `optional`: computed only when it is named. `headline`: the variant that the table at the end of a run shows.
+    `optional`: computed only when it is named. `headline`: the variant that the table at the end of a run shows. `main`: the
+    one that stands for the metric in a table of all metrics, if it is another; a value of the whole set, for example.
     `variants`: what its columns are. For `docs/metrics.md`: `formula`, `gaming` (how it can be gamed) and `checked`
     (the independent implementation that tests compare it with).
     """
@@ -165,6 +166,7 @@ class MetricSpec(Spec):
     least: int = 1
     optional: bool = False
     headline: str = ""
+    main: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
     formula: str = ""
     gaming: str = ""

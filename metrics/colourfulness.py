@@ -72,7 +72,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         },
         formula="E|CF(sample) - CF(truth)|; difference of means: |E[CF(sample) - CF(truth)]|",
         gaming="The difference of means is 0 for any method with the right average: half too dull and half too loud, "
-        "or the colours of another photograph. The mean distance is lowest for one constant level, not for the true law.",
+        "or the colours of another photograph. The mean distance is lowest for one constant level, not for the true law. "
+        "The difference of means can't be below 0, so its interval is not to be trusted near 0.",
         checked=_CHECKED,
         citation=_CITATION + "; ΔCF: as in Kang et al. 2023 (DDColor)",
     )  # fmt: skip

@@ -22,6 +22,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """FID."""
     yield MetricSpec(
         name="fid",
+        main="all-samples",
         summary="Fréchet distance between deep features of all samples' and all photographs' pictures; needs a local extractor",
         factory="bench.metrics.fid:Fid",
         unit="",

@@ -24,6 +24,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Fréchet distance in ab."""
     yield MetricSpec(
         name="frechet-ab",
+        main="distance",
         summary="Fréchet distance between Gaussians fitted to all pixels' ab, samples against truths, over the set; not FID",
         factory="bench.metrics.frechet_ab:FrechetAb",
         unit="ab",
@@ -36,7 +37,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         "two Gaussians",
         gaming="This is NOT FID: no network, no picture. It sees only the first two moments of the whole set's colours: "
         "neither where a colour is, nor in which photograph, nor several modes. The training set's colours dealt out at "
-        "random score near 0, and so do the truths exchanged among photographs, or Gaussian noise of the right covariance.",
+        "random score near 0, and so do the truths exchanged among photographs, or Gaussian noise of the right covariance. "
+        "A distance can't be below 0: its interval is not to be trusted near 0.",
         checked="scipy.linalg.sqrtm on pooled pixels; torchmetrics' Fréchet distance",
         citation="Dowson and Landau 1982, The Fréchet Distance between Multivariate Normal Distributions",
     )  # fmt: skip

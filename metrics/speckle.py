@@ -21,6 +21,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Chroma speckle."""
     yield MetricSpec(
         name="chroma-speckle",
+        main="ratio",
         summary="high-frequency energy of ab, samples' over photographs': 1 is right, more is speckle, less is blur",
         factory="bench.metrics.speckle:ChromaSpeckle",
         unit="ratio (columns: ab²)",

@@ -21,6 +21,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Spread–skill ratio."""
     yield MetricSpec(
         name="spread-skill",
+        main="ratio",
         summary="spread of the draws over the error of their mean: 1 where calibrated, below where they spread too little",
         factory="bench.metrics.spread_skill:SpreadSkill",
         unit="(ab/128)^2; the ratio has none",

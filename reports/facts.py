@@ -58,6 +58,12 @@ class Facts:
         """How many photographs have a value of any measure."""
         return len(self._images[1])
 
+    def several(self, measure: Measure) -> bool:
+        """Whether a photograph has several values of a measure, of different numbers of samples."""
+        import numpy as np
+
+        return len(np.unique(self._k[self._at(measure)])) > 1
+
     def has(self, *metrics: str) -> bool:
         """Whether anything was measured."""
         return any(key[0] in metrics for key in self._places)
@@ -71,6 +77,10 @@ class Facts:
         """Direction and unit, as the run has them."""
         row = self.rows.iloc[int(self._at(measure)[0])]
         return str(row["direction"]), text(row["unit"])
+
+    def versions(self, measure: Measure) -> list[str]:
+        """Versions of the metric behind a measure; one with parameters that are not the default has them in brackets."""
+        return [text(v) for v in self.rows.iloc[self._at(measure)]["metric_version"].unique()]
 
     def variants(self, metric: str, region: str = "all") -> list[str]:
         """The variants of a metric that were measured, in the order of the table."""

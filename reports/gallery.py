@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import BenchError
 from bench.store import write_bytes
 
 from .headlines import headlines
@@ -25,6 +26,10 @@ BUDGET, QUALITY = 48e6, 70
 """Bytes of all strips of a page; JPEG quality."""
 PROBES = 8
 """Photographs of a data set that tell how many bytes its strips will have: detail and speckle make a factor of two."""
+MOST = 20
+"""Colourizations of one method that are shown."""
+WIDEST = 65_500
+"""Pixels: no JPEG is wider."""
 CHUNK = 16
 """Photographs that are read at a time: a shard, so that memory stays flat."""
 ROLES = ("colourizer", "codec", "control")
@@ -43,7 +48,22 @@ class Wall:
         """Some photographs, and label -> fields `(k, 2, 64, 64)`."""
         runs = {run: self.results[run].pictures(self.dataset, images) for run in sorted({e.run for e in self.entries})}
         pages = next(iter(runs.values()))
-        return [(page, {e.label: runs[e.run][i].colourizations[e.method] for e in self.entries}) for i, page in enumerate(pages)]
+        return [(page, {e.label: self._fields(runs[e.run][i], e) for e in self.entries}) for i, page in enumerate(pages)]
+
+    def shown(self, entry: Entry) -> int:
+        """How many colourizations of an entry are shown."""
+        return min(entry.k, MOST)
+
+    @property
+    def tiles(self) -> int:
+        """Pictures in a strip: grey, all colourizations, truth."""
+        return 2 + sum(self.shown(e) for e in self.entries)
+
+    def _fields(self, page: Pictures, entry: Entry) -> np.ndarray:
+        fields = page.colourizations[entry.method]
+        if len(fields) != entry.k:
+            raise BenchError(f"{entry.method} presents {len(fields)} fields of {page.image}, and {entry.k} of others: no gallery")
+        return fields[:MOST]
 
 
 def walls(results: Sequence[Results]) -> list[Wall]:
@@ -76,10 +96,11 @@ def describe(wall: Wall, folder: str, side: int, disagreements: Sequence[float])
     """A wall as JSON: its methods, its photographs, and one value a photograph of every measure and method."""
     methods, start = [], 1
     for entry in wall.entries:
-        methods.append({"label": entry.label, "role": entry.role, "kind": entry.kind, "start": start, "count": entry.k})
-        start += entry.k
+        methods.append({"label": entry.label, "role": entry.role, "kind": entry.kind, "start": start, "count": wall.shown(entry),
+                        "of": entry.k})  # fmt: skip
+        start += wall.shown(entry)
     return {
-        "dataset": wall.dataset, "folder": folder, "side": side, "tiles": start + 1, "methods": methods,
+        "dataset": wall.dataset, "folder": folder, "side": side, "tiles": wall.tiles, "methods": methods,
         "images": list(wall.images), "measures": _measures(wall), "disagreement": [_number(d) for d in disagreements],
     }  # fmt: skip
 
@@ -91,7 +112,8 @@ def picture_side(found: Sequence[Wall]) -> int:
     def size(side: int) -> float:
         return sum(len(w.images) * sum(len(_strip(*page, side)) for page in pages) / len(pages) for w, pages in probes)
 
-    return next((side for side in SIDES if size(side) <= BUDGET), SIDES[-1])
+    tiles = max((w.tiles for w in found), default=0)
+    return next((s for s in SIDES if s * tiles <= WIDEST and size(s) <= BUDGET), min(SIDES[-1], WIDEST // max(1, tiles)))
 
 
 def strip_name(position: int) -> str:
@@ -143,7 +165,7 @@ def _measures(wall: Wall) -> list[dict[str, Any]]:
     for draws in (True, False):
         entries = {e.label: e for e in gather(wall.results, None, ROLES, draws=draws).get(wall.dataset, [])}
         known = [entries[e.label] for e in wall.entries if e.label in entries]
-        for line in headlines(known):
+        for line in headlines(known, sets=False):
             columns = {e.label: e.values(line.measure) for e in known if e.facts.count(line.measure)}
             values = {label: [_number(v) for v in column.reindex(list(wall.images))] for label, column in columns.items()}
             found.append({

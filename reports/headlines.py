@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .facts import Measure
 from .scores import Entry
+
+if TYPE_CHECKING:
+    from bench.stats import Estimate
 
 ARROWS = {"up": "↑", "down": "↓", "target": "→", "none": ""}
 
@@ -19,11 +23,18 @@ class Headline:
     direction: str
     unit: str
     summary: str
+    of_set: bool = False
+    """Whether it is one value of the whole test set, not one a photograph."""
 
     @property
     def title(self) -> str:
         """`fair-energy-score ↓`."""
         return f"{self.measure.metric} {ARROWS.get(self.direction, '')}".strip()
+
+    def estimate(self, entry: Entry) -> Estimate:
+        """The entry's value with its interval."""
+        measure = self.measure
+        return entry.of_set(measure.metric, measure.variant) if self.of_set else entry.estimate(measure)
 
 
 def meaning(metric: str) -> str:
@@ -34,19 +45,28 @@ def meaning(metric: str) -> str:
     return f"{spec.summary[0].upper()}{spec.summary[1:]}." if spec else ""
 
 
-def headlines(entries: Sequence[Entry]) -> list[Headline]:
-    """Of every metric that any entry has values of, in alphabetical order; the score that ranks first."""
+def headlines(entries: Sequence[Entry], sets: bool = True) -> list[Headline]:
+    """Of every metric that any entry has values of, in alphabetical order, the score that ranks first; `sets`: values of the
+    whole set for the metrics whose main variant is one, else one that photographs have.
+    """
+    names = {m for e in entries for m in e.facts.metrics}
+    found = [_headline(metric, entries, sets) for metric in sorted(names, key=lambda m: (not m.startswith("fair-energy"), m))]
+    return [line for line in found if line]
+
+
+def _headline(metric: str, entries: Sequence[Entry], sets: bool) -> Headline | None:
     from bench.plugins import registry
 
-    specs = registry().specs["metrics"]
-    found = []
-    for metric in sorted({m for e in entries for m in e.facts.metrics}, key=lambda m: (not m.startswith("fair-energy"), m)):
-        facts = next(e.facts for e in entries if metric in e.facts.metrics)
-        spec, measured = specs.get(metric), facts.variants(metric)
-        wanted = [getattr(spec, "headline", ""), *getattr(spec, "variants", ())]
-        variant = next((v for v in wanted if v in measured), measured[0] if measured and spec is None else None)
-        if variant is not None:
-            measure = Measure(metric, variant, k=facts.count(Measure(metric, variant)))
-            direction, unit = facts.words(measure)
-            found.append(Headline(measure, direction, unit, getattr(spec, "summary", "")))
-    return found
+    spec = registry().specs["metrics"].get(metric)
+    main = getattr(spec, "main", "")
+    facts = next(e.facts for e in entries if metric in e.facts.metrics)
+    measured = facts.variants(metric)
+    wanted = [getattr(spec, "headline", ""), *getattr(spec, "variants", ()), *measured]
+    of_sets = sets and any(e.has_set(metric, main) for e in entries)
+    variant = main if of_sets else next((v for v in wanted if v in measured), "")
+    if not variant:
+        return None
+    direction, unit = facts.words(Measure(metric, measured[0]))
+    # only of some metrics a photograph has several values, by the number of samples: the last one is of all of them
+    measure = Measure(metric, variant, k=facts.count(Measure(metric, variant)) if facts.several(Measure(metric, variant)) else 0)
+    return Headline(measure, direction, unit, getattr(spec, "summary", ""), of_sets)

@@ -14,7 +14,18 @@ from .headlines import Headline, headlines
 from .markup import Caption, Table
 from .scores import Entry, gather
 from .standing import best_set
-from .tables import Notes, columns, decimals, describe_dataset, describe_protocol, escape, write_csv, write_tables
+from .tables import (
+    Notes,
+    columns,
+    decimals,
+    describe_dataset,
+    describe_protocol,
+    describe_samples,
+    escape,
+    with_interval,
+    write_csv,
+    write_tables,
+)
 
 if TYPE_CHECKING:
     from bench.results import Results
@@ -22,8 +33,8 @@ if TYPE_CHECKING:
 TEXT = (
     "Every metric by its main variant (`bench show METRIC`), mean over photographs. ↓: less is better, ↑: more is better, →: best "
     "at its target, no arrow: neither. **Bold**: the colourizer with the best mean, and those that a paired permutation test with "
-    "Holm's correction does not tell from it; controls are never bold. Of thirty metrics some are won by chance, and most can be "
-    "gamed: the ranking stands elsewhere, on purpose."
+    "Holm's correction does not tell from it; controls are never bold, nor values of the whole set. Of thirty metrics some are won "
+    "by chance, and most can be gamed: the ranking stands elsewhere, on purpose."
 )
 ASKS = {True: "Of independent draws", False: "Of what is presented"}
 WIDEST = 6
@@ -42,7 +53,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 
 def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`tables/overview.*`: metrics down, methods across, of draws and of what is presented."""
-    parts: list[object] = ["### All metrics", TEXT, Caption(describe_protocol(results))]
+    parts: list[object] = ["### All metrics", TEXT, describe_protocol(results)]
     records: list[dict[str, Any]] = []
     found = {draws: gather(results, None, ["colourizer", "control"], draws=draws) for draws in ASKS}
     for dataset in dict.fromkeys(d for some in found.values() for d in some):
@@ -61,16 +72,16 @@ def _tables(title: str, entries: Sequence[Entry], lines: Sequence[Headline]) -> 
     """Tables of at most `WIDEST` methods each, and their footnotes."""
     if not lines:
         return []
-    best = {line: best_set(entries, line.measure, line.direction) for line in lines}
+    best = {line: () if line.of_set else best_set(entries, line.measure, line.direction) for line in lines}
     for entry in entries:
-        entry.estimates([line.measure for line in lines])  # together: faster
+        entry.estimates([line.measure for line in lines if not line.of_set])  # together: faster
     notes = Notes()
     parts: list[object] = []
     for start in range(0, len(entries), WIDEST):
         some = entries[start : start + WIDEST]
         table = Table(["Metric", *(_name(e) for e in some)], hints={line.title: line.summary for line in lines})
         table.rows = [[line.title, *(_cell(e, line, entries, best[line], notes) for e in some)] for line in lines]
-        parts += [Caption(f"**{title}**"), table]
+        parts += [Caption(f"**{title}. {describe_samples(entries)}**"), table]
     return [*parts, notes]
 
 
@@ -79,13 +90,15 @@ def _name(entry: Entry) -> str:
 
 
 def _cell(entry: Entry, line: Headline, entries: Sequence[Entry], best: Sequence[str], notes: Notes) -> str:
-    digits = decimals([e.estimate(line.measure).mean for e in entries])
+    digits = decimals([line.estimate(e).mean for e in entries])
+    if line.of_set:
+        return notes.said(entry, line.measure.metric, with_interval(line.estimate(entry), digits))
     text = notes.value(entry, line.measure, digits)
     return f"**{text}**" if entry.label in best else text
 
 
 def _record(dataset: str, ask: str, line: Headline, entry: Entry) -> dict[str, Any]:
-    estimate, measure = entry.estimate(line.measure), line.measure
+    estimate, measure = line.estimate(entry), line.measure
     return {"dataset": dataset, "method": entry.label, "role": entry.role, "ask": ask, "metric": measure.metric,
             "variant": measure.variant, "direction": line.direction, "unit": line.unit, **columns("value", estimate),
-            "k": measure.k, "images": estimate.n, "seeds": len(entry.seeds)}  # fmt: skip
+            "k": entry.k, "images": estimate.n, "seeds": len(entry.seeds)}  # fmt: skip

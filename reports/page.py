@@ -86,7 +86,7 @@ def _page(results: Sequence[Results], out: Output, gallery: bool) -> Iterator[st
     yield from _tables(out)
     yield from _figures(out)
     if gallery:
-        yield GALLERY
+        yield GALLERY.replace(NOTE, _trainings(results))
     yield "</main>"
     yield from _foot(results)
     yield '<script src="data.js"></script>\n<script src="page.js"></script>\n</body>\n</html>\n'
@@ -135,9 +135,20 @@ def _figures(out: Output) -> Iterator[str]:
         vectors = {path.stem: path.name for path in _of(section, ".svg")}
         for path in _of(section, ".png"):
             vector = f' (<a href="figures/{escape(vectors[path.stem])}">SVG</a>)' if path.stem in vectors else ""
-            yield (f'<figure><img src="figures/{escape(path.name)}" loading="lazy" alt="{escape(_title(path))}">'
-                   f"<figcaption>{escape(_title(path))}: {escape(section.title)}{vector}</figcaption></figure>")  # fmt: skip
+            text = escape(f"{_title(path)}: {section.title}")
+            yield (f'<figure><img src="figures/{escape(path.name)}" loading="lazy" alt="{text}">'
+                   f"<figcaption>{text}{vector}</figcaption></figure>")  # fmt: skip
     yield "</section>"
+
+
+def _trainings(results: Sequence[Results]) -> str:
+    """Scores are means over trainings, pictures are of one: said where there are several."""
+    seeds = {(r.folder, c["dataset"], c["method"]): set[int]() for r in results for c in r.cells}
+    for r in results:
+        for c in r.cells:
+            seeds[r.folder, c["dataset"], c["method"]].add(int(c.get("seed", 0)))
+    several = max(map(len, seeds.values()), default=1)
+    return f"Pictures are of the first training of each method, scores are means over {several} trainings." if several > 1 else ""
 
 
 def _of(section: Section, suffix: str) -> list[Path]:
@@ -149,7 +160,7 @@ def _foot(results: Sequence[Results]) -> Iterator[str]:
     yield '<footer id="reproduce"><h2>Reproduce</h2>'
     for result in results:
         manifest = result.manifest
-        command = " ".join(_quoted(word) for word in manifest.get("argv", [])) or "made from Python: see manifest.json"
+        command = " ".join(_quoted(word) for word in manifest["argv"]) or "made from Python: settings.json has what was asked for"
         yield f"<h3>{escape(result.folder.name)}</h3><pre><code>{escape(command)}</code></pre>"
         yield _facts("Protocol", {**manifest["protocol"], "digest": manifest.get("protocol_digest", "")})
         yield _facts("Environment", _flat(manifest.get("environment", {})))
@@ -175,9 +186,10 @@ def _facts(title: str, facts: Mapping[str, Any]) -> str:
     return f"<details><summary>{escape(title)}</summary><div class='wide'><table><tbody>{rows}</tbody></table></div></details>"
 
 
-GALLERY = """<section id="gallery"><h2>Gallery</h2>
+NOTE = "<!-- trainings -->"
+GALLERY = f"""<section id="gallery"><h2>Gallery</h2>
 <p>Every test photograph: grey, what each method presents, truth. Click a picture to enlarge it; there, hold the picture, the
-button or the space bar to see the truth in its place; arrow keys go on to the next picture and photograph.</p>
+button or the space bar to see the truth in its place; arrow keys go on to the next picture and photograph. {NOTE}</p>
 <form id="tools" class="tools">
 <label>Data set <select id="wall"></select></label>
 <label>Find <input type="search" id="find" placeholder="part of an id"></label>
@@ -192,7 +204,7 @@ button or the space bar to see the truth in its place; arrow keys go on to the n
 <div id="strips"></div>
 <button id="more" class="plain" type="button">Show more</button>
 <dialog id="large" aria-labelledby="caption"><p id="caption"></p><div>
-<div><div id="picture"></div><p><button id="before" class="plain" type="button">← previous</button>
+<div><div id="picture" tabindex="0" autofocus></div><p><button id="before" class="plain" type="button">← previous</button>
 <button id="after" class="plain" type="button">next →</button>
 <button id="flip" class="plain" type="button">hold: truth</button>
 <button id="close" class="plain" type="button">close</button></p></div>

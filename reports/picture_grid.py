@@ -83,6 +83,8 @@ class Album:
         reasons = [f"{plain(e.label)} ({e.failures[0].status if e.failures else 'no samples'})" for e in absent]
         shown, of = len(self.pages), f"of {len(self.images):,} test photographs"
         which = f"{shown} {of}, chosen by hand" if self.chosen else f"The first {shown} {of} in random order, not chosen by hand"
+        several = any(len(e.seeds) > 1 for e in self.entries)
+        which += "; pictures are of the first training of each method" if several else ""
         return [f"{which}. Protocol {self.protocol}.", *([f"Not shown: {', '.join(reasons)}."] if reasons else [])]
 
 

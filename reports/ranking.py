@@ -16,7 +16,7 @@ from .facts import Measure
 from .headlines import meaning
 from .markup import Caption, Table
 from .scores import Entry, gather
-from .standing import Standing, stand
+from .standing import Standing, stand, unfit
 from .tables import (
     NOTHING,
     Notes,
@@ -145,7 +145,8 @@ class Contest:
     def _rank(self, name: str, entry: Entry) -> str:
         place = self.standings[name].place(entry.label)
         if place is None:
-            return NOTHING
+            why = unfit(entry, MEASURES[name])
+            return f"{NOTHING} {self.notes.mark(f'{escape(entry.label)}: {escape(why)}')}" if why else NOTHING
         text = f"{place[0]}" if place[0] == place[1] else f"{place[0]}–{place[1]}"
         return f"({text})" if entry.control else f"**{text}**" if place[0] == 1 else text
 

@@ -157,7 +157,8 @@ class Page:
         if any(own.values()):
             texts = {c: with_interval(e.estimate(Measure(c.metric, c.truth)), digits[c]) for c, e in own.items() if e}
             empty = [""] * (table.words - 1)
-            table.rows.append(["*photographs*", *empty, *(texts.get(c, "") for c in columns)])
+            table.rows.append(["*the photographs' own*", *[""] * (len(table.header) - 1)])
+            table.rows.append(["photographs", *empty, *(texts.get(c, "") for c in columns)])
         return table
 
 

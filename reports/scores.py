@@ -111,6 +111,10 @@ class Entry:
         value, low, high = (float(found[c].mean(skipna=False)) for c in ("value", "low", "high"))
         return Estimate(value, low, high, int(found["images"].max()) if len(found) else 0)
 
+    def has_set(self, metric: str, variant: str) -> bool:
+        """Whether a value of the whole test set is there."""
+        return bool(((self.sets["metric"] == metric) & (self.sets["variant"] == variant)).any())
+
     def has(self, *metrics: str) -> bool:
         """Whether there is something to say of these metrics: values or a failure."""
         return bool(self.facts.has(*metrics) or self.sets["metric"].isin(metrics).any() or self.failed(*metrics))

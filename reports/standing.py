@@ -101,18 +101,28 @@ class Standing:
 
 
 def stand(entries: Sequence[Entry], measure: Measure) -> Standing:
-    """The standing of those entries that have a finite value for every photograph that any of them has.
+    """The standing of those entries that have a finite value for every photograph that any of them has, of every training
+    that was planned, by the metric with its default parameters.
 
-    Ranking on the photographs that all share would let a method choose them, by having no value where it is bad.
+    Ranking on the photographs or trainings that all share would let a method choose them, by failing where it is bad.
     """
     import numpy as np
     import pandas as pd
 
-    columns = {e.label: e.values(measure) for e in entries}
+    columns = {e.label: e.values(measure) for e in entries if not unfit(e, measure)}
     table = pd.DataFrame({label: values for label, values in columns.items() if len(values)})
     whole = [label for label in table.columns if np.isfinite(table[label].to_numpy(float)).all()]
     return Standing(measure, {e.label: e for e in entries if e.label in whole},
                     {label: table[label].to_numpy(float) for label in whole})  # fmt: skip
+
+
+def unfit(entry: Entry, measure: Measure) -> str:
+    """Why an entry that has values can't be ranked by them, or nothing."""
+    lost = sorted({f.seed for f in entry.failed(measure.metric) if f.seed and f.seed not in entry.seeds})
+    if lost and entry.seeds:
+        return f"not ranked: training seed {', '.join(lost)} has no value, and a mean over the others would be a chosen one"
+    changed = [version for version in entry.facts.versions(measure) if "[" in version]
+    return f"not ranked: {measure.metric} has other parameters than its own, {', '.join(changed)}" if changed else ""
 
 
 def best_set(entries: Sequence[Entry], measure: Measure, direction: str) -> tuple[str, ...]:

@@ -74,8 +74,12 @@ def escape(text: object) -> str:
 
     >>> escape("a|b\n*c* vae[loss=l2,test_size=3]")
     'a\\|b \\*c\\* vae[loss=l2,test_size=3]'
+    >>> escape("1. Portraits"), escape("# z")
+    ('1\\. Portraits', '\\# z')
     """
-    return re.sub(r"([\\`*<>|~&$]|(?<=\])\(|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
+    inside = re.sub(r"([\\`*<>|~&$]|(?<=\])\(|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
+    # at the beginning of a line: lists, headings, definitions
+    return re.sub(r"^(\d+)([.)])(?=\s|$)|^([-+#=\[])", lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", inside)
 
 
 def one_line(text: object) -> str:

@@ -52,6 +52,27 @@
     });
   }
 
+  // An explanation stands in the window's coordinates, so that no scrolling box cuts it off.
+  function explained(cell, number) {
+    const tip = find(".tip", cell);
+    const target = find("button", cell) ?? cell;
+    tip.id = `tip-${number}`;
+    target.setAttribute("aria-describedby", tip.id);
+    if (target === cell) cell.tabIndex = 0;
+    const place = (on) => {
+      tip.classList.toggle("open", on);
+      if (!on) return;
+      const box = cell.getBoundingClientRect();
+      tip.style.left = `${Math.max(8, Math.min(box.left, window.innerWidth - tip.offsetWidth - 8))}px`;
+      const below = box.bottom + tip.offsetHeight < window.innerHeight;
+      tip.style.top = `${below ? box.bottom : Math.max(8, box.top - tip.offsetHeight)}px`;
+    };
+    for (const [event, on] of [["mouseenter", true], ["focusin", true], ["mouseleave", false], ["focusout", false]]) {
+      cell.addEventListener(event, () => place(on));
+    }
+    cell.addEventListener("keydown", (event) => event.key === "Escape" && place(false));
+  }
+
   // ---------------------------------------------------------------- gallery
 
   const state = { wall: 0, order: [], shown: 0, hidden: new Set(), at: null };
@@ -98,10 +119,14 @@
     const value = sortValue(image);
     const note = state.by === "none" || value === null ? "" : `${state.title}: ${show(value)}`;
     const head = make("h4", {}, wall().images[image], make("span", { textContent: note }));
-    const groups = wanted().map((m) => group(image, `${m.label}${m.role === "colourizer" ? "" : ` (${m.role})`}`,
-      [...Array(m.count).keys()].map((i) => m.start + i)));
+    const groups = wanted().map((m) => group(image, title(m), [...Array(m.count).keys()].map((i) => m.start + i)));
     const row = make("div", { className: "strip" }, group(image, "grey", [0]), ...groups, group(image, "truth", [wall().tiles - 1]));
     return make("article", {}, head, row);
+  }
+
+  function title(method) {
+    const role = method.role === "colourizer" ? "" : ` (${method.role})`;
+    return `${method.label}${role}${method.count < method.of ? `, ${method.count} of ${method.of} shown` : ""}`;
   }
 
   const show = (value) => (value === null || value === undefined ? "–" : String(value));
@@ -160,11 +185,12 @@
     if (!chosen) return;
     find("#extremes-of").textContent = `By ${chosen.title}: a colourization beside the truth, five photographs each.`;
     const direction = chosen.direction === "up" ? -1 : 1;
+    const names = ["up", "down"].includes(chosen.direction) ? ["best", "worst"] : ["lowest", "highest"];
     for (const method of wanted()) {
       const column = chosen.values[method.label];
       if (!column) continue;
       const known = column.map((v, i) => [v, i]).filter(([v]) => v !== null).sort((a, b) => direction * (a[0] - b[0]));
-      const parts = [["best", known.slice(0, 5)], ["worst", known.slice(-5).reverse()]];
+      const parts = [[names[0], known.slice(0, 5)], [names[1], known.slice(-5).reverse()]];
       box.append(make("h4", { textContent: method.label }), ...parts.map(([name, some]) => {
         const pairs = some.map(([value, image]) => {
           const both = [method.start, wall().tiles - 1].map((tile) => tileButton(image, tile));
@@ -242,7 +268,7 @@
     if (moves[event.key]) {
       event.preventDefault();
       step(...moves[event.key]);
-    } else if (event.key === " " || event.key === "t") {
+    } else if (event.key === "t" || (event.key === " " && (event.target.tagName !== "BUTTON" || event.target.id === "flip"))) {
       event.preventDefault();
       flip(event.type === "keydown");
     }
@@ -274,6 +300,7 @@
   }
 
   all("main table").forEach((table) => table.id !== "scores" && sortable(table));
+  all("th:has(> .tip), td:has(> .tip)").forEach(explained);
   find("#controls").addEventListener("change", () => {
     document.body.classList.toggle("no-controls", !controls());
     if (walls.length) arrange();

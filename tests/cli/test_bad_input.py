@@ -1,6 +1,7 @@
 """Bad input: one clear line, a non-zero exit status, nothing half written."""
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -159,6 +160,16 @@ def test_damaged_runs(bench, photographs, tmp_path, verb):
     status, _, err = bench(verb, "r")
     assert status == 2
     assert "schema version 99" in error_line(err)
+    for path in (("protocol_digest",), ("protocol", "scale"), ("fits",), ("datasets", photographs.name, "test", "ids_digest")):
+        whole = json.loads(text)
+        place = whole
+        for name in path[:-1]:
+            place = place[name]
+        del place[path[-1]]
+        manifest.write_text(json.dumps(whole))
+        status, _, err = bench(verb, "r")
+        assert status == 2
+        assert path[-1] in error_line(err)
     manifest.write_text(text[: len(text) // 2])
     assert "manifest.json" in error_line(bench(verb, "r")[2])
 

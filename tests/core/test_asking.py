@@ -9,7 +9,7 @@ from bench.asking import Asking
 from bench.contracts import ColorDistribution, SampleSet
 from bench.errors import BenchError
 from bench.plan import Ask
-from bench.seeds import normal
+from bench.seeds import derive, normal
 
 IDS = ("a", "b", "c")
 TRUTH = torch.arange(3.0)[:, None, None, None].expand(3, 2, 64, 64)
@@ -46,8 +46,8 @@ class Repelled(Noise):
         return SampleSet(found, "iid", n_drawn=n)
 
 
-def asking(make, name="draws", n=4, kind="iid", density="", sees=frozenset(), law=None):
-    test = SimpleNamespace(ids=IDS, grey=lambda rows: torch.zeros(len(rows), 1, 256, 256), truth=lambda rows: TRUTH[rows])
+def asking(make, name="draws", n=4, kind="iid", density="", sees=frozenset(), law=None, truth=TRUTH):
+    test = SimpleNamespace(ids=IDS, grey=lambda rows: torch.zeros(len(rows), 1, 256, 256), truth=lambda rows: truth[rows])
     data = SimpleNamespace(test=test, source=SimpleNamespace(name="set"), law=lambda ids: law)
     spec = SimpleNamespace(name="method", present_kind=kind, density=density, sees=sees)
     method = SimpleNamespace(predict=lambda grey, seeds: make(seeds), reveal=lambda shown, seeds: make(shown))
@@ -114,3 +114,20 @@ def test_oracles_are_shown_what_they_declare_and_no_more(sees):
 
     asking(make, "present", sees=frozenset(sees), law="the law").answer()
     assert (seen[0].truth is not None, seen[0].law is not None) == ("truth" in sees, "law" in sees)
+
+
+def test_nobody_can_work_out_beforehand_which_draw_a_seed_stands_for():
+    """Else draws of a public set could be spread evenly as a function of their seeds alone, and would repeat all the same."""
+    seen = []
+
+    class Recorder(Noise):
+        def sample(self, n):
+            seen.append(tuple(self.seeds))
+            return super().sample(n)
+
+    asking(Recorder).answer()
+    first, seen[:] = list(seen), []
+    known = {derive(0, "sample", "set", name, repeat) for name in IDS for repeat in range(100)}
+    assert not known & {seed for seeds in first for seed in seeds}
+    asking(Recorder, truth=TRUTH + 1).answer()
+    assert not {s for some in first for s in some} & {s for some in seen for s in some}

@@ -9,8 +9,9 @@ import torch
 from bench import samples, score_table
 from bench.contracts import Metric, SampleSet, Score, SetScore
 from bench.errors import BenchError
-from bench.scoring import CellScores, HeldOut, LoadedMetric, in_threads
-from bench.specs import MetricSpec
+from bench.plugins import registry
+from bench.scoring import CellScores, HeldOut, LoadedMetric, in_threads, load_metrics
+from bench.specs import MetricSpec, Parameter
 from bench.store import Store
 from bench.weights import ColourWeights
 
@@ -159,3 +160,26 @@ def test_a_table_that_breaks_off_leaves_the_old_one(tmp_path, cell):
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.glob("*scores.parquet*")] == ["scores.parquet"]
     assert score_table.read(path)["value"].tolist()[:3] == [0, 1, 2]
+
+
+def test_parameters_that_are_not_the_default_are_part_of_a_metric_s_version(tmp_path):
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    parameters = (Parameter("p", "float", 0.5, ""), Parameter("weights", "path", None, ""))
+    described = spec(parameters=parameters)
+
+    def version(**given):
+        return LoadedMetric(described, described.resolve(given)).version
+
+    assert version() == version(p="0.5") == "1"
+    assert version(p="1") == "1[p=1.0]"
+    first = version(weights=str(file))
+    assert first.startswith("1[weights=")
+    file.write_bytes(b"two")
+    assert version(weights=str(file)) != first
+    assert str(tmp_path) not in first
+
+
+def test_a_metric_that_is_named_twice_is_refused():
+    with pytest.raises(BenchError, match="--metrics names fair-variogram-score twice"):
+        load_metrics(["fair-variogram-score,fair-variogram-score[p=2]"], registry())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.output import Output
-from bench.reports import diversity_table, paper_tables, ranking, score_tables
+from bench.reports import diversity_table, overview, paper_tables, ranking, score_tables
 from bench.reports.markup import Caption, Table, latex_escape, to_html, to_latex
 from bench.reports.tables import escape
 
@@ -30,6 +30,20 @@ def test_markup_in_names_is_shown_and_not_obeyed():
     assert not re.search(r'href="javascript', html)
     assert "[t](javascript:1)" in html
     assert "*q*" in html
+
+
+BLOCKS = ["1. Portraits", "2) x", "# z", "- x", "+ a", "> q", "[a]: b", "---", "===", "1986", "***", "    code"]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_name_that_looks_like_a_block_is_a_paragraph_of_text(name):
+    caption = Caption(f"{escape(name)}: 9 test photographs.")
+    html = to_html([caption])
+    assert html.startswith("<p>")
+    assert html.count("<") == 2
+    assert name.strip().replace(">", "&gt;") in html
+    table = Table(["Method", "x"], [["a", "1"]])
+    assert r"\caption{" in to_latex([f"### {escape(name)}", caption, table])
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40))
@@ -90,8 +104,8 @@ def test_the_latex_of_every_table_compiles(make, tmp_path):
     rows.append(make.failed("zhang", "it broke: 100% of $x_1 & y\\z", dataset=odd))
     results = [make.results(tmp_path / "run", rows, (odd,))]
     out = Output(tmp_path, formats=frozenset({"latex"}))
-    paths = [p for report in (ranking, paper_tables, diversity_table, score_tables) for p in report.write(results, out)]
-    assert len(paths) >= 7
+    paths = [p for report in (ranking, overview, paper_tables, diversity_table, score_tables) for p in report.write(results, out)]
+    assert len(paths) >= 8
     assert {p.suffix for p in paths} == {".tex"}
     log = compiled(tmp_path, [p.relative_to(tmp_path).as_posix() for p in paths])
     assert "Missing character" not in log

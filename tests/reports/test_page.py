@@ -123,6 +123,20 @@ def test_a_metric_is_explained_on_hover_and_on_focus(page):
     assert tip.is_visible()
 
 
+def test_every_explanation_can_be_reached_and_stays_on_the_screen(page):
+    for summary in page.locator("#tables > details > summary").all():
+        summary.click()
+    for width in (1400, 400):
+        page.set_viewport_size({"width": width, "height": 800})
+        for cell in page.locator("td:has(> .tip), th:has(> .tip)").all()[::5]:
+            target = cell.locator("button").first if cell.locator("button").count() else cell
+            target.focus()
+            box = cell.locator(".tip").bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert target.get_attribute("aria-describedby") == cell.locator(".tip").get_attribute("id")
+
+
 def test_controls_can_be_hidden_everywhere(page):
     assert page.locator("#overview tbody.controls").is_visible()
     assert page.locator("article").first.locator("text=marginal (control)").count() == 1
@@ -196,11 +210,15 @@ def test_sorting_by_disagreement_shows_the_most_disputed_first(page, run):
 
 def test_the_best_and_the_worst_of_every_method_are_shown(page, run):
     page.locator("#extremes summary").click()
+    page.locator("#extremes-list h4").nth(3).wait_for()
     assert page.locator("#extremes-list h4").all_inner_texts() == [*METHODS[:2], "marginal", "grey"]
     described = data(run)
     energy = next(m for m in described["measures"] if m["title"] == "fair-energy-score, draws")["values"][QUICK]
     shown = [float(text) for text in page.locator("#extremes-list .group-of").first.locator(".extreme").all_inner_texts()]
     assert shown == sorted(energy)[:5]
+    assert page.locator("#extremes-list p").first.inner_text() == "best"
+    page.locator("#sort").select_option(label="variance, presented")  # neither more nor less of it is better
+    page.locator("#extremes-list p", has_text="lowest").first.wait_for()
 
 
 def test_the_keyboard_opens_flips_steps_and_closes(page, run):
@@ -219,6 +237,9 @@ def test_the_keyboard_opens_flips_steps_and_closes(page, run):
     assert caption.inner_text().startswith(data(run)["images"][1])
     assert "fair-energy-score" in page.locator("#scores").inner_text()
     page.keyboard.press("Escape")
+    assert not page.locator("#large").is_visible()
+    tile.press("Enter")
+    page.locator("#close").press(" ")
     assert not page.locator("#large").is_visible()
 
 

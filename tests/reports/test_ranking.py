@@ -186,6 +186,23 @@ def test_a_seed_that_failed_is_marked(make, tmp_path, base, table):
     assert "a on lfw, seed 1: failed: killed" in text
 
 
+def test_a_method_does_not_choose_its_trainings_by_letting_the_others_fail(make, tmp_path, base, table):
+    rows = [*scored(make, "lucky", base - 0.02), make.failed("lucky", "killed", seed=1), *scored(make, "b", base),
+            *scored(make, "b", base + 0.01, seed=1)]  # fmt: skip
+    text = written(make, tmp_path, rows)
+    cells = table(text)[1]
+    assert cells["b"]["Rank"] == "**1**"
+    assert cells["lucky"]["Rank"].startswith("– (")
+    assert "lucky: not ranked: training seed 1 has no value" in text
+
+
+def test_a_score_with_other_parameters_does_not_rank(make, tmp_path, base, table):
+    rows = [*scored(make, "a", base), *({**row, "metric_version": "1[p=1.0]"} for row in scored(make, "b", base / 2))]
+    text = written(make, tmp_path, rows)
+    assert table(text)[1]["b"]["Rank"].startswith("– (")
+    assert "has other parameters than its own, 1[p=1.0]" in text
+
+
 def test_two_runs_are_joined(make, tmp_path, base, table):
     second = make.results(tmp_path / "two", [*scored(make, "b", base + 0.02), *scored(make, "a", base, seed=1)])
     text = written(make, tmp_path, scored(make, "a", base), second)

@@ -30,7 +30,7 @@ def test_other_names_become_safe_and_stay_apart(name):
 
 def test_markdown_is_escaped():
     assert escape("a|b\r\nc") == "a\\|b c"
-    assert escape("[x](http://y)") == "[x]\\(http://y)"
+    assert escape("[x](http://y)") == "\\[x]\\(http://y)"
     assert escape("_a_ b_c") == "\\_a\\_ b_c"
 
 
