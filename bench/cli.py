@@ -66,7 +66,7 @@ def run(debug: bool, /, out: Path | None, dry_run: bool, **options: Any) -> None
 
 @cli.command()
 @click.argument("folder", type=FOLDER, metavar="RUN")
-@click.option("--metrics", multiple=True, help="Comma-separated [all].")
+@click.option("--metrics", multiple=True, help="Comma-separated [all]; the scores of others are kept.")
 def score(folder: Path, metrics: tuple[str, ...]) -> None:
     """Score the stored samples of a run again; nothing is sampled."""
     from bench import progress, runner

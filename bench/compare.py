@@ -26,7 +26,7 @@ from bench.stats import FEW, Estimate, mean_intervals
 if TYPE_CHECKING:
     import pandas as pd
 
-Word = Literal["better", "worse", "no difference shown", "differs", "too few images", "undefined"]
+Word = Literal["identical", "better", "worse", "no difference shown", "differs", "too few images", "undefined"]
 
 NAMES = ("A", "B")
 """What the two runs are called."""
@@ -88,6 +88,8 @@ class Row:
         """What the interval shows of B. `differs`: where neither less nor more is better."""
         if any(self.undefined):
             return "undefined"
+        if len(self.pairs.images) and np.array_equal(self.pairs.first, self.pairs.second):
+            return "identical"
         if self.difference.n < FEW:
             return "too few images"
         if not (self.difference.low > 0 or self.difference.high < 0):
@@ -359,7 +361,7 @@ def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], sha
         for text in _cells_differ([run.cells for run in runs], [side[place] for side in sides], place):
             found.setdefault(text, []).append(place)
     for text, places in found.items():
-        yield f"{text}: {'all that both have' if len(places) == len(shared) > 1 else _places(places)}"
+        yield f"{text}: {'every method that both have' if len(places) == len(shared) > 1 else _places(places)}"
     if unpaired := max((row.pairs.unpaired for row in rows), default=0):
         yield f"up to {unpaired} photographs that only one run has a value of are left out of a row (compare.csv counts them)"
 

@@ -54,5 +54,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f": did you mean '{near[0]}'?" if near else ";"
+    hint = f": did you mean '{near[0]}'?" if near else ""
     return BenchError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.specs import ReportSpec
+
 FORMATS = ("md", "csv", "latex", "html")
 """Of tables. `html` is also the page; figures are PNG and SVG, whatever the formats."""
 PAGE = Path("report") / "index.html"
@@ -15,9 +17,18 @@ PAGE = Path("report") / "index.html"
 class Section:
     """What one report has written."""
 
-    report: str
-    title: str
+    spec: ReportSpec
     paths: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        """The report's summary, as a sentence begins."""
+        return f"{self.spec.summary[0].upper()}{self.spec.summary[1:]}"
+
+    def caption(self, path: Path) -> str:
+        """What a figure shows: what the spec says of the name that the file's name begins with, else the title."""
+        names = [name for name in self.spec.figures if path.stem.startswith(name)]
+        return self.spec.figures[max(names, key=len)] if names else self.title
 
 
 @dataclass(frozen=True)

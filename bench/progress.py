@@ -88,7 +88,7 @@ class _LineBar:
         if now - self.shown >= 10:
             self.shown = now
             left = (now - self.start) / max(1, self.done) * max(0, self.total - self.done)
-            self.log.say(f"{self.description}: {self.done}/{self.total}, about {left:.0f} s left {note}".rstrip())
+            self.log.say(f"{self.description}: {self.done}/{self.total}, about {left:.0f} s left{f'; {note}' if note else ''}")
 
     def finish(self) -> None:
         self.log.say(f"{self.description}: done in {time.monotonic() - self.start:.1f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from bench import keys
 from bench.contracts import Progress
 from bench.errors import BenchError, NotComparable, SamplesGone, unknown
-from bench.output import FORMATS, Output, Section
+from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins import Registry
 from bench.results import Results
 from bench.specs import ReportSpec
@@ -30,19 +31,30 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
     NotComparable when the runs' protocols differ, with what differs. BenchError for an unknown report, format or figure.
     """
     check_comparable(results)
+    _check_images(results, out.images)
     specs = _chosen(plugins, out, names)
     try:
         out.folder.mkdir(parents=True, exist_ok=True)
         with progress.task("reports", len(specs)) as bar:
             for spec in specs:
                 paths = _made(spec, results, out)
-                out.sections.append(Section(spec.name, f"{spec.summary[0].upper()}{spec.summary[1:]}", tuple(paths)))
+                out.sections.append(Section(spec, tuple(paths)))
                 bar.advance(1, spec.name)
         if out.wants("md"):
             write_text(out.folder / "report.md", _page(results, out))
     except OSError as error:
-        raise BenchError(f"{out.folder} can't be written ({error.strerror or error}): choose another --out") from error
+        place = error.filename or out.folder
+        raise BenchError(f"{place} can't be written ({error.strerror or error}): remove it, or choose another --out") from error
     return out
+
+
+def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
+    known = {str(name) for r in results for data in r.manifest["datasets"].values() for name in data["test"].get("ids", ())}
+    for name in images:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            like = near or sorted(known)[:1]
+            raise BenchError(f"no test photograph of these runs is named '{name}'; one is '{like[0] if like else ''}'")
 
 
 def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence[Path]:
@@ -55,7 +67,7 @@ def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence
 
 
 def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[ReportSpec]:
-    """The wanted reports, in the order of their names, what shows the others' files last."""
+    """The wanted reports, in their order."""
     for form in sorted(out.formats - set(FORMATS)):
         raise unknown("format", form, FORMATS)
     of_runs = {n: s for n, s in plugins.specs["reports"].items() if isinstance(s, ReportSpec) and not s.compares}
@@ -65,7 +77,7 @@ def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[Report
     figures = {figure for spec in of_runs.values() for figure in spec.figures}
     for figure in sorted((out.figures or frozenset()) - figures):
         raise unknown("figure", figure, figures)
-    return sorted(specs, key=lambda spec: spec.last)
+    return sorted(specs, key=lambda spec: (spec.order, spec.name))
 
 
 def check_comparable(results: Sequence[Results]) -> None:
@@ -95,9 +107,11 @@ def _page(results: Sequence[Results], out: Output) -> str:
     for result in results:
         lines += _head(result.manifest)
     for section in out.sections:
-        if any(path.suffix in (".md", ".png") for path in section.paths):
+        shown = [path for path in section.paths if path.suffix in (".md", ".png") and PAGE.parent not in
+                 path.relative_to(out.folder).parents]  # fmt: skip
+        if shown:
             lines += [f"## {section.title}", ""]
-        for path in section.paths:
+        for path in shown:
             relative = quote(path.relative_to(out.folder).as_posix())
             if path.suffix == ".md":
                 lines += [path.read_text().rstrip(), ""]

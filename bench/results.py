@@ -104,7 +104,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run folder; BenchError when it is missing, damaged or of a newer schema."""
     if not folder.is_dir():
         raise BenchError(f"{folder} is no run folder: it does not exist")
-    manifest = dict(read_json(folder / "manifest.json", SCHEMA))
+    found = read_json(folder / "manifest.json", SCHEMA)
+    if not isinstance(found, dict):
+        raise BenchError(f"{folder / 'manifest.json'} is damaged: it holds no description of a run")
+    manifest = dict(found)
     if missing := list(_missing(manifest)):
         raise BenchError(f"{folder / 'manifest.json'} is damaged: {', '.join(missing)} missing")
     if manifest.get("schema_version", 1) < SCHEMA:

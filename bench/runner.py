@@ -64,11 +64,15 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
 
 
 def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results:
-    """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled."""
+    """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
+
+    With metrics, those alone: the scores of the others are kept as they are.
+    """
     plugins = registry()
     loaded = scoring.load_metrics(metrics, plugins)
     manifest = results.read_manifest(folder)
-    measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress)
+    others = _others(results.read(folder), loaded) if metrics else None
+    measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress, others)
     report.write([measured], Output(folder), plugins, progress)
     return measured
 
@@ -188,9 +192,19 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _others(before: Results, metrics: Sequence[scoring.LoadedMetric]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a run has of metrics that are not scored again."""
+    names = [metric.spec.name for metric in metrics]
+    scores, sets = (table[~table["metric"].isin(names)] for table in (before.scores, before.set_scores))
+    return scores[scores["metric"] != ""], sets
+
+
 def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.LoadedMetric], store: Store, plugins: Registry,
-           progress: Progress) -> Results:  # fmt: skip
-    """Score all cells; `scores.parquet` grows batch by batch, and only what a batch needs is in memory."""
+           progress: Progress, others: tuple[pd.DataFrame, pd.DataFrame] | None = None) -> Results:  # fmt: skip
+    """Score all cells; `scores.parquet` grows batch by batch, and only what a batch needs is in memory. `others`: rows that
+    are kept beside the new ones."""
+    import pandas as pd
+
     sets: list[dict[str, Any]] = []
     with progress.task("scoring", len(manifest["cells"])) as bar, score_table.writing(folder / "scores.parquet") as table:
         for dataset in manifest["datasets"]:
@@ -204,7 +218,11 @@ def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.Loa
                 else:
                     table.add(scoring.failed_row(cell, folder.name))
                 bar.advance(1, cell["method"])
+        if others is not None:
+            table.add(others[0])
     of_sets = score_table.frame(sets, score_table.SET_COLUMNS)
+    if others is not None:
+        of_sets = pd.concat([part for part in (of_sets, others[1]) if len(part)] or [of_sets], ignore_index=True)
     write_bytes(folder / "set_scores.parquet", of_sets.to_parquet(index=False))
     scored = Results(folder, manifest, score_table.read(folder / "scores.parquet"), of_sets)
     write_text(folder / "summary.csv", summarise(scored.scores).to_csv(index=False))
@@ -272,7 +290,8 @@ def headline(result: Results) -> list[dict[str, str]]:
         shown = group[group["ask"] != "draws"]
         done = shown.loc[shown["status"] == "done", "kind"]
         rows.append({**cell, "presents": str(done.iloc[0]) if len(done) else str(group["status"].iloc[0])})
-    return rows
+    empty = {spec.name for spec in specs if all(row[spec.name] == "-" for row in rows)}
+    return [{name: text for name, text in row.items() if name not in empty} for row in rows]
 
 
 def _mean(rows: pd.DataFrame, broken: bool) -> str:

@@ -177,13 +177,13 @@ class MetricSpec(Spec):
 class ReportSpec(Spec):
     """A report kind: its factory is a function `(results, out) -> list of written paths`, `out` a `bench.output.Output`.
 
-    figures: names of the figures that it can draw (it asks `out.draws` which are wanted).
-    last: it shows what the others have written, and comes after them.
-    compares: its factory takes `(comparison, out)`, a `bench.compare.Comparison`, and `bench compare` calls it, not `bench report`.
+    figures: names of the figures that it can draw (it asks `out.draws` which are wanted), and what each shows. order:
+    reports are written and shown by it; from 100 on they show what the others have written. compares: of two runs; its
+    factory takes `(comparison, out)`, a `bench.compare.Comparison`, and `bench compare` calls it, not `bench report`.
     """
 
-    figures: tuple[str, ...] = ()
-    last: bool = False
+    figures: Mapping[str, str] = field(default_factory=dict)
+    order: int = 50
     compares: bool = False
 
 

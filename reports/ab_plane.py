@@ -47,7 +47,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name=NAME,
         summary="the distribution of presented colours in the ab plane, beside the truth's",
-        figures=(NAME,),
+        figures={NAME: "log density of the colours that are presented; outline: 95 % of the truth's"},
         factory="bench.reports.ab_plane:write",
         citation="Hyndman 1996, The American Statistician 50:120, for highest-density regions; Zhang et al. 2016, arXiv:1603.08511",
     )

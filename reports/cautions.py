@@ -52,7 +52,8 @@ def _scores(result: Results) -> Iterator[Caution]:
             groups.setdefault(tuple(key), set()).add(metric)
         lines = [f"{', '.join(sorted(metrics))}: {method}, {ask}, on {dataset}: {reason}"
                  for (reason, dataset, method, ask), metrics in sorted(groups.items())]  # fmt: skip
-        yield Caution(f"{_count(len(rows), 'score')} {status}", tuple(lines))
+        text = "don't apply: fair scores need draws, some need a known law or a density" if status == "refused" else status
+        yield Caution(f"{_count(len(rows), 'score')} {text}", tuple(lines))
     undefined = scores[scores["status"] == "undefined"]
     if len(undefined):
         keys = ["metric", "variant", "dataset", "method", "ask"]
@@ -86,7 +87,7 @@ def _making(result: Results) -> Iterator[Caution]:
     yield from (Caution(f"only a part of the data: {line}") for line in limits)
 
 
-FINDERS = (_cells, _photographs, _scores, _optional, _making)
+FINDERS = (_cells, _photographs, _making, _scores, _optional)
 
 
 def _count(n: int, what: str) -> str:

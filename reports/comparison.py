@@ -38,7 +38,7 @@ SHOWN = 5
 QUALITY = 85
 """Of a sheet inside the HTML page."""
 COUNTS = ("k", "images", "undefined_a", "undefined_b", "unpaired")
-WORDS = ("better", "worse", "differs", "no difference shown", "too few images", "undefined")
+WORDS = ("identical", "better", "worse", "differs", "no difference shown", "too few images", "undefined")
 
 
 @hookimpl

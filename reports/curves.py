@@ -38,7 +38,10 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name="curves",
         summary="error-of-best against the number of draws, rank histograms, spread against skill",
-        figures=(CURVE, HISTOGRAM, SPREAD),
+        figures={CURVE: "expected error-of-best of n draws",
+                 HISTOGRAM: "the truth's rank among the draws, pixel by pixel; dashed: calibrated; a bowl: too little spread; thin "
+                 "lines: 95 % intervals",
+                 SPREAD: "root mean squares of equal parts of the photographs; on the line: calibrated"},
         factory="bench.reports.curves:write",
         citation="Deshpande et al. 2017; Hamill 2001, Monthly Weather Review 129:550; Fortin et al. 2014, J. Hydrometeorology 15",
     )

@@ -48,6 +48,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
         name="overview",
         summary="every method by every metric, with intervals",
         factory="bench.reports.overview:write",
+        order=10,
     )
 
 

@@ -22,8 +22,8 @@ from .markup import BEGIN, END
 if TYPE_CHECKING:
     from bench.results import Results
 
-FIRST = ("ranking", "overview")
-"""Reports whose tables stand open, at the top."""
+OPEN = 10
+"""Reports of a lower order stand open, at the top."""
 POLICY = "default-src 'none'; img-src 'self' file: data:; script-src 'self' file:; style-src 'self' file:"
 """Nothing from the network, and no script but the page's own."""
 
@@ -35,8 +35,8 @@ def bench_register_reports() -> Iterable[ReportSpec]:
         name="page",
         summary="a page to look at: ranking, tables, figures, gallery",
         factory="bench.reports.page:write",
-        figures=("gallery",),
-        last=True,
+        figures={"gallery": "every test photograph, on the page"},
+        order=100,
     )
 
 
@@ -104,11 +104,11 @@ def _warnings(results: Sequence[Results]) -> Iterator[str]:
 
 
 def _tables(out: Output) -> Iterator[str]:
-    first = [s for name in FIRST for s in out.sections if s.report == name]
-    yield '<section id="overview"><h2>Ranking</h2>'
-    yield from (_fragment(path) for section in first[:1] for path in _of(section, ".html"))
+    first = [section for section in out.sections if section.spec.order < OPEN]
+    yield '<section id="overview"><h2 class="spoken">Ranking</h2>'
+    yield from (_fragment(path) for section in first for path in _of(section, ".html"))
     yield '</section>\n<section id="tables"><h2>Tables</h2>'
-    for section in [*first[1:], *(s for s in out.sections if s.report not in FIRST)]:
+    for section in (s for s in out.sections if s not in first):
         for path in _of(section, ".html"):
             forms = [p for p in section.paths if p.stem == path.stem]
             links = " · ".join(f'<a href="../tables/{escape(p.name)}">{p.suffix[1:]}</a>' for p in forms)
@@ -135,8 +135,9 @@ def _figures(out: Output) -> Iterator[str]:
         vectors = {path.stem: path.name for path in _of(section, ".svg")}
         for path in _of(section, ".png"):
             vector = f' (<a href="figures/{escape(vectors[path.stem])}">SVG</a>)' if path.stem in vectors else ""
-            text = escape(f"{_title(path)}: {section.title}")
-            yield (f'<figure><img src="figures/{escape(path.name)}" loading="lazy" alt="{text}">'
+            text = escape(f"{_title(path)}: {section.caption(path)}")
+            source = f"figures/{escape(path.name)}"
+            yield (f'<figure><a href="{source}"><img src="{source}" loading="lazy" alt="{text}"></a>'
                    f"<figcaption>{text}{vector}</figcaption></figure>")  # fmt: skip
     yield "</section>"
 

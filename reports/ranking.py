@@ -64,6 +64,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
         name="ranking",
         summary="the ranking: fair energy score of independent draws, the fair variogram score beside it",
         factory="bench.reports.ranking:write",
+        order=0,
         citation="Gneiting & Raftery 2007; Ferro 2014; Scheuerer & Hamill 2015; Holm 1979",
     )
 
@@ -153,6 +154,8 @@ class Contest:
     def _remarks(self) -> str:
         lines = [line for name in RANKED for line in _about_controls(self.standings[name], RANKED[name])]
         lines += _disagreements(self.standings)
+        if all(e.control for e in self.entries):
+            lines.append("There are only controls: nothing is ranked.")
         if any(len(e.seeds) == 1 for e in self.entries):
             lines.append(ONE_SEED)
         return "\n".join(f"- {line}" for line in lines)

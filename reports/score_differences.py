@@ -45,7 +45,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name=NAME,
         summary="every pair's difference in the fair energy and variogram scores, with its interval",
-        figures=(NAME,),
+        figures={NAME: "paired differences with 95 % intervals; filled: shown, after Holm's correction"},
         factory="bench.reports.score_differences:write",
         citation="Lewis & Clarke 2001, BMJ 322:1479; Holm 1979",
     )

@@ -124,7 +124,7 @@ def _write(pen: ImageDraw, lines: Sequence[str], at: tuple[int, int], size: int,
 
 
 def _headers(group: Group) -> tuple[list[str], list[str]]:
-    room = group.width + (GROUP_GAP - 6 if len(group.columns) == 1 else 0)
+    room = group.width + (GROUP_GAP - 14 if len(group.columns) == 1 else 0)
     return wrap(group.title, HEADER, True, room, 4), wrap(group.subtitle, SMALL, False, room, 3)
 
 

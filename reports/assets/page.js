@@ -183,18 +183,19 @@
     if (!find("#extremes").open) return;
     const chosen = measure() ?? wall().measures[0];
     if (!chosen) return;
-    find("#extremes-of").textContent = `By ${chosen.title}: a colourization beside the truth, five photographs each.`;
+    find("#extremes-of").textContent = `By ${chosen.title}: the first colourization that is presented, beside the truth; five photographs each, of those found.`;
     const direction = chosen.direction === "up" ? -1 : 1;
     const names = ["up", "down"].includes(chosen.direction) ? ["best", "worst"] : ["lowest", "highest"];
     for (const method of wanted()) {
       const column = chosen.values[method.label];
       if (!column) continue;
-      const known = column.map((v, i) => [v, i]).filter(([v]) => v !== null).sort((a, b) => direction * (a[0] - b[0]));
+      const known = state.order.map((i) => [column[i], i]).filter(([v]) => v !== null).sort((a, b) => direction * (a[0] - b[0]));
       const parts = [[names[0], known.slice(0, 5)], [names[1], known.slice(-5).reverse()]];
       box.append(make("h4", { textContent: method.label }), ...parts.map(([name, some]) => {
         const pairs = some.map(([value, image]) => {
           const both = [method.start, wall().tiles - 1].map((tile) => tileButton(image, tile));
-          return make("div", { className: "extreme" }, make("div", { className: "pair" }, ...both), show(value));
+          const row = make("div", { className: "pair" }, ...both);
+          return make("div", { className: "extreme", title: wall().images[image] }, row, show(value));
         });
         const row = make("div", { className: "tiles" }, ...pairs);
         return make("div", { className: "group-of best-of" }, make("p", { textContent: name }), row);

@@ -95,7 +95,7 @@ def test_the_word_follows_the_metric_s_direction(only_row, direction, more, less
     low, high = rows(BASE, direction=direction), rows(BASE + SHIFT, direction=direction)
     assert only_row(low, high).word == more
     assert only_row(high, low).word == less
-    assert only_row(low, low).word == "no difference shown"
+    assert only_row(low, low).word == "identical"
 
 
 def test_noise_shows_no_difference_and_few_photographs_show_nothing(only_row):
@@ -295,7 +295,7 @@ def test_the_headline_shows_draws_where_a_metric_takes_nothing_else(pair):
     shown = headline(compare(*pair(some, some)), registry())
     assert [(r.fact.ask, r.fact.metric, r.fact.region) for r in shown] == [("present", "error-of-best", "all"),
                                                                           ("draws", "fair-energy-score", "all")]  # fmt: skip
-    assert comparing.table(shown)[0]["B is"] == "no difference shown"
+    assert comparing.table(shown)[0]["B is"] == "identical"
 
 
 def fake(monkeypatch, name="third", **more):

@@ -116,7 +116,7 @@ def test_a_spec_loads_its_factory_on_use():
 
 
 def test_an_unknown_name_far_from_all_lists_them():
-    assert str(unknown("method", "qqq", ["vae", "mdn"])) == "unknown method 'qqq'; (known: mdn, vae)"
+    assert str(unknown("method", "qqq", ["vae", "mdn"])) == "unknown method 'qqq' (known: mdn, vae)"
     assert "(known: none)" in str(unknown("method", "qqq", []))
 
 

@@ -319,8 +319,9 @@ def test_unknown_formats_and_figures_are_refused(run, tmp_path):
         report.write([run], request(tmp_path, formats=["htm"]), registry(), Quiet())
     with pytest.raises(BenchError, match="unknown figure 'eob-varience': did you mean 'eob-variance'"):
         report.write([run], request(tmp_path, figures=["eob-varience"]), registry(), Quiet())
-    with pytest.raises(BenchError, match="no test photograph of these runs is named nobody"):
-        report.write([run], request(tmp_path, images=["nobody"]), registry(), Quiet(), ["picture-grid"])
+    with pytest.raises(BenchError, match="no test photograph of these runs is named 'nobody'; one is "):
+        report.write([run], request(tmp_path / "none", images=["nobody"]), registry(), Quiet(), ["picture-grid"])
+    assert not (tmp_path / "none").exists()
 
 
 def test_photographs_of_grids_can_be_chosen(run, tmp_path):
