@@ -51,7 +51,8 @@ def row(result: bench.results.Results, dataset: str, method: str) -> list[str]:
     scores = result.scores.query("dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'")
     cell = next(c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method))
     if cell["status"] != "done":
-        return [f"refused: {cell['reason'].split(': ', 1)[-1]}", "", "", ""]
+        found_out = "must depend on their own seed only" in cell["reason"]
+        return [f"refused: {'its draws depend on one another' if found_out else cell['reason']}", "", "", ""]
     texts = []
     for metric in MEASURES:
         chosen = scores[scores["metric"] == metric]
