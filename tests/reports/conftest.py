@@ -172,3 +172,16 @@ def table():
         return header, {row[key]: dict(zip(header, row)) for row in body}
 
     return found
+
+
+@pytest.fixture
+def drawn(request, monkeypatch):
+    """Figures by name, as they would be saved, of the report that the test module calls REPORT."""
+    figures = {}
+
+    def keep(figure, out, name):
+        figures[name] = figure
+        return []
+
+    monkeypatch.setattr(request.module.REPORT, "save_figure", keep)
+    return figures

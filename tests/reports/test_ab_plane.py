@@ -13,21 +13,10 @@ from bench.output import Output
 from bench.reports import ab_plane
 from bench.reports.ab_plane import BINS, Colours
 
+REPORT = ab_plane
+
 METHODS = {"grey": ("control", "point", 1), "mdn": ("colourizer", "modes", 3), "vae": ("codec", "reconstruction", 1)}
 EDGES = np.arange(-110, 111, 4)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures as they are saved."""
-    figures = {}
-
-    def keep(figure, out, name):
-        figures[name] = figure
-        return []
-
-    monkeypatch.setattr(ab_plane, "save_figure", keep)
-    return figures
 
 
 def histogram(ab):

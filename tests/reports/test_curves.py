@@ -9,6 +9,8 @@ from PIL import Image
 from bench.output import Output
 from bench.reports import curves
 
+REPORT = curves
+
 N, M = 60, 10
 
 
@@ -24,19 +26,6 @@ def drawn_rows(make, name, *, n=N, curve=True, shift=0.0, spread=None, **more):
     values |= {("spread-skill", "spread"): np.linspace(1, 2, n) if spread is None else spread,
                ("spread-skill", "skill"): np.linspace(1, 2, n) * rng.uniform(0.8, 1.2, n)}  # fmt: skip
     return rows + make.draws(name, values, **more)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures as they are saved."""
-    figures = {}
-
-    def keep(figure, out, name):
-        figures[name] = figure
-        return []
-
-    monkeypatch.setattr(curves, "save_figure", keep)
-    return figures
 
 
 def words(figure):

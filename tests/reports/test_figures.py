@@ -10,6 +10,8 @@ from bench.output import Output
 from bench.reports import eob_variance, picture_grid
 from bench.reports.sheet import CELL, GAP, GROUP_GAP, LABEL, MARGIN, Group, wrap
 
+REPORT = eob_variance
+
 METHODS = {
     "mdn": ("colourizer", "modes", 5),
     "cvae[kl=0.0001]": ("colourizer", "centroids", 5),
@@ -53,19 +55,6 @@ def texts(figure):
     import matplotlib.text
 
     return " ".join(t.get_text().replace("\n", " ") for t in figure.findobj(matplotlib.text.Text))
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures as they are saved."""
-    figures = {}
-
-    def keep(figure, out, name):
-        figures[name] = figure
-        return []
-
-    monkeypatch.setattr(eob_variance, "save_figure", keep)
-    return figures
 
 
 def test_points_without_a_logarithm_are_counted(make, tmp_path, drawn):

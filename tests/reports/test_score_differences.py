@@ -10,6 +10,8 @@ from bench.output import Output
 from bench.reports import score_differences
 from bench.stats import mean_interval
 
+REPORT = score_differences
+
 N = 40
 BASE = np.random.default_rng(0).gamma(6, 0.01, N)
 ENERGY, VARIOGRAM = ("fair-energy-score", "field"), ("fair-variogram-score", "grid")
@@ -28,19 +30,6 @@ def three(make, **more):
     """mdn has the better energy score, cvae the better variogram score; grey is the worst in both."""
     rows = scored(make, "cvae", values(0.01, 1), values(0, 2), **more) + scored(make, "mdn", values(0, 3), values(0.02, 4), **more)
     return rows + scored(make, "grey", values(0.03, 5), values(0.04, 6), role="control", **more)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures as they are saved."""
-    figures = {}
-
-    def keep(figure, out, name):
-        figures[name] = figure
-        return []
-
-    monkeypatch.setattr(score_differences, "save_figure", keep)
-    return figures
 
 
 def panels(make, tmp_path, drawn, rows, datasets=("lfw",)):

@@ -11,6 +11,8 @@ from bench.output import Output
 from bench.reports import seed_variance
 from bench.stats import seed_split
 
+REPORT = seed_variance
+
 N = 30
 BASE = np.random.default_rng(0).gamma(6, 0.01, N)
 ENERGY = ("fair-energy-score", "field")
@@ -23,19 +25,6 @@ def values(seeds, effect=0.002, n=N):
 
 def trained(make, name, table, **more):
     return [r for seed, row in enumerate(table) for r in make.draws(name, {ENERGY: row}, seed=seed, **more)]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures as they are saved."""
-    figures = {}
-
-    def keep(figure, out, name):
-        figures[name] = figure
-        return []
-
-    monkeypatch.setattr(seed_variance, "save_figure", keep)
-    return figures
 
 
 def panel(make, tmp_path, drawn, rows):
