@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import BenchError
 from bench.hookspecs import hookimpl
 from bench.output import PAGE, Output, Section
 from bench.specs import ReportSpec
@@ -44,9 +45,7 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`report/index.html` and what it shows; everything that it needs is in that folder."""
     if not out.wants("html"):
         return []
-    folder = (out.folder / PAGE).parent
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = _emptied((out.folder / PAGE).parent)
     described, paths = hang(walls(results), folder / "pictures") if out.draws("gallery") else ([], [])
     drawn = [path for section in out.sections for path in section.paths if path.suffix in (".png", ".svg")]
     figures = [_copy(path, folder / "figures") for path in drawn]
@@ -56,6 +55,16 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     index = out.folder / PAGE
     write_text(index, "\n".join(_page(results, out, bool(described))))
     return [index, folder / "data.js", folder / "page.js", folder / "page.css", *figures, *paths]
+
+
+def _emptied(folder: Path) -> Path:
+    """The page's folder, without an older page. BenchError where it holds anything else: that is not ours to remove."""
+    if folder.is_dir() and any(folder.iterdir()) and not all((folder / name).is_file() for name in ("index.html", "page.js")):
+        raise BenchError(f"{folder} holds files that are no page of huebench: choose another --out")
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _copy(path: Path, folder: Path) -> Path:

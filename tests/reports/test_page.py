@@ -364,3 +364,15 @@ def test_pictures_are_as_large_as_the_page_may_be(run, monkeypatch):
     written = sum(p.stat().st_size for p in (run.folder / "report" / "pictures").rglob("*.jpg"))
     monkeypatch.setattr(gallery, "BUDGET", 1.3 * written)
     assert gallery.picture_side(found) == data(run)["side"] == 192
+
+
+def test_a_folder_of_somebody_else_is_not_replaced_by_the_page(run, tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis.tex").write_text("precious")
+    with pytest.raises(BenchError, match="holds files that are no page of huebench"):
+        report.write([run], request(tmp_path, figures=["none"]), registry(), Quiet(), ["page"])
+    assert (tmp_path / "report" / "thesis.tex").read_text() == "precious"
+    (tmp_path / "report" / "thesis.tex").unlink()
+    for _ in range(2):  # an older page is
+        report.write([run], request(tmp_path, figures=["none"]), registry(), Quiet(), ["page"])
+    assert (tmp_path / "report" / "index.html").is_file()
