@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.results import Results
+from bench.score_table import MEASURED
 from bench.specs import Direction
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 PART = "part-"
 """Variants that begin so are what a value of the whole set is made of, and no score by themselves."""
-MEASURED = ("done", "undefined")
 Place = tuple[str, str]
 """Data set and method."""
 Key = tuple[str, str, str, str, int]

@@ -57,6 +57,11 @@ def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
             raise BenchError(f"no test photograph of these runs is named '{name}'; one is '{like[0] if like else ''}'")
 
 
+def _check_formats(out: Output) -> None:
+    for form in sorted(out.formats - set(FORMATS)):
+        raise unknown("format", form, FORMATS)
+
+
 def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence[Path]:
     """The files of one report; where samples are gone it says how to do without pictures."""
     try:
@@ -68,8 +73,7 @@ def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence
 
 def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[ReportSpec]:
     """The wanted reports, in their order."""
-    for form in sorted(out.formats - set(FORMATS)):
-        raise unknown("format", form, FORMATS)
+    _check_formats(out)
     of_runs = {n: s for n, s in plugins.specs["reports"].items() if isinstance(s, ReportSpec) and not s.compares}
     specs: list[ReportSpec] = [plugins.get("reports", name) for name in names or sorted(of_runs)]
     if other := next((spec.name for spec in specs if spec.name not in of_runs), ""):
@@ -162,8 +166,7 @@ def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> 
 
     BenchError for an unknown format, and for a folder that holds anything but a comparison of the same runs.
     """
-    for form in sorted(out.formats - set(FORMATS)):
-        raise unknown("format", form, FORMATS)
+    _check_formats(out)
     kinds = [s for _, s in sorted(plugins.specs["reports"].items()) if isinstance(s, ReportSpec) and s.compares]
     if not kinds:
         raise BenchError("no report kind that compares runs is installed: `bench list reports` says what did not load")

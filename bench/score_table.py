@@ -29,6 +29,8 @@ COLUMNS = (
 `done`; `undefined`: the photograph has no value; `refused`: the metric was not computed for this ask, with the reason
 and no photograph; or the status of a whole cell that failed, with its reason and no metric.
 """
+MEASURED = ("done", "undefined")
+"""Statuses of the rows of a metric that was computed."""
 SET_COLUMNS = ("run", "cell", "dataset", "method", "role", "seed", "ask", "kind", "k", "metric", "variant", "direction", "unit",
                "value", "low", "high", "images")  # fmt: skip
 """One value of a whole test set a row, with its 95 % interval over photographs."""

@@ -12,7 +12,7 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
-from .scores import Entry, gather
+from .scores import Entry, gather, shared_images
 from .style import panels, paper_style, plain, save_figure, unparsed
 from .tables import safe_name, write_csv
 
@@ -181,9 +181,7 @@ def _plane(results: Sequence[Results], dataset: str, entries: Sequence[Entry]) -
     """The colours of the first photographs that all runs with pictures of this data set share."""
     pictured = [e for e in sorted(entries, key=lambda e: e.control) if _has_pictures(results[e.run], e)]
     runs = sorted({e.run for e in pictured})
-    tests = [results[run].test_images(dataset) for run in runs]
-    shared = set(tests[0]).intersection(*tests) if tests else set()
-    images = [name for name in (tests[0] if tests else []) if name in shared]
+    images = shared_images(results, runs, dataset)
     if not images:
         return None
     truth, colours = Colours(), {e.label: Colours() for e in pictured}

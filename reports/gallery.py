@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.store import write_bytes
 
 from .headlines import headlines
-from .scores import Entry, gather
+from .scores import Entry, gather, shared_images
 from .tables import safe_name
 
 if TYPE_CHECKING:
@@ -71,10 +71,8 @@ def walls(results: Sequence[Results]) -> list[Wall]:
     found = []
     for dataset, entries in gather(results, None, ROLES).items():
         measured = [e for e in entries if e.measured]
-        runs = [results[run] for run in sorted({e.run for e in measured})]
-        if runs:
-            shared = set(runs[0].test_images(dataset)).intersection(*(r.test_images(dataset) for r in runs[1:]))
-            images = [name for name in runs[0].test_images(dataset) if name in shared]
+        if measured:
+            images = shared_images(results, sorted({e.run for e in measured}), dataset)
             found.append(Wall(dataset, images, sorted(measured, key=lambda e: ROLES.index(e.role)), results))
     return found
 

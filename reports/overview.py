@@ -76,12 +76,13 @@ def _tables(title: str, entries: Sequence[Entry], lines: Sequence[Headline]) -> 
     best = {line: () if line.of_set else best_set(entries, line.measure, line.direction) for line in lines}
     for entry in entries:
         entry.estimates([line.measure for line in lines if not line.of_set])  # together: faster
+    digits = {line: decimals([line.estimate(e).mean for e in entries]) for line in lines}
     notes = Notes()
     parts: list[object] = []
     for start in range(0, len(entries), WIDEST):
         some = entries[start : start + WIDEST]
         table = Table(["Metric", *(_name(e) for e in some)], hints={line.title: line.summary for line in lines})
-        table.rows = [[line.title, *(_cell(e, line, entries, best[line], notes) for e in some)] for line in lines]
+        table.rows = [[line.title, *(_cell(e, line, digits[line], best[line], notes) for e in some)] for line in lines]
         parts += [Caption(f"**{title}. {describe_samples(entries)}**"), table]
     return [*parts, notes]
 
@@ -90,8 +91,7 @@ def _name(entry: Entry) -> str:
     return escape(entry.label) + (" (control)" if entry.control else "")
 
 
-def _cell(entry: Entry, line: Headline, entries: Sequence[Entry], best: Sequence[str], notes: Notes) -> str:
-    digits = decimals([line.estimate(e).mean for e in entries])
+def _cell(entry: Entry, line: Headline, digits: int, best: Sequence[str], notes: Notes) -> str:
     if line.of_set:
         return notes.said(entry, line.measure.metric, with_interval(line.estimate(entry), digits))
     text = notes.value(entry, line.measure, digits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -170,7 +171,7 @@ def _foot(results: Sequence[Results]) -> Iterator[str]:
     yield '<footer id="reproduce"><h2>Reproduce</h2>'
     for result in results:
         manifest = result.manifest
-        command = " ".join(_quoted(word) for word in manifest["argv"]) or "made from Python: settings.json has what was asked for"
+        command = shlex.join(manifest["argv"]) or "made from Python: settings.json has what was asked for"
         yield f"<h3>{escape(result.folder.name)}</h3><pre><code>{escape(command)}</code></pre>"
         yield _facts("Protocol", {**manifest["protocol"], "digest": manifest.get("protocol_digest", "")})
         yield _facts("Environment", _flat(manifest.get("environment", {})))
@@ -179,12 +180,6 @@ def _foot(results: Sequence[Results]) -> Iterator[str]:
         yield _facts("Data", {f"{name} {part}": f"{d[part]['photographs']:,} photographs, ids {d[part].get('ids_digest', '')[:12]}"
                               for name, d in manifest["datasets"].items() for part in ("train", "test")})  # fmt: skip
     yield "</footer>"
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

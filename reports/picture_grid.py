@@ -11,7 +11,7 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
-from .scores import Entry, gather
+from .scores import Entry, gather, shared_images
 from .sheet import CELL, Group, column_sheet, row_sheet
 from .style import plain, save_bytes
 from .tables import safe_name
@@ -89,10 +89,8 @@ class Album:
 def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], out: Output) -> Album:
     """Photographs that every run with pictures of the data set has: the chosen ones, else the first in the split's order."""
     runs = sorted({e.run for e in entries if e.measured})
-    tests = [results[run].test_images(dataset) for run in runs]
-    shared = set(tests[0]).intersection(*tests) if tests else set()
-    images = [name for name in (tests[0] if tests else []) if name in shared]
-    shown = [name for name in out.images if name in shared] if out.images else images[: out.count]
+    images = shared_images(results, runs, dataset)
+    shown = [name for name in out.images if name in images] if out.images else images[: out.count]
     found = {run: results[run].pictures(dataset, shown) for run in runs if shown}
     fields = {
         e.label: [page.colourizations[e.method] for page in found[e.run]]

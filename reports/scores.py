@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench.score_table import MEASURED
+
 from .facts import Facts, Measure, text
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 FACT = ["dataset", "method", "seed", "image", "ask", "metric", "variant", "region", "k"]
 """Columns that name one fact; a run that is given twice says each fact twice."""
-MEASURED = ("done", "undefined")
 WHOLE_CELL = ""
 """The ask, and the metric, of the row of a cell that failed as a whole."""
 
@@ -140,6 +141,13 @@ def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Seq
         found.setdefault(str(dataset), []).extend(reader.entries(rows))
     kept = {d: [e for e in es if metrics is None or e.has(*metrics)] for d, es in found.items()}
     return {d: es for d, es in kept.items() if es}
+
+
+def shared_images(results: Sequence[Results], runs: Iterable[int], dataset: str) -> list[str]:
+    """Test photographs of a data set that all these runs have, by their positions, in the first one's order."""
+    tests = [results[run].test_images(dataset) for run in runs]
+    shared = set(tests[0]).intersection(*tests) if tests else set()
+    return [name for name in (tests[0] if tests else []) if name in shared]
 
 
 def difference(first: Entry, second: Entry, measure: Measure) -> Estimate:
