@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench import threads
+
 LIBRARIES = ("huebench", "torch", "lightning", "numpy", "scipy", "scikit-learn", "scikit-image", "pandas", "pillow")
 
 
@@ -19,6 +21,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "threads": threads.wanted(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "git": _git(),
     }

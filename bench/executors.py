@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import samples, seeds, weights
+from bench import samples, seeds, threads, weights
 from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError
@@ -71,7 +71,8 @@ class Workshop:
         if not cell.missing(self.store):
             return Outcome(cell, "cached")
         try:
-            self._sample(cell)
+            with threads.pinned(threads.wanted()):
+                self._sample(cell)
         except Exception as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from bench import notation, samples, seeds
+from bench import notation, samples, seeds, threads
 from bench.contracts import Dataset, Law, Metric, SampleSet, Score, ScoreContext
 from bench.errors import BenchError
 from bench.notation import Choice
@@ -270,19 +269,15 @@ def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
     small to be split. One result more than there are threads is on its way at most."""
     import torch
 
-    cores, before = len(os.sched_getaffinity(0)), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
-            waiting: deque[Future[T]] = deque()
-            for number in range(count):
-                waiting.append(pool.submit(function, number))
-                if len(waiting) > cores:
-                    yield waiting.popleft().result()
-            while waiting:
+    cores = threads.cores()
+    with threads.pinned(1), ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
+        waiting: deque[Future[T]] = deque()
+        for number in range(count):
+            waiting.append(pool.submit(function, number))
+            if len(waiting) > cores:
                 yield waiting.popleft().result()
-    finally:
-        torch.set_num_threads(before)
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import bench as toolkit
+from bench import threads
 from bench.store import Store
 
 QUICK = "zhang[batch=8,steps=2]"
@@ -75,6 +76,15 @@ def test_a_fair_score_of_modes_or_centroids_is_refused_and_says_why(first):
 def test_the_order_of_methods_changes_nothing(first, photographs, tmp_path):
     again = compare(photographs, tmp_path / "store", tmp_path / "run", methods=ALL[::-1])
     pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_threads_of_torch_before_a_run_change_nothing(first, photographs, tmp_path, count):
+    with threads.pinned(count):
+        again = compare(photographs, tmp_path / "store", tmp_path / "run", methods=(QUICK, VAE))
+        assert torch.get_num_threads() == count
+    mine = scores(first).query("method in [@QUICK, @VAE]").reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, scores(again), check_exact=True)
 
 
 def test_a_second_run_fits_and_samples_nothing(first, photographs, tmp_path):

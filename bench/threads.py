@@ -1,0 +1,45 @@
+"""Threads of torch. Their number decides how sums are split, and training makes much of the last bits: so what is computed
+depends on how many there are, and on nothing that the process did before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.errors import BenchError
+
+VARIABLE = "BENCH_THREADS"
+
+
+def wanted() -> int:
+    """Threads to fit and sample with: `$BENCH_THREADS`, else the processor cores that this process may use."""
+    given = os.environ.get(VARIABLE, "").strip()
+    if not given:
+        return cores()
+    if not given.isdecimal() or int(given) < 1:
+        raise BenchError(f"{VARIABLE}={given} is not a number of threads: set it to 1 or more, or not at all")
+    return int(given)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def pinned(count: int) -> Iterator[None]:
+    """A block in which torch computes with so many threads; afterwards with as many as before.
+
+    Setting the number, to the same as well, also keeps MKL from choosing fewer when the machine is busy.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
