@@ -22,8 +22,13 @@ def test_no_number_is_one_line(monkeypatch, given):
 
 
 def test_it_is_left_as_it_was_also_after_an_error():
-    before = torch.get_num_threads()
-    with pytest.raises(ZeroDivisionError), threads.pinned(before + 1):
-        assert torch.get_num_threads() == before + 1
-        1 / 0  # noqa: B018
-    assert torch.get_num_threads() == before
+    before, seen = torch.get_num_threads(), []
+
+    def broken():
+        with threads.pinned(before + 1):
+            seen.append(torch.get_num_threads())
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        broken()
+    assert (seen, torch.get_num_threads()) == ([before + 1], before)
