@@ -11,11 +11,11 @@ __version__ = "0.1.0"
 __all__ = ["Request", "__version__", "read", "run"]
 
 if TYPE_CHECKING:
-    from bench.plan import Request
+    from bench.request import Request
     from bench.results import read
     from bench.runner import run
 
-_LAZY = {"run": "bench.runner", "Request": "bench.plan", "read": "bench.results"}
+_LAZY = {"run": "bench.runner", "Request": "bench.request", "read": "bench.results"}
 
 
 def __getattr__(name: str) -> Any:

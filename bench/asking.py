@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.05
 """Mean difference, in ab units, up to which a repeated draw counts as the same: kernels may round differently."""
+WIDEST, GARBAGE = 128.0, 0.01
+"""A field with a larger share of values beyond this is no colour field, but one in other units, say. A few may be: Gaussian
+noise has tails, and no method is made to clip them."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Asking:
     Draws are asked for one at a time, with seeds that don't tell which draw it is, nor of which photograph: they depend
     on the photograph's true colours, so that nobody can work them out beforehand. Then the distribution is made again
     from the beginning and two draws are repeated. So a method can't spread its draws, cluster or repel them, unless it
-    deceives the harness by keeping state between objects: independence is no longer its own claim.
+    deceives the harness by keeping state between objects: independence is no longer its own claim. The exception is a method
+    that sees the identity of photographs (`MethodSpec.claims_draws`): its draws are asked for together, and reports say so.
     """
 
     fit: Fit
@@ -38,10 +42,22 @@ class Asking:
         """The sample set, checked. BenchError when it is not what the contract says."""
         if self.ask.name == "reconstruct":
             return self._checked(self.method.reconstruct(self._truth(), self._seeds(0)), "reconstruction")
-        distribution = self._distribution()
+        given = self.data.test.grey(self.rows)
+        found = self._asked(self._distribution(given))
+        if not bool((given == self.data.test.grey(self.rows)).all()):
+            raise BenchError(f"{self.fit.spec.name} changes the lightness that it is given: clone() it before writing into it")
+        return found
+
+    def _asked(self, distribution: ColorDistribution) -> SampleSet:
         if self.ask.name == "present":
-            return self._checked(distribution.present(self.ask.n), self.fit.spec.present_kind)
-        return self._draws(distribution)
+            return self._checked(distribution.present(self.ask.n), self.fit.spec.kind(self.fit.parameters))
+        return self._claimed(distribution) if self.fit.spec.claims_draws else self._draws(distribution)
+
+    def _claimed(self, distribution: ColorDistribution) -> SampleSet:
+        found = self._checked(distribution.sample(self.ask.n), "iid")
+        if found.ab.shape[1] != self.ask.n:
+            raise BenchError(f"{self.fit.spec.name}: asked for {self.ask.n} draws, it gave {found.ab.shape[1]}")
+        return replace(found, ab=found.ab.float().cpu(), n_drawn=self.ask.n, log_prob=self._log_prob(distribution))
 
     def _draws(self, distribution: ColorDistribution) -> SampleSet:
         import torch
@@ -53,7 +69,7 @@ class Asking:
 
     def _see_that_it_repeats(self, drawn: list[torch.Tensor]) -> None:
         """Two neighbouring later draws again, the later one first, from a distribution that has made no others."""
-        afresh = self._distribution()
+        afresh = self._distribution(self.data.test.grey(self.rows))
         for j in _later(seeds.derive(self.fit.seed, "again", *self._ids()), self.ask.n):
             difference = (self._draw(afresh, j) - drawn[j]).abs().mean((1, 2, 3))
             if float(difference.max()) > TOLERANCE:
@@ -71,13 +87,14 @@ class Asking:
             return None
         return distribution.log_prob(self._truth()).double().cpu()
 
-    def _distribution(self) -> ColorDistribution:
-        grey, numbers, sees = self.data.test.grey(self.rows), self._seeds(0), self.fit.spec.sees
+    def _distribution(self, grey: torch.Tensor) -> ColorDistribution:
+        numbers, sees = self._seeds(0), self.fit.spec.sees
         if not sees:
             return self.method.predict(grey, numbers)
         truth = self._truth() if "truth" in sees else None
         law = self.data.law(self._ids()) if "law" in sees else None
-        return self.method.reveal(Revealed(grey, truth, law), numbers)
+        ids = tuple(self._ids()) if "identity" in sees else None
+        return self.method.reveal(Revealed(grey, truth, law, ids), numbers)
 
     def _checked(self, found: SampleSet, kind: str, most: int | None = None) -> SampleSet:
         import torch
@@ -92,6 +109,10 @@ class Asking:
         usable = torch.isfinite(found.ab).flatten(1).all(1)
         if not bool(usable.all()):
             raise BenchError(f"{name}: a field of {self._ids()[int(usable.int().argmin())]} is not finite (NaN or infinity)")
+        if (beyond := _beyond(found.ab)).max() > GARBAGE:
+            share, image = float(beyond.max()), self._ids()[int(beyond.argmax())]
+            raise BenchError(f"{name}: {share:.0%} of the values of a field of {image} are beyond ±{WIDEST:g}: ab must be in "
+                             "CIELAB units, in which sRGB colours are within ±108")  # fmt: skip
         if found.weights is not None and not _is_distribution(found.weights):
             raise BenchError(f"{name}: the weights of a sample set must be 0 or more and sum to 1 for each photograph")
         return found
@@ -123,6 +144,11 @@ def _later(number: int, n: int) -> list[int]:
     """
     first = 1 + number % (n - 2) if n > 2 else n - 1
     return [first + 1, first] if n > 2 else [first]
+
+
+def _beyond(ab: torch.Tensor) -> torch.Tensor:
+    """The largest share of values beyond the widest, over the fields of each photograph `(B,)`."""
+    return (ab.abs() > WIDEST).flatten(2).float().mean(2).amax(1)
 
 
 def _is_distribution(weights: torch.Tensor) -> bool:

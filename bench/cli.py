@@ -11,20 +11,31 @@ from typing import Any
 
 import click
 
-from bench import __version__
+from bench import __version__, cli_plugins
+from bench.cli_check import check
+from bench.cli_export import check_outputs, export_inputs
+from bench.cli_gate import baselines, gate
+from bench.cli_new import new
+from bench.cli_options import SWITCHES, Duration, Verbs, config
+from bench.config import PRESETS
 from bench.errors import BenchError, ExitCode, unknown
-from bench.plugins import KINDS, registry
+from bench.plugins import KINDS, registry, use
+from bench.specs import CLAIMED
+from bench.table import echo_table
 
 FOLDER = click.Path(path_type=Path)
 DEVICE_HELP = "cpu, cuda, cuda:N or mps"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, params=list(SWITCHES), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
-    """Compare methods that give several colourizations of one grey photograph."""
+    """Compare methods that give several colourizations of one grey photograph.
+
+    Options of plugins are taken by every verb, also behind its name.
+    """
     context.obj = debug
 
 
@@ -33,10 +44,8 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option(
     "--dataset", "-d", "datasets", multiple=True, help="A name (`bench list datasets`) or a folder; repeatable."
 )
-@click.option("--protocol", default="paper", show_default=True, help="paper or square, with parameters in brackets.")
-@click.option(
-    "--preset", type=click.Choice(["paper", "small", "tiny"]), help="Network sizes [small; tiny for the demo]."
-)
+@click.option("--protocol", help="paper or square, with parameters in brackets [paper].")
+@click.option("--preset", type=click.Choice(PRESETS), help="Network sizes [small; tiny for the demo].")
 @click.option("-k", type=int, help="Colourizations that a method presents [5].")
 @click.option("--draws", type=int, help="Independent draws of every distribution, for fair scores [10].")
 @click.option("--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable.")
@@ -47,20 +56,34 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--out", type=FOLDER, help="Run folder [runs/<time>]; one that was cut off goes on.")
 @click.option("--store", type=FOLDER, help="Where finished work is kept [$BENCH_STORE or the cache folder].")
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
-@click.option("--device", default="cpu", show_default=True, help=DEVICE_HELP)
+@click.option("--device", help=f"{DEVICE_HELP} [cpu].")
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
+@click.option("--executor", help="How cells are executed (`bench list executors`) [serial; process where there is a limit].")
+@click.option("--timeout", type=Duration(), help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.")
+@click.option("--memory", type=click.FloatRange(min=0, min_open=True), help="Most GiB of memory that a method may use.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj
 def run(debug: bool, /, out: Path | None, dry_run: bool, **options: Any) -> None:
-    """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo."""
+    """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo.
+
+    With --config FILE: what a bench.toml describes; options that are given win.
+    """
     from bench import progress, runner
 
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    if count := given.pop("count", None):
+        if "seeds" in given:
+            raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
+        given["seeds"] = tuple(range(count))
+    options = dict(found.run if (found := config()) else {}) | given
+    described = options.pop("out", None)
     request = _request(options)
+    cli_plugins.warn_of_broken()
     show = progress.choose()
     if dry_run:
-        _table(runner.dry_run(request, show))
+        echo_table(runner.dry_run(request, show))
         return
-    result = runner.run(request, out=out, progress=show, debug=debug, argv=runner.main_argv())
+    result = runner.run(request, out=out or described, progress=show, debug=debug, argv=runner.main_argv())
     _finish(result)
 
 
@@ -112,7 +135,7 @@ def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...
     found = comparing.compare(results.read(first), results.read(second), names)
     made = output.request(out or reporting.default_folder(first, second), formats=formats or ("md,csv,html",), count=changed)
     paths = reporting.write_comparison(found, made, registry())
-    _table(comparing.table(comparing.headline(found, registry())))
+    echo_table(comparing.table(comparing.headline(found, registry())))
     for remark in found.remarks:
         click.echo(f"remark: {remark}")
     if found.omissions:
@@ -135,10 +158,8 @@ def list_(kind: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        _table([{k: r[k] for k in ("kind", "name", "summary")} for r in rows])
-    for plugin in plugins.plugins:
-        if plugin.error:
-            click.echo(f"plugin {plugin.name} of {plugin.distribution} did not load: {plugin.error}", err=True)
+        echo_table([{k: r[k] for k in ("kind", "name", "summary")} for r in rows])
+    cli_plugins.warn_of_broken()
 
 
 @cli.command()
@@ -158,7 +179,7 @@ def show(name: str) -> None:
         click.echo(textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  "))
 
 
-@cli.group()
+@cli.group(cls=Verbs)
 def data() -> None:
     """Look at data sets."""
 
@@ -178,7 +199,7 @@ def stats(name: str, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        _table(rows)
+        echo_table(rows)
 
 
 @cli.command()
@@ -191,11 +212,19 @@ def env() -> None:
     click.echo(json.dumps(environment() | folders, indent=2))
 
 
+cli.add_command(check)
+cli.add_command(export_inputs)
+cli.add_command(check_outputs)
+for _command in (new, cli_plugins.commands, gate, baselines):
+    cli.add_command(_command)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error is one line on standard error and an exit status (`bench.errors.ExitCode`)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
+    use(None)
     try:
         cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -218,39 +247,25 @@ def _stop(message: str, code: ExitCode) -> None:
 
 
 def _request(options: dict[str, Any]) -> Any:
-    from bench.plan import Request
+    from bench.request import Request
 
-    count = options.pop("count")
-    if count and options["seeds"]:
-        raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
-    given = {k: v for k, v in options.items() if v not in (None, ())} | ({"seeds": tuple(range(count))} if count else {})
-    if not options["datasets"] and "preset" not in given:
-        given["preset"] = "tiny"  # the demo is to be quick
-    return Request(**given)
+    if not options.get("datasets") and "preset" not in options:
+        options["preset"] = "tiny"  # the demo is to be quick
+    return Request(**options)
 
 
 def _finish(result: Any) -> None:
     from bench.runner import headline
 
-    _table(headline(result))
+    echo_table(headline(result))
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
         click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
+    if result.claimed:
+        click.echo(f"remark: {', '.join(result.claimed)}: {CLAIMED}")
     click.echo(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")
     if failed:
         sys.exit(ExitCode.CELLS_FAILED)
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> None:
-    """Rows as an aligned table; plain text when the output is no terminal."""
-    if not rows:
-        click.echo("nothing")
-        return
-    columns = list(rows[0])
-    cells = [columns, *([str(r.get(c, "")) for c in columns] for r in rows)]
-    widths = [max(len(r[i]) for r in cells) for i in range(len(columns))]
-    for row in cells:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from bench.plugins import Registry
 from bench.report import differences
 from bench.results import Results
 from bench.scoring import IID
-from bench.specs import Direction, MetricSpec
+from bench.specs import CLAIMED, Direction, MetricSpec
 from bench.stats import FEW, Estimate, mean_intervals
 
 if TYPE_CHECKING:
@@ -356,6 +356,9 @@ def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], sha
     for name in sorted(libraries[0].keys() & libraries[1].keys()):
         if libraries[0][name] != libraries[1][name]:
             yield f"{name} {libraries[0][name]} in A, {libraries[1][name]} in B"
+    for name, run in zip(NAMES, runs):
+        if run.claimed:
+            yield f"{', '.join(run.claimed)} in {name}: {CLAIMED}"
     found: dict[str, list[Place]] = {}
     for place in shared:
         for text in _cells_differ([run.cells for run in runs], [side[place] for side in sides], place):

@@ -117,7 +117,8 @@ class FitContext:
     """What `Method.fit` gets beside the training photographs.
 
     parts: fitted methods by the name of the parameter that requires them. seed: of everything random.
-    notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...).
+    notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...); one named `caution`
+    is also among what a report says before any table.
     """
 
     seed: int
@@ -132,11 +133,28 @@ class FitContext:
 
 @dataclass(frozen=True)
 class Revealed:
-    """What an oracle is shown: L `(B, 1, 256, 256)`, and of truth `(B, 2, 64, 64)` and law what its spec `sees`."""
+    """What a method is shown that `sees` more than a photograph's lightness: L `(B, 1, 256, 256)`, and of truth
+    `(B, 2, 64, 64)`, law and ids what its spec names (`identity`: the photographs' ids)."""
 
     grey: torch.Tensor
     truth: torch.Tensor | None = None
     law: Law | None = None
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a method that sees the identity of photographs will be asked for.
+
+    digest: of the data set's content. ids: of the test photographs; listed: of the whole test part, before a limit and
+    before any was left out. The protocol says how they were prepared, and has `k` and `draws`.
+    """
+
+    dataset: str
+    digest: str
+    ids: tuple[str, ...]
+    listed: tuple[str, ...]
+    protocol: BenchProtocol
 
 
 class Method(ABC):
@@ -162,6 +180,10 @@ class Method(ABC):
         """Why this method can't be fitted on `count` training photographs of `dataset`, or None."""
         return None
 
+    def lacking(self, wanted: Wanted) -> str | None:
+        """What is missing of what a method that sees `identity` brings with it, or None; asked before anything is sampled."""
+        return None
+
     @abstractmethod
     def fit(self, train: PreparedSet, context: FitContext) -> None:
         """Learn from the training photographs."""
@@ -179,7 +201,7 @@ class Method(ABC):
         """The distribution for grey photographs `(B, 1, 256, 256)`, L in 0..100; one seed a photograph."""
 
     def reveal(self, shown: Revealed, seeds: Sequence[int]) -> ColorDistribution:
-        """`predict` for a control whose spec says that it `sees` the truth or the law."""
+        """`predict` for a method whose spec says that it `sees` more: the truth, the law, the identity of photographs."""
         raise BenchError(f"{type(self).__name__} is shown nothing but the grey photograph")
 
     def reconstruct(self, ab: torch.Tensor, seeds: Sequence[int]) -> SampleSet:

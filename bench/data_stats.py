@@ -9,8 +9,8 @@ import numpy as np
 from bench import plan, prepare, runner
 from bench.contracts import Progress
 from bench.fields import principal_components
-from bench.plan import Request
 from bench.plugins import registry
+from bench.request import Request
 from bench.store import Store, default_folder
 
 COMPONENTS = 20

@@ -56,3 +56,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f": did you mean '{near[0]}'?" if near else ""
     return BenchError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})")
+
+
+def reason(error: Exception) -> str:
+    """An error in one line: what a failed row says."""
+    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    return next(iter(text.splitlines()), "") or type(error).__name__

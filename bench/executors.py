@@ -11,7 +11,7 @@ from typing import Any
 from bench import samples, seeds, threads, weights
 from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
-from bench.errors import BenchError
+from bench.errors import BenchError, reason
 from bench.hookspecs import hookimpl
 from bench.plan import Cell, Fit, Plan, describe_fit
 from bench.specs import ExecutorSpec
@@ -31,12 +31,19 @@ class Outcome:
 
 @dataclass
 class Workshop:
-    """What executing cells needs: the store, the fitted methods of this process and the weights of each data set."""
+    """What executing cells needs: the store, the fitted methods of this process and the weights of each data set.
+
+    folder: of the run. step: told what begins, with the key of the fit if it is one. broken: fits that failed, and why: they
+    are not tried again for another cell.
+    """
 
     plan: Plan
     store: Store
     progress: Progress
     debug: bool = False
+    folder: Path | None = None
+    step: Callable[[str, str], None] = lambda what, fit: None
+    broken: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
 
@@ -51,6 +58,8 @@ class Workshop:
 
     def method(self, fit: Fit) -> Method:
         """The fitted method: from this process, else the store, else fitted now and stored."""
+        if fit.key in self.broken:
+            raise BenchError(f"{fit.label}, which it needs, failed: {self.broken[fit.key]}")
         if fit.key not in self.fitted:
             method = fit.method()
             context = self._context(fit)
@@ -58,27 +67,40 @@ class Workshop:
             if stored:
                 method.load(stored, context)
             else:
-                self.store.get("fits", fit.key, lambda folder: self._fit(method, fit, context, folder))
+                self._fit_and_keep(method, fit, context)
             method.key = fit.key  # type: ignore[attr-defined]  # names what is derived from it in the store
             self.fitted[fit.key] = method
         return self.fitted[fit.key]
 
+    def settled(self, cell: Cell) -> Outcome | None:
+        """The outcome of a cell for which nothing is to do."""
+        if cell.broken:
+            return Outcome(cell, "failed", cell.broken)
+        if cell.incompatible:
+            return Outcome(cell, "incompatible", cell.incompatible)
+        return None if cell.missing(self.store) else Outcome(cell, "cached")
+
     def execute(self, cell: Cell) -> Outcome:
         """Fit what is needed and make the missing shards of a cell."""
         start = time.monotonic()
-        if cell.incompatible:
-            return Outcome(cell, "incompatible", cell.incompatible)
-        if not cell.missing(self.store):
-            return Outcome(cell, "cached")
+        if settled := self.settled(cell):
+            return settled
         try:
             with threads.pinned(threads.wanted()):
                 self._sample(cell)
         except Exception as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
-            reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-            return Outcome(cell, "failed", reason.splitlines()[0] if reason else type(error).__name__)
+            return Outcome(cell, "failed", reason(error))
         return Outcome(cell, "done", seconds=time.monotonic() - start)
+
+    def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
+        self.step(f"fitting {fit.label} on {fit.dataset}", fit.key)
+        try:
+            self.store.get("fits", fit.key, lambda folder: self._fit(method, fit, context, folder))
+        except Exception as error:
+            self.broken[fit.key] = reason(error)
+            raise
 
     def _fit(self, method: Method, fit: Fit, context: FitContext, folder: Path) -> dict[str, Any]:
         start = time.monotonic()
@@ -94,6 +116,7 @@ class Workshop:
 
     def _sample(self, cell: Cell) -> None:
         method, data = self.method(cell.fit), self.plan.data[cell.fit.dataset]
+        self.step(f"sampling {cell.name}", "")
         with self.progress.task(f"sampling {cell.name}", sum(len(r) for a in cell.asks for _, r in a.missing(self.store))) as bar:
             for ask in cell.asks:
                 for key, rows in ask.missing(self.store):
@@ -113,7 +136,9 @@ def serial(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcom
 
 @hookimpl
 def bench_register_executors() -> Iterable[ExecutorSpec]:
-    """The serial executor."""
-    yield ExecutorSpec(
-        name="serial", summary="one cell after the other, in this process", factory="bench.executors:serial"
-    )
+    """Executors on this machine."""
+    licence = "Apache-2.0"
+    yield ExecutorSpec(name="serial", summary="one cell after the other, in this process", factory="bench.executors:serial",
+                       licence=licence)  # fmt: skip
+    yield ExecutorSpec(name="process", summary="one cell after the other, in a process that is ended at a limit",
+                       factory="bench.processes:process", licence=licence, limits=True)  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
@@ -30,6 +32,32 @@ def sha256(data: str | bytes) -> str:
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of the names and contents of all files below a folder. Links to files count by what they hold, links to folders
+    by where they point, so that none leads round in a circle; what is neither file nor folder counts by its name."""
+    return digest_of(sorted(f"{name}\x1f{_content(folder / name)}" for name in _below(folder)))
+
+
 def digest_of(items: Iterable[str]) -> str:
     """Digest of an ordered list of strings."""
     return sha256(canonical(list(items)))
+
+
+def _below(folder: Path, place: str = "") -> Iterator[str]:
+    """Names with slashes."""
+    with os.scandir(folder / place) as entries:
+        for entry in entries:
+            name = f"{place}/{entry.name}" if place else entry.name
+            yield from _below(folder, name) if entry.is_dir(follow_symlinks=False) else (name,)
+
+
+def _content(path: Path) -> str:
+    if path.is_dir():
+        return f"link to {os.readlink(path)}"
+    return file_digest(path) if path.is_file() else "no file"

@@ -8,38 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from bench import keys, notation, prepare, samples
-from bench.contracts import Law, Method, Progress
-from bench.errors import BenchError
+from bench.contracts import Law, Method, Progress, Wanted
+from bench.errors import BenchError, reason
 from bench.notation import Choice
 from bench.plugins import Registry
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
+from bench.request import Request
 from bench.specs import MethodSpec
 from bench.store import Store
 
 DTYPE = "float32"
 SEEDS = 2
 """Version of how draws get their seeds (`bench.asking`): samples of another one are not reused."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked for: names as text, not yet checked."""
-
-    methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")
-    datasets: tuple[str, ...] = ("demo",)
-    protocol: str = "paper"
-    preset: str | None = None
-    k: int | None = None
-    draws: int | None = None
-    seeds: tuple[int, ...] = (0,)
-    limit_train: int | None = None
-    limit_test: int | None = None
-    data_home: Path | None = None
-    store: Path | None = None
-    device: str = "cpu"
-    strict: bool = False
-    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,12 +67,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit and what it is asked for the photographs of the test part."""
+    """One fit and what it is asked for the photographs of the test part. broken: why the method can't even be made."""
 
     key: str
     fit: Fit
     asks: tuple[Ask, ...]
     incompatible: str | None = None
+    broken: str = ""
 
     @property
     def name(self) -> str:
@@ -128,7 +110,8 @@ class Plan:
 
     def fits(self) -> list[Fit]:
         """All fits, each once, in an order in which they can be made."""
-        return list({f.key: f for cell in self.cells if not cell.incompatible for f in cell.fit.chain()}.values())
+        possible = (cell for cell in self.cells if not (cell.incompatible or cell.broken))
+        return list({f.key: f for cell in possible for f in cell.fit.chain()}.values())
 
 
 def make(request: Request, registry: Registry, store: Store, progress: Progress) -> Plan:
@@ -194,8 +177,8 @@ def _prepared(source: Source, request: Request, protocol: Protocol, store: Store
     parts = [prepare.prepare(source, part, limit, protocol, store, progress, request.strict)
              for part, limit in (("train", request.limit_train), ("test", request.limit_test))]  # fmt: skip
     for part in parts:
-        for name, reason in part.excluded.items():
-            progress.say(f"{source.name}: left out {name}: {reason}")
+        for name, why in part.excluded.items():
+            progress.say(f"{source.name}: left out {name}: {why}")
     return Data(source, *parts)
 
 
@@ -221,7 +204,7 @@ def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Pr
     }
     owner = registry.owner("methods", spec.name)
     described = {n: digest_of(p.type, parameters[p.name]) for p in spec.parameters if (n := p.name) not in requires}
-    key = keys.key("fit", method=[owner.distribution, spec.name, spec.version], parameters=described,
+    key = keys.key("fit", method=[owner.identity, spec.name, spec.version], parameters=described,
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
                    weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=DTYPE)  # fmt: skip
     return Fit(key, str(choice), spec, parameters, data.source.name, seed, requires)
@@ -229,18 +212,25 @@ def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Pr
 
 def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Cell:
     fit = _fit(choice, data, seed, request.preset, protocol, registry)
-    reason = None
+    unfit, broken = None, ""
     for part in fit.chain():
-        reason = reason or _unfit(part, data)
+        try:
+            unfit = unfit or _unfit(part, data, protocol)
+        except Exception as error:  # noqa: BLE001 - its code can't be imported, or raises: a failed row; the others go on
+            broken = broken or reason(error)
     asks = tuple(_ask(name, n, fit, data, protocol) for name, n in _asks(fit.spec, protocol))
     key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
-    return Cell(key, fit, asks, reason)
+    return Cell(key, fit, asks, unfit, broken)
 
 
-def _unfit(fit: Fit, data: Data) -> str | None:
+def _unfit(fit: Fit, data: Data, protocol: Protocol) -> str | None:
     if "law" in fit.spec.sees and not data.source.spec.known_law:
         return f"the law of {data.source.name} is not known"
-    return fit.method().incompatible(data.source.name, len(data.train))
+    method, source = fit.method(), data.source
+    wanted = Wanted(source.name, source.digest, data.test.ids, source.test, protocol)
+    if "identity" in fit.spec.sees and (lacking := method.lacking(wanted)):
+        return lacking
+    return method.incompatible(source.name, len(data.train))
 
 
 def _asks(spec: MethodSpec, protocol: Protocol) -> list[tuple[str, int]]:
@@ -250,8 +240,8 @@ def _asks(spec: MethodSpec, protocol: Protocol) -> list[tuple[str, int]]:
 
 
 def _ask(name: str, n: int, fit: Fit, data: Data, protocol: Protocol) -> Ask:
-    if name == "draws" and "sample" not in fit.spec.capabilities:
-        return Ask(name, n, refused=f"{fit.spec.name} can't draw independent samples")
+    if name == "draws" and (refused := fit.spec.no_draws(fit.parameters)):
+        return Ask(name, n, refused=refused)
     source = prepare.prepared_key(data.source, (), protocol)
     asked = {"k": protocol.k, "ask": "present"} if name == "reconstruct" else {"k": n, "ask": name}
     shards, start = [], 0
@@ -264,13 +254,14 @@ def _ask(name: str, n: int, fit: Fit, data: Data, protocol: Protocol) -> Ask:
 
 
 def digest_of(kind: str, value: Any) -> Any:
-    """A path stands for the content of its file."""
+    """A path stands for its content: of a file, or of all files below a folder, with their names."""
     if kind != "path" or value is None:
         return value
+    path = Path(value).expanduser()
     try:
-        return keys.sha256(Path(value).expanduser().read_bytes())
+        return keys.folder_digest(path) if path.is_dir() else keys.file_digest(path)
     except OSError as error:
-        raise BenchError(f"{value} can't be read: {error.strerror}") from error
+        raise BenchError(f"{error.filename or value} can't be read: {error.strerror}") from error
 
 
 def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.util import resolve_name
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pluggy
 
-from bench import hookspecs
+from bench import hookspecs, local_plugins
 from bench.errors import BenchError, DuplicateName, unknown
 from bench.specs import DatasetSpec, ExecutorSpec, MethodSpec, MetricSpec, ProtocolSpec, ReportSpec, Spec
+from bench.switches import Switches, from_environment
 
+HOME = "huebench"
+"""The distribution of the built-ins: it is loaded also where others are not."""
 S = TypeVar("S", bound=Spec)
 KINDS: dict[str, type[Spec]] = {
     "methods": MethodSpec,
@@ -27,13 +35,36 @@ KINDS: dict[str, type[Spec]] = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point: where it comes from and, if it did not load, why."""
+    """One plugin: where it comes from and, if it was not loaded, why.
+
+    origin: `installed`, `editable` (an installation of a folder that may change) or the path of a local file. content: stands
+    for the code of a plugin that may change without its version; empty for installed ones. off: who turned it off.
+    """
 
     name: str
     value: str
     distribution: str
     version: str
     error: str | None = None
+    origin: str = "installed"
+    content: str = ""
+    off: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What a stored result depends on beside declared versions: code that changes is known by its content."""
+        return f"{self.distribution}@{self.content}" if self.content else self.distribution
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}" if self.version != "-" else f"{self.distribution} {self.origin}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plugin that is not loaded yet. Finding it ran none of its code."""
+
+    plugin: Plugin
+    load: Callable[[], object]
 
 
 @dataclass
@@ -50,14 +81,21 @@ class Registry:
         if name in self.specs[kind]:
             return self.specs[kind][name]
         for plugin in self.plugins:
-            if plugin.error and plugin.name == name:
-                origin = f"{plugin.distribution} {plugin.version}"
-                raise BenchError(f"plugin '{name}' of {origin} ({plugin.value}) did not load: {plugin.error}")
-        raise unknown(kind.removesuffix("s"), name, self.specs[kind])
+            if plugin.name == name and plugin.error:
+                raise _broken(plugin)
+            if plugin.name == name and plugin.off:
+                raise BenchError(f"plugin '{name}' of {plugin} is turned off by {plugin.off}")
+        error = unknown(kind.removesuffix("s"), name, self.specs[kind])
+        broken = ", ".join(plugin.name for plugin in self.plugins if plugin.error)
+        raise BenchError(f"{error}; plugins that did not load: {broken} (`bench plugins doctor`)") if broken else error
 
     def owner(self, kind: str, name: str) -> Plugin:
         """The plugin that registered `name`."""
         return self.owners[kind, name]
+
+    def registered(self, plugin: Plugin) -> list[str]:
+        """What a plugin registered: `method mdn`, ..."""
+        return [f"{kind.removesuffix('s')} {name}" for (kind, name), owner in self.owners.items() if owner is plugin]
 
     def add(self, plugin: Plugin, module: object) -> None:
         """Register one imported plugin; nothing of it stays if it is refused."""
@@ -80,13 +118,25 @@ class Registry:
             if not isinstance(spec, KINDS[kind]):
                 raise TypeError(f"bench_register_{kind} returned {type(spec).__name__}, not {KINDS[kind].__name__}")
             if spec.name in self.specs[kind]:
-                other = self.owners[kind, spec.name]
-                raise DuplicateName(
-                    f"{kind.removesuffix('s')} '{spec.name}' is registered by both {other.distribution} {other.version} "
-                    f"and {plugin.distribution} {plugin.version}: uninstall one"
-                )
-            self.specs[kind][spec.name] = spec
+                what = f"{kind.removesuffix('s')} '{spec.name}' is registered by both"
+                raise DuplicateName(f"{what} {self.owners[kind, spec.name]} and {plugin}: {_MEND}")
+            self.specs[kind][spec.name] = _absolute(spec, module)
             self.owners[kind, spec.name] = plugin
+
+
+_MEND = "uninstall one, or turn one off with --no-plugin"
+
+
+def _absolute(spec: Spec, module: object) -> Spec:
+    """A factory may be named from where it is registered: `":Class"` in the module itself, `".model:Class"` in its package."""
+    if not spec.factory.startswith((".", ":")):
+        return spec
+    name = getattr(module, "__name__", type(module).__module__)
+    place, _, attribute = spec.factory.partition(":")
+    package = name if hasattr(module, "__path__") else name.rpartition(".")[0]
+    if place and not package:
+        raise ValueError(f"{spec.name}: {spec.factory} is relative, and {name} is in no package: name a class in it, ':Class'")
+    return replace(spec, factory=f"{resolve_name(place, package) if place else name}:{attribute}")
 
 
 def _check_hook_names(module: object) -> None:
@@ -96,44 +146,107 @@ def _check_hook_names(module: object) -> None:
             raise unknown("hook", name, [f"bench_register_{kind}" for kind in KINDS])
 
 
-def load(found: Iterable[EntryPoint]) -> Registry:
-    """A registry of the given entry points. A broken plugin is recorded, never raised; a duplicate name is raised."""
+def candidates(switches: Switches) -> list[Candidate]:
+    """Installed and local plugins, sorted, those that are off included. No plugin's code is run.
+
+    BenchError for a local one that is not there, and for an unknown name among those to turn off.
+    """
+    found = [_installed(entry, switches) for entry in entry_points(group=hookspecs.GROUP)]
+    known = {name for c in found for name in (c.plugin.name, c.plugin.distribution)}
+    for name in sorted(switches.disable - known):
+        raise unknown("plugin to turn off", name, known)
+    return found + [_local(one) for path in switches.paths for one in local_plugins.find(path)]
+
+
+def load(found: Iterable[Candidate | EntryPoint], tolerant: bool = False) -> Registry:
+    """A registry of the given plugins. A broken one is recorded, never raised; a duplicate name is raised, unless `tolerant`:
+    then it is recorded, too."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
     seen: dict[str, Plugin] = {}
-    for entry in sorted(found, key=lambda e: (e.name, e.dist.name if e.dist else "", e.value)):
-        plugin = _describe(entry)
-        if entry.name in seen:
-            first = seen[entry.name]
-            if first == plugin:  # the same distribution found twice on the path
-                continue
-            raise DuplicateName(
-                f"two plugins are named '{entry.name}': {first.distribution} {first.version} and "
-                f"{plugin.distribution} {plugin.version}: uninstall one"
-            )
-        seen[entry.name] = plugin
-        registry.plugins.append(_load_one(registry, entry, plugin))
+    given = [one if isinstance(one, Candidate) else _installed(one, Switches()) for one in found]
+    for candidate in sorted(given, key=lambda c: (c.plugin.name, c.plugin.distribution, c.plugin.value)):
+        plugin = candidate.plugin
+        first = seen.get(plugin.name) if not plugin.off else None
+        if first == plugin:  # the same distribution found twice on the path
+            continue
+        try:
+            if first:
+                raise DuplicateName(f"two plugins are named '{plugin.name}': {first} and {plugin}: {_MEND}")
+            registry.plugins.append(plugin if plugin.off else _load_one(registry, candidate))
+        except DuplicateName as error:
+            if not tolerant:
+                raise
+            registry.plugins.append(replace(plugin, error=str(error)))
+        if not plugin.off:
+            seen.setdefault(plugin.name, plugin)
     return registry
 
 
-def _describe(entry: EntryPoint) -> Plugin:
-    distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
-    return Plugin(entry.name, entry.value, distribution, version)
+def _installed(entry: EntryPoint, switches: Switches) -> Candidate:
+    name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
+    root = _editable(entry.dist) if entry.dist and name != HOME else None
+    off = "--no-plugin" if {entry.name, name} & switches.disable else ""
+    if not switches.autoload and name != HOME:
+        off = off or "--no-plugin-autoload"
+    origin, content = ("editable", local_plugins.content(root)) if root else ("installed", "")
+    return Candidate(Plugin(entry.name, entry.value, name, version, None, origin, content, off), entry.load)
 
 
-def _load_one(registry: Registry, entry: EntryPoint, plugin: Plugin) -> Plugin:
+def _editable(distribution: Distribution) -> Path | None:
+    """The folder of an editable installation, as PEP 610 says."""
+    said = json.loads(distribution.read_text("direct_url.json") or "{}")
+    if not said.get("dir_info", {}).get("editable"):
+        return None
+    folder = Path(url2pathname(urlsplit(said["url"]).path))
+    return folder if folder.is_dir() else None
+
+
+def _local(one: local_plugins.LocalPlugin) -> Candidate:
+    content = local_plugins.content(one.root)
+    return Candidate(Plugin(one.name, str(one.module), one.distribution, one.version, None, str(one.root), content), one.load)
+
+
+def _load_one(registry: Registry, candidate: Candidate) -> Plugin:
     try:
-        registry.add(plugin, entry.load())
+        registry.add(candidate.plugin, candidate.load())
     except DuplicateName:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a third party's import can raise anything; it is recorded and shown
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Plugin(plugin.name, plugin.value, plugin.distribution, plugin.version, reason)
-    return plugin
+        return replace(candidate.plugin, error=reason)
+    return candidate.plugin
+
+
+def _broken(plugin: Plugin) -> BenchError:
+    return BenchError(f"plugin '{plugin.name}' of {plugin} ({plugin.value}) did not load: {plugin.error}")
+
+
+_chosen: Switches | None = None
+
+
+def switches() -> Switches:
+    """What this process loads: what `use` was given, else what the environment says."""
+    return from_environment() if _chosen is None else _chosen
+
+
+def use(chosen: Switches | None) -> None:
+    """Choose what this process loads; None: what the environment says. Plugins are loaded when they are first needed."""
+    global _chosen
+    _chosen = chosen
+    registry.cache_clear()
 
 
 @cache
 def registry() -> Registry:
-    """The registry of this process: every installed entry point of the group `huebench`."""
-    return load(entry_points(group=hookspecs.GROUP))
+    """The registry of this process: installed entry points of the group `huebench`, and the local plugins asked for.
+
+    BenchError for duplicate names and, where `strict` is chosen, for a plugin that did not load.
+    """
+    chosen = switches()
+    made = load(candidates(chosen))
+    for plugin in made.plugins:
+        if plugin.error and chosen.strict:
+            raise _broken(plugin)
+    return made

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SCHEMA = 2
 """Version of a run folder's manifest. 2: a cell has several asks (what was presented, draws); 1 had one."""
 
-
 @dataclass(frozen=True)
 class Pictures:
     """A test photograph, its truth and what each method made of it.
@@ -75,6 +74,11 @@ class Results:
             Pictures(image, grey[row], test.ab[wanted[row]], {m: f[row] for m, f in fields.items()})
             for row, image in enumerate(images)
         ]
+
+    @cached_property
+    def claimed(self) -> list[str]:
+        """Methods whose draws are independent as whoever made them claims; the harness could not check it."""
+        return list(dict.fromkeys(c["method"] for c in self.cells if c.get("claims_draws") and c["status"] == "done"))
 
     @property
     def store(self) -> Store:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import keys, plan, prepare, report, results, score_table, scoring, weights
+from bench import keys, notation, plan, prepare, report, results, score_table, scoring, weights
+from bench import request as requests
 from bench import store as stores
 from bench.contracts import Progress
 from bench.environment import environment
 from bench.errors import BenchError, NothingMeasured
 from bench.executors import Outcome, Workshop
 from bench.output import Output
-from bench.plan import Plan, Request
+from bench.plan import Plan
 from bench.plugins import Registry, registry
 from bench.progress import Quiet
+from bench.request import Request
 from bench.results import Results
-from bench.specs import MetricSpec
+from bench.specs import ExecutorSpec, MetricSpec
 from bench.store import Store, read_json, write_bytes, write_json, write_text
 
 if TYPE_CHECKING:
@@ -45,22 +48,31 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
     `out` is the run folder (default `runs/<time>`). Finished work is reused; a run that was cut off goes on.
     Raises BenchError for anything that the caller can mend.
     """
-    request = _with_home(request or Request(**choices))
+    progress = progress or Quiet()
+    measured = measure(request or Request(**choices), out=out, progress=progress, debug=debug, argv=argv)
+    report.write([measured], Output(measured.folder), registry(), progress)
+    _notify(registry(), progress, "bench_run_finished", run=measured.folder.name)
+    return measured
+
+
+def measure(request: Request, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
+            argv: Sequence[str] = ()) -> Results:  # fmt: skip
+    """`run` without its reports."""
+    request = _with_home(request)
     progress = progress or Quiet()
     plugins = registry()
     store = Store(request.store or stores.default_folder())
     check_device(request.device)
+    executor = choose_executor(request, plugins)
     metrics = scoring.load_metrics(request.metrics, plugins)
     made = plan.make(request, plugins, store, progress)
     folder = _open_folder(out, made)
+    requests.write(folder, replace(request, store=store.folder.resolve()))
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
-    outcomes = _execute(made, store, plugins, progress, debug, folder)
+    outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
     manifest = _manifest(made, outcomes, store, plugins, argv)
     write_json(folder / "manifest.json", manifest)
-    measured = _score(folder, manifest, metrics, store, plugins, progress)
-    report.write([measured], Output(folder), plugins, progress)
-    _notify(plugins, progress, "bench_run_finished", run=folder.name)
-    return measured
+    return _score(folder, manifest, metrics, store, plugins, progress)
 
 
 def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results:
@@ -92,26 +104,28 @@ def check_device(device: str) -> None:
 
 
 def _with_home(request: Request) -> Request:
-    from dataclasses import replace
-
     return replace(request, data_home=data_home(request.data_home))
 
 
-def _execute(
-    made: Plan, store: Store, plugins: Registry, progress: Progress, debug: bool, folder: Path
-) -> list[Outcome]:
-    workshop = Workshop(made, store, progress, debug)
+def choose_executor(request: Request, plugins: Registry) -> Callable[..., list[Outcome]]:
+    """The executor that is asked for, or one that keeps the limits. BenchError where it can't keep them."""
+    limits = [f"--{name}" for name in ("timeout", "memory") if getattr(request, name) is not None]
+    choice = notation.parse(request.executor or ("process" if limits else "serial"))
+    spec: ExecutorSpec = plugins.get("executors", choice.name)
+    if limits and not spec.limits:
+        raise BenchError(f"executor {spec.name} can't stop a method: leave {' and '.join(limits)} out, or --executor")
+    return functools.partial(spec.load(), **spec.resolve(dict(choice.given)))
+
+
+def _execute(workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry) -> list[Outcome]:
+    progress, run = workshop.progress, workshop.folder.name if workshop.folder else ""
 
     def finished(outcome: Outcome) -> None:
-        reason = f": {outcome.reason}" if outcome.reason else ""
-        progress.say(f"{outcome.cell.name}: {outcome.status}{reason}")
-        _notify(
-            plugins, progress, "bench_cell_finished", run=folder.name, cell=outcome.cell.name, status=outcome.status
-        )
+        why = f": {outcome.reason}" if outcome.reason else ""
+        progress.say(f"{outcome.cell.name}: {outcome.status}{why}")
+        _notify(plugins, progress, "bench_cell_finished", run=run, cell=outcome.cell.name, status=outcome.status)
 
-    executor = plugins.get("executors", "serial").load()
-    outcomes: list[Outcome] = executor(workshop, made.cells, finished)
-    return outcomes
+    return executor(workshop, workshop.plan.cells, finished)
 
 
 def _open_folder(out: Path | str | None, made: Plan) -> Path:
@@ -186,6 +200,7 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
         "key": cell.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name, "version": fit.spec.version,
         "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role, "parameters": dict(fit.parameters),
         "seed": fit.seed, "reason": outcome.reason, "density": fit.spec.density,
+        "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
         "asks": [{"ask": a.name, "n": a.n, "shards": [key for key, _ in a.shards], "refused": a.refused} for a in cell.asks],
         "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
         "seconds": round(outcome.seconds, 3),
@@ -267,6 +282,7 @@ def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
     store = Store(request.store or stores.default_folder())
     check_device(request.device)
+    choose_executor(request, registry())
     scoring.load_metrics(request.metrics, registry())
     return list(plan.summary(plan.make(_with_home(request), registry(), store, progress), store))
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from bench.errors import BenchError, unknown
 
 ParameterType = Literal["int", "float", "bool", "str", "path", "method"]
 Direction = Literal["up", "down", "target", "none"]
 Kind = Literal["iid", "modes", "centroids", "point", "reconstruction"]
-Sight = Literal["truth", "law"]
+Sight = Literal["truth", "law", "identity"]
 Need = Literal["law", "log_prob"]
 Role = Literal["colourizer", "codec", "control"]
+
+CLAIMED = "that their draws are independent is claimed by whoever made them, not checked"
+"""What is said of methods with `MethodSpec.claims_draws` wherever fair scores are shown."""
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
@@ -28,7 +31,8 @@ class Parameter:
 
     A parameter of type `"method"` holds a method string and makes that method a *requirement*: the harness
     fits it first, once, and hands the fitted part over (`FitContext.parts`).
-    `allow` lists words that are accepted beside values of the type (for example `"auto"`).
+    `allow` lists words that are accepted beside values of the type (for example `"auto"`). `required`: there is no
+    default, and leaving it out is an error.
     """
 
     name: str
@@ -39,18 +43,24 @@ class Parameter:
     allow: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    required: bool = False
 
     def convert(self, value: Any, owner: str) -> Any:
         """`value` (text or already typed) as this parameter's type; BenchError when it does not fit."""
         if isinstance(value, str) and value in self.allow:
             return value
         if value is None and self.default is None:
-            return None
+            return self._left_out(owner)
         converted = self._typed(value, owner)
         if self.choices and converted not in self.choices:
             raise BenchError(f"{owner}: {self.name}={value} is not one of {', '.join(self.choices)}")
         self._check_range(converted, owner)
         return converted
+
+    def _left_out(self, owner: str) -> None:
+        if self.required:
+            choices = f" ({', '.join(self.choices)})" if self.choices else ""
+            raise BenchError(f"{owner} needs {self.name}=...{choices}: {self.help}")
 
     def _typed(self, value: Any, owner: str) -> Any:
         text = str(value).strip()
@@ -102,9 +112,12 @@ class Spec:
         return {n: p.convert(given.get(n, p.default), self.name) for n, p in known.items()}
 
     def load(self) -> Any:
-        """Import and return the factory."""
+        """Import and return the factory. BenchError where there is none."""
         module, _, attribute = self.factory.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise BenchError(f"the code of {self.name}, {self.factory}, can't be imported: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,22 +127,44 @@ class MethodSpec(Spec):
     `role` keeps colourizers, codecs (they see the truth and reconstruct it) and controls apart in tables;
     `present_kind` is the kind of sample set that `present(k)` returns; `capabilities` lists what it offers
     beside that: sample, mean, mode, log_prob, features, encode, decode. `density` names the space of `log_prob`:
-    densities compare only within one. `sees` is for controls that are shown the `truth` or the `law`
-    (`Method.reveal`).
+    densities compare only within one. `sees` is for controls that are shown the `truth` or the `law`, and for methods
+    that must know the `identity` of a photograph (`Method.reveal`).
+
+    A present_kind of `"stated"` is what whoever runs the method states by its parameter `kind`; only `iid` has draws.
     """
 
     role: Role = "colourizer"
-    present_kind: Kind = "iid"
+    present_kind: Kind | Literal["stated"] = "iid"
     capabilities: frozenset[str] = frozenset()
     density: str = ""
     sees: frozenset[Sight] = frozenset()
     test_parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.sees and self.role != "control":
-            raise ValueError(f"{self.name} sees the {' and the '.join(sorted(self.sees))}: its role must be control")
+        oracle = self.sees - {"identity"}
+        if oracle and self.role != "control":
+            raise ValueError(f"{self.name} sees the {' and the '.join(sorted(oracle))}: its role must be control")
+        if self.present_kind == "stated" and not any(p.name == "kind" and p.choices for p in self.parameters):
+            raise ValueError(f"{self.name}: a stated present_kind needs a parameter kind with choices")
         if ("log_prob" in self.capabilities) != bool(self.density):
             raise ValueError(f"{self.name}: capability log_prob and the name of its space, density, go together")
+
+    @property
+    def claims_draws(self) -> bool:
+        """Whether the independence of its draws is claimed, not checked: who knows the photograph can look draws up in a list
+        that was spread beforehand, whatever the seeds."""
+        return "identity" in self.sees and "sample" in self.capabilities
+
+    def kind(self, parameters: Mapping[str, Any]) -> Kind:
+        """What `present` gives with these parameters."""
+        return cast(Kind, parameters["kind"]) if self.present_kind == "stated" else self.present_kind
+
+    def no_draws(self, parameters: Mapping[str, Any]) -> str:
+        """Why there are no independent draws with these parameters, or nothing."""
+        if "sample" not in self.capabilities:
+            return f"{self.name} can't draw independent samples"
+        stated = self.kind(parameters) if self.present_kind == "stated" else "iid"
+        return "" if stated == "iid" else f"{self.name} states kind={stated}: independent draws are kind=iid"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,4 +229,9 @@ class ProtocolSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorSpec(Spec):
-    """A way to execute a plan."""
+    """A way to execute a plan: its factory is a function `(workshop, cells, finished, **parameters) -> outcomes`.
+
+    limits: it ends a step that takes longer than the request's `timeout`, or more than its `memory`.
+    """
+
+    limits: bool = False

@@ -8,7 +8,7 @@ Zhang's 313 bins (nearest centre); both give one weight to both channels. p sums
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +68,11 @@ def bin_centres() -> np.ndarray:
     >>> bin_centres().shape
     (313, 2)
     """
+    return _centres().copy()
+
+
+@cache
+def _centres() -> np.ndarray:
     from scipy.spatial import ConvexHull, Delaunay
 
     from bench.colour import rgb_to_lab

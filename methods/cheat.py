@@ -43,4 +43,5 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         capabilities=frozenset({"sample"}),
         sees=frozenset({"truth", "law"}),
         licence="Apache-2.0",
+        citation="own work: no publication",
     )

@@ -96,13 +96,13 @@ class ColourEntropy(Metric):
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         from bench.weights import nearest_bin
 
-        bins = nearest_bin(samples.ab).flatten(2)
+        bins, defined = nearest_bin(samples.ab.nan_to_num()).flatten(2), pictures.zero_or_nan(samples)
         palettes = _palettes(bins)
         values = {
-            "pooled": _entropy(pictures.mean_over(samples, palettes)),
-            "mean-of-n": pictures.mean_over(samples, _entropy(palettes)),
+            "pooled": _entropy(pictures.mean_over(samples, palettes)) + defined,
+            "mean-of-n": pictures.mean_over(samples, _entropy(palettes)) + defined,
             "truth": _entropy(_palettes(nearest_bin(truth).flatten(1))),
-            "per-pixel": _entropy_at_pixels(bins, pictures.shares(samples)).mean(-1),
+            "per-pixel": _entropy_at_pixels(bins, pictures.shares(samples)).mean(-1) + defined,
         }
         return [Score(name, "all", v.numpy()) for name, v in values.items()]
 
@@ -116,14 +116,14 @@ class EffectiveModes(Metric):
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         import torch
 
-        fields = samples.ab.double().flatten(2)
+        fields, defined = samples.ab.nan_to_num().double().flatten(2), pictures.zero_or_nan(samples)
         pixels = fields.shape[-1] / 2
         distances = [torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist") for f in fields]  # exact 0 for fields alike
         squared = torch.stack(distances).square() / pixels
         root = pictures.shares(samples).sqrt()
         kernel = (-squared / (2 * self.bandwidth**2)).exp() * root[:, :, None] * root[:, None]
         spectrum = torch.linalg.eigvalsh(kernel).clamp(min=0)
-        return [Score("field", "all", torch.special.entr(spectrum).sum(-1).exp().numpy())]
+        return [Score("field", "all", (torch.special.entr(spectrum).sum(-1).exp() + defined).numpy())]
 
 
 def mean_over_pairs(weights: Tensor, distances: Callable[[int], Tensor]) -> Tensor:

@@ -118,8 +118,9 @@ class ModeCoverage(Metric):
             mass.append(hit @ p)
             count.append(hit.mean())
             expected.append(p @ (1 - (1 - p) ** k))
-        columns = {"mass": mass, "count": count, "expected": expected}
-        return [Score(name, "all", torch.stack(values).numpy()) for name, values in columns.items()]
+        defined = pictures.zero_or_nan(samples)
+        columns = {"mass": torch.stack(mass) + defined, "count": torch.stack(count) + defined, "expected": torch.stack(expected)}
+        return [Score(name, "all", values.numpy()) for name, values in columns.items()]
 
 
 class ModePrecision(Metric):
@@ -129,7 +130,7 @@ class ModePrecision(Metric):
         import torch
 
         on = torch.stack([found >= 0 for _, found in modes_found(samples, context)]).double()
-        return [Score("field", "all", pictures.mean_over(samples, on).numpy())]
+        return [Score("field", "all", (pictures.mean_over(samples, on) + pictures.zero_or_nan(samples)).numpy())]
 
 
 class GeneralisedEnergyDistance(Metric):

@@ -29,6 +29,11 @@ def mean_over(samples: SampleSet, values: Tensor) -> Tensor:
     return torch.einsum("bk,bk...->b...", shares(samples), values)
 
 
+def zero_or_nan(samples: SampleSet) -> Tensor:
+    """`(B,)` float64 to be added to values: NaN where a sample of a photograph has a number that is not finite, else 0."""
+    return samples.ab.flatten(1).sum(1).double() * 0
+
+
 def mean_field(samples: SampleSet, context: ScoreContext) -> Tensor:
     """The mean colour field `(B, 2, h, w)` of the samples, float64."""
     found: Tensor = context.once("mean-field", lambda: mean_over(samples, samples.ab.double()))

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.specs import CLAIMED
+
 if TYPE_CHECKING:
     from bench.results import Results
 
@@ -39,6 +41,15 @@ def _photographs(result: Results) -> Iterator[Caution]:
         grey = [image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])]
         if grey:
             yield Caution(f"{name}: {_count(len(grey), 'photograph')} without any colour kept, as the protocol says", tuple(grey))
+
+
+def _claims(result: Results) -> Iterator[Caution]:
+    """Draws that were believed, and what a method says of its own fit."""
+    if result.claimed:
+        yield Caution(f"{', '.join(result.claimed)}: {CLAIMED}; fair scores and ranks hold only as far as it is true")
+    for fit in result.manifest.get("fits", []):
+        if caution := fit.get("notes", {}).get("caution"):
+            yield Caution(f"{fit['label']} on {fit['dataset']}: {caution}")
 
 
 def _scores(result: Results) -> Iterator[Caution]:
@@ -87,7 +98,7 @@ def _making(result: Results) -> Iterator[Caution]:
     yield from (Caution(f"only a part of the data: {line}") for line in limits)
 
 
-FINDERS = (_cells, _photographs, _making, _scores, _optional)
+FINDERS = (_cells, _photographs, _claims, _making, _scores, _optional)
 
 
 def _count(n: int, what: str) -> str:

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.store import write_bytes
 
 from .headlines import headlines
-from .scores import Entry, gather, shared_images
+from .scores import CLAIM, Entry, gather, shared_images
 from .tables import safe_name
 
 if TYPE_CHECKING:
@@ -161,10 +161,11 @@ def disagreement(fields: Sequence[np.ndarray]) -> float:
 def _measures(wall: Wall) -> list[dict[str, Any]]:
     found = []
     for draws in (True, False):
-        entries = {e.label: e for e in gather(wall.results, None, ROLES, draws=draws).get(wall.dataset, [])}
+        gathered = gather(wall.results, None, ROLES, draws=draws).get(wall.dataset, [])
+        entries = {e.label.removesuffix(CLAIM): e for e in gathered}
         known = [entries[e.label] for e in wall.entries if e.label in entries]
         for line in headlines(known, sets=False):
-            columns = {e.label: e.values(line.measure) for e in known if e.facts.count(line.measure)}
+            columns = {e.label.removesuffix(CLAIM): e.values(line.measure) for e in known if e.facts.count(line.measure)}
             values = {label: [_number(v) for v in column.reindex(list(wall.images))] for label, column in columns.items()}
             found.append({
                 "title": f"{line.measure.metric}, {'draws' if draws else 'presented'}", "direction": line.direction,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
 from bench.output import Output
-from bench.specs import ReportSpec
+from bench.specs import CLAIMED, ReportSpec
 
 from .ranking import ENERGY, VARIOGRAM
-from .scores import Entry, gather
+from .scores import CLAIM, Entry, gather
 from .standing import LEVEL, Standing, stand
 from .style import Look, looks, panels, paper_style, plain, remark, save_figure, unparsed
 from .tables import write_csv
@@ -124,6 +124,8 @@ class Forest:
         some = len(self.pairs) < len(self.ordered)
         said = [f"against controls only {plain(self.best)}, the best; all pairs are in the table"] if some else []
         said += [f"not ranked: {', '.join(lost)}"] if lost else []
+        claimed = [plain(label.removesuffix(CLAIM)) for label in ranked if label.endswith(CLAIM)]
+        said += [f"{', '.join(claimed)}: {CLAIMED}"] if claimed else []
         return "\n".join(line for text in said for line in textwrap.wrap(text, 46))
 
     def _position(self, pair: Pair) -> tuple[int, float]:

@@ -21,6 +21,8 @@ FACT = ["dataset", "method", "seed", "image", "ask", "metric", "variant", "regio
 """Columns that name one fact; a run that is given twice says each fact twice."""
 WHOLE_CELL = ""
 """The ask, and the metric, of the row of a cell that failed as a whole."""
+CLAIM = " (claimed)"
+"""Ends the label of draws whose independence is claimed, not checked (`bench.results.Results.claimed`)."""
 
 Cells = Mapping[tuple[int, str, str], Sequence[Mapping[str, Any]]]
 """The manifests' cells by run, data set and method: one a seed."""
@@ -45,7 +47,7 @@ class Failure:
 class Entry:
     """One method on one data set, with all its seeds.
 
-    `label` is unique in the data set: the method string, and the run where two runs mean different things by it.
+    `label` is unique in the data set: the method string, the run where two runs mean different things by it, and `CLAIM`.
     `run` is the position of the first run that measured it. `density` names the space of its likelihoods. `facts` are
     its values, `sets` those of the whole test set.
     """
@@ -205,12 +207,13 @@ class _Reader:
         known = asked["status"].isin(MEASURED)
         measured = _whole(asked[known], asked[~known])
         cells = [cell for run in runs for cell in self.cells.get((int(run), dataset, method), ())]
+        claimed = "draws" in self.asks and any(cell.get("claims_draws") for cell in cells)
         lost = asked[~known].drop_duplicates(["seed", "status", "reason", "metric"])
         failures = [_failure(row) for _, row in lost.iterrows()] + [f for c in cells for f in self._refused(c)]
         return Entry(
             dataset=dataset,
             method=method,
-            label=method + suffix,
+            label=method + suffix + (CLAIM if claimed else ""),
             role=str(first["role"]),
             run=int((measured if len(measured) else rows)["run_position"].iloc[0]),
             parameters=_parameters(first["parameters"]),

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench import keys
 from bench.output import Output
+from bench.specs import CLAIMED
 from bench.store import write_text
 
 from .facts import Measure
 from .markup import Caption, html_page, to_html, to_latex
-from .scores import Entry
+from .scores import CLAIM, Entry
 
 if TYPE_CHECKING:
     from bench.results import Results
@@ -164,7 +165,8 @@ def describe_samples(entries: Sequence[Entry]) -> str:
         "photographs": {e.label: e.facts.photographs for e in entries},
         "training seeds": {e.label: len(e.seeds) for e in entries},
     }
-    return "; ".join(f"{name}: {_usual(count)}" for name, count in counts.items()) + "." if entries else ""
+    claimed = f" {CLAIM.strip()}: {CLAIMED}." if any(e.label.endswith(CLAIM) for e in entries) else ""
+    return "; ".join(f"{name}: {_usual(count)}" for name, count in counts.items()) + "." + claimed if entries else ""
 
 
 def write_tables(out: Output, name: str, parts: Sequence[object]) -> list[Path]:

@@ -10,6 +10,7 @@ from bench.contracts import ColorDistribution, SampleSet
 from bench.errors import BenchError
 from bench.plan import Ask
 from bench.seeds import derive, normal
+from bench.specs import MethodSpec
 
 IDS = ("a", "b", "c")
 TRUTH = torch.arange(3.0)[:, None, None, None].expand(3, 2, 64, 64)
@@ -49,9 +50,10 @@ class Repelled(Noise):
 def asking(make, name="draws", n=4, kind="iid", density="", sees=frozenset(), law=None, truth=TRUTH):
     test = SimpleNamespace(ids=IDS, grey=lambda rows: torch.zeros(len(rows), 1, 256, 256), truth=lambda rows: truth[rows])
     data = SimpleNamespace(test=test, source=SimpleNamespace(name="set"), law=lambda ids: law)
-    spec = SimpleNamespace(name="method", present_kind=kind, density=density, sees=sees)
+    spec = MethodSpec(name="method", summary="", factory="", role="control", present_kind=kind, density=density, sees=sees,
+                      capabilities=frozenset({"sample", *(["log_prob"] if density else [])}))  # fmt: skip
     method = SimpleNamespace(predict=lambda grey, seeds: make(seeds), reveal=lambda shown, seeds: make(shown))
-    return Asking(SimpleNamespace(spec=spec, seed=0), method, data, [0, 1, 2], Ask(name, n))
+    return Asking(SimpleNamespace(spec=spec, seed=0, parameters={}), method, data, [0, 1, 2], Ask(name, n))
 
 
 def test_draws_are_independent_and_the_first_of_more_are_the_same():
@@ -114,6 +116,33 @@ def test_oracles_are_shown_what_they_declare_and_no_more(sees):
 
     asking(make, "present", sees=frozenset(sees), law="the law").answer()
     assert (seen[0].truth is not None, seen[0].law is not None) == ("truth" in sees, "law" in sees)
+    assert seen[0].ids is None
+
+
+class Listed(Noise):
+    """Fields that were spread beforehand, handed out in turn; `given` at most."""
+
+    def __init__(self, shown, given=9):
+        super().__init__([0] * len(shown.ids))
+        self.shown, self.given = shown, given
+
+    def sample(self, n):
+        spread = torch.linspace(-1, 1, n)[None, :, None, None, None].expand(len(self.shown.ids), -1, 2, 64, 64)
+        return SampleSet(spread[:, : self.given], "iid", n_drawn=n)
+
+
+def test_a_method_that_knows_the_photograph_is_shown_ids_and_asked_for_its_draws_at_once():
+    shown = []
+    found = asking(lambda s: shown.append(s) or Listed(s), sees=frozenset({"identity"})).answer()
+    assert (shown[0].ids, shown[0].truth, shown[0].law) == (IDS, None, None)
+    assert found.ab[0, :, 0, 0, 0].tolist() == pytest.approx([-1, -1 / 3, 1 / 3, 1])
+    assert (found.kind, found.n_drawn) == ("iid", 4)
+
+
+@pytest.mark.parametrize(("given", "says"), [(3, "asked for 4 draws, it gave 3"), (0, "asked for 4 fields")])
+def test_claimed_draws_are_as_many_as_were_asked_for(given, says):
+    with pytest.raises(BenchError, match=says):
+        asking(lambda s: Listed(s, given), sees=frozenset({"identity"})).answer()
 
 
 def test_nobody_can_work_out_beforehand_which_draw_a_seed_stands_for():

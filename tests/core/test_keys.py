@@ -80,3 +80,30 @@ def test_a_digest_of_items_sees_order_and_borders():
 
 def test_sha256_of_text_is_that_of_its_utf8_bytes():
     assert keys.sha256("é") == keys.sha256("é".encode()) == hashlib.sha256(b"\xc3\xa9").hexdigest()
+
+
+def test_a_folder_is_its_names_and_contents(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        (folder / "deep" / "er").mkdir(parents=True)
+        (folder / "deep" / "er" / "a.png").write_bytes(b"a")
+        (folder / "b").write_bytes(b"b")
+    before = keys.folder_digest(one)
+    assert keys.folder_digest(other) == before
+    (other / "b").rename(other / "c")
+    renamed = keys.folder_digest(other)
+    (other / "c").write_bytes(b"c")
+    changed = keys.folder_digest(other)
+    (other / ".hidden").write_bytes(b"")
+    assert len({before, renamed, changed, keys.folder_digest(other)}) == 4
+
+
+def test_links_in_a_folder_count_and_lead_nowhere(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "file").write_bytes(b"1")
+    (folder / "link").symlink_to(tmp_path / "file")
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    before = keys.folder_digest(folder)
+    (tmp_path / "file").write_bytes(b"2")
+    assert keys.folder_digest(folder) != before

@@ -123,3 +123,41 @@ def test_an_unknown_name_far_from_all_lists_them():
 def test_each_error_carries_its_exit_status():
     codes = [kind("").exit_code for kind in (BenchError, NothingMeasured, NotComparable)]
     assert codes == [ExitCode.USAGE, ExitCode.NOTHING_MEASURED, ExitCode.NOT_COMPARABLE] == [2, 3, 4]
+
+
+def test_what_must_be_given_is_asked_for():
+    owner = spec(Parameter("folder", "path", None, "where it lies", required=True), Parameter("x", "int", None, ""))
+    assert owner.resolve({"folder": "a"}) == {"folder": "a", "x": None}
+    with pytest.raises(BenchError, match=r"^mdn needs folder=\.\.\.: where it lies$"):
+        owner.resolve({})
+
+
+KIND = Parameter("kind", "str", None, "what it gives", ("iid", "modes"), required=True)
+
+
+def stated(**more):
+    return MethodSpec(name="files", summary="", factory="", parameters=(KIND,), present_kind="stated",
+                      capabilities=frozenset({"sample"}), sees=frozenset({"identity"}), **more)  # fmt: skip
+
+
+def test_a_stated_kind_is_its_parameter_and_only_iid_has_draws():
+    files = stated()
+    assert [files.kind({"kind": kind}) for kind in ("iid", "modes")] == ["iid", "modes"]
+    assert files.no_draws({"kind": "iid"}) == ""
+    assert files.no_draws({"kind": "modes"}) == "files states kind=modes: independent draws are kind=iid"
+    assert spec().no_draws({}) == "mdn can't draw independent samples"
+    with pytest.raises(BenchError, match=r"files needs kind=\.\.\. \(iid, modes\)"):
+        files.resolve({})
+
+
+def test_a_stated_kind_needs_its_parameter():
+    with pytest.raises(ValueError, match="a stated present_kind needs a parameter kind"):
+        MethodSpec(name="files", summary="", factory="", present_kind="stated")
+
+
+def test_who_knows_the_photograph_claims_its_draws_and_may_be_a_colourizer():
+    assert stated().claims_draws
+    assert not spec().claims_draws
+    assert not MethodSpec(name="a", summary="", factory="", sees=frozenset({"identity"})).claims_draws
+    with pytest.raises(ValueError, match="a sees the truth: its role must be control"):
+        MethodSpec(name="a", summary="", factory="", sees=frozenset({"identity", "truth"}))

@@ -1,0 +1,225 @@
+"""Baselines: small JSON files that are committed, with the per-photograph values that a later run is held against.
+
+A file has one line a column, so that a review shows which methods and metrics changed; numbers have `DIGITS` significant
+digits, which is close to what float32 holds. It says what it is of: protocol, data, methods, seeds and versions.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import noise, score_table
+from bench.errors import BenchError, NothingMeasured
+from bench.gate_columns import Chosen, Column, SetValue, choose, image_ids
+from bench.gate_margins import Quantity
+from bench.noise import Floor
+from bench.plugins import Registry
+from bench.results import Results
+from bench.store import read_json, write_text
+
+SCHEMA = 1
+DIGITS = 6
+FORM = "huebench baseline"
+"""By this a file is known to be one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """Values to hold a run against. manifest: protocol, data sets with the ids of their test photographs, methods and
+    environment, as far as they matter. floors: the noise of training seeds, where it is known."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    columns: tuple[Column, ...]
+    sets: tuple[SetValue, ...]
+    floors: Mapping[Quantity, Floor]
+    left_out: tuple[str, ...]
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        """What is gated, method by method."""
+        found = dict.fromkeys([c.quantity for c in self.columns if not c.part] + [each.quantity for each in self.sets])
+        places = list(dict.fromkeys(quantity[:2] for quantity in found))
+        return sorted(found, key=lambda quantity: places.index(quantity[:2]))
+
+    def seeds(self, dataset: str, method: str) -> list[int]:
+        """The training seeds of a method."""
+        return sorted({c.seed for c in self.columns if c.quantity[:2] == (dataset, method)})
+
+    def as_results(self) -> Results:
+        """The manifest, as `bench.report.differences` compares them; no scores."""
+        empty = (score_table.frame([], columns) for columns in (score_table.COLUMNS, score_table.SET_COLUMNS))
+        return Results(self.path, dict(self.manifest), *empty)
+
+
+def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *, force: bool = False,
+         floor_of: Sequence[Results] = ()) -> Baseline:  # fmt: skip
+    """The baseline of a run, of the named metrics or of those that declare a headline or a main variant.
+
+    floor_of: other runs that tell how far training seeds move a quantity. BenchError for a run in which something failed,
+    unless it is forced: then that is left out, and said. NothingMeasured where nothing can be gated.
+    """
+    chosen = choose(result, names, plugins)
+    if chosen.failed and not force:
+        more = f" and {len(chosen.failed) - 1} more" if len(chosen.failed) > 1 else ""
+        raise BenchError(f"{result.folder}: {chosen.failed[0]}{more}: run it again, or --force a baseline without what failed")
+    if not any(not c.part for c in chosen.columns) and not chosen.sets:
+        raise NothingMeasured(f"{result.folder} has nothing to gate: {'; '.join(chosen.left_out + chosen.failed) or 'no values'}")
+    rounded = Chosen(tuple(map(_rounded, chosen.columns)), chosen.sets, chosen.left_out, chosen.failed)
+    manifest = _manifest(result)
+    trainings = max((len(m["seeds"]) for m in manifest["methods"]), default=1)
+    floors = noise.floors([chosen, *(choose(other, names, plugins) for other in floor_of)], plugins, trainings)
+    ours = {c.quantity for c in chosen.columns} | {each.quantity for each in chosen.sets}
+    return Baseline(path, manifest, rounded.columns, rounded.sets, {q: f for q, f in floors.items() if q in ours},
+                    chosen.left_out + chosen.failed)  # fmt: skip
+
+
+def write(baseline: Baseline) -> None:
+    """Write a baseline to its path. BenchError where something else is there, or it can't be written."""
+    if baseline.path.exists() and not _is_baseline(baseline.path):
+        raise BenchError(f"{baseline.path} exists and is no baseline: choose another file")
+    try:
+        baseline.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(baseline.path, text(baseline))
+    except OSError as error:
+        raise BenchError(f"{baseline.path} can't be written ({error.strerror}): choose another file") from error
+
+
+def read(path: Path) -> Baseline:
+    """A baseline file; BenchError when it is missing, damaged, of a newer schema, or something else."""
+    if not path.exists():
+        raise BenchError(f"{path} is missing: `bench baseline write RUN {path}` makes it of a run")
+    found = read_json(path, sys.maxsize)
+    if not isinstance(found, dict) or found.get("form") != FORM:
+        raise BenchError(f"{path} is no baseline: `bench baseline write RUN FILE` makes one")
+    read_json(path, SCHEMA)  # refuses a newer one
+    try:
+        return _parsed(path, found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BenchError(f"{path} is damaged ({type(error).__name__}: {error}): write it again, or restore it") from error
+
+
+def text(baseline: Baseline) -> str:
+    """The file: one line a column, and one a data set, method, set's value and floor."""
+    head = {"form": FORM, "schema_version": SCHEMA, **{k: v for k, v in baseline.manifest.items() if k not in _LISTS}}
+    parts = [f"{json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in head.items()]
+    lists: dict[str, list[Any]] = {
+        "methods": list(baseline.manifest["methods"]),
+        "left_out": list(baseline.left_out),
+        "floors": [{**q._asdict(), "floor": significant(f.value), "mean": significant(f.mean), "seeds": f.seeds}
+                   for q, f in baseline.floors.items()],
+        "sets": [{**s.quantity._asdict(), "version": s.version, "parts": list(s.parts)} for s in baseline.sets],
+        "columns": [_line(column) for column in baseline.columns],
+    }  # fmt: skip
+    datasets = ",\n".join(f"{json.dumps(name)}: {json.dumps(data)}" for name, data in baseline.manifest["datasets"].items())
+    parts.append(f'"datasets": {{\n{datasets}\n}}')
+    parts += [f"{json.dumps(key)}: [{_lines(values)}]" for key, values in lists.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def significant(value: float) -> float:
+    """A number with `DIGITS` significant digits.
+
+    >>> significant(0.123456789)
+    0.123457
+    """
+    return float(f"{value:.{DIGITS}g}")
+
+
+_LISTS = ("methods", "datasets")
+_PROVENANCE = ("protocol", "protocol_digest", "preset")
+
+
+def _manifest(result: Results) -> dict[str, Any]:
+    """What a reader, and a comparison, need of a run's manifest."""
+    given = result.manifest
+    environment = given.get("environment", {})
+    methods: dict[tuple[str, str], dict[str, Any]] = {}
+    for cell in result.cells:
+        kept = {k: cell.get(k) for k in ("dataset", "method", "name", "version", "distribution", "parameters")}
+        methods.setdefault((cell["dataset"], cell["method"]), {**kept, "seeds": []})["seeds"].append(int(cell.get("seed") or 0))
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        **{key: given.get(key) for key in _PROVENANCE},
+        "environment": {"libraries": environment.get("libraries", {})},
+        "datasets": {name: _data(name, data, result) for name, data in given["datasets"].items()},
+        "methods": list(methods.values()),
+    }
+
+
+def _data(name: str, data: Mapping[str, Any], result: Results) -> dict[str, Any]:
+    parts = {part: {k: data[part].get(k) for k in ("photographs", "ids_digest")} for part in ("train", "test")}
+    return {"digest": data.get("digest"), "train": parts["train"], "test": {**parts["test"], "ids": image_ids(result, name)}}
+
+
+def _rounded(column: Column) -> Column:
+    from dataclasses import replace
+
+    return replace(column, values=np.array([significant(v) for v in column.values]))
+
+
+def _line(column: Column) -> dict[str, Any]:
+    about = {name: getattr(column, name) for name in ("seed", "ask", "kind", "k", "version", "unit", "direction")}
+    values = [None if math.isnan(v) else significant(v) for v in column.values]
+    return {**column.quantity._asdict(), **about, **({"part": True} if column.part else {}), "values": values}
+
+
+def _lines(values: Sequence[Any]) -> str:
+    return "\n" + ",\n".join(json.dumps(value) for value in values) + "\n" if values else ""
+
+
+def _is_baseline(path: Path) -> bool:
+    try:
+        return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("form") == FORM
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _parsed(path: Path, found: Mapping[str, Any]) -> Baseline:
+    columns = tuple(_column(line) for line in found["columns"])
+    sets = tuple(SetValue(_quantity(s), tuple(s["parts"]), s["version"]) for s in found["sets"])
+    floors = {_quantity(f): Floor(float(f["floor"]), int(f["seeds"]), float(f["mean"])) for f in found["floors"]}
+    baseline = Baseline(path, {k: found[k] for k in ("date", *_PROVENANCE, "environment", *_LISTS)}, columns, sets, floors,
+                        tuple(found["left_out"]))  # fmt: skip
+    _check(baseline)
+    return baseline
+
+
+def _check(baseline: Baseline) -> None:
+    """ValueError for what does not fit together."""
+    places = [(column.quantity, column.seed) for column in baseline.columns]
+    if len(set(places)) < len(places):
+        raise ValueError("two columns of one quantity and seed")
+    for column in baseline.columns:
+        data = baseline.manifest["datasets"][column.quantity.dataset]
+        if len(column.values) != len(data["test"]["ids"]):
+            raise ValueError(f"a column of {column.quantity} has {len(column.values)} values, not {len(data['test']['ids'])}")
+        if np.isinf(column.values).any():
+            raise ValueError(f"an infinite value of {column.quantity}")
+    for each in baseline.sets:
+        if missing := [p for p in each.parts if each.quantity._replace(variant=p) not in {q for q, _ in places}]:
+            raise ValueError(f"{each.quantity} lacks {', '.join(missing)}")
+    for name, data in baseline.manifest["datasets"].items():
+        _ = (data["digest"], data["train"]["ids_digest"], data["test"]["ids_digest"], name)
+    _ = [baseline.manifest["protocol"].items(), *(m["seeds"] for m in baseline.manifest["methods"])]
+
+
+def _column(line: Mapping[str, Any]) -> Column:
+    if line["direction"] not in ("up", "down", "target", "none"):
+        raise ValueError(f"direction {line['direction']!r}")
+    values = np.array([math.nan if value is None else float(value) for value in line["values"]], dtype=np.float64)
+    return Column(_quantity(line), int(line["seed"]), str(line["ask"]), str(line["kind"]), int(line["k"]), str(line["version"]),
+                  str(line["unit"]), line["direction"], values, bool(line.get("part", False)))  # fmt: skip
+
+
+def _quantity(line: Mapping[str, Any]) -> Quantity:
+    return Quantity(*(str(line[name]) for name in Quantity._fields))

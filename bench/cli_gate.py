@@ -1,0 +1,106 @@
+"""`bench gate` and `bench baseline`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli_options import Verbs, config
+from bench.errors import BenchError, ExitCode
+
+if TYPE_CHECKING:
+    from bench.gate import Gate
+    from bench.gate_margins import Settings
+
+FILE = click.Path(path_type=Path)
+METRICS_HELP = "Comma-separated, NAME or NAME:VARIANT [those with a headline or main variant, by it]."
+
+
+@click.command()
+@click.argument("runs", type=FILE, metavar="RUN", nargs=-1, required=True)
+@click.option("--baseline", "baseline_file", type=FILE, help="What to hold the run against (`bench baseline write`).")
+@click.option("--margins", type=FILE, metavar="FILE", help="A gate.toml: how much worse what may be [margin 0].")
+@click.option("--inconclusive", type=click.Choice(["warn", "fail"]), help="What an inconclusive quantity does [warn].")
+@click.option("--markdown", type=FILE, metavar="FILE", help="Write the verdicts for a pull request.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write them as JUnit XML.")
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write them as JSON.")
+@click.option("--github/--no-github", default=None, help="Print GitHub annotations [where $GITHUB_ACTIONS is true].")
+@click.option("--suggest", is_flag=True, help="Print margins at the noise floor of the RUNs' training seeds, and stop.")
+@click.option("--metrics", multiple=True, help=f"For --suggest. {METRICS_HELP}")
+def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseline_file: Path | None, margins: Path | None,
+         **wanted: Any) -> None:  # fmt: skip
+    """Hold RUN against a baseline: exit status 1 where it is shown to be worse by more than a margin.
+
+    Also: 0 ok; 3 nothing to gate; 4 not comparable; 5 inconclusive, with --inconclusive fail.
+    """
+    from bench import baseline, noise, results
+    from bench import gate as gating
+    from bench.plugins import registry
+
+    if suggest:
+        click.echo(noise.suggest([results.read(run) for run in runs], metrics, registry()))
+        return
+    if len(runs) > 1 or metrics:
+        raise BenchError("bench gate takes one run, and the metrics of its baseline: several, and --metrics, are for --suggest")
+    settings = _settings(margins)
+    path = baseline_file or (Path(settings.baseline) if settings.baseline else None)
+    if path is None:
+        raise BenchError("bench gate needs --baseline FILE: `bench baseline write RUN FILE` makes one")
+    choice = wanted["inconclusive"]
+    found = gating.judge(results.read(runs[0]), baseline.read(path), settings, registry(), choice and choice == "fail")
+    _finish(found, wanted)
+
+
+@click.group("baseline", cls=Verbs)
+def baselines() -> None:
+    """Baselines of the gate."""
+
+
+@baselines.command("write")
+@click.argument("run", type=FILE, metavar="RUN")
+@click.argument("file", type=FILE, metavar="FILE")
+@click.option("--metrics", multiple=True, help=METRICS_HELP)
+@click.option("--floor", "floor_of", type=FILE, multiple=True, metavar="RUN", help="A run of other seeds: for the noise floor.")
+@click.option("--force", is_flag=True, help="Also of a run in which something failed: without that.")
+def write(run: Path, file: Path, metrics: tuple[str, ...], floor_of: tuple[Path, ...], force: bool) -> None:
+    """Write what RUN measured into FILE, to be committed."""
+    from bench import baseline, results
+    from bench.plugins import registry
+
+    others = [results.read(other) for other in floor_of]
+    made = baseline.make(results.read(run), file, metrics, registry(), force=force, floor_of=others)
+    baseline.write(made)
+    for text in made.left_out:
+        click.echo(f"not gated: {text}", err=True)
+    click.echo(f"baseline: {file} ({len(made.quantities)} quantities, {file.stat().st_size / 1000:.0f} kB)")
+
+
+def _settings(margins: Path | None) -> Settings:
+    """Those of --margins, else of `[gate]` in a bench.toml."""
+    from bench import gate_margins
+
+    found = config()
+    of_config = gate_margins.parse(found.gate, f"{found.path} [gate]") if found else gate_margins.Settings()
+    return gate_margins.read(margins).over(of_config) if margins else of_config
+
+
+def _finish(found: Gate, wanted: dict[str, Any]) -> None:
+    """Print and write everything that is wanted, then exit with the gate's status."""
+    from bench import gate_ci, gate_output
+
+    click.echo(f"bench: {found.summary}" if found.refusals else gate_output.table(found), err=bool(found.refusals))
+    if wanted["markdown"]:
+        gate_output.write(wanted["markdown"], gate_output.markdown(found))
+    if wanted["junit"]:
+        gate_output.write(wanted["junit"], gate_ci.junit(found))
+    if wanted["json_file"]:
+        gate_output.write_json(wanted["json_file"], found)
+    if gate_ci.in_github() if wanted["github"] is None else wanted["github"]:
+        for line in gate_ci.annotations(found):
+            click.echo(line)
+    gate_ci.step_summary(found)
+    if found.code != ExitCode.OK:
+        sys.exit(found.code)

@@ -1,0 +1,98 @@
+"""What verbs of the command line share: options that all of them take, and times."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench import plugins
+from bench.switches import Switches, locate
+
+if TYPE_CHECKING:
+    from bench.config import Config
+
+
+def config() -> Config | None:
+    """What `--config` of the running verb reads."""
+    found: Config | None = click.get_current_context().meta.get(_CONFIG)
+    return found
+
+
+_CONFIG = "bench.config"
+
+
+def _choose(make: Callable[[Any], Switches]) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """A callback that adds what an option says to what this process loads."""
+
+    def callback(_: click.Context, __: click.Parameter, value: Any) -> None:
+        if value:
+            plugins.use(plugins.switches() | make(value))
+
+    return callback
+
+
+def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        from bench.config import read
+
+        context.meta[_CONFIG] = found = read(path)
+        plugins.use(plugins.switches() | found.plugins)
+
+
+SWITCHES = (
+    click.Option(["--config"], type=click.Path(path_type=Path), metavar="FILE", expose_value=False, callback=_read_config,
+                 help="A bench.toml: a run, plugins and a gate, described in a file."),
+    click.Option(["--plugin", "plugin_paths"], multiple=True, metavar="PATH", expose_value=False,
+                 help="Load a plugin from a Python file or folder; repeatable.",
+                 callback=_choose(lambda paths: Switches(paths=tuple(map(locate, paths))))),
+    click.Option(["--no-plugin", "plugins_off"], multiple=True, metavar="NAME", expose_value=False,
+                 help="Don't load an installed plugin or distribution; repeatable.",
+                 callback=_choose(lambda names: Switches(disable=frozenset(names)))),
+    click.Option(["--no-plugin-autoload"], is_flag=True, expose_value=False,
+                 help="Load no installed plugins but huebench's own.", callback=_choose(lambda _: Switches(autoload=False))),
+    click.Option(["--strict-plugins"], is_flag=True, expose_value=False,
+                 help="A plugin that does not load is an error.", callback=_choose(lambda _: Switches(strict=True))),
+)  # fmt: skip
+"""Every verb takes them, before its name or after it."""
+
+
+class Verbs(click.Group):
+    """Every verb takes the options that say which plugins are loaded, and those of `bench.toml`."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a verb, or a group of verbs."""
+        for each in cmd.commands.values() if isinstance(cmd, click.Group) else (cmd,):
+            taken = {parameter.name for parameter in each.params}
+            each.params += [_hidden(option) for option in SWITCHES if option.name not in taken]
+        super().add_command(cmd, name)
+
+
+def _hidden(option: click.Option) -> click.Option:
+    """The same option, shown in `bench --help` only."""
+    twin = copy.copy(option)
+    twin.hidden = True
+    return twin
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
+    """Seconds, or a number with a unit: 90s, 10m, 2h."""
+
+    name = "duration"
+    units = MappingProxyType({"s": 1, "m": 60, "h": 3600})
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        text = str(value).strip()
+        number, unit = (text[:-1], text[-1]) if text[-1:] in self.units else (text, "s")
+        try:
+            seconds = float(number) * self.units[unit]
+        except ValueError:
+            self.fail(f"'{value}' is no duration: say 90s, 10m or 2h", param, ctx)
+        if not 0 < seconds < float("inf"):
+            self.fail(f"'{value}' is no duration above 0", param, ctx)
+        return seconds

@@ -1,0 +1,72 @@
+"""`bench plugins`: what is installed, what each plugin registers, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from bench import plugins
+from bench.errors import ExitCode
+from bench.table import echo_table
+
+
+@click.group("plugins")
+def commands() -> None:
+    """List plugins, and find out what is wrong with one."""
+
+
+@commands.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def list_(as_json: bool) -> None:
+    """Show all plugins, without running any of their code."""
+    rows = [_row(candidate.plugin) for candidate in plugins.candidates(plugins.switches())]
+    rows.sort(key=lambda row: (row["plugin"], row["distribution"]))
+    _print(rows, as_json)
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def doctor(as_json: bool) -> None:
+    """Load all plugins, one by one, and show what each registers and why one does not load. Exit status 2 where one doesn't."""
+    registry = plugins.load(plugins.candidates(plugins.switches()), tolerant=True)
+    rows = [{**_row(plugin), "registers": ", ".join(registry.registered(plugin)) or "nothing", "error": plugin.error or ""}
+            for plugin in registry.plugins]  # fmt: skip
+    broken = [row for row in rows if row["error"]]
+    if as_json:
+        _print(rows, as_json)
+    else:
+        echo_table([{k: v for k, v in row.items() if k != "error"} for row in rows])
+        for row in broken:
+            click.echo(f"{row['plugin']} ({row['distribution']} {row['version']}) did not load: {row['error']}")
+        click.echo(f"{len(rows) - len(broken)} of {len(rows)} plugins are well")
+    if broken:
+        sys.exit(ExitCode.USAGE)
+
+
+def warn_of_broken() -> None:
+    """One line on standard error for each plugin that did not load."""
+    for plugin in plugins.registry().plugins:
+        if plugin.error:
+            click.echo(f"plugin {plugin.name} of {plugin} did not load: {plugin.error}", err=True)
+
+
+def _row(plugin: plugins.Plugin) -> dict[str, str]:
+    state = f"off ({plugin.off})" if plugin.off else "failed" if plugin.error else "on"
+    return {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "module": plugin.value,
+            "origin": _short(plugin.origin), "state": state}  # fmt: skip
+
+
+def _short(origin: str) -> str:
+    """A path as it is seen from here, where it is below."""
+    path = Path(origin)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else origin
+
+
+def _print(rows: list[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        echo_table(rows)

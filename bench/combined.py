@@ -1,0 +1,58 @@
+"""Values of whole test sets from columns over photographs: which variants `Metric.combine` gives, and from what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import notation
+from bench.contracts import Metric
+from bench.errors import BenchError
+from bench.plugins import Registry
+from bench.scoring import LoadedMetric
+from bench.specs import MetricSpec
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Variants of a set's value, and the columns that they are made of."""
+
+    variants: frozenset[str]
+    parts: frozenset[str]
+
+
+def load(name: str, version: str, plugins: Registry) -> Metric:
+    """The metric that gave scores of a version, `1[p=1.0]`. BenchError where another one is installed."""
+    spec: MetricSpec = plugins.get("metrics", name)
+    choice = notation.parse(f"{name}[{version.partition('[')[2]}" if "[" in version else name)
+    loaded = LoadedMetric(spec, spec.resolve(dict(choice.given)))
+    if loaded.version != version:
+        raise BenchError(f"metric {name} is installed in version {loaded.version}, the scores are of {version}: score again")
+    return loaded.new()
+
+
+def of(metric: Metric, columns: Mapping[str, np.ndarray]) -> Combined:
+    """What `combine` makes of the columns, found by watching which of them it reads."""
+    if type(metric).combine is Metric.combine or not columns:
+        return Combined(frozenset(), frozenset())
+    watched = _Watched(columns)
+    return Combined(frozenset(metric.combine(watched)), frozenset(watched.read))
+
+
+class _Watched(Mapping[str, np.ndarray]):
+    """Columns that remember which of them were read."""
+
+    def __init__(self, columns: Mapping[str, np.ndarray]) -> None:
+        self.columns, self.read = columns, set[str]()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.read.add(name)
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)

@@ -1,0 +1,161 @@
+"""`bench export-inputs`: the grey test photographs of a data set, for programs elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import __version__, exchange, keys, plan, prepare
+from bench import store as stores
+from bench.check_outputs import Check, check
+from bench.contracts import Progress, Wanted
+from bench.errors import BenchError
+from bench.plugins import registry
+from bench.prepare import PreparedSet, Source
+from bench.protocol import Protocol
+from bench.request import Request
+from bench.specs import Kind
+from bench.store import Store, write_json, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCHEMA = 1
+"""Version of `inputs.json`."""
+BATCH = 64
+COLUMNS = ("id", "file", "sha256", "width", "height")
+LAYOUT = (
+    "Colourizations of NAME.png go to OUTPUTS/NAME/0.png, 1.png, ... (8-bit RGB, sRGB, the input's size or 64x64) or 0.npy, ... "
+    "(ab in CIELAB units, float32, (2, h, w)). Copy inputs.json into OUTPUTS."
+)
+
+
+def export_inputs(request: Request, folder: Path, progress: Progress) -> int:
+    """Write the grey test photographs of the request's only data set below a folder that is new or empty, with `inputs.csv`
+    and `inputs.json`; returns how many. The folder is whole or not there. No colour leaves: L alone is written."""
+    protocol, source, test = test_part(request, progress)
+    with _whole(folder) as place:
+        rows = list(_pictures(place, test, progress))
+        write_text(place / exchange.TABLE, _csv(rows))
+        write_text(place / "README.md", f"# Inputs of {source.name}\n\nWritten by `bench export-inputs`. {LAYOUT}\n")
+        write_json(place / exchange.RECORD, _record(protocol, source, test))
+    return len(rows)
+
+
+def check_outputs(inputs: Path, outputs: Path, kind: Kind, k: int | None = None, draws: int | None = None) -> Check:
+    """The check of outputs that were made from exported inputs, for `k` and `draws` of the record unless they are given."""
+    record = exchange.read_record(inputs)
+    if record is None:
+        raise BenchError(f"{inputs} holds no {exchange.RECORD}: give the folder that `bench export-inputs` wrote")
+    given = {name: n for name, n in {"k": k, "draws": draws}.items() if n is not None}
+    try:
+        protocol = Protocol(**{**record["protocol"], **given})
+    except TypeError as error:
+        raise BenchError(f"{inputs / exchange.RECORD} is of another version of huebench ({error}): export again") from error
+    ids = _ids(inputs / exchange.TABLE)
+    return check(outputs, Wanted(record["dataset"], record["digest"], ids, ids, protocol), kind)
+
+
+def grey_levels(light: np.ndarray) -> np.ndarray:
+    """The sRGB grey, uint8, whose CIELAB lightness is L in 0..100, to half a level (0.26 in L at most).
+
+    >>> import numpy as np
+    >>> grey_levels(np.array([[0.0, 53.585, 100.0]])).tolist()
+    [[0, 128, 255]]
+    """
+    import numpy as np
+    import torch
+
+    from bench.colour import lab_to_rgb
+
+    values = torch.from_numpy(np.asarray(light, dtype=np.float64))
+    rgb = lab_to_rgb(values, torch.zeros(2, *values.shape, dtype=torch.float64))
+    levels: np.ndarray = (255 * rgb[1]).round().to(torch.uint8).numpy()  # green: nearly all of Y
+    return levels
+
+
+def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, PreparedSet]:
+    """The protocol, the data set and the prepared test photographs of a request's first data set."""
+    store, plugins = Store(request.store or stores.default_folder()), registry()
+    protocol = plan.resolve_protocol(request, plugins)
+    source = plan.open_source(request.datasets[0], request, plugins, protocol, store, progress)
+    return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which takes its place when the block ends well."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"{folder} exists and is not empty: choose another folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=".inputs-", dir=folder.parent))
+        try:
+            yield place
+            os.chmod(place, 0o755)
+            if folder.exists():
+                folder.rmdir()
+            os.replace(place, folder)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    except OSError as error:
+        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another folder") from error
+
+
+def _pictures(place: Path, test: PreparedSet, progress: Progress) -> Iterator[dict[str, Any]]:
+    from PIL import Image
+
+    with progress.task(f"writing inputs of {test.dataset}", len(test)) as bar:
+        for start in range(0, len(test), BATCH):
+            some = slice(start, min(start + BATCH, len(test)))
+            for image, light in zip(test.ids[some], test.grey(some)[:, 0].numpy(), strict=True):
+                name, levels = f"{exchange.stem(image)}.png", grey_levels(light)
+                with _new_file(place / name, image) as stream:
+                    Image.fromarray(levels).save(stream, "PNG")
+                height, width = levels.shape
+                yield dict(zip(COLUMNS, (image, name, keys.sha256(levels.tobytes()), width, height), strict=True))
+                bar.advance()
+
+
+@contextmanager
+def _new_file(path: Path, image: str) -> Iterator[io.BufferedWriter]:
+    """A file that is not there yet: two ids may be one name to a file system that ignores case."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as stream:
+            yield stream
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise BenchError(f"photograph '{image}' and another one have names that are the same, or file and folder, here: "
+                         "rename one in the data set, or export on another file system") from error  # fmt: skip
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _ids(table: Path) -> tuple[str, ...]:
+    try:
+        with table.open(newline="", encoding="utf-8") as stream:
+            return tuple(row["id"] for row in csv.DictReader(stream))
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise BenchError(f"{table} can't be read ({error}): export the inputs again") from error
+
+
+def _record(protocol: Protocol, source: Source, test: PreparedSet) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA, "huebench": __version__, "dataset": source.name, "digest": source.digest,
+        "protocol": protocol.describe(), "protocol_digest": protocol.digest, "preparation": protocol.preparation,
+        "split_digest": keys.digest_of(source.test), "photographs": len(test), "ids_digest": keys.digest_of(test.ids),
+        "excluded": test.excluded, "k": protocol.k, "draws": protocol.draws, "layout": LAYOUT,
+    }  # fmt: skip

@@ -1,0 +1,123 @@
+"""The noise floor of training seeds: how far a quantity moves when nothing but the seed changes.
+
+An interval over photographs knows nothing of it: the same method, trained again, is another model. Of S trainings with the
+standard deviation s, the means of k new ones against k new ones differ by less than s √(2 / k) t(S - 1) with 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from bench import combined
+from bench.errors import NothingMeasured
+from bench.gate_columns import Chosen, Column, SetValue, choose
+from bench.gate_margins import Quantity
+from bench.plugins import Registry
+from bench.results import Results
+from bench.specs import Direction
+from bench.worsening import LEVEL
+
+
+@dataclass(frozen=True)
+class Floor:
+    """value: what a change must exceed to be more than noise; of how many seeds; and the mean over them."""
+
+    value: float
+    seeds: int
+    mean: float
+
+
+def floor(values: Sequence[float], direction: Direction, trainings: int = 1) -> Floor:
+    """The floor from the values of S >= 2 trainings, for means of `trainings` against as many. In both directions where
+    neither is better.
+
+    >>> f"{floor([1.0, 1.2, 1.1], 'down').value:.3f}"
+    '0.413'
+    """
+    level = 1 - LEVEL / (1 if direction in ("up", "down") else 2)
+    t = float(stdtrit(len(values) - 1, level))
+    return Floor(float(np.std(values, ddof=1)) * math.sqrt(2 / trainings) * t, len(values), float(np.mean(values)))
+
+
+def floors(runs: Sequence[Chosen], plugins: Registry, trainings: int = 1) -> dict[Quantity, Floor]:
+    """The floor of every quantity that two trainings or more have a value of, by several runs together."""
+    found: dict[Quantity, list[tuple[int, float, Direction]]] = {}
+    for run in runs:
+        for quantity, values in seed_values(run, plugins).items():
+            known = found.setdefault(quantity, [])
+            known += [each for each in values if each not in known]  # the same training, found in two runs
+    return {q: floor([v for _, v, _ in values], values[0][2], trainings) for q, values in found.items() if len(values) > 1}
+
+
+def seed_values(run: Chosen, plugins: Registry) -> dict[Quantity, list[tuple[int, float, Direction]]]:
+    """Seed, value and direction of every quantity; of photographs that have a value in all seeds."""
+    by_quantity: dict[Quantity, dict[int, Column]] = {}
+    for column in run.columns:
+        by_quantity.setdefault(column.quantity, {})[column.seed] = column
+    found = {q: _means(list(c.values())) for q, c in by_quantity.items() if not next(iter(c.values())).part}
+    for each in run.sets:
+        found[each.quantity] = _set_values(each, by_quantity, plugins)
+    return {q: values for q, values in found.items() if values}
+
+
+def suggest(results: Sequence[Results], names: Sequence[str], plugins: Registry) -> str:
+    """A fragment of a `gate.toml`: margins at the noise floor, for one training against one.
+
+    NothingMeasured where no method has two trainings.
+    """
+    chosen = [choose(result, names, plugins) for result in results]
+    known = floors(chosen, plugins)
+    if not known:
+        raise NothingMeasured("the noise floor needs two training seeds or more of a method: `bench run --seeds 5`, or more runs")
+    return "\n".join(_fragment(results, known))
+
+
+def _means(columns: Sequence[Column]) -> list[tuple[int, float, Direction]]:
+    kept = np.isfinite([c.values for c in columns]).all(0)
+    return [(c.seed, float(c.values[kept].mean()), c.direction) for c in columns] if kept.any() else []
+
+
+def _set_values(each: SetValue, columns: Mapping[Quantity, Mapping[int, Column]],
+                plugins: Registry) -> list[tuple[int, float, Direction]]:  # fmt: skip
+    metric = combined.load(each.quantity.metric, each.version, plugins)
+    parts = {name: columns[each.quantity._replace(variant=name)] for name in each.parts}
+    seeds = [seed for seed in next(iter(parts.values())) if all(seed in part for part in parts.values())]
+    kept = np.isfinite([part[seed].values for part in parts.values() for seed in seeds]).all(0)
+    direction = next(iter(next(iter(parts.values())).values())).direction
+    values = [(s, float(metric.combine({n: p[s].values[kept] for n, p in parts.items()})[each.quantity.variant])) for s in seeds]
+    return [(seed, value, direction) for seed, value in values if math.isfinite(value)]
+
+
+def _fragment(results: Sequence[Results], known: Mapping[Quantity, Floor]) -> Iterator[str]:
+    fewest = min(f.seeds for f in known.values())
+    yield "# Margins at the noise floor of training seeds: what one training may be worse than another with 95 %, when nothing"
+    yield f"# but the seed changes. From {', '.join(str(r.folder) for r in results)}."
+    yield "# Where the baseline and the run have k seeds each, divide by the root of k."
+    if fewest < 5:
+        yield f"# With {fewest} seeds the floor is wide, because so few say little of the spread: five or more are better."
+    for quantity, found in known.items():
+        share = f"{100 * found.value / abs(found.mean):.2g} % of " if found.mean else ""
+        yield ""
+        yield "[[margin]]"
+        yield from (f"{place} = {_quoted(text)}" for place, text in quantity._asdict().items())
+        yield f"absolute = {_up(found.value)}  # {share}{found.mean:.4g}; {found.seeds} seeds"
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; JSON's escapes are TOML's."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _up(value: float) -> str:
+    """Two significant digits, rounded up, so that the margin does not lie below the floor."""
+    if value == 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / unit * (1 - 1e-12)) * unit:.2g}"

@@ -1,0 +1,54 @@
+"""What a run is asked for, and how processes that work for it hear of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import keys
+from bench.store import read_json, write_json
+
+FILE = "request.json"
+"""In a run folder: what was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for: names as text, not yet checked.
+
+    executor: empty for the first that keeps the limits asked for. timeout: seconds for fitting a method, or for sampling one.
+    memory: GiB that a method may use.
+    """
+
+    methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")
+    datasets: tuple[str, ...] = ("demo",)
+    protocol: str = "paper"
+    preset: str | None = None
+    k: int | None = None
+    draws: int | None = None
+    seeds: tuple[int, ...] = (0,)
+    limit_train: int | None = None
+    limit_test: int | None = None
+    data_home: Path | None = None
+    store: Path | None = None
+    device: str = "cpu"
+    strict: bool = False
+    metrics: tuple[str, ...] = ()
+    executor: str = ""
+    timeout: float | None = None
+    memory: float | None = None
+
+
+def write(folder: Path, request: Request) -> None:
+    """Keep a request in the run folder."""
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, **given})
+
+
+def read(folder: Path) -> Request:
+    """What `write` kept."""
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
+                             for name, value in read_json(folder / FILE).items() if name != "schema_version"}  # fmt: skip
+    paths = {name: Path(given[name]) for name in ("data_home", "store") if given[name]}
+    return Request(**(given | paths))

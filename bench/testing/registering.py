@@ -1,0 +1,32 @@
+"""The job that imports a plugin's registering module and calls its hooks, in a process that has imported nothing else."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from bench import local_plugins
+from bench.hookspecs import GROUP
+
+HEAVY = ("torch", "lightning", "pandas", "sklearn", "skimage", "seaborn", "matplotlib", "tensorflow", "jax")
+"""What takes a second or more to import, and what `bench list` can't wait for."""
+
+
+def register(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Import what a plugin's entry point names (in a local one: below `root`) and call its registration hooks; report which
+    heavy modules that imported."""
+    from bench.plugins import KINDS
+
+    plugin = _local(job) if job["root"] else EntryPoint(job["name"], job["value"], GROUP).load()
+    for kind in KINDS:
+        hook = getattr(plugin, f"bench_register_{kind}", None)
+        if hook is not None:
+            list(hook())
+    return {"heavy": [name for name in HEAVY if name in sys.modules]}
+
+
+def _local(job: dict[str, Any]) -> object:
+    found = local_plugins.find(Path(job["root"]))
+    return next(one for one in found if str(one.module) == job["value"]).load()

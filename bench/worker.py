@@ -1,0 +1,110 @@
+"""A process that executes cells for another: `python -m bench.worker`, started by `bench.processes`.
+
+One JSON object a line. In: `{"folder": run folder, "cell": key, "broken": {fit key: reason}}`. Out: what happens on the way
+(`step`, `say`, `begin`, `advance`, `end`) and, for each task, `{"outcome": {...}}`. No model is ever sent: the worker makes the
+plan from the run folder's `request.json`, and writes to the store itself. It ends, with all its children, when nobody is left to
+listen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from bench import plan, request
+from bench.contracts import ProgressTask
+from bench.errors import BenchError
+from bench.executors import Outcome, Workshop
+from bench.plugins import registry
+from bench.progress import Quiet
+from bench.store import Store
+
+
+class Telling:
+    """A `bench.contracts.Progress` that tells the parent."""
+
+    def __init__(self, replies: TextIO) -> None:
+        self._replies, self._numbers = replies, itertools.count()
+
+    def tell(self, **event: Any) -> None:
+        """Send one line."""
+        print(json.dumps(event), file=self._replies, flush=True)
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
+        """A bar of the parent's."""
+        number = next(self._numbers)
+        self.tell(begin=[number, description, total])
+        try:
+            yield _Bar(self, number)
+        finally:
+            self.tell(end=number)
+
+    def say(self, line: str) -> None:
+        """One line of text."""
+        self.tell(say=line)
+
+    def step(self, what: str, fit: str) -> None:
+        """A step of work begins: the parent's clock starts again."""
+        self.tell(step=[what, fit])
+
+
+class _Bar:
+    def __init__(self, telling: Telling, number: int) -> None:
+        self.telling, self.number = telling, number
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.telling.tell(advance=[self.number, steps, note])
+
+
+def main() -> None:
+    """Execute the cells that standard input names, until it ends."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what plugins print goes to standard error, and not between the lines
+    tasks: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    telling = Telling(replies)
+    workshop: Workshop | None = None
+    while True:
+        task = json.loads(tasks.get())
+        try:
+            workshop = workshop or _workshop(Path(task["folder"]), telling)
+            workshop.broken |= task["broken"]
+            outcome = _execute(workshop, task["cell"])
+        except BenchError as error:
+            outcome = {"status": "failed", "reason": str(error), "seconds": 0.0}
+        telling.tell(outcome=outcome)
+
+
+def _listen(tasks: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        tasks.put(line)
+    os.killpg(0, signal.SIGKILL)  # the worker leads a group of its own
+
+
+def _workshop(folder: Path, telling: Telling) -> Workshop:
+    asked = request.read(folder)
+    store = Store(asked.store or folder)
+    made = plan.make(asked, registry(), store, Quiet())
+    return Workshop(made, store, telling, folder=folder, step=telling.step)
+
+
+def _execute(workshop: Workshop, key: str) -> dict[str, Any]:
+    cell = next((cell for cell in workshop.plan.cells if cell.key == key), None)
+    if cell is None:
+        raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
+    outcome: Outcome = workshop.execute(cell)
+    return {"status": outcome.status, "reason": outcome.reason, "seconds": outcome.seconds}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What the broken methods do."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+
+from bench.contracts import ColorDistribution, Method, SampleSet
+
+
+class Fields(ColorDistribution):
+    def __init__(self, ab, kind="point", seeds=()):
+        self.ab, self.kind, self.seeds = ab, kind, seeds
+
+    def present(self, k):
+        return SampleSet(self.ab, self.kind)
+
+
+class Sound(Method):
+    def fit(self, train, context):
+        pass
+
+    def save(self, folder):
+        pass
+
+    def load(self, folder, context):
+        pass
+
+    def predict(self, grey, seeds):
+        return Fields(self.fields(grey), self.kind())
+
+    def fields(self, grey):
+        return torch.zeros(len(grey), 1, 2, 64, 64)
+
+    def kind(self):
+        return "point"
+
+
+class InFit(Sound):
+    def fit(self, train, context):
+        raise RuntimeError("no luck\nsecond line")
+
+
+class InPredict(Sound):
+    def predict(self, grey, seeds):
+        raise ZeroDivisionError("no photograph")
+
+
+class Nan(Sound):
+    def fields(self, grey):
+        return super().fields(grey) * torch.nan
+
+
+class Shape(Sound):
+    def fields(self, grey):
+        return torch.zeros(len(grey), 1, 2, 32, 32)
+
+
+class WrongKind(Sound):
+    def kind(self):
+        return "iid"
+
+
+class Garbage(Sound):
+    def fields(self, grey):
+        return super().fields(grey) + 255.0
+
+
+class WritesInput(Sound):
+    def predict(self, grey, seeds):
+        grey /= 100
+        return super().predict(grey, seeds)
+
+
+class Endless(Sound):
+    """Never ends, and starts a child that wants to outlive it."""
+
+    def fit(self, train, context):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        with open(os.environ["BROKEN_METHODS_CHILD"], "w") as file:
+            file.write(str(child.pid))
+        while True:
+            time.sleep(0.01)
+
+
+class Greedy(Sound):
+    """Takes 2 GiB, at once, and keeps them."""
+
+    def fit(self, train, context):
+        held = np.ones(2**28)
+        time.sleep(600)
+        assert held.any()
+
+
+class Crash(Sound):
+    def fit(self, train, context):
+        os.abort()

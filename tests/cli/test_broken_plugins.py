@@ -1,0 +1,107 @@
+"""Ten broken plugins: each is a row that says why, the other methods finish, and the exit status tells."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+BROKEN = Path(__file__).parent / "broken_methods"
+SAID = {
+    "at-import": "the code of at-import, .*absent:Broken, can't be imported: No module named 'no_such_library'",
+    "in-fit": "RuntimeError: no luck$",
+    "in-predict": "ZeroDivisionError: no photograph",
+    "nan": r"nan: a field of \S+ is not finite",
+    "shape": r"shape: asked for 5 fields of 4 photographs, it gave \(4, 1, 2, 32, 32\)",
+    "wrong-kind": "wrong-kind gave a sample set of kind iid where point is declared",
+    "garbage": r"garbage: 100% of the values of a field of \S+ are beyond ±128: ab must be in CIELAB units",
+    "writes-input": r"writes-input changes the lightness that it is given: clone\(\) it",
+    "endless": r"fitting endless on photographs0 took longer than 5 s \(--timeout\)",
+    "greedy": r"fitting greedy on photographs0 used \d\.\d GiB, more than 1 \(--memory\)",
+    "crash": r"fitting crash on photographs0: its process ended by signal 6 \(SIGABRT\)",
+}
+
+
+@pytest.fixture(scope="module")
+def broken(photographs, tmp_path_factory):
+    """One run of all of them between two sound ones."""
+    folder = tmp_path_factory.mktemp("broken")
+    methods = ",".join(["sound", *SAID, "marginal"])
+    command = [sys.executable, "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", methods, "-d", str(photographs),
+               "--metrics", "absolute-error", "--timeout", "5", "--memory", "1", "--out", "run", "--store", "store"]  # fmt: skip
+    environment = os.environ | {"BROKEN_METHODS_CHILD": str(folder / "child")}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    return folder, done
+
+
+def test_the_exit_status_is_that_of_failed_cells(broken):
+    _, done = broken
+    assert done.returncode == 6, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("method", SAID)
+def test_each_is_a_row_that_says_why(broken, method):
+    folder, done = broken
+    cells = {c["method"]: c for c in json.loads((folder / "run" / "manifest.json").read_text())["cells"]}
+    assert cells[method]["status"] == "failed"
+    assert pd.Series([cells[method]["reason"]]).str.contains(SAID[method]).all(), cells[method]["reason"]
+    scores = pd.read_parquet(folder / "run" / "scores.parquet")
+    assert list(scores[scores["method"] == method]["status"]) == ["failed"]
+    assert f"bench: {method} on photographs0 failed: {cells[method]['reason']}" in done.stderr
+
+
+def test_the_other_methods_finish(broken):
+    folder, _ = broken
+    scores = pd.read_parquet(folder / "run" / "scores.parquet")
+    done = scores[scores["status"] == "done"]
+    assert set(done["method"]) == {"sound", "marginal"}
+    assert "endless" in (folder / "run" / "report.md").read_text()
+
+
+def test_a_method_that_never_ends_leaves_no_child(broken):
+    folder, _ = broken
+    child = int((folder / "child").read_text())
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_limit_that_an_executor_can_t_keep_is_refused(bench, photographs):
+    status, _, err = bench("run", "-m", "grey", "-d", photographs, "--executor", "serial", "--timeout", "5")
+    assert status == 2
+    assert err == "bench: executor serial can't stop a method: leave --timeout out, or --executor\n"
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "soon", "5x", "inf", "nan"])
+def test_a_timeout_is_a_duration(bench, given):
+    status, _, err = bench("run", "--timeout", given)
+    assert status == 2
+    assert "duration" in err
+
+
+def test_processes_give_the_same_bits_as_this_one(bench, photographs, tmp_path):
+    tables = []
+    for executor in ("serial", "process"):
+        methods = "zhang[batch=8,steps=2],vae[batch=8,loss=l2,steps=3],marginal"
+        status, _, err = bench("run", "-m", methods, "-d", photographs, "--preset", "tiny", "--executor", executor, "--metrics",
+                               "absolute-error", "--out", executor, "--store", tmp_path / f"store-{executor}")  # fmt: skip
+        assert status == 0, err
+        tables.append(pd.read_parquet(Path(executor) / "scores.parquet").drop(columns="run"))
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_a_part_that_failed_is_not_tried_again_for_another_method(bench, photographs, tmp_path):
+    needs = "mean[features=zhang[rate=1e30,steps=40,batch=8]]"
+    options = ("--preset", "tiny", "--store", tmp_path / "store", "--out", "run", "--metrics", "variance")
+    status, _, err = bench("run", "-m", f"zhang[rate=1e30,steps=40,batch=8],{needs}", "-d", photographs, *options)
+    assert status == 3
+    assert "nothing was measured" in err
+    assert "which it needs, failed: " in err
+    assert err.count("fitting zhang: done") <= 1

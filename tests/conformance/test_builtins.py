@@ -1,0 +1,80 @@
+"""Every built-in keeps the rules of the conformance kit."""
+
+import warnings
+
+import pytest
+import torch
+
+from bench.plugins import registry
+from bench.testing import suite
+
+from .references import REFERENCES, Pooled, write_alexnet
+
+BUILT_IN = {kind: sorted(n for n in specs if registry().owner(kind, n).distribution == "huebench")
+            for kind, specs in registry().specs.items()}  # fmt: skip
+FILES = {"lpips": "alexnet.pth", "lpips-pairwise": "alexnet.pth", "fid": "pooled.pt"}
+EXPECTED = {"lpips-pairwise": {"order-of-samples-changes-nothing": "its variant pairwise-consecutive names its pairs by their places"}}
+"""Where a rule does not hold, and why that is right."""
+SKIPS = {
+    "other-seed-other-samples": {"grey", "mean", "truth", "vae"},  # without spread, or no draws
+    "draws-are-independent": {"grey", "mean", "truth", "vae"},
+    "fits": {"precomputed"},
+    "direction-is-right": {"chroma-speckle", "colour-entropy", "colourfulness", "colourfulness-abs", "coverage", "effective-modes",
+                           "lpips-pairwise", "pairwise-distance", "rank-histogram", "spread-skill", "variance"},
+    "photographs-in-units": {"church", "folder", "imagenet-val", "lfw"},  # not here
+    "law-fits-its-photographs": {"church", "demo", "folder", "imagenet-val", "lfw"},
+}  # fmt: skip
+"""What these checks can't be made of; everything else they have to see."""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    write_alexnet(folder / "alexnet.pth")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Pooled()).save(folder / "pooled.pt")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def empty_data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+
+
+def check(name, kind, session, reference=None):
+    expected = EXPECTED.get(name.partition("[")[0], {})
+    checkings = [c for c in suite.checkings([name], session, reference) if c.subject.kind == kind]
+    results = {r.check: suite.expecting(r, expected) for c in checkings for r in c.results()}
+    assert [r.message for r in results.values() if not r.ok] == []
+    assert {r.check for r in results.values() if r.status == "expected failure"} == set(expected)
+    for rule, names in SKIPS.items():
+        if rule in results:
+            assert (results[rule].status == "skipped") == (name.partition("[")[0] in names), (rule, results[rule].seen)
+    return results
+
+
+@pytest.mark.parametrize("name", BUILT_IN["methods"])
+def test_methods_conform(session, name):
+    results = check(name, "method", session)
+    assert name == "precomputed" or results["works-in-a-fresh-process"].status == "passed"
+
+
+@pytest.mark.parametrize("name", BUILT_IN["metrics"])
+def test_metrics_conform(session, files, name):
+    call = f"{name}[weights={files / FILES[name]}]" if name in FILES else name
+    results = check(call, "metric", session, REFERENCES.get(name))
+    assert (results["agrees-with-reference"].status == "passed") == (name in REFERENCES)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, n) for kind in ("datasets", "reports", "protocols", "executors") for n in BUILT_IN[kind]])
+def test_the_others_conform(session, kind, name):
+    check(name, kind.removesuffix("s"), session)
+
+
+@pytest.mark.parametrize(("how", "caught"), [("mirrored", "draws-are-independent"), ("centroids", "draws-depend-on-their-own-seed"),
+                                             ("repelled", "draws-depend-on-their-own-seed")])  # fmt: skip
+def test_cheats_with_dependent_draws_are_caught(session, how, caught):
+    (checking,) = suite.checkings([f"cheat[how={how}]"], session)
+    assert {r.check for r in checking.results() if not r.ok} & {"draws-are-independent", "draws-depend-on-their-own-seed"}
+    assert checking.result(caught).status == "failed"

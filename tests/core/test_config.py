@@ -1,0 +1,102 @@
+"""`bench.toml`: what it may say, and what is said of what it may not."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import config
+from bench.errors import BenchError
+from bench.switches import Switches
+
+WHOLE = """
+[run]
+methods = ["grey", { name = "vae", loss = ["l2", "mah"], steps = 5 }, { name = "mdn", vae = { name = "vae", loss = "l2" } }]
+datasets = ["church", "photos/"]
+protocol = "square[k=3]"
+preset = "small"
+k = 5
+draws = 8
+seeds = [0, 2]
+limit-test = 4
+metrics = "variance"
+out = "runs/a"
+data-home = "data"
+strict = true
+executor = "process"
+timeout = "10m"
+memory = 4
+
+[plugins]
+paths = ["halo.py"]
+disable = ["lpips"]
+autoload = false
+strict = true
+
+[gate]
+baseline = "b.json"
+"""
+
+
+def write(folder, text):
+    path = folder / "bench.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_run_described_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("halo.py").write_text("")
+    found = config.read(write(tmp_path, WHOLE))
+    assert dict(found.run) == {
+        "methods": ("grey", "vae[loss=[l2,mah],steps=5]", "mdn[vae=vae[loss=l2]]"), "datasets": ("church", "photos/"),
+        "protocol": "square[k=3]", "preset": "small", "k": 5, "draws": 8, "seeds": (0, 2), "limit_test": 4,
+        "metrics": ("variance",), "out": Path("runs/a"), "data_home": Path("data"), "strict": True, "executor": "process",
+        "timeout": 600.0, "memory": 4.0,
+    }  # fmt: skip
+    assert found.plugins == Switches((tmp_path / "halo.py",), frozenset({"lpips"}), autoload=False, strict=True)
+    assert found.gate == {"baseline": "b.json"}
+
+
+def test_every_key_is_a_field_of_a_request_or_the_folder():
+    from dataclasses import fields
+
+    from bench.request import Request
+
+    assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {"out"}
+
+
+def test_an_empty_file_asks_for_nothing(tmp_path):
+    found = config.read(write(tmp_path, ""))
+    assert (dict(found.run), found.plugins, dict(found.gate)) == ({}, Switches(), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[rn]", r"bench.toml: unknown key 'rn': did you mean 'run'\?"),
+        ("run = 3", "bench.toml: run = 3 is no table"),
+        ("[run]\nmethod = 'mdn'", r"bench.toml \[run\]: unknown key 'method': did you mean 'methods'\?"),
+        ("[run]\nlimit_test = 3", "unknown key 'limit_test': did you mean 'limit-test'"),
+        ("[run]\nk = 2.5", r"k = 2.5 is no whole number"),
+        ("[run]\nk = true", "k = True is no whole number"),
+        ("[run]\nseeds = ['a']", "is no whole number"),
+        ("[run]\nmethods = [3]", "is no text: put it in quotes"),
+        ("[run]\nmethods = [{ components = 3 }]", "needs a name"),
+        ("[run]\nstrict = 'yes'", "is neither true nor false"),
+        ("[run]\ntimeout = 'soon'", "is no duration"),
+        ("[run]\nmemory = -1", "memory = -1 is no number above 0"),
+        ("[run]\npreset = 'tny'", "preset = 'tny' is not one of paper, small, tiny"),
+        ("[plugins]\npath = 'x'", r"bench.toml \[plugins\]: unknown key 'path': did you mean 'paths'\?"),
+        ("[plugins]\npaths = ['gone.py']", "plugin gone.py is not there"),
+        ("[run", "bench.toml can't be read"),
+    ],
+)
+def test_what_it_can_t_be_is_one_line(tmp_path, text, says):
+    with pytest.raises(BenchError, match=says) as caught:
+        config.read(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(BenchError, match=r"bench\.toml is not there"):
+        config.read(tmp_path / "bench.toml")
