@@ -61,16 +61,17 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--executor", help="How cells are executed (`bench list executors`) [serial; process where there is a limit].")
 @click.option("--timeout", type=Duration(), help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.")
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), help="Most GiB of memory that a method may use.")
+@click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj
-def run(debug: bool, /, out: Path | None, dry_run: bool, **options: Any) -> None:
+def run(debug: bool, /, out: Path | None, dry_run: bool, figures: tuple[str, ...], **options: Any) -> None:
     """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo.
 
     With --config FILE: what a bench.toml describes; options that are given win.
     """
     from bench import progress, runner
 
-    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    given = {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
     if count := given.pop("count", None):
         if "seeds" in given:
             raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
@@ -83,7 +84,7 @@ def run(debug: bool, /, out: Path | None, dry_run: bool, **options: Any) -> None
     if dry_run:
         echo_table(runner.dry_run(request, show))
         return
-    result = runner.run(request, out=out or described, progress=show, debug=debug, argv=runner.main_argv())
+    result = runner.run(request, out=out or described, progress=show, debug=debug, argv=runner.main_argv(), figures=figures)
     _finish(result)
 
 

@@ -99,7 +99,7 @@ def _finish(found: Gate, wanted: dict[str, Any]) -> None:
     if wanted["json_file"]:
         gate_output.write_json(wanted["json_file"], found)
     if gate_ci.in_github() if wanted["github"] is None else wanted["github"]:
-        for line in gate_ci.annotations(found):
+        for line in gate_ci.github(found):
             click.echo(line)
     gate_ci.step_summary(found)
     if found.code != ExitCode.OK:

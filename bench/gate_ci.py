@@ -33,7 +33,7 @@ def junit(gate: Gate) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def annotations(gate: Gate) -> Iterator[str]:
+def github(gate: Gate) -> Iterator[str]:
     """Workflow commands of GitHub Actions: errors for what fails, warnings for what does not, notices."""
     failing = gate.of("regressed", "not comparable", *(("inconclusive",) if gate.strict else ()))
     yield from _commands("error", [(f"bench gate: {row.verdict}", said(row)) for row in failing]

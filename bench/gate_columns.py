@@ -87,8 +87,11 @@ def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
 
 
 def image_ids(result: Results, dataset: str) -> list[str]:
-    """Ids of the test photographs, as the manifest has them."""
-    return [str(name) for name in result.manifest["datasets"][dataset]["test"].get("ids", ())]
+    """Ids of the test photographs, as the manifest has them; BenchError where an old one does not."""
+    test = result.manifest["datasets"][dataset]["test"]
+    if "ids" not in test:
+        raise BenchError(f"{result.folder} does not say which photographs of {dataset} it tested: repeat its `bench run`")
+    return [str(name) for name in test["ids"]]
 
 
 def _wanted(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -44,18 +44,18 @@ class Pair:
     @cached_property
     def kept(self) -> np.ndarray:
         """Which photographs have a value in all of the baseline's columns `(N,)`."""
-        return np.isfinite([c for (run, *_), c in self.columns.items() if run == "before"]).all(0)
+        return self._known("before")
 
     @property
     def lost(self) -> int:
         """How many of them have none in the run."""
-        after = np.isfinite([c for (run, *_), c in self.columns.items() if run == "after"]).all(0)
-        return int((self.kept & ~after).sum())
+        return int((self.kept & ~self._known("after")).sum())
 
     @property
     def identical(self) -> bool:
         """Whether all values agree to the baseline's digits."""
-        return all(np.array_equal(self._of("before", key), self._of("after", key)) for run, *key in self.columns if run == "before")
+        kept = {key: column[self.kept] for key, column in self.columns.items()}
+        return all(np.array_equal(kept["before", seed, part], kept["after", seed, part]) for _, seed, part in kept)
 
     def value(self, run: str) -> float:
         """The value in a run, `before` or `after`, over the photographs that are kept: the mean over seeds."""
@@ -75,9 +75,10 @@ class Pair:
         before, after = (np.mean([c for (r, *_), c in kept.items() if r == run], axis=0) for run in ("before", "after"))
         return of_mean(sign * (after - before))
 
-    def _of(self, run: str, key: list[int | str]) -> np.ndarray:
-        seed, variant = key
-        return self.columns[run, int(seed), str(variant)][self.kept]
+    def _known(self, run: str) -> np.ndarray:
+        """Which photographs have a value in all of a run's columns."""
+        columns = np.stack([column for (name, *_), column in self.columns.items() if name == run])
+        return np.asarray(np.isfinite(columns).all(axis=0))
 
 
 def pairs(run: Results, baseline: Baseline, plugins: Registry) -> Iterator[tuple[Quantity, Pair | Problem]]:

@@ -101,7 +101,7 @@ def _fragment(results: Sequence[Results], known: Mapping[Quantity, Floor]) -> It
     if fewest < 5:
         yield f"# With {fewest} seeds the floor is wide, because so few say little of the spread: five or more are better."
     for quantity, found in known.items():
-        share = f"{100 * found.value / abs(found.mean):.2g} % of " if found.mean else ""
+        share = f"{_percent(found.value / abs(found.mean))} of " if found.mean else ""
         yield ""
         yield "[[margin]]"
         yield from (f"{place} = {_quoted(text)}" for place, text in quantity._asdict().items())
@@ -113,6 +113,11 @@ def _quoted(text: str) -> str:
     import json
 
     return json.dumps(text, ensure_ascii=False)
+
+
+def _percent(share: float) -> str:
+    """Two digits or more, never an exponent."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def _up(value: float) -> str:

@@ -32,7 +32,7 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
     """
     check_comparable(results)
     _check_images(results, out.images)
-    specs = _chosen(plugins, out, names)
+    specs = choose(plugins, out, names)
     try:
         out.folder.mkdir(parents=True, exist_ok=True)
         with progress.task("reports", len(specs)) as bar:
@@ -71,8 +71,8 @@ def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence
     return paths
 
 
-def _chosen(plugins: Registry, out: Output, names: Sequence[str]) -> list[ReportSpec]:
-    """The wanted reports, in their order."""
+def choose(plugins: Registry, out: Output, names: Sequence[str] = ()) -> list[ReportSpec]:
+    """The wanted reports, in their order. BenchError for an unknown name of a report, format or figure."""
     _check_formats(out)
     of_runs = {n: s for n, s in plugins.specs["reports"].items() if isinstance(s, ReportSpec) and not s.compares}
     specs: list[ReportSpec] = [plugins.get("reports", name) for name in names or sorted(of_runs)]

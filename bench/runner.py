@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import keys, notation, plan, prepare, report, results, score_table, scoring, weights
+from bench import keys, notation, output, plan, prepare, report, results, score_table, scoring, weights
 from bench import request as requests
 from bench import store as stores
 from bench.contracts import Progress
@@ -41,16 +41,18 @@ def data_home(given: Path | None) -> Path:
 
 
 def run(request: Request | None = None, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
-        argv: Sequence[str] = (), **choices: Any) -> Results:  # fmt: skip
+        argv: Sequence[str] = (), figures: Sequence[str] = (), **choices: Any) -> Results:  # fmt: skip
     """Compare methods on data sets; returns the results, whose `scores` is a DataFrame (`bench.score_table.COLUMNS`).
 
     Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",), preset="tiny")`.
-    `out` is the run folder (default `runs/<time>`). Finished work is reused; a run that was cut off goes on.
+    `out` is the run folder (default `runs/<time>`), `figures` names those to draw (none given: all; `none`: none). Finished
+    work is reused; a run that was cut off goes on.
     Raises BenchError for anything that the caller can mend.
     """
     progress = progress or Quiet()
+    report.choose(registry(), output.request(Path(), figures=figures))
     measured = measure(request or Request(**choices), out=out, progress=progress, debug=debug, argv=argv)
-    report.write([measured], Output(measured.folder), registry(), progress)
+    report.write([measured], output.request(measured.folder, figures=figures), registry(), progress)
     _notify(registry(), progress, "bench_run_finished", run=measured.folder.name)
     return measured
 

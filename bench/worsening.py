@@ -3,9 +3,10 @@
 A test is a studentised bootstrap (bootstrap-t; Hall 1992, *The Bootstrap and Edgeworth Expansion*, section 3.10; Efron &
 Tibshirani 1993, section 12.5): photographs are resampled in both runs alike, and the worsening of every resample is divided
 by its own standard error. Its level in one tail errs by the order of 1/n, Student's t by that of 1/√n where differences are
-skewed; but where a few photographs decide it can be too sure, and Student's t is not. So a p-value is the larger of both,
-and at least 2^-n, the least that n photographs can show if either sign is as likely. `bench.stats` takes BCa intervals of
-2,000 resamples: right for 95 %, too coarse for 5 % divided by the number of tests. `benchmarks/gate.py` measures the levels.
+skewed; but where a few photographs decide it can be too sure, and Student's t is not. A permutation test, which lets the runs
+change places in every photograph, is exact where their scores have equal laws, as in an A/A test. A p-value is the largest of the
+three. `bench.stats` takes BCa intervals of 2,000 resamples: right for 95 %, too coarse for 5 % divided by the number of
+tests. `benchmarks/gate.py` measures the levels.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from bench.stats import Statistic
 
 LEVEL = 0.05
 RESAMPLES, MOST = 10_000, 100_000
+LEAST_ERROR = 0.25
+"""A resample's standard error, as a share of the sample's, at least: where a few photographs changed, resamples without them
+have none, and nothing could ever be shown. So one of n gives the bound 5 / n, by Clopper & Pearson it is 4.7 / n at most."""
 Columns = Mapping[tuple[str, int, str], np.ndarray]
 """Values `(..., n)` by run (`before` or `after`), training seed and variant."""
 Worsening = Callable[[Columns], np.ndarray]
@@ -49,8 +53,9 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What n photographs show of a change: its value, a bound on either side that holds the truth with 95 % each, and the
-    p-values of "it is at most the margin" (`worse`) and of "it is at least the margin" (`fine`)."""
+    """What n photographs show of a change: its value, a bound on either side that holds the truth with 95 % each (the wider
+    one of the bootstrap's and Student's), and the p-values of "it is at most the margin" (`worse`) and of "it is at least the
+    margin" (`fine`)."""
 
     value: float
     low: float
@@ -92,8 +97,8 @@ def examine(changes: Sequence[Change], margins: Sequence[float], family: int = 0
     """What the same n photographs show of several changes, each against its margin. They share the resamples, which are more
     where the family of tests is larger: its smallest p-values must survive Holm's correction."""
     count = min(MOST, max(RESAMPLES, math.ceil(10 * (family or len(changes)) / LEVEL)))
-    ratios = _studentised(changes, count, seed)
-    return [_evidence(change, ratios[:, i], margin) for i, (change, margin) in enumerate(zip(changes, margins, strict=True))]
+    ratios, swapped = _studentised(changes, count, seed), _swapped(changes, margins, count, seed)
+    return [_evidence(*each) for each in zip(changes, margins, ratios, swapped, strict=True)]
 
 
 def mirrored(change: Change) -> Change:
@@ -109,37 +114,49 @@ def band(up: Evidence, down: Evidence) -> Evidence:
 
 
 def _studentised(changes: Sequence[Change], count: int, seed: int) -> np.ndarray:
-    """(resampled value - value) / its standard error, `(count, changes)`; infinite where all drawn photographs agree."""
+    """(resampled value - value) / its standard error, `(changes, count)`."""
     influence = np.stack([change.influence for change in changes], 1)
-    n, scale = len(influence), np.abs(influence).max(0)
+    n, least = len(influence), np.array([LEAST_ERROR * change.error for change in changes])
     rng, found, rows = np.random.default_rng(seed), [], max(1, _CELLS // n)
     for start in range(0, count, rows):
         drawn = rng.integers(0, n, (min(rows, count - start), n))
         counts = _counts(drawn)
         mean = counts @ influence / n
-        variance = np.maximum(0, counts @ influence**2 / n - mean**2) / max(1, n - 1)
-        variance[variance <= (1e-9 * scale) ** 2 / n] = 0
+        error = np.sqrt(np.maximum(0, counts @ influence**2 / n - mean**2) / max(1, n - 1))
         for i, change in enumerate(changes):
             if change.resampled is not None:
                 mean[:, i] = change.resampled(drawn) - change.value
         with np.errstate(divide="ignore", invalid="ignore"):
-            found.append(mean / np.sqrt(variance))
-    return np.concatenate(found)
+            found.append(mean / np.maximum(error, least))
+    return np.ascontiguousarray(np.concatenate(found).T)
 
 
-def _evidence(change: Change, ratios: np.ndarray, margin: float) -> Evidence:
+def _swapped(changes: Sequence[Change], margins: Sequence[float], count: int, seed: int) -> np.ndarray:
+    """p-values `(changes, 2)`, worse and fine, of the permutation tests (Phipson & Smyth 2010). Of a value of the set, what
+    photographs contribute to it changes its sign."""
+    parts = np.stack([change.value - margin + change.influence for change, margin in zip(changes, margins)], 1)
+    n, tie = len(parts), 1e-9 * np.abs(parts).sum(0)
+    rng, hits, rows = np.random.default_rng(seed), np.zeros((2, len(changes))), max(1, _CELLS // n)
+    for start in range(0, count, rows):
+        size = min(rows, count - start)
+        bits = np.frombuffer(rng.bytes(size * -(-n // 8)), np.uint8).reshape(size, -1)
+        lost = 2 * (np.unpackbits(bits, axis=1, count=n).astype(np.float64) @ parts)  # what swapping takes from the sum
+        hits += [(lost <= tie).sum(0), (lost >= -tie).sum(0)]
+    return ((hits + 1) / (count + 1)).T
+
+
+def _evidence(change: Change, margin: float, ratios: np.ndarray, swapped: np.ndarray) -> Evidence:
     n, error, gap = len(change.influence), change.error, change.value - margin
     if n < 2 or not math.isfinite(change.value) or np.isnan(error):
         return Evidence(change.value, -math.inf, math.inf, 1.0, 1.0)
     if error <= 1e-12 * abs(change.value):  # every photograph changed alike
-        worse, fine = (0.0 if gap > 0 else 1.0), (0.0 if gap < 0 else 1.0)
-        return Evidence(change.value, change.value, change.value, max(worse, 0.5**n), max(fine, 0.5**n))
+        return Evidence(change.value, change.value, change.value, *map(float, swapped))
     observed = gap / error
     unknown = np.isnan(ratios)  # counted against either claim
     worse, fine = (((hits | unknown).sum() + 1) / (len(ratios) + 1) for hits in (ratios >= observed, ratios <= observed))
     student = float(stdtr(n - 1, observed))
     low, high = _bounds(change, ratios[~unknown])
-    return Evidence(change.value, low, high, float(max(worse, 1 - student, 0.5**n)), float(max(fine, student, 0.5**n)))
+    return Evidence(change.value, low, high, float(max(worse, 1 - student, swapped[0])), float(max(fine, student, swapped[1])))
 
 
 def _bounds(change: Change, ratios: np.ndarray) -> tuple[float, float]:

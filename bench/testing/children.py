@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
 from bench.store import read_json, write_json
 
 TOKEN = "BENCH_CHECK_TOKEN"
@@ -117,12 +119,14 @@ class Children:
         assert self._server.stdin
         assert self._server.stdout
         print(folder, file=self._server.stdin, flush=True)
-        return int(self._server.stdout.readline())
+        answer = self._server.stdout.readline()
+        if not answer:
+            self.close()
+            raise BenchError("the process that checks begin others from has ended: is there enough memory?")
+        return int(answer)
 
     def _spawned(self, folder: Path) -> int:
         process = self._start(str(folder))
-        import threading
-
         threading.Thread(target=process.wait, daemon=True).start()  # so that its end is noticed
         return process.pid
 
@@ -149,4 +153,4 @@ def alive(number: int) -> bool:
     try:
         return state.read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
-        return not state.parent.parent.is_dir() or not Path("/proc/self").exists()
+        return not Path("/proc/self").exists()  # gone meanwhile, or a system without such files

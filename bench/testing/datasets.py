@@ -102,7 +102,7 @@ def photographs_in_units(subject: DatasetSubject) -> str | None:
                 raise Broken(f"{name}: {what} is {values.dtype} {values.shape}, {values.min():.4g} to {values.max():.4g}",
                              f"let `develop` return float32 {shape} in {low}..{high}")  # fmt: skip
     if len(unreadable) == len(subject.few):
-        raise Broken(f"none of {len(unreadable)} photographs can be read: {unreadable[0]}", "let `read` give the bytes of image files")
+        raise Broken(f"none of {len(unreadable)} photographs can be read: {unreadable[0]}", "give the bytes of image files")
     return None
 
 
@@ -121,7 +121,7 @@ def law_fits_its_photographs(subject: DatasetSubject) -> str | None:
     for what, fields in (("its own draws", three), ("the true colours", _truths(subject, subject.few)[:, None])):
         lowest = float(law.log_prob(fields).min())
         if not lowest > float("-inf"):
-            raise Broken(f"the log probability of {what} is {lowest}", "let develop and law(ids) follow one description of a photograph")
+            raise Broken(f"the log probability of {what} is {lowest}", "let develop and law(ids) follow one description")
     return _modes(law)
 
 
@@ -139,7 +139,7 @@ def _modes(law: Law) -> str:
     return f"{', '.join(str(len(p)) for _, p in modes)} modes" if modes else "continuous"
 
 
-RULES = (
+RULES: tuple[Rule, ...] = (
     Rule(lists_its_photographs, ("loads",)),
     Rule(reads_what_it_lists, ("lists-its-photographs",)),
     Rule(splits_without_overlap, ("lists-its-photographs",)),

@@ -43,7 +43,7 @@ def shapes(subject: MethodSubject) -> str | None:
         if count != len(ROWS) or rest != [2, 64, 64] or not (k == most if exact else 1 <= k <= most):
             wanted = f"{most}" if exact else f"1 to {most}"
             raise Broken(f"{what} of {len(ROWS)} photographs is {tuple(found.ab.shape)}",
-                         f"return ({len(ROWS)}, {wanted}, 2, 64, 64): photographs, colourizations, a and b, rows, columns")  # fmt: skip
+                         f"return ({len(ROWS)}, {wanted}, 2, 64, 64): photographs, fields, a and b, rows, columns")  # fmt: skip
         _is_float32(what, found.ab)
     if "mean()" in subject.first:
         mean = subject.first["mean()"]
@@ -80,7 +80,7 @@ def weights_sum_to_one(subject: MethodSubject) -> str | None:
 
 
 def inputs_untouched(subject: MethodSubject) -> str | None:
-    """The lightness, the truth, the seeds and the training photographs that a method is handed are not changed by it."""
+    """The lightness, the truth and the seeds that a method is handed are not changed by it."""
     from bench.testing.answers import answers as ask
 
     shown, numbers = subject.session.ground.shown(ROWS), list(SEEDS)
@@ -125,7 +125,8 @@ def order_changes_nothing(subject: MethodSubject) -> str | None:
 def batch_size_changes_nothing(subject: MethodSubject) -> str | None:
     """A photograph gets the same colours alone and among others, up to float32 rounding."""
     alone = [subject.answers([row], [seed]) for row, seed in zip(ROWS, SEEDS)]
-    _same(one_by_one(alone), subject.first, "one by one", "compute no statistics over the batch: eval(), no mean or maximum over axis 0")
+    _same(one_by_one(alone), subject.first, "one by one",
+          "compute no statistics over the batch: eval(), no mean over axis 0")  # fmt: skip
     return None
 
 
@@ -150,8 +151,8 @@ def draws_depend_on_their_own_seed(subject: MethodSubject) -> str | None:
 
 
 def draws_are_independent(subject: MethodSubject) -> str | None:
-    """Draws are independent and of one law: a permutation test over 64 repetitions of 4 draws, and of what is presented as iid,
-    finds neither clusters, nor draws that avoid each other, nor a law that changes from draw to draw."""
+    """Draws, and what is presented as iid, are independent and of one law: a permutation test over 64 repetitions of 4 draws finds
+    neither clusters, nor draws that avoid each other, nor a law that changes from draw to draw."""
     needs_draws(subject)
     asked: dict[str, Ask] = {"sample(4)": lambda d: d.sample(TOGETHER)}
     if subject.spec.present_kind == "iid":
@@ -163,7 +164,7 @@ def draws_are_independent(subject: MethodSubject) -> str | None:
     for what, p in found.items():
         if p <= LEAST:
             raise Broken(f"{what}: p = {p:.4f} that its draws are independent and alike",
-                         "draw every one from the whole law, by its own random numbers; else call the set modes or centroids")  # fmt: skip
+                         "draw each from the whole law, by its own random numbers; else call them modes or centroids")  # fmt: skip
     return ", ".join(f"{what}: p = {p:.2f}" for what, p in found.items())
 
 
@@ -235,7 +236,8 @@ def _reconstruction(subject: MethodSubject) -> SampleSet:
 
 def _is_called(found: SampleSet, kind: str, what: str) -> None:
     if found.kind != kind:
-        raise Broken(f"{what} gives kind {found.kind}, {kind} is declared or asked for", f"return kind='{kind}', or declare what it is")
+        raise Broken(f"{what} gives kind {found.kind}, {kind} is declared or asked for",
+                     f"return kind='{kind}', or declare what it is")  # fmt: skip
 
 
 def _is_float32(what: str, found: Tensor) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.testing.answers import apart
-from bench.testing.method_subject import OTHER, MethodSubject, read_answers, whether
+from bench.testing.method_subject import OTHER, SEED, MethodSubject, read_answers, whether
 from bench.testing.results import Broken, NotApplicable, describe
 from bench.testing.spec_rules import others
 from bench.testing.state import changed, random_states, recorded_work, settings
@@ -78,7 +78,7 @@ def saves_safetensors_and_json(subject: MethodSubject) -> str | None:
     """`save` writes files of safetensors and JSON, and nothing else: what is shared must not run code when it is read."""
     from safetensors import SafetensorError, safe_open
 
-    for path in sorted(p for p in saved(subject).rglob("*") if p.is_file()):
+    for path in sorted(p for p in subject.saved.rglob("*") if p.is_file()):
         try:
             if path.suffix == ".json":
                 json.loads(path.read_text())
@@ -88,14 +88,14 @@ def saves_safetensors_and_json(subject: MethodSubject) -> str | None:
             else:
                 raise ValueError("no .safetensors and no .json")
         except (ValueError, SafetensorError) as error:
-            raise Broken(f"{path.name}: {describe(error)}",
-                         "save tensors by safetensors.torch.save_file and the rest by bench.store.write_json") from error  # fmt: skip
+            mend = "save tensors by safetensors.torch.save_file and the rest by bench.store.write_json"
+            raise Broken(f"{path.name}: {describe(error)}", mend) from error
     return None
 
 
 def loads_what_it_saved(subject: MethodSubject) -> str | None:
     """A new object that loads what was saved answers the same."""
-    method = subject.session.ground.load(subject.recipe, 5, saved(subject))
+    method = subject.session.ground.load(subject.recipe, SEED, subject.saved)
     if difference := apart(subject.answers(method=method), subject.first):
         raise Broken(f"after loading, {difference}", "save all that predict reads, and put networks into eval mode")
     return None
@@ -103,7 +103,7 @@ def loads_what_it_saved(subject: MethodSubject) -> str | None:
 
 def works_in_a_fresh_process(subject: MethodSubject) -> str | None:
     """Made and loaded in a process that has seen nothing of it, it answers the same."""
-    job = subject.job(fit=str(saved(subject)))
+    job = subject.job(fit=str(subject.saved))
     folder, report = subject.session.warm.run("load", job, subject.session.limit)
     mend = "keep nothing in module variables, open files or this process' memory: load must need the folder alone"
     if report is None:
@@ -138,7 +138,7 @@ def leaves_no_process(subject: MethodSubject) -> str | None:
 
 def random_state_untouched(subject: MethodSubject) -> str | None:
     """The global random states of torch, NumPy and Python are after fitting and predicting what they were before."""
-    mend = "use torch.Generator and numpy.random.default_rng; where a library takes global numbers, wrap it in torch.random.fork_rng"
+    mend = "use torch.Generator and numpy.random.default_rng; wrap what takes global numbers in torch.random.fork_rng"
     if names := changed(*subject.fitted.states):
         raise Broken(f"fit moves the state of {', '.join(names)}", mend)
     before = random_states()
@@ -159,15 +159,6 @@ def settings_untouched(subject: MethodSubject) -> str | None:
     if names := changed(before, after):
         raise Broken(f"predicting changes {', '.join(names)}", mend)
     return None
-
-
-def saved(subject: MethodSubject) -> Path:
-    """The folder to which the fitted method was saved, once."""
-    folder = subject.session.folder / f"saved-{id(subject)}"
-    if not folder.is_dir():
-        folder.mkdir()
-        subject.fitted.method.save(folder)
-    return folder
 
 
 def _ask(subject: MethodSubject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench import plan
 from bench.errors import BenchError
+from bench.plan import Fit, Plan
 from bench.progress import Quiet
+from bench.request import Request
 from bench.specs import MethodSpec
 from bench.testing.children import Job
 from bench.testing.fitting import ROWS, SEEDS, Recipe, isolated
@@ -58,12 +61,12 @@ class MethodSubject(SpecSubject):
         return Manner.of(self.spec)
 
     @cached_property
-    def plan(self) -> plan.Plan:
+    def plan(self) -> Plan:
         """The harness' own plan of a fit on the toy photographs."""
         if "identity" in self.spec.sees:
             raise NotApplicable("it answers for photographs that it knows by name, and the toy ones are not among them")
         registry = with_specs(self.spec, SPEC)
-        request = plan.Request(methods=(self._written(),), datasets=(SPEC.name,))
+        request = Request(methods=(self._written(),), datasets=(SPEC.name,))
         made = plan.make(request, registry, self.session.ground.store, Quiet())
         if reason := made.cells[0].incompatible:
             raise Broken(f"{reason} ({len(self.session.ground.train)} toy photographs, {self._written()})",
@@ -71,7 +74,7 @@ class MethodSubject(SpecSubject):
         return made
 
     @property
-    def fit(self) -> plan.Fit:
+    def fit(self) -> Fit:
         """Its place in the plan."""
         return self.plan.cells[0].fit
 
@@ -127,12 +130,19 @@ class MethodSubject(SpecSubject):
         return self.answers()
 
     @cached_property
+    def saved(self) -> Path:
+        """The folder to which the fitted method is saved."""
+        folder = Path(tempfile.mkdtemp(prefix="saved-", dir=self.session.folder))
+        self.fitted.method.save(folder)
+        return folder
+
+    @cached_property
     def elsewhere(self) -> tuple[Path, dict[str, Any]]:
         """A fit with `SEED` in another process: its folder, where the answers are, and the report."""
         folder, report = self.session.warm.run("fit", self.job(), self.session.limit)
         if report is None:
-            raise Broken(f"in a fresh process it was still fitting after {self.session.limit:g} s",
-                         "declare test_parameters with which a fit takes seconds; `bench check --timeout` gives it longer")  # fmt: skip
+            mend = "declare test_parameters with which a fit takes seconds; `bench check --timeout` gives it longer"
+            raise Broken(f"in a fresh process it was still fitting after {self.session.limit:g} s", mend)
         if "error" in report:
             raise Broken(f"in a fresh process: {report['error']}", "mend fit; `bench run --debug` shows the traceback")
         return folder, report
@@ -178,6 +188,6 @@ def whether(action: Any, *arguments: Any) -> str:
     return ""
 
 
-def _recipe(fit: plan.Fit) -> Recipe:
+def _recipe(fit: Fit) -> Recipe:
     parts: Mapping[str, Recipe] = {name: _recipe(part) for name, part in fit.requires.items()}
     return Recipe(fit.spec.factory, dict(fit.parameters), fit.key, parts)

@@ -8,7 +8,7 @@ from bench.testing.results import Rule
 
 REPEATS = ("same-seed-same-samples",)
 
-RULES = (
+RULES: tuple[Rule, ...] = (
     Rule(methods.constructor_only_stores, ("loads", "parameters-round-trip")),
     Rule(methods.incompatible_gives_a_reason, ("constructor-only-stores",)),
     Rule(methods.fits, ("loads", "parameters-round-trip", "incompatible-gives-a-reason")),

@@ -12,9 +12,11 @@ import numpy as np
 from bench.contracts import KINDS, SampleSet
 from bench.errors import BenchError
 from bench.specs import Direction, Need
-from bench.testing.metric_subject import LADDER, ROWS, MetricSubject, Shown, unlike
+from bench.testing.metric_subject import LADDER, ROWS, Column, MetricSubject, Shown, unlike
 from bench.testing.results import Broken, NotApplicable, describe, one_line
 from bench.testing.state import changed, random_states, settings
+
+Columns = dict[Column, np.ndarray]
 
 
 def can_be_made(subject: MetricSubject) -> str | None:
@@ -24,7 +26,7 @@ def can_be_made(subject: MetricSubject) -> str | None:
     except BenchError as error:
         if subject.spec.optional:
             raise NotApplicable(f"{one_line(error)}: give it in brackets behind the name") from error
-        raise Broken(one_line(error), "make it work without files, or set optional=True: it is then computed where it is named") from error
+        raise Broken(one_line(error), "make it work without files, or set optional=True: only where it is named") from error
     return None
 
 
@@ -47,7 +49,7 @@ def accepts_what_it_declares(subject: MetricSubject) -> str | None:
                 raise Broken(f"{count} sample(s) of kind {kind}: {describe(error)}",
                              f"score them, take {kind} from `accepts`, or raise `least`") from error  # fmt: skip
             if not found:
-                raise Broken(f"{count} sample(s) of kind {kind} have no score", "return a column, or a value of the set from finish")
+                raise Broken(f"{count} sample(s) of kind {kind} have no score", "return a column, or a value of the set by finish")
     return None
 
 
@@ -74,11 +76,10 @@ def columns_as_declared(subject: MetricSubject) -> str | None:
 
 def same_columns_in_every_batch(subject: MetricSubject) -> str | None:
     """Whatever the photographs of a batch and their number, the columns are the same."""
-    kind = subject.kinds[0]
-    wanted = set(subject.columns(subject.first))
+    wanted = {score.variant for score in subject.score(subject.first)}
     for rows in ((4,), (5, 6, 7)):
-        if (found := set(subject.columns(subject.shown(kind, rows=rows)))) != wanted:
-            names = ", ".join(sorted(variant for variant, *_ in found ^ wanted))
+        if (found := {score.variant for score in subject.score(subject.shown(subject.kinds[0], rows=rows))}) != wanted:
+            names = ", ".join(sorted(found ^ wanted))
             raise Broken(f"{names} is in one batch and not in another", "return every column always; NaN where it has no value")
     return None
 
@@ -88,22 +89,22 @@ def finite(subject: MetricSubject) -> str | None:
     for kind in subject.kinds:
         for count in sorted({subject.spec.least, subject.shown(kind).samples.ab.shape[1]}):
             for (variant, *_), values in subject.columns(subject.shown(kind, count=count)).items():
-                if not np.isfinite(values).all():
-                    raise Broken(f"{variant} of {count} sample(s) of kind {kind} is {np.ravel(values)[~np.isfinite(np.ravel(values))][0]}",
-                                 "find the division by zero or the logarithm of 0; raise `least` where so few samples have no value")  # fmt: skip
+                if len(odd := np.ravel(values)[~np.isfinite(np.ravel(values))]):
+                    mend = "find the division by zero or the logarithm of 0; raise `least` where so few samples have no value"
+                    raise Broken(f"{variant} of {count} sample(s) of kind {kind} is {odd[0]}", mend)
     return None
 
 
 def direction_is_right(subject: MetricSubject) -> str | None:
-    """On the ladder of the truth (where the law is needed: draws of it), the truth with noise, and grey, the main column gets worse
-    in the declared direction: for every kind that is accepted the truth is better than grey, and the noisy truth between."""
+    """On the ladder of the truth (where the law is needed: draws of it), the truth with noise, and grey, the main column never gets
+    better in the declared direction, and grey is worse than the truth: for draws, weighted sets and single fields."""
     spec = subject.spec
     if spec.direction not in ("up", "down"):
         reason = {"target": "it is best at a target, which no ladder leads to", "none": "neither high nor low is better"}
         raise NotApplicable(reason[spec.direction])
     sign = 1 if spec.direction == "down" else -1
-    for kind in subject.kinds:
-        values = [subject.value(subject.shown(kind, step, range(8))) for step in LADDER]
+    for kind in subject.unlike_kinds:
+        values = [subject.value(subject.shown(kind, step, range(6))) for step in LADDER]
         worse = [sign * value for value in values]
         if not (worse[0] <= worse[1] <= worse[2] and worse[0] < worse[2]):
             steps = ", ".join(f"{value:.4g} for {'draws of the law' if step == 'truth' and 'law' in spec.needs else step}"
@@ -115,7 +116,7 @@ def direction_is_right(subject: MetricSubject) -> str | None:
 
 def order_of_samples_changes_nothing(subject: MetricSubject) -> str | None:
     """The samples of a photograph are a set: in another order, with their weights, they have the same scores."""
-    for kind in subject.kinds:
+    for kind in subject.unlike_kinds:
         shown = subject.shown(kind)
         order = list(range(shown.samples.ab.shape[1]))[::-1]
         if len(order) == 1:
@@ -130,21 +131,22 @@ def order_of_samples_changes_nothing(subject: MetricSubject) -> str | None:
 
 def batch_size_changes_nothing(subject: MetricSubject) -> str | None:
     """A photograph's scores are the same alone and among others, and values of the set don't depend on the batches."""
-    for kind in subject.kinds:
+    for kind in subject.unlike_kinds:
         shown = subject.shown(kind)
         alone = [shown.only([i], subject.held, ROWS) for i in range(len(ROWS))]
         if difference := unlike(subject.columns(shown), subject.gathered(alone)):
-            raise Broken(f"{kind}, one by one: {difference}", "compute nothing over the batch; leave the whole set to combine or finish")
+            raise Broken(f"{kind}, one by one: {difference}", "compute nothing over the batch; leave the set to combine or finish")
     return None
 
 
 def missing_values(subject: MetricSubject) -> str | None:
     """A photograph without any contrast or colour has values or NaN, never an error or infinity. One whose samples have a NaN has
     NaN in every column that looks at them, or a BenchError refuses it; the other photographs' values stay."""
-    for kind in subject.kinds:
+    for kind in subject.unlike_kinds:
         shown = subject.shown(kind)
-        _colourless(subject, shown)
-        _with_nan(subject, shown)
+        usual = subject.columns(shown)
+        _colourless(subject, shown, usual)
+        _with_nan(subject, shown, usual)
     return None
 
 
@@ -165,7 +167,7 @@ def states_untouched(subject: MetricSubject) -> str | None:
     before, found = random_states(), settings()
     metric.score(shown.samples, shown.truth, shown.context)
     if names := changed(before, random_states()) + changed(found, settings()):
-        raise Broken(f"it changes {', '.join(names)}", "take random numbers from context.seeds (bench.seeds), and set settings back")
+        raise Broken(f"it changes {', '.join(names)}", "take random numbers from context.seeds, and set settings back")
     return None
 
 
@@ -199,7 +201,8 @@ def agrees_with_reference(subject: MetricSubject) -> str | None:
         for variant, values in wanted.items():
             column = next((c for c in found if c[0] == variant and c[1] in ("all", "set")), None)
             if column is None:
-                raise Broken(f"the reference's {variant} is no column", f"let it return some of {', '.join(sorted({c[0] for c in found}))}")
+                names = ", ".join(sorted({name for name, *_ in found}))
+                raise Broken(f"the reference's {variant} is no column", f"let it return some of {names}")
             if difference := unlike({column: np.asarray(values, dtype=np.float64)}, {column: found[column]}, 1e-4):
                 raise Broken(f"{kind}: {difference}", "find out which of the two has the formula of the spec")
     return None
@@ -210,7 +213,7 @@ def _same(subject: MetricSubject, shown: Shown, other: Shown, how: str, mend: st
         raise Broken(f"{how}: {difference}", mend)
 
 
-def _colourless(subject: MetricSubject, shown: Shown) -> None:
+def _colourless(subject: MetricSubject, shown: Shown, usual: Columns) -> None:
     """Photograph 1 becomes a grey card."""
     truth, grey = shown.truth.clone(), shown.context.grey.clone()
     truth[1], grey[1] = 0, 50
@@ -221,11 +224,11 @@ def _colourless(subject: MetricSubject, shown: Shown) -> None:
         found = _scored(subject, card, f"a grey card with {what} samples of kind {shown.samples.kind}")
         for (variant, region, _), values in found.items():
             if np.isinf(values).any():
-                raise Broken(f"{variant} ({region}) of a grey card with {what} samples is infinite", "give NaN where there is no value")
-        _others_stay(subject, shown, found, f"a grey card with {what} samples")
+                raise Broken(f"{variant} ({region}) of a grey card with {what} samples is infinite", "give NaN for no value")
+        _others_stay(usual, found, f"a grey card with {what} samples")
 
 
-def _with_nan(subject: MetricSubject, shown: Shown) -> None:
+def _with_nan(subject: MetricSubject, shown: Shown, usual: Columns) -> None:
     ab = shown.samples.ab.clone()
     ab[1, :, :, 4, 4] = float("nan")
     broken = Shown(replace(shown.samples, ab=ab), shown.truth, subject.held.context(ROWS))
@@ -235,20 +238,20 @@ def _with_nan(subject: MetricSubject, shown: Shown) -> None:
         return  # refused with a reason
     except Exception as error:
         raise Broken(f"samples with NaN: {describe(error)}", "give NaN for the photograph, or refuse it by a BenchError") from error
-    for column, values in subject.columns(replace(shown, context=subject.held.context(ROWS))).items():
-        if column[1] != "set" and np.isfinite(found[column][1]) and not np.isclose(found[column][1], values[1], rtol=1e-9, atol=0):
-            raise Broken(f"{column[0]} of samples with NaN is {found[column][1]:.4g}", "let NaN through: a mean that leaves it out flatters")
-    _others_stay(subject, shown, found, "samples with NaN")
+    for column, values in usual.items():
+        value = found[column][1] if column[1] != "set" else np.nan
+        if np.isfinite(value) and not np.isclose(value, values[1], rtol=1e-9, atol=0):
+            raise Broken(f"{column[0]} of samples with NaN is {value:.4g}", "let NaN through: a mean that leaves it out flatters")
+    _others_stay(usual, found, "samples with NaN")
 
 
-def _others_stay(subject: MetricSubject, shown: Shown, found: Mapping[tuple[str, str, int], np.ndarray], what: str) -> None:
-    usual = subject.columns(replace(shown, context=subject.held.context(ROWS)))
-    of_others = [{c: np.delete(v, 1) for c, v in columns.items() if c[1] != "set"} for columns in (usual, found)]
-    if difference := unlike(*of_others):
+def _others_stay(usual: Columns, found: Columns, what: str) -> None:
+    before, after = ({c: np.delete(v, 1) for c, v in columns.items() if c[1] != "set"} for columns in (usual, found))
+    if difference := unlike(before, after):
         raise Broken(f"{what}: another photograph's {difference}", "compute every photograph by itself")
 
 
-def _scored(subject: MetricSubject, shown: Shown, what: str) -> dict[tuple[str, str, int], np.ndarray]:
+def _scored(subject: MetricSubject, shown: Shown, what: str) -> Columns:
     try:
         return subject.columns(shown)
     except Exception as error:

@@ -78,6 +78,12 @@ class MetricSubject(SpecSubject):
         return [kind for kind in ("iid", "modes", "centroids", "point", "reconstruction") if kind in self.spec.accepts]
 
     @property
+    def unlike_kinds(self) -> list[Kind]:
+        """One of each way in which sample sets differ: draws, several with weights, a single one."""
+        groups: tuple[tuple[Kind, ...], ...] = (("iid",), ("modes", "centroids"), ("point", "reconstruction"))
+        return [next(kind for kind in group if kind in self.kinds) for group in groups if set(group) & set(self.kinds)]
+
+    @property
     def first(self) -> Shown:
         """The noisy truth, of the first kind that it accepts."""
         return self.shown(self.kinds[0])

@@ -9,7 +9,7 @@ from bench.testing.spec_rules import documents_itself
 SCORES = ("accepts-what-it-declares",)
 REPEATS = ("same-again",)
 
-RULES = (
+RULES: tuple[Rule, ...] = (
     Rule(documents_itself),
     Rule(metrics.can_be_made, ("loads", "parameters-round-trip")),
     Rule(metrics.accepts_what_it_declares, ("can-be-made",)),

@@ -32,7 +32,7 @@ def makes_a_protocol(subject: SpecSubject) -> str | None:
     try:
         first, second = (subject.spec.load()(**values) for _ in range(2))
     except Exception as error:
-        raise Broken(f"with its parameters it raised {describe(error)}", "let it take the declared parameters by keyword") from error
+        raise Broken(f"with its parameters it raised {describe(error)}", "let it take the declared ones by keyword") from error
     if not isinstance(first, Protocol):
         raise Broken(f"it made a {type(first).__name__}", "return a bench.protocol.Protocol")
     json.dumps(first.describe())

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bench-check NAME` and `--bench-plugin PATH`, both repeatable."""
     group = parser.getgroup("huebench")
-    group.addoption("--bench-check", action="append", default=[], metavar="NAME", help="check a plugin by huebench's conformance kit")
+    say = "check a huebench plugin by the conformance kit"
+    group.addoption("--bench-check", action="append", default=[], metavar="NAME", help=say)
     group.addoption("--bench-plugin", action="append", default=[], metavar="PATH", help="load a local huebench plugin first")
 
 

@@ -76,8 +76,8 @@ class CheckResult:
         if self.status == "failed":
             return replace(self, status="expected failure", reason=reason)
         if self.status == "passed":
-            return replace(self, status="unexpected pass", reason=reason, seen=f"it passes, though it is expected to fail: {reason}",
-                           mend="take it from the expected failures")  # fmt: skip
+            seen, mend = f"it passes, though it is expected to fail: {reason}", "take it from the expected failures"
+            return replace(self, status="unexpected pass", reason=reason, seen=seen, mend=mend)
         return replace(self, reason=reason)
 
 

@@ -131,7 +131,8 @@ def parameters_round_trip(subject: SpecSubject) -> str | None:
     if again != values:
         name = next(n for n in values if again[n] != values[n])
         raise Broken(f"{name}={values[name]!r} is read from {written} as {again[name]!r}", "let the default have the declared type")
-    return _refuses_unknown(spec)
+    _refuses_unknown(spec)
+    return None
 
 
 def _refuses_unknown(spec: Spec) -> None:
@@ -142,7 +143,9 @@ def _refuses_unknown(spec: Spec) -> None:
     raise Broken("no-such-parameter=1 is accepted", "don't override Spec.resolve: it refuses what is not declared")
 
 
-RULES = (Rule(registers_light), Rule(loads), Rule(describes_itself), Rule(names_its_source), Rule(parameters_round_trip))
+RULES: tuple[Rule, ...] = tuple(
+    Rule(check) for check in (registers_light, loads, describes_itself, names_its_source, parameters_round_trip)
+)
 
 
 def tested(spec: Spec) -> Mapping[str, Any]:
@@ -190,11 +193,13 @@ def _licence_of(owner: Plugin | None) -> str:
     """What the distribution's metadata say; something where there is no distribution."""
     from importlib.metadata import PackageNotFoundError, metadata
 
+    if owner is None:
+        return "not registered"
     try:
-        found = metadata(owner.distribution) if owner else {}
+        found = metadata(owner.distribution)
     except PackageNotFoundError:
-        return "not a distribution"
-    return str(found.get("License-Expression") or found.get("License") or "") if owner else "not a distribution"
+        return "not installed"
+    return next((str(found[key]) for key in ("License-Expression", "License") if key in found), "")
 
 
 def documents_itself(subject: SpecSubject) -> str | None:

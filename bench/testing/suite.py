@@ -22,17 +22,10 @@ SINGULAR = tuple(kind.removesuffix("s") for kind in KINDS)
 
 def rules(kind: str) -> tuple[Rule, ...]:
     """The rules for a `method`, `metric`, `dataset`, `report`, `protocol` or `executor`, in the order in which they are checked."""
-    if kind == "method":
-        from bench.testing.methods import RULES
-    elif kind == "metric":
-        from bench.testing.metrics import RULES
-    elif kind == "dataset":
-        from bench.testing.datasets import RULES
-    else:
-        from bench.testing.others import rules_of
+    from bench.testing import datasets, methods, metrics, others
 
-        RULES = rules_of(kind)
-    return (*spec_rules.RULES, *RULES)
+    own = {"method": methods.RULES, "metric": metrics.RULES, "dataset": datasets.RULES}
+    return (*spec_rules.RULES, *(own[kind] if kind in own else others.rules_of(kind)))
 
 
 def check(subject: Spec | str, *, expected_failures: Mapping[str, str] | None = None, session: Session | None = None,

@@ -47,10 +47,10 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     ranks = mean_ranks(pd.concat([result.scores for result in results]))
     if ranks.empty:
         return []
-    rows = [[escape(r.dataset), escape(r.method), f"{r.rank:.2f}", f"{r.metrics}"] for r in ranks.itertuples()]
-    table = Table(["Data set", "Method", "Mean rank", "Metrics"], rows, words=2)
-    written = write_tables(out, "mean-rank", ["### Mean ranks", TEXT, table])
-    return [*written, *write_csv(out, "mean-rank", ranks.to_dict("records"))]
+    records = [dict(zip(map(str, ranks.columns), row)) for row in ranks.itertuples(index=False)]
+    table = Table(["Data set", "Method", "Mean rank", "Metrics"], words=2)
+    table.rows = [[escape(r["dataset"]), escape(r["method"]), f"{r['rank']:.2f}", f"{r['metrics']}"] for r in records]
+    return [*write_tables(out, "mean-rank", ["### Mean ranks", TEXT, table]), *write_csv(out, "mean-rank", records)]
 
 
 def mean_ranks(scores: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def mean_ranks(scores: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["direction"].isin(["up", "down"]) & rows["status"].isin(MEASURED)]
     rows = rows.astype(dict.fromkeys(["dataset", "metric", "variant", "direction", "method"], str))
     rows = rows[rows["variant"] == rows.groupby("metric")["variant"].transform("first")]
-    parts = [_of_one_set(name, some) for name, some in rows.groupby("dataset", sort=False)]
+    parts = [_of_one_set(str(name), some) for name, some in rows.groupby("dataset", sort=False)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["dataset", "method", "rank", "metrics"])
 
 

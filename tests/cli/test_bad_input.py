@@ -206,3 +206,17 @@ def test_a_report_over_different_protocols_is_refused(bench, photographs):
     status, _, err = bench("report", "2", "3", "--out", "both")
     assert status == 4
     assert "k: 2 and 3" in error_line(err)
+
+
+def test_an_unknown_figure_is_found_before_anything_is_fitted(bench, photographs, tmp_path):
+    status, _, err = bench("run", "-m", "grey", "-d", photographs, "--figures", "galery", "--out", tmp_path / "run")
+    assert status == 2
+    assert err.startswith("bench: unknown figure 'galery': did you mean 'gallery'?")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_figures_has_none(bench, photographs, tmp_path):
+    given = ("-m", "grey", "-d", photographs, "--metrics", "variance", "--out", tmp_path / "run")
+    assert bench("run", *given, "--figures", "none")[0] == 0
+    assert (tmp_path / "run" / "report.md").is_file()
+    assert not (tmp_path / "run" / "figures").exists()

@@ -1,4 +1,4 @@
-"""The mutants, loaded as a local plugin, and one session for all tests of a module."""
+"""The mutants, loaded as a local plugin, and one session for all tests."""
 
 import importlib
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from bench import local_plugins, plugins
 from bench.switches import Switches
+from bench.testing import suite
 from bench.testing.session import Session
 
 HERE = Path(__file__).parent
@@ -23,16 +24,15 @@ def with_mutants():
     plugins.use(None)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def session():
+    """One for all: to begin one, PyTorch has to be imported."""
     made = Session()
     yield made
     made.close()
 
 
-@pytest.fixture(scope="module")
-def hasty():
-    """It does not wait long for a fit."""
-    made = Session(limit=1.0)
-    yield made
-    made.close()
+@pytest.fixture
+def shared(session, monkeypatch):
+    """The same, also where none is named."""
+    monkeypatch.setattr(suite, "shared_session", lambda: session)

@@ -93,7 +93,8 @@ def write_alexnet(path):
     generator = torch.Generator().manual_seed(0)
     state = {}
     for place, (out, into, side) in ALEXNET.items():
-        state[f"features.{place}.weight"] = (2 / (into * side * side)) ** 0.5 * torch.randn(out, into, side, side, generator=generator)
+        scale = (2 / (into * side * side)) ** 0.5
+        state[f"features.{place}.weight"] = scale * torch.randn(out, into, side, side, generator=generator)
         state[f"features.{place}.bias"] = torch.zeros(out)
     torch.save(state, path)
 

@@ -66,15 +66,20 @@ def test_it_is_in_the_tables_and_on_the_page(typed):
 def test_the_change_changes_its_scores_and_those_of_nothing_else(typed):
     _, package = typed
     runs = [pd.read_parquet(package / "runs" / name / "scores.parquet").astype({"method": str}) for name in ("first", "second")]
-    for method, same in (("halo", False), ("marginal", True), ("grey", True)):
+    for method, same in (("halo", False), ("marginal", True)):
         values = [scores.loc[scores["method"] == method, "value"].reset_index(drop=True) for scores in runs]
         assert values[0].equals(values[1]) is same
 
 
-def test_the_comparison_is_there(typed):
+def test_the_comparison_and_the_ranking_say_what_the_page_says(typed):
     printed, package = typed
+    lines = [line.split() for line in printed["bench compare runs/first runs/second"][0].splitlines() if line.startswith("demo ")]
+    words = {(method, metric): rest[-1] for _, method, metric, *rest in lines}
+    assert words["halo", "absolute-error"] == words["halo", "fair-variogram-score"] == "better"
+    assert words["halo", "fair-energy-score"] == "shown"  # no difference shown
+    assert {word for (method, _), word in words.items() if method != "halo"} == {"identical"}
     assert any((package / "compare-first-second").iterdir())
-    assert "halo" in printed["bench compare runs/first runs/second"][0]
+    assert "**not shown to beat a control**: halo" in (package / "runs" / "first" / "tables" / "ranking.md").read_text()
 
 
 def test_the_changed_package_is_still_clean(typed, fresh):

@@ -123,10 +123,11 @@ follow_imports = skip
 """Reading torch takes mypy a quarter of a minute: only the slow test does."""
 
 
-def test_mypy_accepts_the_scaffolds(fresh):
+def test_mypy_accepts_scaffolds_and_examples(fresh):
     (fresh.home / "mypy.ini").write_text(QUICK)
-    for folder in fresh.scaffolds.values():
-        fresh.run("mypy", "--config-file", fresh.home / "mypy.ini", "--cache-dir", fresh.home / "quick", "src", cwd=folder)
+    for folder in [*fresh.scaffolds.values(), *fresh.examples.values()]:
+        code = ["src"] if (folder / "src").is_dir() else sorted(folder.glob("*.py"))
+        fresh.run("mypy", "--config-file", fresh.home / "mypy.ini", "--cache-dir", fresh.home / "quick", *code, cwd=folder)
 
 
 @pytest.mark.slow

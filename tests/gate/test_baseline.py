@@ -10,7 +10,7 @@ from bench.baseline import make, read, significant
 from bench.errors import BenchError, NothingMeasured
 from bench.plugins import registry
 
-from .conftest import BASE, IDS, N, lost, ratio, rows, set_row
+from .conftest import BASE, IDS, N, data, lost, ratio, rows, set_row
 
 
 @pytest.fixture
@@ -146,6 +146,13 @@ def test_names_that_the_run_does_not_have(written, names, says):
 def test_another_version_of_a_metric_than_the_installed_can_t_be_combined(written):
     with pytest.raises(BenchError, match="metric spread-skill is installed in version 1, the scores are of 9"):
         written(ratio(BASE, BASE, metric_version="9"), sets=[set_row("spread-skill", "ratio")])
+
+
+def test_a_run_of_unknown_photographs_is_refused(written):
+    old = data()
+    del old["test"]["ids"]
+    with pytest.raises(BenchError, match="does not say which photographs of demo it tested"):
+        written(rows(BASE), datasets={"demo": old})
 
 
 def test_only_baselines_are_overwritten(written, run, tmp_path):

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from bench.errors import BenchError
 from bench.gate import Gate, Row
-from bench.gate_ci import MOST, annotations, in_github, junit, step_summary
+from bench.gate_ci import MOST, github, in_github, junit, step_summary
 from bench.gate_margins import Margin, Quantity
 from bench.gate_output import as_json, escape, markdown, table, write
 from bench.worsening import Evidence
@@ -114,17 +114,17 @@ def test_junit_can_be_parsed_whatever_a_method_is_called(name):
 
 def test_annotations_follow_the_verdicts_and_are_escaped():
     nasty = gate(row("regressed", NASTY), row("inconclusive"), warnings=("w",), notes=("n",))
-    lines = list(annotations(nasty))
+    lines = list(github(nasty))
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::warning", "::notice"]
     assert lines[0].startswith("::error title=bench gate%3A regressed::metric0:v of a|b")
     assert "50%25%0A::error::" in lines[0]
     assert all("\n" not in line and "\r" not in line for line in lines)
-    assert [line.split(" ")[0] for line in annotations(gate(row("inconclusive"), strict=True))] == ["::error"]
-    assert next(iter(annotations(gate(refusals=("a\r\nb",))))) == "::error title=bench gate%3A not comparable::a%0D%0Ab"
+    assert [line.split(" ")[0] for line in github(gate(row("inconclusive"), strict=True))] == ["::error"]
+    assert next(iter(github(gate(refusals=("a\r\nb",))))) == "::error title=bench gate%3A not comparable::a%0D%0Ab"
 
 
 def test_github_shows_ten_annotations_so_the_tenth_counts_the_rest():
-    lines = list(annotations(gate(*(row("regressed", number=i) for i in range(14)))))
+    lines = list(github(gate(*(row("regressed", number=i) for i in range(14)))))
     assert len(lines) == MOST + 1 == 10
     assert lines[-1].endswith("::and 5 more, in the log and the summary")
 

@@ -38,7 +38,7 @@ METRIC = MetricSpec(
     accepts=frozenset({"iid", "modes", "centroids", "point", "reconstruction"}), variants={"error": "mean absolute error"},
     headline="error", formula="mean of |x - y|", gaming="a dull mean beats a sampler", citation="own work",
 )  # fmt: skip
-DATASET = DatasetSpec(name="healthy-set", summary="drawn photographs", factory=".others:Healthy", licence="Apache-2.0", known_law=True)
+DATASET = DatasetSpec(name="healthy-set", summary="drawn", factory=".others:Healthy", licence="Apache-2.0", known_law=True)
 REPORT = ReportSpec(name="healthy-report", summary="writes nothing", factory=".others:report")
 PROTOCOL = ProtocolSpec(name="healthy-protocol", summary="k = 3", factory=".others:protocol")
 EXECUTOR = ExecutorSpec(name="healthy-executor", summary="one after the other", factory=".others:executor")

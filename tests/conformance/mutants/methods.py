@@ -172,7 +172,7 @@ class SeedsTorch(Healthy):
 
 class RollsNumpy(Healthy):
     def predict(self, grey, seeds):
-        np.random.rand()
+        np.random.rand()  # noqa: NPY002
         return super().predict(grey, seeds)
 
 

@@ -59,7 +59,8 @@ def draw(number: int) -> np.ndarray:
         top, left = dice.integers(-16, SIDE - 8, 2)
         height, width = dice.integers(16, 49, 2)
         picture[max(top, 0) : top + height, max(left, 0) : left + width] = dice.integers(60, 240, 3)
-    return (picture * _light(dice) // 100).astype(np.uint8)
+    lit: np.ndarray = (picture * _light(dice) // 100).astype(np.uint8)
+    return lit
 
 
 def _light(dice: np.random.Generator) -> np.ndarray:
@@ -67,4 +68,5 @@ def _light(dice: np.random.Generator) -> np.ndarray:
     down, right = dice.integers(-8, 9, 2)
     ramp = down * np.arange(SIDE)[:, None] + right * np.arange(SIDE)[None, :]
     span = max(int(np.ptp(ramp)), 1)
-    return (DARKEST + (100 - DARKEST) * (ramp - ramp.min()) // span)[..., None]
+    percent: np.ndarray = DARKEST + (100 - DARKEST) * (ramp - ramp.min()) // span
+    return percent[..., None]
