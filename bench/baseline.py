@@ -11,7 +11,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *
     rounded = Chosen(tuple(map(_rounded, chosen.columns)), chosen.sets, chosen.left_out, chosen.failed)
     manifest = _manifest(result)
     trainings = max((len(m["seeds"]) for m in manifest["methods"]), default=1)
-    floors = noise.floors([chosen, *(choose(other, names, plugins) for other in floor_of)], plugins, trainings)
+    floors = noise.floors([result, *floor_of], names, plugins, trainings)
     ours = {c.quantity for c in chosen.columns} | {each.quantity for each in chosen.sets}
     return Baseline(path, manifest, rounded.columns, rounded.sets, {q: f for q, f in floors.items() if q in ours},
                     chosen.left_out + chosen.failed)  # fmt: skip
@@ -162,8 +162,6 @@ def _data(name: str, data: Mapping[str, Any], result: Results) -> dict[str, Any]
 
 
 def _rounded(column: Column) -> Column:
-    from dataclasses import replace
-
     return replace(column, values=np.array([significant(v) for v in column.values]))
 
 

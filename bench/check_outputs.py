@@ -139,7 +139,9 @@ def _scale(check: Check) -> Iterator[str]:
 
 
 def _lightness(check: Check, inputs: Path) -> Iterator[str]:
-    """How far pictures are from the lightness of their inputs, which scores never see."""
+    """How far pictures are from the lightness of their inputs, which scores never see. BenchError where an input is gone."""
+    if gone := [image for image in check.wanted.ids if not (inputs / f"{exchange.stem(image)}.png").is_file()]:
+        raise BenchError(f"{inputs}: {len(gone)} input(s) are gone, first {exchange.stem(gone[0])}.png: export them again")
     pairs = {image: [p for p in check.found.paths(image) if p.suffix.lower() == ".png"] for image in check.wanted.ids}
     gaps = {image: _gap(inputs / f"{exchange.stem(image)}.png", paths) for image, paths in pairs.items() if paths}
     if gaps:

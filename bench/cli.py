@@ -77,14 +77,15 @@ def run(debug: bool, /, out: Path | None, dry_run: bool, figures: tuple[str, ...
             raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
         given["seeds"] = tuple(range(count))
     options = dict(found.run if (found := config()) else {}) | given
-    described = options.pop("out", None)
+    out, figures = out or options.pop("out", None), figures or options.pop("figures", ())
+    options = {name: value for name, value in options.items() if name not in ("out", "figures")}
     request = _request(options)
     cli_plugins.warn_of_broken()
     show = progress.choose()
     if dry_run:
         echo_table(runner.dry_run(request, show))
         return
-    result = runner.run(request, out=out or described, progress=show, debug=debug, argv=runner.main_argv(), figures=figures)
+    result = runner.run(request, out=out, progress=show, debug=debug, argv=runner.main_argv(), figures=figures)
     _finish(result)
 
 

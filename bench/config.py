@@ -103,7 +103,7 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise TypeError("is no number above 0")
     return float(value)
 
@@ -120,6 +120,8 @@ def _duration(value: Any) -> float:
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
+    if value == []:
+        raise ValueError("has no seed: leave it out for seed 0")
     return tuple(map(_whole, value if isinstance(value, list) else [value]))
 
 
@@ -155,6 +157,6 @@ def _parameter(value: Any) -> str:
 RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
     "methods": _choices, "datasets": _texts, "protocol": _text, "preset": _preset, "k": _whole, "draws": _whole, "seeds": _seeds,
     "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _path, "data-home": _path,
-    "device": _text, "strict": _truth, "executor": _text, "timeout": _duration, "memory": _number,
+    "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration, "memory": _number,
 })  # fmt: skip
 """Keys of `[run]` and what turns their values into what `bench run` takes."""

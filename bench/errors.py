@@ -58,7 +58,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
     return BenchError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})")
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """An error in one line: what a failed row says."""
     text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
     return next(iter(text.splitlines()), "") or type(error).__name__

@@ -65,6 +65,7 @@ class Workshop:
             context = self._context(fit)
             stored = self.store.find("fits", fit.key)
             if stored:
+                self.step(f"loading {fit.label} on {fit.dataset}", "")
                 method.load(stored, context)
             else:
                 self._fit_and_keep(method, fit, context)
@@ -88,7 +89,7 @@ class Workshop:
         try:
             with threads.pinned(threads.wanted()):
                 self._sample(cell)
-        except Exception as error:  # kept as a row with its reason; the other cells go on
+        except (Exception, SystemExit) as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
             return Outcome(cell, "failed", reason(error))
@@ -98,7 +99,7 @@ class Workshop:
         self.step(f"fitting {fit.label} on {fit.dataset}", fit.key)
         try:
             self.store.get("fits", fit.key, lambda folder: self._fit(method, fit, context, folder))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.broken[fit.key] = reason(error)
             raise
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -169,8 +169,6 @@ def _judged(row: Row, evidence: Evidence, p: float) -> Row:
 
 
 def _but(row: Row, **changes: Any) -> Row:
-    from dataclasses import replace
-
     return replace(row, **changes)
 
 

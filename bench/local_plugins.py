@@ -6,6 +6,7 @@ entry points of the group `huebench` name modules in it or in its `src`).
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import tomllib
@@ -23,7 +24,8 @@ _NOT_CODE = {"tests", "build", "dist", "node_modules", "__pycache__"}
 
 @dataclass(frozen=True)
 class LocalPlugin:
-    """One module to load, or an attribute of it. distribution and version: the project's, if it is one. root: what was given."""
+    """One module to load: a file, or the module `inner` of a package; or an attribute of it. distribution and version: the
+    project's, if it is one. root: what was given."""
 
     name: str
     module: Path
@@ -31,28 +33,31 @@ class LocalPlugin:
     version: str
     root: Path
     attribute: str = ""
+    inner: tuple[str, ...] = ()
 
     def load(self) -> object:
         """Import it; again only where its code has changed. Raises whatever it raises."""
-        module = self._module()
+        name = f"_bench_local_{_identifier(self.module)}_{keys.digest_of([str(self.module), content(self.root)])[:12]}"
+        module = _import(name, self.module)
+        for part in self.inner:
+            module = importlib.import_module(f"{module.__name__}.{part}")
         return getattr(module, self.attribute) if self.attribute else module
 
-    def _module(self) -> ModuleType:
-        name = f"_bench_local_{_identifier(self.module)}_{keys.digest_of([str(self.module), content(self.root)])[:12]}"
-        if name in sys.modules:
-            return sys.modules[name]
-        package = self.module.name == "__init__.py"
-        places = [str(self.module.parent)] if package else None
-        spec = importlib.util.spec_from_file_location(name, self.module, submodule_search_locations=places)
-        if spec is None or spec.loader is None:
-            raise BenchError(f"{self.module} is no Python file")
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module
+
+def _import(name: str, path: Path) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    places = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=places)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"{path} is no Python file")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def find(path: Path) -> list[LocalPlugin]:
@@ -70,7 +75,9 @@ def find(path: Path) -> list[LocalPlugin]:
 
 def content(root: Path) -> str:
     """Twelve digits that stand for the Python code of a file or folder, tests left out."""
-    files = [root] if root.is_file() else sorted(p for p in root.rglob("*.py") if _is_code(p.relative_to(root)))
+    environments = [marker.parent for marker in root.rglob("pyvenv.cfg")] if root.is_dir() else []
+    found = (path for path in root.rglob("*.py") if path.is_file() and not any(path.is_relative_to(e) for e in environments))
+    files = [root] if root.is_file() else sorted(path for path in found if _is_code(path.relative_to(root)))
     base = root.parent if root.is_file() else root
     return keys.digest_of(part for file in files for part in (str(file.relative_to(base)), keys.sha256(file.read_bytes())))[:12]
 
@@ -90,16 +97,22 @@ def _project(folder: Path) -> Iterator[LocalPlugin]:
         raise BenchError(f"{file} has no entry points of the group {GROUP}: add [project.entry-points.{GROUP}]")
     for name, value in sorted(entries.items()):
         module, _, attribute = value.partition(":")
-        place = _locate(folder, module.strip())
-        yield LocalPlugin(name, place, project.get("name", folder.name), project.get("version", "?"), folder, attribute.strip())
+        place, inner = _locate(folder, module.strip())
+        yield LocalPlugin(name, place, project.get("name", folder.name), project.get("version", "?"), folder, attribute.strip(),
+                          inner)  # fmt: skip
 
 
-def _locate(folder: Path, module: str) -> Path:
-    parts = module.split(".")
+def _locate(folder: Path, module: str) -> tuple[Path, tuple[str, ...]]:
+    """The file of a module's outermost package, or its own, and the way from there."""
+    first, *inner = module.split(".")
     for root in (folder / "src", folder):
-        for place in (root.joinpath(*parts) / "__init__.py", root.joinpath(*parts).with_suffix(".py")):
-            if place.is_file():
-                return place
+        way = root.joinpath(first, *inner)
+        if (way / "__init__.py").is_file() or way.with_suffix(".py").is_file():
+            package = root / first / "__init__.py"
+            if package.is_file():
+                return package, tuple(inner)
+            if not inner:
+                return way.with_suffix(".py"), ()
     raise BenchError(f"{folder / 'pyproject.toml'} names the module {module}, which is neither in {folder} nor in its src")
 
 

@@ -6,6 +6,7 @@ standard deviation s, the means of k new ones against k new ones differ by less 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench import combined
-from bench.errors import NothingMeasured
+from bench.errors import BenchError, NotComparable, NothingMeasured
 from bench.gate_columns import Chosen, Column, SetValue, choose
 from bench.gate_margins import Quantity
 from bench.plugins import Registry
+from bench.report import differences
 from bench.results import Results
 from bench.specs import Direction
 from bench.worsening import LEVEL
@@ -44,14 +46,24 @@ def floor(values: Sequence[float], direction: Direction, trainings: int = 1) -> 
     return Floor(float(np.std(values, ddof=1)) * math.sqrt(2 / trainings) * t, len(values), float(np.mean(values)))
 
 
-def floors(runs: Sequence[Chosen], plugins: Registry, trainings: int = 1) -> dict[Quantity, Floor]:
-    """The floor of every quantity that two trainings or more have a value of, by several runs together."""
-    found: dict[Quantity, list[tuple[int, float, Direction]]] = {}
-    for run in runs:
-        for quantity, values in seed_values(run, plugins).items():
-            known = found.setdefault(quantity, [])
-            known += [each for each in values if each not in known]  # the same training, found in two runs
-    return {q: floor([v for _, v, _ in values], values[0][2], trainings) for q, values in found.items() if len(values) > 1}
+def floors(results: Sequence[Results], names: Sequence[str], plugins: Registry, trainings: int = 1) -> dict[Quantity, Floor]:
+    """The floor of every quantity that two trainings or more have a value of, by several runs together.
+
+    NotComparable for runs of other photographs or protocols; BenchError where a seed has another value in another run: then it
+    is not the seed alone that differs.
+    """
+    found: dict[Quantity, dict[int, tuple[float, Direction]]] = {}
+    for result in results:
+        if differ := differences(results[0], result, strict=True):
+            raise NotComparable(f"runs {results[0].folder} and {result.folder} are not comparable: {'; '.join(differ)}")
+        for quantity, values in seed_values(choose(result, names, plugins), plugins).items():
+            for seed, value, direction in values:
+                before, _ = found.setdefault(quantity, {}).setdefault(seed, (value, direction))
+                if not math.isclose(before, value, rel_tol=1e-6):
+                    raise BenchError(f"{result.folder}: {quantity} of seed {seed} is {value:g}, and {before:g} in another run: "
+                                     "the noise floor needs runs that differ in their seeds only")  # fmt: skip
+    several = {quantity: list(values.values()) for quantity, values in found.items() if len(values) > 1}
+    return {quantity: floor([v for v, _ in values], values[0][1], trainings) for quantity, values in several.items()}
 
 
 def seed_values(run: Chosen, plugins: Registry) -> dict[Quantity, list[tuple[int, float, Direction]]]:
@@ -70,8 +82,7 @@ def suggest(results: Sequence[Results], names: Sequence[str], plugins: Registry)
 
     NothingMeasured where no method has two trainings.
     """
-    chosen = [choose(result, names, plugins) for result in results]
-    known = floors(chosen, plugins)
+    known = floors(results, names, plugins)
     if not known:
         raise NothingMeasured("the noise floor needs two training seeds or more of a method: `bench run --seeds 5`, or more runs")
     return "\n".join(_fragment(results, known))
@@ -110,8 +121,6 @@ def _fragment(results: Sequence[Results], known: Mapping[Quantity, Floor]) -> It
 
 def _quoted(text: str) -> str:
     """A TOML string; JSON's escapes are TOML's."""
-    import json
-
     return json.dumps(text, ensure_ascii=False)
 
 

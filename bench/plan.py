@@ -216,7 +216,7 @@ def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Pro
     for part in fit.chain():
         try:
             unfit = unfit or _unfit(part, data, protocol)
-        except Exception as error:  # noqa: BLE001 - its code can't be imported, or raises: a failed row; the others go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - its code can't be imported, or raises: a failed row; the others go on
             broken = broken or reason(error)
     asks = tuple(_ask(name, n, fit, data, protocol) for name, n in _asks(fit.spec, protocol))
     key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
@@ -273,7 +273,8 @@ def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
         rows.append({"step": "fit", "what": f"{fit.label} on {fit.dataset}", "state": "cached" if cached else "to do",
                      "estimate": "" if cached else past.get((fit.spec.name, fit.parameters.get("preset")), "unknown")})  # fmt: skip
     for cell in plan.cells:
-        state = f"incompatible: {cell.incompatible}" if cell.incompatible else _state(cell, store)
+        impossible = f"incompatible: {cell.incompatible}" if cell.incompatible else f"broken: {cell.broken}" if cell.broken else ""
+        state = impossible or _state(cell, store)
         rows.append({"step": "sample", "what": cell.name, "state": state, "estimate": ""})
     return rows
 

@@ -117,6 +117,8 @@ class Registry:
         for spec in hook() if hook is not None else ():
             if not isinstance(spec, KINDS[kind]):
                 raise TypeError(f"bench_register_{kind} returned {type(spec).__name__}, not {KINDS[kind].__name__}")
+            if self.owners.get((kind, spec.name)) is plugin:
+                raise ValueError(f"it registers {kind.removesuffix('s')} '{spec.name}' twice")
             if spec.name in self.specs[kind]:
                 what = f"{kind.removesuffix('s')} '{spec.name}' is registered by both"
                 raise DuplicateName(f"{what} {self.owners[kind, spec.name]} and {plugin}: {_MEND}")
@@ -124,7 +126,7 @@ class Registry:
             self.owners[kind, spec.name] = plugin
 
 
-_MEND = "uninstall one, or turn one off with --no-plugin"
+_MEND = "leave one --plugin out, uninstall one, or turn an installed one off with --no-plugin"
 
 
 def _absolute(spec: Spec, module: object) -> Spec:
@@ -186,20 +188,23 @@ def load(found: Iterable[Candidate | EntryPoint], tolerant: bool = False) -> Reg
 
 def _installed(entry: EntryPoint, switches: Switches) -> Candidate:
     name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
-    root = _editable(entry.dist) if entry.dist and name != HOME else None
     off = "--no-plugin" if {entry.name, name} & switches.disable else ""
     if not switches.autoload and name != HOME:
         off = off or "--no-plugin-autoload"
+    root = _editable(entry.dist) if entry.dist and name != HOME and not off else None
     origin, content = ("editable", local_plugins.content(root)) if root else ("installed", "")
     return Candidate(Plugin(entry.name, entry.value, name, version, None, origin, content, off), entry.load)
 
 
 def _editable(distribution: Distribution) -> Path | None:
     """The folder of an editable installation, as PEP 610 says."""
-    said = json.loads(distribution.read_text("direct_url.json") or "{}")
-    if not said.get("dir_info", {}).get("editable"):
+    try:
+        said = json.loads(distribution.read_text("direct_url.json") or "{}")
+        if not said.get("dir_info", {}).get("editable"):
+            return None
+        folder = Path(url2pathname(urlsplit(said["url"]).path))
+    except (ValueError, KeyError, AttributeError):  # damaged: then it is taken as any other
         return None
-    folder = Path(url2pathname(urlsplit(said["url"]).path))
     return folder if folder.is_dir() else None
 
 
@@ -214,9 +219,15 @@ def _load_one(registry: Registry, candidate: Candidate) -> Plugin:
     except DuplicateName:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a third party's import can raise anything; it is recorded and shown
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return replace(candidate.plugin, error=reason)
+        return replace(candidate.plugin, error=_why(error))
     return candidate.plugin
+
+
+def _why(error: BaseException) -> str:
+    """One line; pluggy says what is wrong with a hook in the lines after the first."""
+    whole = isinstance(error, pluggy.PluginValidationError)
+    text = f"{type(error).__name__}: {error}"
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip()) if whole else text.splitlines()[0]
 
 
 def _broken(plugin: Plugin) -> BenchError:

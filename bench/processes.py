@@ -28,6 +28,8 @@ from bench.plugins import switches
 
 TICK = 0.1
 """Seconds between looks at the clock and at the memory."""
+GRACE = 5.0
+"""Seconds that a process may take to end once it has closed its pipe."""
 START = 300.0
 """Seconds that a worker may take until its first step: it imports PyTorch and opens the data."""
 
@@ -67,10 +69,11 @@ class Worker:
     step: str = ""
     fit: str = ""
     since: float = field(default_factory=time.monotonic)
+    looked: float = 0.0
 
     def __post_init__(self) -> None:
         environment = {**os.environ, **switches().variables()}
-        self.child = subprocess.Popen([sys.executable, "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.child = subprocess.Popen([sys.executable, "-P", "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       text=True, encoding="utf-8", env=environment, start_new_session=True)  # fmt: skip
         threading.Thread(target=self._hear, daemon=True).start()
 
@@ -103,12 +106,19 @@ class Worker:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
         self.child.wait()
+        for pipe in (self.child.stdin, self.child.stdout):
+            with contextlib.suppress(OSError, AttributeError):
+                pipe.close()  # type: ignore[union-attr]
+        self.workshop.store.sweep(self.child.pid)
 
     def _hear(self) -> None:
         assert self.child.stdout is not None
-        for line in self.child.stdout:
-            self.events.put(json.loads(line))
-        self.events.put(None)
+        try:
+            for line in self.child.stdout:
+                with contextlib.suppress(ValueError):  # the half line of one that is killed
+                    self.events.put(json.loads(line))
+        finally:
+            self.events.put(None)
 
     def _follow(self, progress: Progress) -> dict[str, Any]:
         """Show what happens until the outcome comes."""
@@ -127,22 +137,34 @@ class Worker:
                     number, description, total = event["begin"]
                     stack = open_bars.enter_context(ExitStack())
                     bars[number] = stack, stack.enter_context(progress.task(description, total))
-                elif "advance" in event:
+                elif "advance" in event and event["advance"][0] in bars:  # a thread may report after its bar has ended
                     number, steps, note = event["advance"]
                     bars[number][1].advance(steps, note)
-                elif "end" in event:
+                elif "end" in event and event["end"] in bars:
                     bars.pop(event["end"])[0].close()
 
     def _next(self) -> dict[str, Any]:
+        """The next event. Limits are looked at every `TICK`, however many events there are."""
         while True:
+            if time.monotonic() - self.looked > TICK:
+                self._see_to_limits()
+                self.looked = time.monotonic()
             try:
                 event = self.events.get(timeout=TICK)
             except queue.Empty:
-                self._see_to_limits()
-                continue
+                if not self.alive and self.events.empty():  # a process that it forked may hold the pipe open
+                    event = None
+                else:
+                    continue
             if event is None:
-                raise Overrun(f"{self.step or _STARTING}: its process ended{_how(self.child.wait())}")
+                raise Overrun(f"{self.step or _STARTING}: its process ended{_how(self._status())}")
             return event
+
+    def _status(self) -> int:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.child.wait(GRACE)
+        self.end()
+        return self.child.returncode
 
     def _see_to_limits(self) -> None:
         request = self.workshop.plan.request

@@ -79,11 +79,16 @@ class Store:
         parent = parent or self.folder
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix="tmp-", dir=parent))
+            return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-", dir=parent))
         except OSError as error:
             raise BenchError(
                 f"the store {self.folder} can't be written ({error.strerror}): choose another with --store"
             ) from error
+
+    def sweep(self, process: int) -> None:
+        """Remove what a process that was killed on this machine left half built."""
+        for folder in self.folder.glob(f"*/??/tmp-{process}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit(folder: Path, description: dict[str, Any]) -> None:

@@ -44,9 +44,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Switches:
                     not _flag(environment, NO_AUTOLOAD), _flag(environment, STRICT))  # fmt: skip
 
 
-def locate(given: str | Path, beside: Path | None = None) -> Path:
-    """The absolute path of a local plugin; relative ones count from the working folder, or from `beside`."""
-    path = (beside or Path()) / Path(given).expanduser()
+def locate(given: str | Path) -> Path:
+    """The absolute path of a local plugin; relative ones count from the working folder."""
+    if os.pathsep in str(given):
+        raise BenchError(f"plugin {given}: a path with '{os.pathsep}' can't be handed to other processes: rename it")
+    path = Path(given).expanduser()
     if not path.exists():
         raise BenchError(f"plugin {given} is not there: give the path of a Python file or of a plugin's folder")
     return path.resolve()

@@ -132,7 +132,7 @@ class Children:
 
     def _start(self, *arguments: str, pipes: int | None = None) -> subprocess.Popen[str]:
         environment = os.environ | {TOKEN: self.token}
-        return subprocess.Popen([sys.executable, "-m", "bench.testing.child", *arguments], env=environment, text=True,
+        return subprocess.Popen([sys.executable, "-P", "-m", "bench.testing.child", *arguments], env=environment, text=True,
                                 start_new_session=True, stdin=pipes or subprocess.DEVNULL, stdout=pipes or subprocess.DEVNULL,
                                 stderr=None if pipes else subprocess.DEVNULL)  # fmt: skip
 

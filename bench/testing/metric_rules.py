@@ -116,11 +116,11 @@ def direction_is_right(subject: MetricSubject) -> str | None:
 
 def order_of_samples_changes_nothing(subject: MetricSubject) -> str | None:
     """The samples of a photograph are a set: in another order, with their weights, they have the same scores."""
-    for kind in subject.unlike_kinds:
-        shown = subject.shown(kind)
+    several = [(kind, shown) for kind in subject.unlike_kinds if (shown := subject.shown(kind)).samples.ab.shape[1] > 1]
+    if not several:
+        raise NotApplicable("no kind that it accepts has two samples")
+    for kind, shown in several:
         order = list(range(shown.samples.ab.shape[1]))[::-1]
-        if len(order) == 1:
-            continue
         order = [*order[1:], order[0]]
         weights = None if shown.samples.weights is None else shown.samples.weights[:, order]
         other = replace(shown, samples=replace(shown.samples, ab=shown.samples.ab[:, order], weights=weights))

@@ -123,7 +123,7 @@ def parameters_round_trip(subject: SpecSubject) -> str | None:
         raise Broken(f"parameter {twice} is declared twice", "give each parameter a name of its own")
     _resolved(spec, typical(spec))
     values = _resolved(spec, typical(spec) | dict(tested(spec)) | dict(subject.given))
-    written = notation.write(spec.name, {name: value for name, value in values.items() if value is not None})
+    written = notation.write(spec.name, {name: value for name, value in values.items() if value not in (None, "")})
     try:
         again = spec.resolve(dict(notation.parse(written).given))
     except BenchError as error:

@@ -1,4 +1,4 @@
-"""Ten broken plugins: each is a row that says why, the other methods finish, and the exit status tells."""
+"""Broken plugins: each is a row that says why, the other methods finish, and the exit status tells."""
 
 import json
 import os
@@ -23,6 +23,9 @@ SAID = {
     "writes-input": r"writes-input changes the lightness that it is given: clone\(\) it",
     "endless": r"fitting endless on photographs0 took longer than 5 s \(--timeout\)",
     "greedy": r"fitting greedy on photographs0 used \d\.\d GiB, more than 1 \(--memory\)",
+    "chatty": r"fitting chatty on photographs0 took longer than 5 s \(--timeout\)",
+    "exits": "SystemExit: no GPU here",
+    "forks": r"fitting forks on photographs0: its process ended by signal 9 \(SIGKILL\): out of memory\?",
     "crash": r"fitting crash on photographs0: its process ended by signal 6 \(SIGABRT\)",
 }
 
@@ -31,9 +34,10 @@ SAID = {
 def broken(photographs, tmp_path_factory):
     """One run of all of them between two sound ones."""
     folder = tmp_path_factory.mktemp("broken")
-    methods = ",".join(["sound", *SAID, "marginal"])
-    command = [sys.executable, "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", methods, "-d", str(photographs),
+    methods = ",".join(["sound", *SAID, "late", "marginal"])
+    command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", methods, "-d", str(photographs),
                "--metrics", "absolute-error", "--timeout", "5", "--memory", "1", "--out", "run", "--store", "store"]  # fmt: skip
+    (folder / "queue.py").write_text("raise RuntimeError('not the queue of Python')")
     environment = os.environ | {"BROKEN_METHODS_CHILD": str(folder / "child")}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
     return folder, done
@@ -60,8 +64,27 @@ def test_the_other_methods_finish(broken):
     folder, _ = broken
     scores = pd.read_parquet(folder / "run" / "scores.parquet")
     done = scores[scores["status"] == "done"]
-    assert set(done["method"]) == {"sound", "marginal"}
+    assert set(done["method"]) == {"sound", "late", "marginal"}
     assert "endless" in (folder / "run" / "report.md").read_text()
+
+
+def test_what_is_killed_leaves_nothing_in_the_store(broken):
+    folder, _ = broken
+    assert (folder / "store" / "fits").is_dir()
+    assert not list((folder / "store").glob("*/??/tmp-*"))
+
+
+def test_the_dry_run_names_what_can_t_be_made(bench, photographs):
+    out = bench("run", "--plugin", BROKEN, "-m", "at-import,sound", "-d", photographs, "--dry-run")[1]
+    assert "broken: the code of at-import" in out
+    assert len([line for line in out.splitlines() if line.startswith("sample") and "to do: " in line]) == 1
+
+
+def test_a_method_that_exits_is_a_row_in_this_process_too(bench, photographs):
+    given = ("run", "--plugin", BROKEN, "-m", "exits,sound", "-d", photographs, "--metrics", "variance", "--figures", "none")
+    status, _, err = bench(*given, "--executor", "serial", "--out", "run")
+    assert status == 6
+    assert "SystemExit: no GPU here" in err
 
 
 def test_a_method_that_never_ends_leaves_no_child(broken):

@@ -62,7 +62,7 @@ def test_every_key_is_a_field_of_a_request_or_the_folder():
 
     from bench.request import Request
 
-    assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {"out"}
+    assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {"out", "figures"}
 
 
 def test_an_empty_file_asks_for_nothing(tmp_path):
@@ -84,6 +84,8 @@ def test_an_empty_file_asks_for_nothing(tmp_path):
         ("[run]\nmethods = [{ components = 3 }]", "needs a name"),
         ("[run]\nstrict = 'yes'", "is neither true nor false"),
         ("[run]\ntimeout = 'soon'", "is no duration"),
+        ("[run]\nseeds = []", "seeds = \\[\\] has no seed"),
+        ("[run]\nmemory = inf", "memory = inf is no number above 0"),
         ("[run]\nmemory = -1", "memory = -1 is no number above 0"),
         ("[run]\npreset = 'tny'", "preset = 'tny' is not one of paper, small, tiny"),
         ("[plugins]\npath = 'x'", r"bench.toml \[plugins\]: unknown key 'path': did you mean 'paths'\?"),

@@ -10,7 +10,7 @@ import pytest
 
 from bench import local_plugins, plugins
 from bench.errors import BenchError
-from bench.switches import Switches, from_environment
+from bench.switches import Switches, from_environment, locate
 
 SOURCE = """
 from bench.contracts import Method
@@ -86,6 +86,48 @@ def test_a_project_is_loaded_as_its_entry_points_say(tmp_path, root):
     assert (owner.name, owner.distribution, owner.version) == ("one", "halo-project", "0.3")
 
 
+def test_an_entry_point_may_name_a_module_of_a_package(tmp_path):
+    project(tmp_path, {"one": "halo.plugin.main"})
+    write(tmp_path / "src" / "halo" / "plugin" / "main.py", factory="..model:Halo")
+    (tmp_path / "src" / "halo" / "plugin" / "__init__.py").write_text("from ..model import Halo\n")
+    (tmp_path / "src" / "halo" / "__init__.py").write_text("")
+    (tmp_path / "src" / "halo" / "model.py").write_text("class Halo: pass\n")
+    assert only(tmp_path).get("methods", "halo").load().__name__ == "Halo"
+
+
+def test_a_name_registered_twice_by_one_plugin_is_its_error_alone(tmp_path):
+    path = write(tmp_path / "halo.py")
+    path.write_text(path.read_text().replace("    yield", "    for _ in range(2): yield"))
+    assert only(path).plugins[0].error == "ValueError: it registers method 'halo' twice"
+
+
+def test_a_misspelt_argument_of_a_hook_is_named(tmp_path):
+    path = write(tmp_path / "halo.py")
+    path.write_text(path.read_text() + "\n@hookimpl\ndef bench_run_finished(folder): ...\n")
+    assert "folder" in only(path).plugins[0].error
+
+
+def test_a_virtual_environment_in_a_project_is_not_its_code(tmp_path):
+    write(tmp_path / "halo" / "__init__.py")
+    before = local_plugins.content(tmp_path / "halo")
+    write(tmp_path / "halo" / "venv" / "lib" / "x.py")
+    (tmp_path / "halo" / "venv" / "pyvenv.cfg").write_text("")
+    (tmp_path / "halo" / "dangling.py").symlink_to(tmp_path / "gone.py")
+    assert local_plugins.content(tmp_path / "halo") == before
+
+
+def test_damaged_metadata_of_a_distribution_harms_nobody(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    write(tmp_path / "mod_damaged.py")
+    info = tmp_path / "damaged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: damaged\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[huebench]\nhalo = mod_damaged\n")
+    (info / "direct_url.json").write_text("{")
+    found = plugins.load([e for d in distributions(path=[str(tmp_path)]) for e in d.entry_points])
+    assert found.get("methods", "halo").load().__name__ == "Here"
+
+
 def test_a_factory_relative_to_an_installed_module_works_too(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     write(tmp_path / "mod_halo" / "__init__.py", factory=".model:Halo")
@@ -104,17 +146,18 @@ def test_a_factory_relative_to_an_installed_module_works_too(tmp_path, monkeypat
     [
         (lambda f: f / "absent.py", "absent.py is not there: give the path of a Python file"),
         (lambda f: write(f / "halo.txt"), r"halo.txt is no Python file \(.py\)"),
+        (lambda f: f / "a:b.py", "a path with ':' can't be handed to other processes"),
         (lambda f: f, "has neither __init__.py nor pyproject.toml"),
         (lambda f: project(f, {}) or f, "has no entry points of the group huebench"),
         (lambda f: project(f, {"a": "gone"}) or f, "names the module gone, which is neither in"),
         (lambda f: (f / "pyproject.toml").write_text("[") and f, "pyproject.toml can't be read"),
     ],
-    ids=["absent", "no-python", "no-package", "no-entries", "no-module", "no-toml"],
+    ids=["absent", "no-python", "colon", "no-package", "no-entries", "no-module", "no-toml"],
 )
 def test_what_is_no_plugin_is_refused_in_one_line(tmp_path, make, says):
-    environment = {"BENCH_PLUGINS": str(make(tmp_path))}
+    given = make(tmp_path)
     with pytest.raises(BenchError, match=says):
-        plugins.candidates(from_environment(environment))
+        plugins.candidates(Switches((locate(given),)))
 
 
 def test_a_broken_file_is_recorded_like_any_other_plugin(tmp_path):
@@ -211,7 +254,7 @@ def test_strict_makes_a_broken_plugin_an_error(tmp_path, kind):
 
 def test_a_local_plugin_may_not_take_the_name_of_an_installed_one(tmp_path):
     path = write(tmp_path / "cvae.py")
-    with pytest.raises(BenchError, match=r"two plugins are named 'cvae': huebench .* and local file .*turn one off with"):
+    with pytest.raises(BenchError, match=r"two plugins are named 'cvae': huebench .* and local file .*turn an installed one off"):
         plugins.load(plugins.candidates(Switches((path,))))
     found = plugins.load(plugins.candidates(Switches((path,), frozenset({"cvae"}))))
     assert found.get("methods", "halo").name == "halo"

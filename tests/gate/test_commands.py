@@ -179,6 +179,26 @@ def test_several_runs_of_one_seed_each_suggest_the_same_as_one_of_all(bench, fol
     assert margin(*names) == margin("all") == margin("all", *names)
 
 
+def test_a_seed_that_is_found_twice_counts_once_and_must_be_the_same(bench, folder):
+    folder("one", rows(BASE), rows(BASE + 0.02, seed=1))
+    folder("again", rows(BASE + 0.01))
+    status, _, err = bench("gate", "one", "again", "--suggest")
+    assert status == 2
+    assert "in another run: the noise floor needs runs that differ in their seeds only" in error_line(err)
+
+
+def test_a_floor_of_runs_that_differ_in_more_than_seeds_is_refused(bench, folder):
+    folder("one", rows(BASE), rows(BASE + 0.02, seed=1))
+    few = folder("few", rows(BASE, seed=2))
+    manifest = json.loads((few / "manifest.json").read_text())
+    manifest["protocol"]["draws"] = 3
+    (few / "manifest.json").write_text(json.dumps(manifest))
+    for command in (("gate", "one", "few", "--suggest"), ("baseline", "write", "one", "b.json", "--floor", "few")):
+        status, _, err = bench(*command)
+        assert status == 4
+        assert "are not comparable: draws" in error_line(err)
+
+
 def test_a_floor_can_come_from_other_runs(bench, folder):
     folder("one", rows(BASE))
     folder("more", *(rows(BASE + 0.01 * seed, seed=seed) for seed in (1, 2, 3)))

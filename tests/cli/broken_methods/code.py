@@ -98,3 +98,36 @@ class Greedy(Sound):
 class Crash(Sound):
     def fit(self, train, context):
         os.abort()
+
+
+class Chatty(Sound):
+    """Never ends, and reports all the time."""
+
+    def fit(self, train, context):
+        with context.progress.task("chatting", 10) as bar:
+            while True:
+                bar.advance(0)
+                time.sleep(0.01)
+
+
+class Exits(Sound):
+    def fit(self, train, context):
+        print("this is for the user", flush=True)
+        sys.exit("no GPU here")
+
+
+class Forks(Sound):
+    """Leaves a copy of itself behind, which holds its pipes open, and dies."""
+
+    def fit(self, train, context):
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+        os.kill(os.getpid(), 9)
+
+
+class Late(Sound):
+    def fit(self, train, context):
+        with context.progress.task("fitting", 2) as bar:
+            pass
+        bar.advance()
