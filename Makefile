@@ -6,18 +6,20 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 WHEEL := .cache/wheel
 PYTEST_ARGS ?= -m "not slow"
+WORKERS ?= 2
 
 .PHONY: help demo test clean
 
 help:
 	@echo "make demo   run the embedded demonstration into runs/demo (the first time installs into $(VENV))"
-	@echo "make test   ruff, mypy on the installed package, then pytest (PYTEST_ARGS='-m slow' for the slow ones)"
+	@echo "make test   ruff, mypy on the installed package, then pytest (PYTEST_ARGS='-m slow' for the slow ones, WORKERS=4 for more processes)"
 	@echo "make clean  remove $(VENV), .cache, build leftovers and tool caches; runs/ stays"
 
 demo: $(READY)
 	@BENCH_STORE="$${BENCH_STORE:-$(CURDIR)/.cache/store}" $(BIN)/bench run --out runs/demo
 	@echo "The report is in $(CURDIR)/runs/demo"
 
+# Two processes of one thread each take half the time of one with two threads, which would wait for one another.
 # mypy sees the folders as one package only where they are installed as one, and it looks in the working folder
 # first: so it runs inside a folder that holds the wheel's content and nothing else.
 test: $(READY)
@@ -27,7 +29,7 @@ test: $(READY)
 	@rm -rf build
 	@cd $(WHEEL) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" \
 		--cache-dir "$(CURDIR)/.mypy_cache" -p bench
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 BENCH_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # setuptools goes first: building with the pinned one instead of the newest makes the installation repeatable.
 $(READY): pyproject.toml constraints.txt
