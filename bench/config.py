@@ -16,14 +16,13 @@ Paths count from the working folder, as on the command line.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench import notation
+from bench import notation, toml
 from bench.errors import BenchError, unknown
 from bench.switches import Switches, locate
 
@@ -43,12 +42,7 @@ class Config:
 
 def read(path: Path) -> Config:
     """A `bench.toml`. BenchError for what it can't be, with the nearest name for an unknown key."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BenchError(f"{path} is not there: give the path of a bench.toml") from None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {error}") from error
+    table = toml.read(path, "give the path of a bench.toml")
     sections = _known(table, dict.fromkeys(("run", "plugins", "gate"), _table), str(path))
     run = _known(sections.get("run", {}), RUN, f"{path} [run]")
     return Config(path, {key.replace("-", "_"): value for key, value in run.items()},

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from bench import toml
 from bench.errors import BenchError, unknown
 
 PLACES = ("dataset", "method", "metric", "variant")
@@ -94,13 +94,7 @@ class Settings:
 
 def read(path: Path) -> Settings:
     """A `gate.toml`. BenchError when it is missing or damaged, or says what it can't."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BenchError(f"{path} is missing: write it, or leave --margins out (margin 0)") from None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {error}") from error
-    return parse(table, str(path))
+    return parse(toml.read(path, "write it, or leave --margins out (margin 0)"), str(path))
 
 
 def parse(table: Mapping[str, Any], where: str) -> Settings:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bench import keys
+from bench import keys, toml
 from bench.errors import BenchError
 from bench.hookspecs import GROUP
 
@@ -88,10 +87,7 @@ def _is_code(path: Path) -> bool:
 
 def _project(folder: Path) -> Iterator[LocalPlugin]:
     file = folder / "pyproject.toml"
-    try:
-        project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{file} can't be read: {error}") from error
+    project = toml.read(file, "give a project's folder").get("project", {})
     entries = project.get("entry-points", {}).get(GROUP, {})
     if not entries:
         raise BenchError(f"{file} has no entry points of the group {GROUP}: add [project.entry-points.{GROUP}]")

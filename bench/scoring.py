@@ -15,7 +15,7 @@ import numpy as np
 
 from bench import notation, samples, seeds, threads
 from bench.contracts import Dataset, Law, Metric, SampleSet, Score, ScoreContext
-from bench.errors import BenchError
+from bench.errors import BenchError, reason
 from bench.notation import Choice
 from bench.plan import digest_of
 from bench.plugins import Registry
@@ -222,7 +222,7 @@ class _Running:
         except BenchError as error:
             self.refused = str(error)
         except Exception as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
-            self.failed = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.failed = reason(error)
         return []
 
     def keep(self, scores: Sequence[Score]) -> None:

@@ -1,12 +1,10 @@
-"""A folder of small colourful photographs, and the command as a function."""
+"""A folder of small colourful photographs, and the command with a store that all tests share."""
 
 import os
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from bench.cli import main
 
 
 def photograph(seed, size=80):
@@ -32,19 +30,8 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch, capsys, store):
+def bench(tmp_path, monkeypatch, command, store):
     """Run `bench ...` in an empty folder; gives (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_STORE", os.fspath(store))
     monkeypatch.setenv("BENCH_DATA", os.fspath(tmp_path / "no-data"))
-
-    def call(*arguments):
-        try:
-            main([str(a) for a in arguments])
-            status = 0
-        except SystemExit as error:
-            status = int(error.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
+    return command

@@ -149,7 +149,7 @@ def test_a_run_is_described_in_a_file_and_the_command_line_wins(bench, photograp
 def test_a_config_that_is_wrong_is_one_line(bench):
     Path("bench.toml").write_text("[run]\nmetod = 'x'\n")
     assert bench("run", "--config", "bench.toml")[::2] == (2, bench("list", "--config", "bench.toml")[2])
-    assert bench("run", "--config", "gone.toml")[2] == "bench: gone.toml is not there: give the path of a bench.toml\n"
+    assert bench("run", "--config", "gone.toml")[2] == "bench: gone.toml is missing: give the path of a bench.toml\n"
 
 
 def test_every_verb_takes_the_options_of_plugins():

@@ -100,5 +100,5 @@ def test_what_it_can_t_be_is_one_line(tmp_path, text, says):
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(BenchError, match=r"bench\.toml is not there"):
+    with pytest.raises(BenchError, match=r"bench\.toml is missing: give the path"):
         config.read(tmp_path / "bench.toml")

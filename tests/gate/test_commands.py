@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.cli import main
 from bench.gate_margins import parse
 from bench.protocol import make_paper
 
@@ -17,21 +16,11 @@ from .test_gate import NOISE
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch, capsys):
-    """Run `bench ...` in the folder of the runs; gives (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
+def bench(monkeypatch, command):
+    """Run `bench ...` in the folder of the runs, where no GitHub is."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments):
-        try:
-            main([str(a) for a in arguments])
-            status = 0
-        except SystemExit as error:
-            status = int(error.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
+    return command
 
 
 @pytest.fixture
