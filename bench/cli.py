@@ -257,12 +257,14 @@ def _request(options: dict[str, Any]) -> Any:
 
 
 def _finish(result: Any) -> None:
-    from bench.runner import headline
+    from bench.runner import FAILURES, headline
 
     echo_table(headline(result))
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
         click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
+    if failed and (result.folder / FAILURES).is_file():
+        click.echo(f"bench: tracebacks are in {result.folder / FAILURES}", err=True)
     if result.claimed:
         click.echo(f"remark: {', '.join(result.claimed)}: {CLAIMED}")
     click.echo(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")

@@ -33,7 +33,7 @@ def doctor(as_json: bool) -> None:
     """Load all plugins, one by one, and show what each registers and why one does not load. Exit status 2 where one doesn't."""
     registry = plugins.load(plugins.candidates(plugins.switches()), tolerant=True)
     rows = [{**_row(plugin), "registers": ", ".join(registry.registered(plugin)) or "nothing", "error": plugin.error or ""}
-            for plugin in registry.plugins]  # fmt: skip
+            for plugin in sorted(registry.plugins, key=lambda p: (p.distribution != plugins.HOME, p.name))]  # fmt: skip
     broken = [row for row in rows if row["error"]]
     if as_json:
         _print(rows, as_json)
@@ -41,6 +41,9 @@ def doctor(as_json: bool) -> None:
         echo_table([{k: v for k, v in row.items() if k != "error"} for row in rows])
         for row in broken:
             click.echo(f"{row['plugin']} ({row['distribution']} {row['version']}) did not load: {row['error']}")
+        for row in rows:
+            if row["registers"] == "nothing" and row["state"] == "on":
+                click.echo(f"{row['plugin']} ({row['distribution']}) registers nothing: are its hooks marked with hookimpl?")
         click.echo(f"{len(rows) - len(broken)} of {len(rows)} plugins are well")
     if broken:
         sys.exit(ExitCode.USAGE)

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench import notation, toml
+from bench import gate_margins, notation, toml
 from bench.errors import BenchError, unknown
 from bench.switches import Switches, locate
 
@@ -32,7 +32,7 @@ PRESETS = ("paper", "small", "tiny")
 
 @dataclass(frozen=True)
 class Config:
-    """run: options of `bench run` by their names as parameters. gate: what `[gate]` says, for `bench gate` to check."""
+    """run: options of `bench run` by their names as parameters. gate: what `[gate]` says (`bench.gate_margins`)."""
 
     path: Path
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +44,7 @@ def read(path: Path) -> Config:
     """A `bench.toml`. BenchError for what it can't be, with the nearest name for an unknown key."""
     table = toml.read(path, "give the path of a bench.toml")
     sections = _known(table, dict.fromkeys(("run", "plugins", "gate"), _table), str(path))
+    gate_margins.parse(sections.get("gate", {}), f"{path} [gate]")
     run = _known(sections.get("run", {}), RUN, f"{path} [run]")
     return Config(path, {key.replace("-", "_"): value for key, value in run.items()},
                   _switches(sections.get("plugins", {}), f"{path} [plugins]"), sections.get("gate", {}))  # fmt: skip
@@ -114,9 +115,9 @@ def _duration(value: Any) -> float:
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
-    if value == []:
-        raise ValueError("has no seed: leave it out for seed 0")
-    return tuple(map(_whole, value if isinstance(value, list) else [value]))
+    if not isinstance(value, list) or not value:
+        raise ValueError("is no list of seeds: say [0, 1, 2] for three trainings, [3] for seed 3")
+    return tuple(map(_whole, value))
 
 
 def _path(value: Any) -> Path:

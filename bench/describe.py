@@ -58,7 +58,7 @@ def parameter(p: Parameter) -> str:
 
 def documentation(spec: Spec) -> str:
     """The docstring of what a spec's factory makes."""
-    return inspect.getdoc(spec.load()) or "none"
+    return inspect.cleandoc(spec.load().__doc__ or "") or "none"  # its own, not a base class's
 
 
 def _takes(spec: MetricSpec) -> str:

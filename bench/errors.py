@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from enum import IntEnum
+
+LONGEST = 400
 
 
 class ExitCode(IntEnum):
@@ -59,6 +62,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line: what a failed row says."""
+    """An error in one line, at most `LONGEST` characters: what a failed row says."""
     text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-    return next(iter(text.splitlines()), "") or type(error).__name__
+    line = " ".join(text.split()) or type(error).__name__
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def trace(error: BaseException) -> str:
+    """The traceback of an error, for whoever mends it; of a mistake that its one line explains there is none."""
+    return "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))

@@ -11,7 +11,7 @@ from typing import Any
 from bench import samples, seeds, threads, weights
 from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
-from bench.errors import BenchError, reason
+from bench.errors import BenchError, reason, trace
 from bench.hookspecs import hookimpl
 from bench.plan import Cell, Fit, Plan, describe_fit
 from bench.specs import ExecutorSpec
@@ -21,12 +21,13 @@ from bench.weights import ColourWeights
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell ended: `done`, `cached`, `failed` or `incompatible`, with the reason."""
+    """How a cell ended: `done`, `cached`, `failed` or `incompatible`, with the reason, and the traceback if there is one."""
 
     cell: Cell
     status: str
     reason: str = ""
     seconds: float = 0.0
+    trace: str = ""
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Workshop:
         except (Exception, SystemExit) as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
-            return Outcome(cell, "failed", reason(error))
+            return Outcome(cell, "failed", reason(error), time.monotonic() - start, trace(error))
         return Outcome(cell, "done", seconds=time.monotonic() - start)
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:

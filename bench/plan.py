@@ -203,7 +203,8 @@ def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Pr
         name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()
     }
     owner = registry.owner("methods", spec.name)
-    described = {n: digest_of(p.type, parameters[p.name]) for p in spec.parameters if (n := p.name) not in requires}
+    own = (p for p in spec.parameters if p.name not in requires)
+    described = {p.name: digest_of(p.type, parameters[p.name], f"{spec.name}: {p.name}=") for p in own}
     key = keys.key("fit", method=[owner.identity, spec.name, spec.version], parameters=described,
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
                    weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=DTYPE)  # fmt: skip
@@ -253,15 +254,15 @@ def _ask(name: str, n: int, fit: Fit, data: Data, protocol: Protocol) -> Ask:
     return Ask(name, n, tuple(shards))
 
 
-def digest_of(kind: str, value: Any) -> Any:
-    """A path stands for its content: of a file, or of all files below a folder, with their names."""
+def digest_of(kind: str, value: Any, owner: str = "") -> Any:
+    """A path stands for its content: of a file, or of all files below a folder, with their names. `owner` begins an error."""
     if kind != "path" or value is None:
         return value
     path = Path(value).expanduser()
     try:
         return keys.folder_digest(path) if path.is_dir() else keys.file_digest(path)
     except OSError as error:
-        raise BenchError(f"{error.filename or value} can't be read: {error.strerror}") from error
+        raise BenchError(f"{owner}{error.filename or value} can't be read: {error.strerror}") from error
 
 
 def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:

@@ -59,9 +59,9 @@ class BenchGate:
         except BenchError as error:
             pytest.fail(f"bench_gate: {error}", pytrace=False)
         if gate.code != ExitCode.OK:
-            pytest.fail(f"bench_gate: {table(gate)}", pytrace=False)
+            pytest.fail(f"bench_gate: {gate.summary}\n{table(gate)}", pytrace=False)
         if gate.of("inconclusive") or gate.warnings:
-            warnings.warn(GateWarning(f"bench_gate: {table(gate)}"), stacklevel=2)
+            warnings.warn(GateWarning(f"bench_gate: {gate.summary}\n{table(gate)}"), stacklevel=2)
         return gate
 
     def _gate(self, wanted: _Wanted, settings: Settings) -> Gate:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FAILURES = "failures.txt"
+"""In a run folder: tracebacks of methods that failed."""
+
+
 def data_home(given: Path | None) -> Path:
     """The data home: what was given, `$BENCH_DATA`, or the platform's cache folder."""
     from platformdirs import user_cache_path
@@ -72,6 +76,11 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     requests.write(folder, replace(request, store=store.folder.resolve()))
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
+    traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
+    if traces:
+        write_text(folder / FAILURES, "\n\n".join(traces))
+    else:
+        (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
     manifest = _manifest(made, outcomes, store, plugins, argv)
     write_json(folder / "manifest.json", manifest)
     return _score(folder, manifest, metrics, store, plugins, progress)

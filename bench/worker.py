@@ -103,7 +103,7 @@ def _execute(workshop: Workshop, key: str) -> dict[str, Any]:
     if cell is None:
         raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
     outcome: Outcome = workshop.execute(cell)
-    return {"status": outcome.status, "reason": outcome.reason, "seconds": outcome.seconds}
+    return {"status": outcome.status, "reason": outcome.reason, "seconds": outcome.seconds, "trace": outcome.trace}
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`figures/error-of-best-curve`, `figures/rank-histogram-<dataset>` and `figures/spread-skill`, as PNG and SVG; curves and
     histograms as CSV."""
     found = gather(results, None, ["colourizer", "control"], draws=True)
-    look = looks(*_names(found))
+    look = looks(*_names(found), results)
     paths: list[Path] = []
     with paper_style():
         if out.draws(CURVE) and (curves := _with(found, CURVE)):

@@ -57,15 +57,15 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     clouds = [p for p in clouds if p.clouds]
     if not clouds:
         return []
-    look = _looks(clouds)
+    look = _looks(clouds, results)
     with paper_style():
         figures = {"eob-variance": _figure(clouds, look, False), "eob-variance-log": _figure(clouds, look, True)}
         return [path for name, figure in figures.items() for path in save_figure(figure, out, name)]
 
 
-def _looks(clouds: Sequence[Panel]) -> dict[str, Look]:
+def _looks(clouds: Sequence[Panel], results: Sequence[Results]) -> dict[str, Look]:
     labels = list(dict.fromkeys(label for p in clouds for label in p.clouds))
-    return looks(labels, frozenset[str]().union(*(p.controls for p in clouds)))
+    return looks(labels, frozenset[str]().union(*(p.controls for p in clouds)), results)
 
 
 @dataclass(frozen=True)

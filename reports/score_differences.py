@@ -155,7 +155,7 @@ def _figure(forests: Sequence[Forest]) -> Figure:
     size = (WIDTH, (LEGEND + sum(_height(f) for f in forests)) / len(forests))
     ratios = [len(f.pairs) + 1.5 for f in forests]
     figure, grid = panels(2 * len(forests), 2, size, sharey="row", height_ratios=ratios)
-    look = looks([PAIRS, AGAINST], ())
+    look = looks([PAIRS, AGAINST], (), [])
     for i, (forest, score) in enumerate((f, s) for f in forests for s in SCORES):
         _panel(grid[i], forest, score, look)
     _legend(figure, look)

@@ -52,7 +52,7 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     if not fields:
         return []
     with paper_style():
-        paths = save_figure(_figure(fields), out, NAME)
+        paths = save_figure(_figure(fields, results), out, NAME)
     return paths + write_csv(out, NAME, [_record(t) for field in fields for t in field.trained])
 
 
@@ -145,12 +145,12 @@ def _record(trained: Trained) -> dict[str, Any]:
             "seeds": split.seeds, "images": split.mean.n}  # fmt: skip
 
 
-def _figure(fields: Sequence[Field]) -> Figure:
+def _figure(fields: Sequence[Field], results: Sequence[Results]) -> Figure:
     height = max(ROW * len(f.trained) + REMARK * len(f.remarks().splitlines()) for f in fields)
     figure, grid = panels(len(fields), 2, (WIDTH, AROUND + height))
     trained = [t for f in fields for t in f.trained]
     labels = list(dict.fromkeys(t.entry.label for t in trained))
-    look = looks(labels, {t.entry.label for t in trained if t.entry.control})
+    look = looks(labels, {t.entry.label for t in trained if t.entry.control}, results)
     for axes, field in zip(grid, fields):
         _panel(axes, field, look)
     _legend(figure, len(fields))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+    from bench.results import Results
+
 DPI = 200
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 """Filled markers; their number has no common factor with the palette's ten, so pairs repeat only after 110 methods."""
@@ -56,16 +58,28 @@ class Look:
     line: str
 
 
-def looks(labels: Sequence[str], controls: Collection[str]) -> dict[str, Look]:
-    """A look for every label, the same in every panel and figure of a report. Lines of controls are dashed."""
+def looks(labels: Sequence[str], controls: Collection[str], results: Sequence[Results]) -> dict[str, Look]:
+    """A look for every label, by the place of its method in the report: the same in every figure, whatever else one shows.
+    Lines of controls are dashed."""
     import seaborn
 
     palette = seaborn.color_palette("colorblind", 10)
     titles = {label: f"{label} (control)" if label in controls else label for label in labels}
     return {
-        label: Look(title, palette[i % 10], MARKERS[i % len(MARKERS)], "--" if label in controls else "-")
-        for i, (label, title) in enumerate(titles.items())
+        label: Look(titles[label], palette[i % 10], MARKERS[i % len(MARKERS)], "--" if label in controls else "-")
+        for label, i in _places(labels, results).items()
     }
+
+
+def _places(labels: Sequence[str], results: Sequence[Results]) -> dict[str, int]:
+    """Where the methods stand that labels begin with; the next free place for a second label of one, and for an unknown one."""
+    methods = list(dict.fromkeys(cell["method"] for r in results for cell in r.cells if cell.get("role") != "codec"))
+    found: dict[str, int] = {}
+    for label in labels:
+        own = max((m for m in methods if label.startswith(m)), key=len, default="")
+        wanted = methods.index(own) if own else len(methods)
+        found[label] = wanted if wanted not in found.values() else max(len(methods), *(i + 1 for i in found.values()))
+    return found
 
 
 def panels(count: int, most: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, list[Axes]]:
@@ -96,9 +110,12 @@ def legend(figure: Figure, look: Mapping[str, Look], title: str, columns: int, l
 
 
 def plain(text: object, width: int = 60) -> str:
-    """Text from outside for a figure: one line, not too long."""
+    """Text from outside for a figure: one line, not too long; the middle is left out."""
     line = one_line(text)
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    if len(line) <= width:
+        return line
+    tail = 2 * width // 3  # names of variants differ at their ends
+    return f"{line[: width - 1 - tail]}…{line[len(line) - tail :]}"
 
 
 def unparsed(text: Text) -> None:

@@ -14,7 +14,7 @@ import pytest
 BROKEN = Path(__file__).parent / "broken_methods"
 SAID = {
     "at-import": "the code of at-import, .*absent:Broken, can't be imported: No module named 'no_such_library'",
-    "in-fit": "RuntimeError: no luck$",
+    "in-fit": "RuntimeError: no luck second line$",
     "in-predict": "ZeroDivisionError: no photograph",
     "nan": r"nan: a field of \S+ is not finite",
     "shape": r"shape: asked for 5 fields of 4 photographs, it gave \(4, 1, 2, 32, 32\)",
@@ -58,6 +58,14 @@ def test_each_is_a_row_that_says_why(broken, method):
     scores = pd.read_parquet(folder / "run" / "scores.parquet")
     assert list(scores[scores["method"] == method]["status"]) == ["failed"]
     assert f"bench: {method} on photographs0 failed: {cells[method]['reason']}" in done.stderr
+
+
+def test_tracebacks_are_kept_and_said_where(broken):
+    folder, done = broken
+    kept = (folder / "run" / "failures.txt").read_text()
+    assert 'raise RuntimeError("no luck\\nsecond line")' in kept
+    assert "in-predict on photographs0: ZeroDivisionError: no photograph\n\nTraceback" in kept
+    assert "bench: tracebacks are in run/failures.txt" in done.stderr
 
 
 def test_the_other_methods_finish(broken):

@@ -44,6 +44,13 @@ def test_every_field_of_a_spec_is_documented(kind):
     assert [f.name for f in fields(kind) if not re.search(rf"`{f.name}`|\b{f.name}[,)]", PLUGINS)] == []
 
 
+def test_the_method_in_one_file_keeps_the_rules(tmp_path, command):
+    source = re.search(r"^```python\n(.*?)^```", PLUGINS, re.DOTALL | re.MULTILINE)[1]
+    (tmp_path / "tint.py").write_text(source)
+    status, out, err = command("check", "--plugin", "tint.py", "tint", "tint[spread=0]")
+    assert status == 0, out + err
+
+
 @pytest.mark.parametrize("name", [switches.PATHS, switches.DISABLE, switches.NO_AUTOLOAD, switches.STRICT])
 def test_every_variable_is_documented(name):
     assert name in PLUGINS

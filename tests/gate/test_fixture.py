@@ -69,7 +69,7 @@ def test_baselines_are_written_where_they_are_asked_for_and_then_runs_are_held_a
     assert "not comparable" in out
     assert "k: 5 and 3" in out
     assert "none.toml is missing" in out
-    assert "GateWarning: bench_gate: dataset" in out
+    assert "GateWarning: bench_gate: 2 inconclusive: run" in out
     assert "2 inconclusive" in out
     assert "Traceback" not in out
 
