@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from enum import IntEnum
+from pathlib import Path
 
 LONGEST = 400
 
@@ -66,6 +68,18 @@ def reason(error: BaseException) -> str:
     text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
     line = " ".join(text.split()) or type(error).__name__
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def place(error: BaseException) -> str:
+    """Where an error was raised, ` (tint.py:44 in sample)`: the last line that is neither huebench's core nor a library's, or, as a
+    plugin may be installed like a library, the last of those that are not the core's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_CORE)]
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)] or frames
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name})" if own else ""
+
+
+_CORE = str(Path(__file__).parent)
+_LIBRARIES = tuple({path for path in map(sysconfig.get_path, ("purelib", "platlib", "stdlib")) if path})
 
 
 def trace(error: BaseException) -> str:

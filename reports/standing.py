@@ -130,6 +130,6 @@ def best_set(entries: Sequence[Entry], measure: Measure, direction: str) -> tupl
     from bench.ranks import rank_sets
 
     standing = stand([e for e in entries if not e.control], measure)
-    if direction not in ("up", "down") or not standing.values:
+    if direction not in ("up", "down") or len(standing.values) < 2:  # one alone has won nothing
         return ()
     return rank_sets(standing.values, "up" if direction == "up" else "down", level=LEVEL).best

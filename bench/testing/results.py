@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from bench.errors import place
+
 Status = Literal["passed", "failed", "skipped", "expected failure", "unexpected pass"]
 BAD: frozenset[Status] = frozenset({"failed", "unexpected pass"})
 
@@ -122,7 +124,8 @@ class Checking:
         except NotApplicable as skipped:
             return replace(result, status="skipped", seen=one_line(skipped))
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the finding
-            return replace(result, status="failed", seen=f"it raised {describe(error)}", mend="let it do this without an error")
+            seen = f"it raised {describe(error)}{place(error)}"
+            return replace(result, status="failed", seen=seen, mend="let it do this without an error")
 
     def _missing(self, rule: Rule) -> str:
         """Why a rule can't be checked, or nothing. What is skipped is missing as well, for the same reason."""

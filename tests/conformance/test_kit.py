@@ -102,7 +102,7 @@ def test_a_rule_is_skipped_where_one_that_it_needs_fails_or_is_skipped():
     subject = SpecSubject(registry().get("metrics", "variance"), None)
     found = [Checking(subject, [*made[:2], one]).result(one.name) for one in made[2:]]
     assert [r.seen for r in found[:2]] == ["it needs first, which fails", "it needs second, which was skipped"]
-    assert (found[2].status, found[2].seen) == ("failed", "it raised ZeroDivisionError: first line")
+    assert (found[2].status, found[2].seen) == ("failed", "it raised ZeroDivisionError: first line (test_kit.py:99 in fourth)")
 
 
 def test_the_command_prints_a_line_a_check_and_its_status_tells(capsys):

@@ -29,3 +29,12 @@ def test_show_prints_the_same(capsys):
     main(["show", "fair-energy-score"])
     shown = "\n".join(line.removeprefix("  ") for line in capsys.readouterr().out.splitlines())
     assert describe.metric(METRICS["fair-energy-score"]) in shown
+
+
+def test_a_class_without_documentation_does_not_show_its_base_s(tmp_path, command):
+    (tmp_path / "bare.py").write_text(
+        "from bench.contracts import Method\nfrom bench.hookspecs import hookimpl\nfrom bench.specs import MethodSpec\n\n"
+        "@hookimpl\ndef bench_register_methods():\n    yield MethodSpec(name='bare', summary='x', factory=':Bare')\n\n"
+        "class Bare(Method):\n    pass\n"
+    )
+    assert command("show", "--plugin", "bare.py", "bare")[1].splitlines()[-1].strip() == "none"
