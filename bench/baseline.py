@@ -24,7 +24,7 @@ from bench.gate_margins import Quantity
 from bench.noise import Floor
 from bench.plugins import Registry
 from bench.results import Results
-from bench.store import read_json, write_text
+from bench.store import read_json, write_for_user
 
 SCHEMA = 1
 DIGITS = 6
@@ -87,11 +87,7 @@ def write(baseline: Baseline) -> None:
     """Write a baseline to its path. BenchError where something else is there, or it can't be written."""
     if baseline.path.exists() and not _is_baseline(baseline.path):
         raise BenchError(f"{baseline.path} exists and is no baseline: choose another file")
-    try:
-        baseline.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(baseline.path, text(baseline))
-    except OSError as error:
-        raise BenchError(f"{baseline.path} can't be written ({error.strerror}): choose another file") from error
+    write_for_user(baseline.path, text(baseline))
 
 
 def read(path: Path) -> Baseline:

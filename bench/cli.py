@@ -64,22 +64,16 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj
-def run(debug: bool, /, out: Path | None, dry_run: bool, figures: tuple[str, ...], **options: Any) -> None:
+def run(debug: bool, /, dry_run: bool, **options: Any) -> None:
     """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo.
 
     With --config FILE: what a bench.toml describes; options that are given win.
     """
     from bench import progress, runner
 
-    given = {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
-    if count := given.pop("count", None):
-        if "seeds" in given:
-            raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
-        given["seeds"] = tuple(range(count))
-    options = dict(found.run if (found := config()) else {}) | given
-    out, figures = out or options.pop("out", None), figures or options.pop("figures", ())
-    options = {name: value for name, value in options.items() if name not in ("out", "figures")}
-    request = _request(options)
+    asked = _asked(options)
+    out, figures = asked.pop("out", None), asked.pop("figures", ())
+    request = _request(asked)
     cli_plugins.warn_of_broken()
     show = progress.choose()
     if dry_run:
@@ -214,10 +208,7 @@ def env() -> None:
     click.echo(json.dumps(environment() | folders, indent=2))
 
 
-cli.add_command(check)
-cli.add_command(export_inputs)
-cli.add_command(check_outputs)
-for _command in (new, cli_plugins.commands, gate, baselines):
+for _command in (check, export_inputs, check_outputs, new, cli_plugins.commands, gate, baselines):
     cli.add_command(_command)
 
 
@@ -246,6 +237,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _stop(message: str, code: ExitCode) -> None:
     click.echo(f"bench: {message}", err=True)
     sys.exit(code)
+
+
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
+    """What the command line gives, and what it leaves to a `bench.toml`."""
+    given = {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
+    if count := given.pop("count", None):
+        if "seeds" in given:
+            raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
+        given["seeds"] = tuple(range(count))
+    return dict(found.run if (found := config()) else {}) | given
 
 
 def _request(options: dict[str, Any]) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from bench.specs import PRESENTED
+
 FOLDER = click.Path(path_type=Path)
 
 
@@ -34,7 +36,7 @@ def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
 @click.command("check-outputs")
 @click.argument("inputs", type=FOLDER)
 @click.argument("outputs", type=FOLDER)
-@click.option("--kind", required=True, type=click.Choice(["iid", "modes", "centroids", "point"]), help="What the files are.")
+@click.option("--kind", required=True, type=click.Choice(PRESENTED), help="What the files are.")
 @click.option("-k", type=int, help="Colourizations that will be presented [as exported].")
 @click.option("--draws", type=int, help="Independent draws that will be scored [as exported].")
 def check_outputs(inputs: Path, outputs: Path, kind: Any, k: int | None, draws: int | None) -> None:

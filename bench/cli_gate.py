@@ -90,12 +90,13 @@ def _settings(margins: Path | None) -> Settings:
 def _finish(found: Gate, wanted: dict[str, Any]) -> None:
     """Print and write everything that is wanted, then exit with the gate's status."""
     from bench import gate_ci, gate_output
+    from bench.store import write_for_user
 
     click.echo(f"bench: {found.summary}" if found.refusals else gate_output.table(found), err=bool(found.refusals))
     if wanted["markdown"]:
-        gate_output.write(wanted["markdown"], gate_output.markdown(found))
+        write_for_user(wanted["markdown"], gate_output.markdown(found))
     if wanted["junit"]:
-        gate_output.write(wanted["junit"], gate_ci.junit(found))
+        write_for_user(wanted["junit"], gate_ci.junit(found))
     if wanted["json_file"]:
         gate_output.write_json(wanted["json_file"], found)
     if gate_ci.in_github() if wanted["github"] is None else wanted["github"]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bench.errors import BenchError
-from bench.specs import Kind
+from bench.specs import PRESENTED, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.store import Store
     from bench.weights import ColourWeights
 
-KINDS: tuple[Kind, ...] = ("iid", "modes", "centroids", "point", "reconstruction")
+KINDS: tuple[Kind, ...] = (*PRESENTED, "reconstruction")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +19,7 @@ from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import Kind
-from bench.store import Store, write_json, write_text
+from bench.store import Store, whole_folder, write_json, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,15 +93,8 @@ def _whole(folder: Path) -> Iterator[Path]:
         raise BenchError(f"{folder} exists and is not empty: choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=".inputs-", dir=folder.parent))
-        try:
+        with whole_folder(folder) as place:
             yield place
-            os.chmod(place, 0o755)
-            if folder.exists():
-                folder.rmdir()
-            os.replace(place, folder)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
     except OSError as error:
         raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another folder") from error
 

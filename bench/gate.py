@@ -138,9 +138,9 @@ def _row(quantity: Quantity, found: Pair | Problem, settings: Settings) -> Row |
     row = Row(quantity, "inconclusive", "", found.direction, found.unit, before, after, settings.margin(quantity, before), n=n,
               seeds=found.seeds)  # fmt: skip
     if found.identical:
-        return _but(row, verdict="ok", why="identical", evidence=Evidence(0.0, 0.0, 0.0, 1.0, 0.0))
+        return replace(row, verdict="ok", why="identical", evidence=Evidence(0.0, 0.0, 0.0, 1.0, 0.0))
     if n < FEW:
-        return _but(row, why=f"{n} photographs are too few to show anything: {FEW} at least")
+        return replace(row, why=f"{n} photographs are too few to show anything: {FEW} at least")
     return _Test(row, found.change(), f"{quantity.dataset}\n".encode() + found.kept.tobytes())
 
 
@@ -165,11 +165,7 @@ def _examined(tests: Sequence[_Test], family: int) -> dict[Quantity, Evidence]:
 
 def _judged(row: Row, evidence: Evidence, p: float) -> Row:
     verdict: Verdict = "regressed" if p <= LEVEL else "ok" if evidence.fine <= LEVEL else "inconclusive"
-    return _but(row, verdict=verdict, evidence=evidence, p=p)
-
-
-def _but(row: Row, **changes: Any) -> Row:
-    return replace(row, **changes)
+    return replace(row, verdict=verdict, evidence=evidence, p=p)
 
 
 def _one_sided(direction: Direction) -> bool:

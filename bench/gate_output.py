@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
 from bench.gate import VERDICTS, Gate, Row
-from bench.store import write_text
+from bench.store import write_for_user
 from bench.table import aligned
 
 SCHEMA = 1
@@ -76,18 +75,9 @@ def said(row: Row) -> str:
     return f"{row.quantity}: {text['verdict']}" + (f" ({numbers}{text['margin']})" if row.evidence else "")
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file of the gate; BenchError where that can't be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise BenchError(f"{path} can't be written ({error.strerror}): choose another file") from error
-
-
 def write_json(path: Path, gate: Gate) -> None:
     """`as_json` as a file."""
-    write(path, json.dumps(as_json(gate), indent=1) + "\n")
+    write_for_user(path, json.dumps(as_json(gate), indent=1) + "\n")
 
 
 def _sorted(gate: Gate) -> list[Row]:

@@ -24,19 +24,20 @@ _NOT_CODE = {"tests", "build", "dist", "node_modules", "__pycache__"}
 @dataclass(frozen=True)
 class LocalPlugin:
     """One module to load: a file, or the module `inner` of a package; or an attribute of it. distribution and version: the
-    project's, if it is one. root: what was given."""
+    project's, if it is one. root: what was given; content: of it, when it was found."""
 
     name: str
     module: Path
     distribution: str
     version: str
     root: Path
+    content: str
     attribute: str = ""
     inner: tuple[str, ...] = ()
 
     def load(self) -> object:
         """Import it; again only where its code has changed. Raises whatever it raises."""
-        name = f"_bench_local_{_identifier(self.module)}_{keys.digest_of([str(self.module), content(self.root)])[:12]}"
+        name = f"_bench_local_{_identifier(self.module)}_{keys.digest_of([str(self.module), self.content])[:12]}"
         module = _import(name, self.module)
         for part in self.inner:
             module = importlib.import_module(f"{module.__name__}.{part}")
@@ -64,11 +65,11 @@ def find(path: Path) -> list[LocalPlugin]:
     if path.is_file():
         if path.suffix != ".py":
             raise BenchError(f"plugin {path} is no Python file (.py): give one, or the folder of a plugin")
-        return [LocalPlugin(path.stem, path, "local file", "-", path)]
+        return [LocalPlugin(path.stem, path, "local file", "-", path, content(path))]
     if (path / "pyproject.toml").is_file():
         return list(_project(path))
     if (path / "__init__.py").is_file():
-        return [LocalPlugin(path.name, path / "__init__.py", "local folder", "-", path)]
+        return [LocalPlugin(path.name, path / "__init__.py", "local folder", "-", path, content(path))]
     raise BenchError(f"plugin {path} has neither __init__.py nor pyproject.toml: give a Python file, a package or a project")
 
 
@@ -91,11 +92,11 @@ def _project(folder: Path) -> Iterator[LocalPlugin]:
     entries = project.get("entry-points", {}).get(GROUP, {})
     if not entries:
         raise BenchError(f"{file} has no entry points of the group {GROUP}: add [project.entry-points.{GROUP}]")
+    distribution, version, code = project.get("name", folder.name), project.get("version", "?"), content(folder)
     for name, value in sorted(entries.items()):
         module, _, attribute = value.partition(":")
         place, inner = _locate(folder, module.strip())
-        yield LocalPlugin(name, place, project.get("name", folder.name), project.get("version", "?"), folder, attribute.strip(),
-                          inner)  # fmt: skip
+        yield LocalPlugin(name, place, distribution, version, folder, code, attribute.strip(), inner)
 
 
 def _locate(folder: Path, module: str) -> tuple[Path, tuple[str, ...]]:

@@ -15,11 +15,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench import combined
-from bench.errors import BenchError, NotComparable, NothingMeasured
+from bench.errors import BenchError, NothingMeasured
 from bench.gate_columns import Chosen, Column, SetValue, choose
 from bench.gate_margins import Quantity
 from bench.plugins import Registry
-from bench.report import differences
+from bench.report import check_comparable
 from bench.results import Results
 from bench.specs import Direction
 from bench.worsening import LEVEL
@@ -52,10 +52,9 @@ def floors(results: Sequence[Results], names: Sequence[str], plugins: Registry, 
     NotComparable for runs of other photographs or protocols; BenchError where a seed has another value in another run: then it
     is not the seed alone that differs.
     """
+    check_comparable(results, strict=True)
     found: dict[Quantity, dict[int, tuple[float, Direction]]] = {}
     for result in results:
-        if differ := differences(results[0], result, strict=True):
-            raise NotComparable(f"runs {results[0].folder} and {result.folder} are not comparable: {'; '.join(differ)}")
         for quantity, values in seed_values(choose(result, names, plugins), plugins).items():
             for seed, value, direction in values:
                 before, _ = found.setdefault(quantity, {}).setdefault(seed, (value, direction))

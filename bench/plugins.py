@@ -80,14 +80,18 @@ class Registry:
         """The spec `name` of `kind`. BenchError: unknown (with the nearest name), or its plugin did not load."""
         if name in self.specs[kind]:
             return self.specs[kind][name]
+        raise self.missing(kind.removesuffix("s"), name, self.specs[kind])
+
+    def missing(self, what: str, name: str, known: Iterable[str]) -> BenchError:
+        """Why there is no `name`: the plugin of that name did not load or is off, or nobody registered it."""
         for plugin in self.plugins:
             if plugin.name == name and plugin.error:
-                raise _broken(plugin)
+                return _broken(plugin)
             if plugin.name == name and plugin.off:
-                raise BenchError(f"plugin '{name}' of {plugin} is turned off by {plugin.off}")
-        error = unknown(kind.removesuffix("s"), name, self.specs[kind])
+                return BenchError(f"plugin '{name}' of {plugin} is turned off by {plugin.off}")
+        error = unknown(what, name, known)
         broken = ", ".join(plugin.name for plugin in self.plugins if plugin.error)
-        raise BenchError(f"{error}; plugins that did not load: {broken} (`bench plugins doctor`)") if broken else error
+        return BenchError(f"{error}; plugins that did not load: {broken} (`bench plugins doctor`)") if broken else error
 
     def owner(self, kind: str, name: str) -> Plugin:
         """The plugin that registered `name`."""
@@ -209,8 +213,8 @@ def _editable(distribution: Distribution) -> Path | None:
 
 
 def _local(one: local_plugins.LocalPlugin) -> Candidate:
-    content = local_plugins.content(one.root)
-    return Candidate(Plugin(one.name, str(one.module), one.distribution, one.version, None, str(one.root), content), one.load)
+    origin = str(one.root)
+    return Candidate(Plugin(one.name, str(one.module), one.distribution, one.version, None, origin, one.content), one.load)
 
 
 def _load_one(registry: Registry, candidate: Candidate) -> Plugin:

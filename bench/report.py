@@ -84,10 +84,10 @@ def choose(plugins: Registry, out: Output, names: Sequence[str] = ()) -> list[Re
     return sorted(specs, key=lambda spec: (spec.order, spec.name))
 
 
-def check_comparable(results: Sequence[Results]) -> None:
-    """Refuse runs under different protocols, or on different photographs under one name."""
+def check_comparable(results: Sequence[Results], strict: bool = False) -> None:
+    """Refuse runs under different protocols, or on different photographs under one name; `strict`: as `differences` says."""
     for other in results[1:]:
-        if differ := differences(results[0], other):
+        if differ := differences(results[0], other, strict):
             raise NotComparable(f"runs {results[0].folder} and others are not comparable: {'; '.join(differ)}")
 
 

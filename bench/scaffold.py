@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import keyword
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +14,7 @@ from string import Template
 from bench import __version__
 from bench.errors import BenchError
 from bench.plugins import Registry
-from bench.store import write_text
+from bench.store import whole_folder, write_text
 
 LICENCES = ("Apache-2.0", "MIT", "BSD-3-Clause")
 """Those whose text comes along. A package may have any other: its README says what to change."""
@@ -133,18 +130,11 @@ def _proposal(name: str) -> str:
 
 
 def _write(package: Package, target: Path) -> None:
-    """Into a temporary folder beside the target, then moved: an empty target is replaced."""
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    """An empty target is replaced."""
+    with whole_folder(target) as draft:
         for name, text in _rendered(package):
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             write_text(draft / name, text)
-        os.chmod(draft, 0o755)  # mkdtemp's 0700 is for secrets
-        if target.is_dir():
-            target.rmdir()
-        os.replace(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _rendered(package: Package) -> Iterator[tuple[str, str]]:

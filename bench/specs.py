@@ -15,6 +15,8 @@ from bench.errors import BenchError, unknown
 ParameterType = Literal["int", "float", "bool", "str", "path", "method"]
 Direction = Literal["up", "down", "target", "none"]
 Kind = Literal["iid", "modes", "centroids", "point", "reconstruction"]
+PRESENTED: tuple[Kind, ...] = ("iid", "modes", "centroids", "point")
+"""Kinds that a method may present without sight of the truth."""
 Sight = Literal["truth", "law", "identity"]
 Need = Literal["law", "log_prob"]
 Role = Literal["colourizer", "codec", "control"]

@@ -116,6 +116,30 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_for_user(path: Path, text: str) -> None:
+    """`write_text` of a file that someone named, in a folder that may not be there; BenchError where it can't be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise BenchError(f"{path} can't be written ({error.strerror}): choose another file") from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which is empty or not there; it takes its place when the block ends well. OSError
+    where it can't."""
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield draft
+        os.chmod(draft, 0o755)  # mkdtemp's 0700 is for secrets
+        if folder.is_dir():
+            folder.rmdir()
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """`write_text` of indented JSON."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")

@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from bench.hookspecs import hookimpl
 from bench.specs import MethodSpec, Parameter
 
 from .mdn import FEATURES
 
-LICENCE = "Apache-2.0"
-OWN = "own work: no publication"
+control = partial(MethodSpec, role="control", licence="Apache-2.0", citation="own work: no publication")
 TEST_FEATURES = {"features": "zhang[preset=tiny,steps=4]"}
 
 
 @hookimpl
 def bench_register_methods() -> Iterable[MethodSpec]:
     """Seven controls."""
-    yield MethodSpec(
+    yield control(
         name="grey",
         summary="control: no colour at all",
         factory="bench.methods.controls_model:Grey",
-        role="control",
         present_kind="point",
         capabilities=frozenset({"sample", "mean"}),
-        licence=LICENCE,
-        citation=OWN,
     )
-    yield MethodSpec(
+    yield control(
         name="mean",
         summary="control: the conditional mean, by ridge regression on features of the grey photograph; no spread",
         factory="bench.methods.mean_model:Mean",
         parameters=(FEATURES,),
-        role="control",
         present_kind="point",
         capabilities=frozenset({"sample", "mean"}),
-        licence=LICENCE,
         citation="Hoerl & Kennard 1970, Technometrics 12:55 (ridge regression)",
         test_parameters=TEST_FEATURES,
     )
-    yield MethodSpec(
+    yield control(
         name="mean-noise",
         summary="control: the conditional mean and independent Gaussian noise at every pixel",
         factory="bench.methods.mean_model:MeanNoise",
@@ -47,55 +42,40 @@ def bench_register_methods() -> Iterable[MethodSpec]:
             Parameter("mean", "method", "mean", "the method whose mean it is"),
             Parameter("scale", "float", 1.0, "of the noise, in the mean's residual standard deviations", minimum=0),
         ),
-        role="control",
         present_kind="iid",
         capabilities=frozenset({"sample", "mean"}),
-        licence=LICENCE,
-        citation=OWN,
         test_parameters={"mean": "mean[features=zhang[preset=tiny,steps=4]]"},
     )
-    yield MethodSpec(
+    yield control(
         name="marginal",
         summary="control: the colours of any training photograph, whatever the grey one shows",
         factory="bench.methods.controls_model:Marginal",
-        role="control",
         present_kind="iid",
         capabilities=frozenset({"sample"}),
-        licence=LICENCE,
-        citation=OWN,
     )
-    yield MethodSpec(
+    yield control(
         name="knn",
         summary="control: the colours of one of the training photographs that look most alike in grey",
         factory="bench.methods.controls_model:Knn",
         parameters=(Parameter("neighbours", "int", 20, "how many", minimum=1),),
-        role="control",
         present_kind="modes",
         capabilities=frozenset({"sample"}),
-        licence=LICENCE,
-        citation=OWN,
         test_parameters={"neighbours": 5},
     )
-    yield MethodSpec(
+    yield control(
         name="truth",
         summary="control: the true colours; the ceiling of every error, and no colourizer",
         factory="bench.methods.controls_model:Truth",
-        role="control",
         present_kind="point",
         capabilities=frozenset({"sample", "mean"}),
         sees=frozenset({"truth"}),
-        licence=LICENCE,
-        citation=OWN,
     )
-    yield MethodSpec(
+    yield control(
         name="true-law",
         summary="control: draws of the known law; the best expected proper scores that there can be",
         factory="bench.methods.controls_model:TrueLaw",
-        role="control",
         present_kind="iid",
         capabilities=frozenset({"sample", "log_prob"}),
         density="the known law",
         sees=frozenset({"law"}),
-        licence=LICENCE,
-        citation=OWN,
     )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.hookspecs import hookimpl
-from bench.specs import MethodSpec, Parameter
-
-KINDS = ("iid", "modes", "centroids", "point")
+from bench.specs import PRESENTED, MethodSpec, Parameter
 
 
 @hookimpl
@@ -19,7 +17,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         factory="bench.methods.precomputed_model:Precomputed",
         parameters=(
             Parameter("folder", "path", None, "the folder of the outputs, made from `bench export-inputs`", required=True),
-            Parameter("kind", "str", None, "what the files of a photograph are", KINDS, required=True),
+            Parameter("kind", "str", None, "what the files of a photograph are", PRESENTED, required=True),
         ),
         present_kind="stated",
         capabilities=frozenset({"sample"}),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench import seeds
+from bench.asking import WIDEST
 from bench.contracts import ColorDistribution, SampleSet
 from bench.testing import exchange
 from bench.testing.answers import PRESENTED, apart, one_by_one, taken
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 Ask = Callable[[ColorDistribution], SampleSet]
 
-LIMIT = 128.0
-"""Of |a| and |b|: sRGB reaches 108, and 8-bit Lab ends here."""
 REPEATS, TOGETHER, CHUNK = 64, 4, 16
 """For the test of independence: repetitions of one photograph, draws of each, and how many are asked for at a time."""
 LEAST = 0.0005
@@ -62,7 +61,7 @@ def finite_and_in_range(subject: MethodSubject) -> str | None:
             continue
         if not bool(torch.isfinite(found).all()):
             raise Broken(f"{what} has NaN or infinity", "find the division by zero, the logarithm or the overflow")
-        if float(found.abs().max()) > LIMIT:
+        if float(found.abs().max()) > WIDEST:
             raise Broken(f"{what} reaches {float(found.abs().max()):.4g}", "return CIELAB units: clamp, and undo your scaling once")
     return None
 

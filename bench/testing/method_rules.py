@@ -154,18 +154,11 @@ def settings_untouched(subject: MethodSubject) -> str | None:
     if names := changed(*subject.fitted.settings):
         raise Broken(f"fit changes {', '.join(names)}", mend)
     before = settings()
-    _ask(subject)
+    subject.answers()
     after = settings()
     if names := changed(before, after):
         raise Broken(f"predicting changes {', '.join(names)}", mend)
     return None
-
-
-def _ask(subject: MethodSubject) -> None:
-    from bench.testing.answers import answers
-    from bench.testing.fitting import ROWS, SEEDS
-
-    answers(subject.fitted.method, subject.manner, subject.session.ground.shown(ROWS), SEEDS)
 
 
 def _usual(subject: MethodSubject) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench import seeds, weights
 from bench.contracts import Metric, SampleSet, Score, ScoreContext
+from bench.measured import PART
 from bench.scoring import HeldOut
 from bench.specs import Kind, MetricSpec
 from bench.testing.fitting import isolated, toy_protocol
@@ -29,7 +30,6 @@ NOISE, BLOTCHES = 8.0, 4
 ROWS = (0, 1, 2, 3)
 COUNT = 4
 """Samples of a photograph, where a kind has several."""
-PART = "part-"
 
 
 @dataclass(frozen=True)

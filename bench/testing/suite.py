@@ -126,19 +126,8 @@ def _found(subject: Spec | str) -> list[tuple[Spec, dict[str, Any]]]:
     choice, plugins = notation.parse(subject), registry()
     kinds = [kind for kind in KINDS if choice.name in plugins.specs[kind]]
     if not kinds:
-        _explain(choice.name)
+        raise plugins.missing("plugin", choice.name, [name for specs in plugins.specs.values() for name in specs])
     return [(plugins.specs[kind][choice.name], dict(choice.given)) for kind in kinds]
-
-
-def _explain(name: str) -> None:
-    """Raise: a plugin that did not load, or the nearest name."""
-    plugins = registry()
-    for plugin in plugins.plugins:
-        if plugin.name == name and (plugin.error or plugin.off):
-            plugins.get("methods", name)
-    error = unknown("plugin", name, [n for specs in plugins.specs.values() for n in specs])
-    broken = ", ".join(plugin.name for plugin in plugins.plugins if plugin.error)
-    raise BenchError(f"{error}; plugins that did not load: {broken} (`bench plugins doctor`)") if broken else error
 
 
 def _one(subject: Spec | str, kind: str) -> Spec | str:

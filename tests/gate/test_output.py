@@ -14,7 +14,8 @@ from bench.errors import BenchError
 from bench.gate import Gate, Row
 from bench.gate_ci import MOST, github, in_github, junit, step_summary
 from bench.gate_margins import Margin, Quantity
-from bench.gate_output import as_json, escape, markdown, table, write
+from bench.gate_output import as_json, escape, markdown, table
+from bench.store import write_for_user
 from bench.worsening import Evidence
 
 NASTY = "a|b <script> & [x](y) `c` @you, 50%\n::error::\x07 :"
@@ -146,6 +147,6 @@ def test_the_step_summary_is_added_to(tmp_path):
 def test_files_that_can_t_be_written_are_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match="can't be written"):
-        write(tmp_path / "file" / "gate.md", "x")
-    write(tmp_path / "new" / "gate.md", "x")
+        write_for_user(tmp_path / "file" / "gate.md", "x")
+    write_for_user(tmp_path / "new" / "gate.md", "x")
     assert (tmp_path / "new" / "gate.md").read_text() == "x"
