@@ -61,6 +61,13 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--executor", help="How cells are executed (`bench list executors`) [serial; process where there is a limit].")
 @click.option("--timeout", type=Duration(), help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.")
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), help="Most GiB of memory that a method may use.")
+@click.option("--threads", type=int, help="Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].")
+@click.option("--precision", help="Of networks: auto, float32, bfloat16 [$BENCH_PRECISION or auto: bfloat16 where it is fast].")
+@click.option("--devices", type=int, help="Accelerators that one training uses [1].")
+@click.option("--strategy", help="How they work together, as Lightning names it: ddp, ... [auto].")
+@click.option("--cache-budget", type=click.FloatRange(min=0), metavar="GIB",
+              help="Disk for cached features [24]; beyond it they are computed again.")
+@click.option("--scheduler", metavar="ADDRESS", help="A running dask scheduler, for --executor dask.")
 @click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj

@@ -119,6 +119,11 @@ class FitContext:
     parts: fitted methods by the name of the parameter that requires them. seed: of everything random.
     notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...); one named `caution`
     is also among what a report says before any table.
+
+    precision: `float32` or `bfloat16`, what networks compute with inside. devices, strategy: how many accelerators a training
+    uses, and how (names of Lightning's; 1 and `auto` in most runs). work: a folder of this fit's own that outlives a kill, for
+    checkpoints of the training; it is gone once the fit is stored. cache_budget: bytes of disk that features and the like may
+    take before they are computed again instead.
     """
 
     seed: int
@@ -129,6 +134,11 @@ class FitContext:
     store: Store
     progress: Progress
     notes: dict[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
+    devices: int = 1
+    strategy: str = "auto"
+    work: Path | None = None
+    cache_budget: int = 24 * 2**30
 
 
 @dataclass(frozen=True)

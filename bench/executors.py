@@ -88,7 +88,7 @@ class Workshop:
         if settled := self.settled(cell):
             return settled
         try:
-            with threads.pinned(threads.wanted()):
+            with threads.pinned(self.plan.request.threads or threads.wanted()):
                 self._sample(cell)
         except (Exception, SystemExit) as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
@@ -113,8 +113,10 @@ class Workshop:
     def _context(self, fit: Fit) -> FitContext:
         parts = {name: self.method(part) for name, part in fit.requires.items()}
         seed = seeds.derive(fit.seed, "fit", fit.dataset, fit.spec.name)
-        return FitContext(seed, self.plan.request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
-                          self.store, self.progress)  # fmt: skip
+        request = self.plan.request
+        return FitContext(seed, request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
+                          self.store, self.progress, precision=request.precision, devices=request.devices,
+                          strategy=request.strategy, cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
     def _sample(self, cell: Cell) -> None:
         method, data = self.method(cell.fit), self.plan.data[cell.fit.dataset]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from bench.request import Request
 from bench.specs import MethodSpec
 from bench.store import Store
 
-DTYPE = "float32"
 SEEDS = 2
 """Version of how draws get their seeds (`bench.asking`): samples of another one are not reused."""
 
@@ -121,6 +120,7 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     """
     protocol = resolve_protocol(request, registry)
     _check(request)
+    request = request.settled()
     choices = notation.parse_many(request.methods)
     for choice in choices:
         _resolve(choice, request.preset, registry)
@@ -169,6 +169,9 @@ def _check(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
+    for name in ("devices", "threads"):
+        if (value := getattr(request, name)) is not None and value < 1:
+            raise BenchError(f"--{name} {value} is below 1")
     if not request.methods or not request.datasets:
         raise BenchError("no method or no data set given")
 
@@ -196,30 +199,29 @@ def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[Me
     return spec, parameters
 
 
-def _fit(choice: Choice, data: Data, seed: int, preset: str | None, protocol: Protocol, registry: Registry) -> Fit:
-    spec, parameters = _resolve(choice, preset, registry)
+def _fit(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Fit:
+    spec, parameters = _resolve(choice, request.preset, registry)
     inner = {p.name: notation.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"}
-    requires = {
-        name: _fit(c, data, seed, parameters.get("preset", preset), protocol, registry) for name, c in inner.items()
-    }
+    below = replace(request, preset=parameters.get("preset", request.preset))
+    requires = {name: _fit(c, data, seed, below, protocol, registry) for name, c in inner.items()}
     owner = registry.owner("methods", spec.name)
     own = (p for p in spec.parameters if p.name not in requires)
     described = {p.name: digest_of(p.type, parameters[p.name], f"{spec.name}: {p.name}=") for p in own}
     key = keys.key("fit", method=[owner.identity, spec.name, spec.version], parameters=described,
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
-                   weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=DTYPE)  # fmt: skip
+                   weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=request.precision)  # fmt: skip
     return Fit(key, str(choice), spec, parameters, data.source.name, seed, requires)
 
 
 def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Cell:
-    fit = _fit(choice, data, seed, request.preset, protocol, registry)
+    fit = _fit(choice, data, seed, request, protocol, registry)
     unfit, broken = None, ""
     for part in fit.chain():
         try:
             unfit = unfit or _unfit(part, data, protocol)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - its code can't be imported, or raises: a failed row; the others go on
             broken = broken or reason(error)
-    asks = tuple(_ask(name, n, fit, data, protocol) for name, n in _asks(fit.spec, protocol))
+    asks = tuple(_ask(name, n, fit, data, request, protocol) for name, n in _asks(fit.spec, protocol))
     key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
     return Cell(key, fit, asks, unfit, broken)
 
@@ -240,15 +242,15 @@ def _asks(spec: MethodSpec, protocol: Protocol) -> list[tuple[str, int]]:
     return [("present", protocol.k), ("draws", protocol.draws)]
 
 
-def _ask(name: str, n: int, fit: Fit, data: Data, protocol: Protocol) -> Ask:
+def _ask(name: str, n: int, fit: Fit, data: Data, request: Request, protocol: Protocol) -> Ask:
     if name == "draws" and (refused := fit.spec.no_draws(fit.parameters)):
         return Ask(name, n, refused=refused)
     source = prepare.prepared_key(data.source, (), protocol)
     asked = {"k": protocol.k, "ask": "present"} if name == "reconstruct" else {"k": n, "ask": name}
     shards, start = [], 0
     for ids in samples.shards(data.test.ids):
-        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, seeds=SEEDS, dtype=DTYPE,
-                       **asked)  # fmt: skip
+        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, seeds=SEEDS,
+                       dtype=request.precision, **asked)  # fmt: skip
         shards.append((key, tuple(range(start, start + len(ids)))))
         start += len(ids)
     return Ask(name, n, tuple(shards))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ FILE = "request.json"
 class Request:
     """What was asked for: names as text, not yet checked.
 
-    executor: empty for the first that keeps the limits asked for. timeout: seconds for fitting a method, or for sampling one.
-    memory: GiB that a method may use.
+    executor: empty for the usual one. scheduler: address of a running one, for executors that take it. timeout: seconds for
+    fitting a method, or for sampling one. memory: GiB that a method may use. threads: of a fit or a sampling (None: $BENCH_THREADS,
+    else the cores). precision: `auto`, `float32` or `bfloat16`. devices, strategy: accelerators of one training, and how they work
+    together. cache_budget: GiB of disk for cached features.
     """
 
     methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")
@@ -38,6 +40,19 @@ class Request:
     executor: str = ""
     timeout: float | None = None
     memory: float | None = None
+    scheduler: str = ""
+    threads: int | None = None
+    precision: str = ""
+    devices: int = 1
+    strategy: str = "auto"
+    cache_budget: float = 24.0
+
+    def settled(self) -> Request:
+        """The same request, with what depends on this machine decided, so that every process that works for it agrees."""
+        from bench import precision, threads
+
+        return replace(self, threads=self.threads or threads.wanted(),
+                       precision=precision.settled(self.precision, self.device))  # fmt: skip
 
 
 def write(folder: Path, request: Request) -> None:

@@ -73,7 +73,7 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     metrics = scoring.load_metrics(request.metrics, plugins)
     made = plan.make(request, plugins, store, progress)
     folder = _open_folder(out, made)
-    requests.write(folder, replace(request, store=store.folder.resolve()))
+    requests.write(folder, replace(made.request, store=store.folder.resolve()))
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
     traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
@@ -169,6 +169,7 @@ def _settings(made: Plan) -> dict[str, Any]:
         "methods": sorted({c.fit.label for c in made.cells}),
         "datasets": {name: d.source.digest for name, d in made.data.items()},
         "preset": request.preset,
+        "precision": request.precision,
         "seeds": list(request.seeds),
         "limit_train": request.limit_train,
         "limit_test": request.limit_test,
@@ -185,6 +186,8 @@ def _manifest(
         "protocol": made.protocol.describe(),
         "protocol_digest": made.protocol.digest,
         "preset": made.request.preset,
+        "precision": made.request.precision,
+        "threads": made.request.threads,
         "store": str(store.folder.resolve()),
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
         "cells": [_describe_cell(o, plugins) for o in outcomes],
