@@ -58,7 +58,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
 @click.option("--device", help=f"{DEVICE_HELP} [cpu].")
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
-@click.option("--executor", help="How cells are executed (`bench list executors`) [serial; process where there is a limit].")
+@click.option("--executor", help="How tasks are executed (`bench list executors`), as process[slots=2] [$BENCH_EXECUTOR, process].")
 @click.option("--timeout", type=Duration(), help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.")
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), help="Most GiB of memory that a method may use.")
 @click.option("--threads", type=int, help="Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].")

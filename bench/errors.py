@@ -45,6 +45,14 @@ class SamplesGone(BenchError):
     """Samples, or the photographs that they belong to, are no longer in the store."""
 
 
+class StoreLost(BenchError):
+    """The store can't be read or written: a run can't go on. What is finished stays."""
+
+
+class Infrastructure(StoreLost):
+    """A disk, a network or a machine failed, and no method did: worth one more try."""
+
+
 class NotComparable(BenchError):
     """Two results were made under different protocols."""
 

@@ -1,4 +1,4 @@
-"""Execute a plan's cells. `serial` does one after the other; one failed cell never stops the others."""
+"""Execute a plan's cells: what a process does for a task, and the executor `serial`, which does one after the other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 from bench import samples, seeds, threads, weights
 from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
-from bench.errors import BenchError, reason, trace
+from bench.errors import BenchError, Infrastructure, StoreLost, reason, trace
 from bench.hookspecs import hookimpl
-from bench.plan import Cell, Fit, Plan, describe_fit
-from bench.specs import ExecutorSpec
+from bench.plan import Ask, Cell, Fit, Plan, describe_fit
+from bench.schedule import Result, Task, drive
+from bench.specs import ExecutorSpec, Parameter
 from bench.store import Store
 from bench.weights import ColourWeights
 
@@ -34,8 +35,7 @@ class Outcome:
 class Workshop:
     """What executing cells needs: the store, the fitted methods of this process and the weights of each data set.
 
-    folder: of the run. step: told what begins, with the key of the fit if it is one. broken: fits that failed, and why: they
-    are not tried again for another cell.
+    folder: of the run. step: told what begins. broken: fits that failed, and why: they are not tried again for another cell.
     """
 
     plan: Plan
@@ -43,7 +43,7 @@ class Workshop:
     progress: Progress
     debug: bool = False
     folder: Path | None = None
-    step: Callable[[str, str], None] = lambda what, fit: None
+    step: Callable[[str], None] = lambda what: None
     broken: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Workshop:
             context = self._context(fit)
             stored = self.store.find("fits", fit.key)
             if stored:
-                self.step(f"loading {fit.label} on {fit.dataset}", "")
+                self.step(f"loading {fit.label} on {fit.dataset}")
                 method.load(stored, context)
             else:
                 self._fit_and_keep(method, fit, context)
@@ -84,27 +84,46 @@ class Workshop:
 
     def execute(self, cell: Cell) -> Outcome:
         """Fit what is needed and make the missing shards of a cell."""
-        start = time.monotonic()
         if settled := self.settled(cell):
             return settled
+        result = self.perform(Task(cell.name, cell.key, stop=sum(len(ask.shards) for ask in cell.asks)))
+        if result.fatal or result.lost:
+            raise StoreLost(result.reason)
+        return Outcome(cell, "failed" if result.reason else "done", result.reason, result.seconds, result.trace)
+
+    def perform(self, task: Task) -> Result:
+        """Do a task. What goes wrong in it is in the result; with `debug` a method's error is raised."""
+        start = time.monotonic()
         try:
             with threads.pinned(self.plan.request.threads or threads.wanted()):
-                self._sample(cell)
+                self._do(task)
         except (Exception, SystemExit) as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
-            return Outcome(cell, "failed", reason(error), time.monotonic() - start, trace(error))
-        return Outcome(cell, "done", seconds=time.monotonic() - start)
+            lost, fatal = isinstance(error, Infrastructure), isinstance(error, StoreLost)
+            return Result(reason(error), time.monotonic() - start, trace(error), lost, fatal)
+        return Result(seconds=time.monotonic() - start)
+
+    def _do(self, task: Task) -> None:
+        cell = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
+        if cell is None:
+            raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
+        if task.fit:
+            self.method(next(fit for fit in cell.fit.chain() if fit.key == task.fit))
+        else:
+            self._sample(cell, task.start, task.stop)
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
-        self.step(f"fitting {fit.label} on {fit.dataset}", fit.key)
         try:
             self.store.get("fits", fit.key, lambda folder: self._fit(method, fit, context, folder))
+        except StoreLost:
+            raise
         except (Exception, SystemExit) as error:
             self.broken[fit.key] = reason(error)
             raise
 
     def _fit(self, method: Method, fit: Fit, context: FitContext, folder: Path) -> dict[str, Any]:
+        self.step(f"fitting {fit.label} on {fit.dataset}")
         start = time.monotonic()
         method.fit(self.plan.data[fit.dataset].train, context)
         method.save(folder)
@@ -118,31 +137,77 @@ class Workshop:
                           self.store, self.progress, precision=request.precision, devices=request.devices,
                           strategy=request.strategy, cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
-    def _sample(self, cell: Cell) -> None:
-        method, data = self.method(cell.fit), self.plan.data[cell.fit.dataset]
-        self.step(f"sampling {cell.name}", "")
-        with self.progress.task(f"sampling {cell.name}", sum(len(r) for a in cell.asks for _, r in a.missing(self.store))) as bar:
-            for ask in cell.asks:
-                for key, rows in ask.missing(self.store):
-                    asking = Asking(cell.fit, method, data, list(rows), ask)
-                    self.store.get("samples", key, lambda folder, a=asking: samples.write(folder, a.answer()))  # type: ignore[misc]
-                    bar.advance(len(rows))
+    def _sample(self, cell: Cell, start: int, stop: int) -> None:
+        """The missing ones among the shards `start` to `stop`, counted over the cell's asks."""
+        shards = [(ask, *shard) for ask in cell.asks for shard in ask.shards][start:stop]
+        missing = [(ask, key, rows) for ask, key, rows in shards if self.store.find("samples", key) is None]
+        if not missing:
+            return
+        method = self.method(cell.fit)
+        self.step(f"sampling {cell.name}")
+        with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, _, rows in missing)) as bar:
+            for ask, key, rows in missing:
+                self.store.get("samples", key, self._answer(cell, method, ask, rows))
+                bar.advance(len(rows))
+
+    def _answer(self, cell: Cell, method: Method, ask: Ask, rows: tuple[int, ...]) -> Callable[[Path], dict[str, Any]]:
+        asking = Asking(cell.fit, method, self.plan.data[cell.fit.dataset], list(rows), ask)
+        return lambda folder: samples.write(folder, asking.answer())
+
+
+@dataclass
+class InThisProcess:
+    """A pool of one slot: a task is done when its result is asked for."""
+
+    workshop: Workshop
+    slots: int = 1
+    begun: list[Task] = field(default_factory=list)
+
+    def start(self, task: Task) -> None:
+        """Remember it."""
+        self.begun.append(task)
+
+    def wait(self) -> tuple[Task, Result]:
+        """Do it."""
+        task = self.begun.pop()
+        return task, self.workshop.perform(task)
 
 
 def serial(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]) -> list[Outcome]:
-    """One cell after the other, in this process."""
-    outcomes = []
-    for cell in cells:
-        outcomes.append(workshop.execute(cell))
-        finished(outcomes[-1])
-    return outcomes
+    """One task after the other, in this process."""
+    return drive(workshop, cells, finished, InThisProcess(workshop))
+
+
+SLOTS = Parameter("slots", "int", "auto", "tasks at once; each slot has its share of the cores. auto: 1, or one a GPU",
+                  allow=("auto",), minimum=1)  # fmt: skip
 
 
 @hookimpl
 def bench_register_executors() -> Iterable[ExecutorSpec]:
-    """Executors on this machine."""
+    """Executors on this machine and on others."""
     licence = "Apache-2.0"
-    yield ExecutorSpec(name="serial", summary="one cell after the other, in this process", factory="bench.executors:serial",
+    yield ExecutorSpec(name="process", summary="tasks in processes of their own, which are ended at a limit",
+                       factory="bench.processes:process", licence=licence, limits=True, parameters=(SLOTS,))  # fmt: skip
+    yield ExecutorSpec(name="serial", summary="one task after the other, in this process", factory="bench.executors:serial",
                        licence=licence)  # fmt: skip
-    yield ExecutorSpec(name="process", summary="one cell after the other, in a process that is ended at a limit",
-                       factory="bench.processes:process", licence=licence, limits=True)  # fmt: skip
+    yield ExecutorSpec(
+        name="dask", summary="tasks on the workers of a dask cluster: a running one, or processes of this machine",
+        factory="bench.dask_executor:dask", licence=licence, limits=True,
+        parameters=(
+            Parameter("scheduler", "str", "", "address of a running scheduler; none: a cluster of processes here"),
+            SLOTS,
+        ),
+    )  # fmt: skip
+    yield ExecutorSpec(
+        name="submitit", summary="tasks as jobs of SLURM, or of the same machine (cluster=local)",
+        factory="bench.submitit_executor:submitit", licence=licence, limits=True,
+        parameters=(
+            Parameter("cluster", "str", "slurm", "where jobs run", choices=("slurm", "local", "debug")),
+            Parameter("slots", "int", 16, "jobs at once", minimum=1),
+            Parameter("minutes", "int", 240, "time limit of a job", minimum=1),
+            Parameter("partition", "str", "", "of SLURM"),
+            Parameter("cpus", "int", 4, "cores of a job", minimum=1),
+            Parameter("gpus", "int", 0, "GPUs of a job", minimum=0),
+            Parameter("gib", "float", 16.0, "memory of a job in GiB", minimum=0),
+        ),
+    )  # fmt: skip

@@ -1,6 +1,7 @@
-"""The executor `process`: cells are executed in a process of their own, which is ended, with all its children, at a limit.
+"""The executor `process`: tasks are done in processes of their own, one a slot, ended with all their children at a limit.
 
-A method that never ends, takes too much memory or crashes costs its own cell: the row says so and the others go on.
+A method that never ends, takes too much memory or crashes costs its own cell: the row says so and the others go on. Each slot
+has its share of the cores; the number of threads stays the run's, so that results are the same bit for bit whatever the slots.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,6 +27,9 @@ from bench.contracts import Progress, ProgressTask
 from bench.executors import Outcome, Workshop
 from bench.plan import Cell
 from bench.plugins import switches
+from bench.request import Request
+from bench.schedule import Result, Task, drive
+from bench.store import Store
 
 TICK = 0.1
 """Seconds between looks at the clock and at the memory."""
@@ -32,93 +37,182 @@ GRACE = 5.0
 """Seconds that a process may take to end once it has closed its pipe."""
 START = 300.0
 """Seconds that a worker may take until its first step: it imports PyTorch and opens the data."""
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGBUS)
+"""Signals by which the system, or whoever runs it, ends a process; SIGBUS: a mapped file could not be read or grown."""
 
 _STARTING = "starting its process"
 
 
 class Overrun(Exception):
-    """A step passed a limit, or its process died; the text is the reason."""
+    """A step passed a limit; the text is the reason."""
 
 
-def process(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]) -> list[Outcome]:
-    """One cell after the other, in a process of its own. Limits are the request's: `timeout` seconds for fitting a method or
-    for sampling one, `memory` GiB."""
-    outcomes = []
-    worker: Worker | None = None
+class Lost(Exception):
+    """The process ended by itself (`outside`: by a signal from the system); the text is the reason."""
+
+    def __init__(self, why: str, outside: bool) -> None:
+        super().__init__(why)
+        self.outside = outside
+
+
+def process(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None],
+            slots: int | str = "auto") -> list[Outcome]:  # fmt: skip
+    """Tasks in so many processes. Limits are the request's: `timeout` seconds for fitting a method or for sampling some
+    photographs, `memory` GiB."""
+    request = workshop.plan.request
+    pool = _Pool(workshop, usual_slots(request) if slots == "auto" else int(slots))
     try:
-        for cell in cells:
-            outcome = workshop.settled(cell)
-            if outcome is None:
-                worker = worker if worker and worker.alive else Worker(workshop)
-                outcome = worker.execute(cell)
-            outcomes.append(outcome)
-            finished(outcome)
+        return drive(workshop, cells, finished, pool)
     finally:
-        if worker:
+        pool.end()
+
+
+def usual_slots(request: Request) -> int:
+    """One, or one for each GPU that a training doesn't share with others."""
+    if request.device != "cuda" or request.devices > 1:
+        return 1
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+class _Pool:
+    """A thread a slot, which waits for the slot's process."""
+
+    def __init__(self, workshop: Workshop, slots: int) -> None:
+        assert workshop.folder is not None
+        self.workshop, self.slots = workshop, slots
+        self._tasks: queue.Queue[Task | None] = queue.Queue()
+        self._results: queue.Queue[tuple[Task, Result]] = queue.Queue()
+        self._ending = False
+        self._workers = [Worker(workshop.folder, workshop.plan.request, workshop.store, place(i, slots, workshop.plan.request))
+                         for i in range(slots)]  # fmt: skip
+        for worker in self._workers:
+            threading.Thread(target=self._serve, args=(worker,), daemon=True).start()
+
+    def start(self, task: Task) -> None:
+        """Begin a task."""
+        self._tasks.put(task)
+
+    def wait(self) -> tuple[Task, Result]:
+        """The next that ends."""
+        while True:
+            with contextlib.suppress(queue.Empty):  # in short turns: Ctrl-C is heard everywhere
+                return self._results.get(timeout=1.0)
+
+    def end(self) -> None:
+        """End all processes."""
+        self._ending = True
+        for worker in self._workers:
+            self._tasks.put(None)
             worker.end()
-    return outcomes
+
+    def _serve(self, worker: Worker) -> None:
+        while task := self._tasks.get():
+            result = worker.perform(task, self.workshop.progress)
+            if self._ending:
+                worker.end()
+                return
+            self._results.put((task, result))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a slot's process runs: cores (empty: all), and environment variables."""
+
+    cores: tuple[int, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def place(slot: int, slots: int, request: Request) -> Place:
+    """A slot's share of this process' cores, and its own GPU where the device is `cuda` and there are several slots."""
+    if slots < 2:
+        return Place()
+    variables = {"CUDA_VISIBLE_DEVICES": _gpu(slot)} if request.device == "cuda" else {}
+    if not hasattr(os, "sched_getaffinity"):
+        return Place(variables=variables)
+    return Place(share(sorted(os.sched_getaffinity(0)), slot, slots), variables)
+
+
+def share(cores: Sequence[int], slot: int, slots: int) -> tuple[int, ...]:
+    """A slot's part of the cores, at least one.
+
+    >>> share([0, 1, 2, 3], 1, 2), share([0, 1], 2, 3)
+    ((1, 3), (0,))
+    """
+    return tuple(cores[slot % len(cores) :: slots]) or (cores[slot % len(cores)],)
+
+
+def _gpu(slot: int) -> str:
+    import torch
+
+    visible = [v for v in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if v]
+    visible = visible or [str(i) for i in range(torch.cuda.device_count())]
+    return visible[slot % len(visible)]
 
 
 @dataclass
 class Worker:
-    """One child process. step: what it does, since when, and the key of the fit that it makes, if it makes one."""
+    """A child process that does tasks, started when there is one, and again after it was ended. step: what it does, since when."""
 
-    workshop: Workshop
-    child: subprocess.Popen[str] = field(init=False)
+    folder: Path
+    request: Request
+    store: Store
+    place: Place = field(default_factory=Place)
+    child: subprocess.Popen[str] | None = None
     events: queue.Queue[dict[str, Any] | None] = field(default_factory=queue.Queue)
     step: str = ""
-    fit: str = ""
-    since: float = field(default_factory=time.monotonic)
+    since: float = 0.0
     looked: float = 0.0
-
-    def __post_init__(self) -> None:
-        environment = {**os.environ, **switches().variables()}
-        self.child = subprocess.Popen([sys.executable, "-P", "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      text=True, encoding="utf-8", env=environment, start_new_session=True)  # fmt: skip
-        threading.Thread(target=self._hear, daemon=True).start()
 
     @property
     def alive(self) -> bool:
-        """Whether it can take another cell."""
-        return self.child.poll() is None
+        """Whether its process runs."""
+        return self.child is not None and self.child.poll() is None
 
-    def execute(self, cell: Cell) -> Outcome:
-        """Have a cell executed. The process is ended where a step passes a limit."""
+    def perform(self, task: Task, progress: Progress) -> Result:
+        """Have a task done. The process is ended where a step passes a limit."""
         start = time.monotonic()
-        self.step, self.fit, self.since = "", "", start
-        task = {"folder": str(self.workshop.folder), "cell": cell.key, "broken": self.workshop.broken}
+        self.step, self.since = "", start
         try:
+            child = self.child if self.child is not None and self.alive else self._spawn()
             with contextlib.suppress(BrokenPipeError):  # it died: the next event says so
-                print(json.dumps(task), file=self.child.stdin, flush=True)
-            return Outcome(cell, **self._follow(self.workshop.progress))
+                print(json.dumps({"folder": str(self.folder), "task": task.message()}), file=child.stdin, flush=True)
+            return Result(**self._follow(progress))
         except Overrun as overrun:
             self.end()
-            if self.fit:
-                self.workshop.broken[self.fit] = str(overrun)
-            return Outcome(cell, "failed", str(overrun), time.monotonic() - start)
+            return Result(str(overrun), time.monotonic() - start)
+        except Lost as lost:
+            self.end()
+            return Result(str(lost), time.monotonic() - start, lost=lost.outside)
 
     def end(self) -> None:
         """End the process and all that it started."""
-        tree = _tree(self.child.pid)
+        if (child := self.child) is None:
+            return
+        tree = _tree(child.pid)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.child.pid, signal.SIGKILL)
+            os.killpg(child.pid, signal.SIGKILL)
         for each in tree:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
-        self.child.wait()
-        for pipe in (self.child.stdin, self.child.stdout):
-            with contextlib.suppress(OSError, AttributeError):
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            with contextlib.suppress(OSError, AttributeError, ValueError):
                 pipe.close()  # type: ignore[union-attr]
-        self.workshop.store.sweep(self.child.pid)
+        self.store.sweep(child.pid)
 
-    def _hear(self) -> None:
-        assert self.child.stdout is not None
-        try:
-            for line in self.child.stdout:
-                with contextlib.suppress(ValueError):  # the half line of one that is killed
-                    self.events.put(json.loads(line))
-        finally:
-            self.events.put(None)
+    def _spawn(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, **switches().variables(), **self.place.variables}
+        self.events = queue.Queue()
+        self.child = child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            encoding="utf-8", env=environment, start_new_session=True)  # fmt: skip
+        if self.place.cores:  # long before PyTorch is imported, and starts threads
+            with contextlib.suppress(psutil.Error, AttributeError):
+                psutil.Process(child.pid).cpu_affinity(list(self.place.cores))
+        threading.Thread(target=_hear, args=(child, self.events), daemon=True).start()
+        return child
 
     def _follow(self, progress: Progress) -> dict[str, Any]:
         """Show what happens until the outcome comes."""
@@ -126,10 +220,10 @@ class Worker:
         with ExitStack() as open_bars:
             while True:
                 event = self._next()
-                if "outcome" in event:
-                    return dict(event["outcome"])
+                if "result" in event:
+                    return dict(event["result"])
                 if "step" in event:
-                    self.step, self.fit = event["step"]
+                    self.step = event["step"]
                     self.since = time.monotonic()
                 elif "say" in event:
                     progress.say(event["say"])
@@ -157,22 +251,35 @@ class Worker:
                 else:
                     continue
             if event is None:
-                raise Overrun(f"{self.step or _STARTING}: its process ended{_how(self._status())}")
+                code = self._status()
+                raise Lost(f"{self.step or _STARTING}: its process ended{_how(code)}", -code in FROM_OUTSIDE)
             return event
 
     def _status(self) -> int:
+        assert self.child is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.child.wait(GRACE)
         self.end()
         return self.child.returncode
 
     def _see_to_limits(self) -> None:
-        request = self.workshop.plan.request
+        request = self.request
         limit, option = (request.timeout, " (--timeout)") if self.step else (START, "")
         if limit is not None and time.monotonic() - self.since > limit:
             raise Overrun(f"{self.step or _STARTING} took longer than {limit:g} s{option}")
-        if request.memory is not None and (used := memory(self.child.pid)) > request.memory * 2**30:
+        if request.memory is not None and self.child and (used := memory(self.child.pid)) > request.memory * 2**30:
             raise Overrun(f"{self.step or _STARTING} used {used / 2**30:.1f} GiB, more than {request.memory:g} (--memory)")
+
+
+def _hear(child: subprocess.Popen[str], events: queue.Queue[dict[str, Any] | None]) -> None:
+    assert child.stdout is not None
+    try:
+        with contextlib.suppress(ValueError):  # the pipe is closed: it was ended
+            for line in child.stdout:
+                with contextlib.suppress(json.JSONDecodeError):  # the half line of one that is killed
+                    events.put(json.loads(line))
+    finally:
+        events.put(None)
 
 
 def memory(pid: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,26 +39,43 @@ class Lines:
 
 
 class Bars:
-    """Rich bars with what is being done, how far it is and an estimate."""
+    """Rich bars with what is being done, how far it is and an estimate; several at once where several processes work."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-
-        self.console = Console(stderr=True)
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
-        """A bar on the terminal."""
         from rich import progress as rich
+        from rich.console import Console
 
         columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
                    rich.TimeElapsedColumn(), rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[note]}"))  # fmt: skip
-        with rich.Progress(*columns, console=self.console) as display:
-            yield _RichBar(display, display.add_task(description, total=total, note=""))
+        self.console = Console(stderr=True)
+        self._display = rich.Progress(*columns, console=self.console)
+        self._open, self._turn = 0, threading.Lock()
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
+        """A bar on the terminal; the display is live while there is one."""
+        with self._turn:
+            self._open += 1
+            if self._open == 1:
+                self._display.start()
+        bar = self._display.add_task(description, total=total, note="")
+        try:
+            yield _RichBar(self._display, bar)
+        finally:
+            with self._turn:
+                self._open -= 1
+                if self._open == 0:
+                    self._display.stop()
+                    self._forget()
 
     def say(self, line: str) -> None:
         """One line above the bars."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _forget(self) -> None:
+        """Bars that are done stay on the screen, and are not drawn again."""
+        for number in self._display.task_ids:
+            self._display.remove_task(number)
 
 
 def choose() -> Progress:

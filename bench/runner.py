@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+EXECUTOR = "BENCH_EXECUTOR"
 FAILURES = "failures.txt"
 """In a run folder: tracebacks of methods that failed."""
 
@@ -119,13 +120,18 @@ def _with_home(request: Request) -> Request:
 
 
 def choose_executor(request: Request, plugins: Registry) -> Callable[..., list[Outcome]]:
-    """The executor that is asked for, or one that keeps the limits. BenchError where it can't keep them."""
+    """The executor that is asked for, else `$BENCH_EXECUTOR`, else `process`. BenchError where it can't keep the limits."""
     limits = [f"--{name}" for name in ("timeout", "memory") if getattr(request, name) is not None]
-    choice = notation.parse(request.executor or ("process" if limits else "serial"))
+    choice = notation.parse(request.executor or os.environ.get(EXECUTOR, "").strip() or "process")
     spec: ExecutorSpec = plugins.get("executors", choice.name)
     if limits and not spec.limits:
         raise BenchError(f"executor {spec.name} can't stop a method: leave {' and '.join(limits)} out, or --executor")
-    return functools.partial(spec.load(), **spec.resolve(dict(choice.given)))
+    given = dict(choice.given)
+    if request.scheduler:
+        if not any(parameter.name == "scheduler" for parameter in spec.parameters):
+            raise BenchError(f"executor {spec.name} has no scheduler: leave --scheduler out, or take --executor dask")
+        given["scheduler"] = request.scheduler
+    return functools.partial(spec.load(), **spec.resolve(given))
 
 
 def _execute(workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry) -> list[Outcome]:

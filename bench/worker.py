@@ -1,7 +1,7 @@
-"""A process that executes cells for another: `python -m bench.worker`, started by `bench.processes`.
+"""A process that does tasks for another: `python -m bench.worker`, started by `bench.processes`.
 
-One JSON object a line. In: `{"folder": run folder, "cell": key, "broken": {fit key: reason}}`. Out: what happens on the way
-(`step`, `say`, `begin`, `advance`, `end`) and, for each task, `{"outcome": {...}}`. No model is ever sent: the worker makes the
+One JSON object a line. In: `{"folder": run folder, "task": {...}}` (`bench.schedule.Task`). Out: what happens on the way
+(`step`, `say`, `begin`, `advance`, `end`) and, for each task, `{"result": {...}}`. No model is ever sent: the worker makes the
 plan from the run folder's `request.json`, and writes to the store itself. It ends, with all its children, when nobody is left to
 listen.
 """
@@ -17,15 +17,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from bench import plan, request
 from bench.contracts import ProgressTask
-from bench.errors import BenchError
-from bench.executors import Outcome, Workshop
+from bench.errors import BenchError, StoreLost
+from bench.executors import Workshop
 from bench.plugins import registry
 from bench.progress import Quiet
+from bench.schedule import Result, Task
 from bench.store import Store
 
 
@@ -53,9 +55,9 @@ class Telling:
         """One line of text."""
         self.tell(say=line)
 
-    def step(self, what: str, fit: str) -> None:
+    def step(self, what: str) -> None:
         """A step of work begins: the parent's clock starts again."""
-        self.tell(step=[what, fit])
+        self.tell(step=what)
 
 
 class _Bar:
@@ -67,7 +69,7 @@ class _Bar:
 
 
 def main() -> None:
-    """Execute the cells that standard input names, until it ends."""
+    """Do the tasks that standard input names, until it ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what plugins print goes to standard error, and not between the lines
     tasks: queue.Queue[str] = queue.Queue()
@@ -75,14 +77,14 @@ def main() -> None:
     telling = Telling(replies)
     workshop: Workshop | None = None
     while True:
-        task = json.loads(tasks.get())
+        message = json.loads(tasks.get())
         try:
-            workshop = workshop or _workshop(Path(task["folder"]), telling)
-            workshop.broken |= task["broken"]
-            outcome = _execute(workshop, task["cell"])
+            workshop = workshop or _workshop(Path(message["folder"]), telling)
+            result = workshop.perform(Task(**message["task"]))
         except BenchError as error:
-            outcome = {"status": "failed", "reason": str(error), "seconds": 0.0}
-        telling.tell(outcome=outcome)
+            result = Result(str(error), fatal=isinstance(error, StoreLost))
+        workshop = workshop and replace(workshop, broken={})  # what failed is known to who sends the tasks
+        telling.tell(result=asdict(result))
 
 
 def _listen(tasks: queue.Queue[str]) -> None:
@@ -96,14 +98,6 @@ def _workshop(folder: Path, telling: Telling) -> Workshop:
     store = Store(asked.store or folder)
     made = plan.make(asked, registry(), store, Quiet())
     return Workshop(made, store, telling, folder=folder, step=telling.step)
-
-
-def _execute(workshop: Workshop, key: str) -> dict[str, Any]:
-    cell = next((cell for cell in workshop.plan.cells if cell.key == key), None)
-    if cell is None:
-        raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
-    outcome: Outcome = workshop.execute(cell)
-    return {"status": outcome.status, "reason": outcome.reason, "seconds": outcome.seconds, "trace": outcome.trace}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
-"""The command as a function."""
+"""The command as a function. Runs of tests are in this process, in float32, unless a test says otherwise."""
+
+import os
 
 import pytest
 
 from bench.cli import main
+
+os.environ.setdefault("BENCH_EXECUTOR", "serial")
+os.environ.setdefault("BENCH_PRECISION", "float32")
 
 
 @pytest.fixture

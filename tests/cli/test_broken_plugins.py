@@ -36,7 +36,8 @@ def broken(photographs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("broken")
     methods = ",".join(["sound", *SAID, "late", "marginal"])
     command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", methods, "-d", str(photographs),
-               "--metrics", "absolute-error", "--timeout", "5", "--memory", "1", "--out", "run", "--store", "store"]  # fmt: skip
+               "--metrics", "absolute-error", "--timeout", "5", "--memory", "1", "--executor", "process", "--out",
+               "run", "--store", "store"]  # fmt: skip
     (folder / "queue.py").write_text("raise RuntimeError('not the queue of Python')")
     environment = os.environ | {"BROKEN_METHODS_CHILD": str(folder / "child")}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
