@@ -35,7 +35,8 @@ class Outcome:
 class Workshop:
     """What executing cells needs: the store, the fitted methods of this process and the weights of each data set.
 
-    folder: of the run. step: told what begins. broken: fits that failed, and why: they are not tried again for another cell.
+    folder: of the run. step: told what begins, and whether it is under the limits. broken: fits that failed, and why: they are
+    not tried again for another cell.
     """
 
     plan: Plan
@@ -43,7 +44,7 @@ class Workshop:
     progress: Progress
     debug: bool = False
     folder: Path | None = None
-    step: Callable[[str], None] = lambda what: None
+    step: Callable[[str, bool], None] = lambda what, limited: None
     broken: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Workshop:
             context = self._context(fit)
             stored = self.store.find("fits", fit.key)
             if stored:
-                self.step(f"loading {fit.label} on {fit.dataset}")
+                self.step(f"loading {fit.label} on {fit.dataset}", True)
                 method.load(stored, context)
             else:
                 self._fit_and_keep(method, fit, context)
@@ -114,16 +115,29 @@ class Workshop:
             self._sample(cell, task.start, task.stop)
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
+        made = []
+
+        def build(folder: Path) -> dict[str, Any]:
+            made.append(fit.key)
+            return self._fit(method, fit, context, folder)
+
         try:
-            self.store.get("fits", fit.key, lambda folder: self._fit(method, fit, context, folder))
+            found = self.store.get("fits", fit.key, build, lambda: self._wait(f"fitting {fit.label} on {fit.dataset}"))
+            if not made:  # by another process, while this one waited
+                method.load(found, context)
         except StoreLost:
             raise
         except (Exception, SystemExit) as error:
             self.broken[fit.key] = reason(error)
             raise
 
+    def _wait(self, what: str) -> None:
+        """Another process does it."""
+        self.step(f"waiting for another process: {what}", False)
+        self.progress.say(f"{what}: another process does it; waiting")
+
     def _fit(self, method: Method, fit: Fit, context: FitContext, folder: Path) -> dict[str, Any]:
-        self.step(f"fitting {fit.label} on {fit.dataset}")
+        self.step(f"fitting {fit.label} on {fit.dataset}", True)
         start = time.monotonic()
         method.fit(self.plan.data[fit.dataset].train, context)
         method.save(folder)
@@ -135,7 +149,8 @@ class Workshop:
         request = self.plan.request
         return FitContext(seed, request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
                           self.store, self.progress, precision=request.precision, devices=request.devices,
-                          strategy=request.strategy, cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
+                          strategy=request.strategy, work=self.store.work("fits", fit.key),
+                          cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
     def _sample(self, cell: Cell, start: int, stop: int) -> None:
         """The missing ones among the shards `start` to `stop`, counted over the cell's asks."""
@@ -144,10 +159,16 @@ class Workshop:
         if not missing:
             return
         method = self.method(cell.fit)
-        self.step(f"sampling {cell.name}")
+        self.step(f"sampling {cell.name}", True)
         with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, _, rows in missing)) as bar:
+            busy = []
             for ask, key, rows in missing:
-                self.store.get("samples", key, self._answer(cell, method, ask, rows))
+                if self.store.get_if_free("samples", key, self._answer(cell, method, ask, rows)) is None:
+                    busy.append((ask, key, rows))
+                else:
+                    bar.advance(len(rows))
+            for ask, key, rows in busy:  # another process is at them, or was
+                self.store.get("samples", key, self._answer(cell, method, ask, rows), lambda: self._wait(f"sampling {cell.name}"))
                 bar.advance(len(rows))
 
     def _answer(self, cell: Cell, method: Method, ask: Ask, rows: tuple[int, ...]) -> Callable[[Path], dict[str, Any]]:

@@ -16,7 +16,7 @@ from bench.contracts import Dataset, Photo, Progress
 from bench.errors import BenchError, NothingMeasured, SamplesGone
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
-from bench.store import Store, read_json, write_json
+from bench.store import Store, allocate, read_json, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -159,8 +159,8 @@ def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol,
            part: str) -> dict[str, Any]:  # fmt: skip
     shape_ab = (len(ids), 2, protocol.ab_size, protocol.ab_size)
     shape_grey = (len(ids), protocol.grey_size, protocol.grey_size)
-    ab = np.lib.format.open_memmap(folder / "ab.npy", "w+", np.float32, shape_ab)
-    grey = np.lib.format.open_memmap(folder / "grey.npy", "w+", np.uint16, shape_grey)
+    ab = allocate(folder / "ab.npy", np.float32, shape_ab)
+    grey = allocate(folder / "grey.npy", np.uint16, shape_grey)
     position = {name: i for i, name in enumerate(ids)}
     excluded: dict[str, str] = {}
     grey_only: list[str] = []
@@ -221,5 +221,5 @@ def reopen(store: Store, dataset: str, key: str) -> PreparedSet:
     """A prepared set by its key; BenchError when it is no longer in the store."""
     folder = store.find("prepared", key)
     if folder is None:
-        raise SamplesGone(f"prepared photographs of {dataset} are not in the store {store.folder}: repeat the run")
+        raise SamplesGone(store.gone("prepared", key, f"prepared photographs of {dataset}"))
     return _open(dataset, key, folder, store.describe("prepared", key))

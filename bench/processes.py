@@ -162,6 +162,7 @@ class Worker:
     child: subprocess.Popen[str] | None = None
     events: queue.Queue[dict[str, Any] | None] = field(default_factory=queue.Queue)
     step: str = ""
+    limited: bool = True
     since: float = 0.0
     looked: float = 0.0
 
@@ -223,7 +224,7 @@ class Worker:
                 if "result" in event:
                     return dict(event["result"])
                 if "step" in event:
-                    self.step = event["step"]
+                    self.step, self.limited = event["step"]
                     self.since = time.monotonic()
                 elif "say" in event:
                     progress.say(event["say"])
@@ -264,7 +265,7 @@ class Worker:
 
     def _see_to_limits(self) -> None:
         request = self.request
-        limit, option = (request.timeout, " (--timeout)") if self.step else (START, "")
+        limit, option = (request.timeout if self.limited else None, " (--timeout)") if self.step else (START, "")
         if limit is not None and time.monotonic() - self.since > limit:
             raise Overrun(f"{self.step or _STARTING} took longer than {limit:g} s{option}")
         if request.memory is not None and self.child and (used := memory(self.child.pid)) > request.memory * 2**30:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.contracts import SampleSet
-from bench.errors import BenchError, SamplesGone
+from bench.errors import SamplesGone
 from bench.store import Store, write_bytes
 
 if TYPE_CHECKING:
@@ -41,19 +41,13 @@ def write(folder: Path, samples: SampleSet) -> dict[str, Any]:
 
 def read(store: Store, key: str) -> SampleSet:
     """One shard. BenchError when it is missing or damaged."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     folder = store.find("samples", key)
     if folder is None:
-        raise SamplesGone(f"samples {key[:12]} are not in the store {store.folder}: repeat the run to make them again")
+        raise SamplesGone(store.gone("samples", key, f"samples {key[:12]}"))
     mark = store.describe("samples", key)
-    try:
-        tensors = load_file(folder / "samples.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise BenchError(
-            f"{folder / 'samples.safetensors'} is damaged ({error}): remove its folder and repeat the run"
-        ) from error
+    tensors = load_file(folder / "samples.safetensors")
     return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"], tensors.get("log_prob"))
 
 

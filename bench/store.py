@@ -1,23 +1,37 @@
 """The atomic store: results of fits, prepared arrays and samples, found by key.
 
-A thing is a folder; `cell.json`, put in last by `os.replace`, is the commit mark. "A file exists" is never "finished".
+A thing is a folder; `cell.json`, put in last by `os.replace`, is the commit mark, and holds the digests of all files. "A file
+exists" is never "finished", and what differs from its digest is never used. Processes that share a store take turns at a thing.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import keys
-from bench.errors import BenchError
+from bench import digests, keys, locks
+from bench.errors import BenchError, Infrastructure, StoreLost
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COMMIT_MARK = "cell.json"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+SHAKY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+         errno.ENETUNREACH, errno.ENETDOWN)  # fmt: skip
+"""Errors of a disk or a network that may be gone at the next try."""
+
+_sound: dict[Path, digests.Signature] = {}
+"""Things whose digests this process has checked, as they looked then."""
 
 
 def default_folder() -> Path:
@@ -39,9 +53,21 @@ class Store:
         return self.folder / kind / key[:2] / key
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The folder of a finished thing, or None."""
+        """The folder of a finished thing, or None. One whose files differ from their digests is named, and is not found."""
         path = self.path(kind, key)
-        return path if (path / COMMIT_MARK).is_file() else None
+        if not (path / COMMIT_MARK).is_file():
+            return None
+        if wrong := _damage(path):
+            print(f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used", file=sys.stderr, flush=True)
+            return None
+        return path
+
+    def gone(self, kind: str, key: str, what: str) -> str:
+        """Why a thing can't be read, and what to do."""
+        path = self.path(kind, key)
+        if (path / COMMIT_MARK).is_file():
+            return f"{what}: {path} is damaged ({_damage(path)}): repeat the run to make it again"
+        return f"{what} are not in the store {self.folder}: repeat the run to make them again"
 
     def describe(self, kind: str, key: str) -> dict[str, Any]:
         """What was written in the commit mark."""
@@ -53,13 +79,37 @@ class Store:
             if not mark.parent.name.startswith("tmp-"):  # marked, but never moved in place
                 yield read_json(mark)
 
-    def get(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> Path:
-        """The folder of a thing, built if it is not there. `build(folder)` fills a folder and describes it."""
-        found = self.find(kind, key)
-        if found:
-            return found
-        with self.building(kind, key) as folder:
-            commit(folder, {"kind": kind, "key": key, **build(folder)})
+    def get(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]],
+            waiting: Callable[[], None] | None = None) -> Path:  # fmt: skip
+        """The folder of a thing, built if it is not there. `build(folder)` fills a folder and describes it.
+
+        Where another process builds it this one waits, after calling `waiting`, and takes what it made.
+        """
+        return self.find(kind, key) or self._built(kind, key, build, waiting)
+
+    def get_if_free(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> Path | None:
+        """`get`, or None where another process builds it now."""
+        try:
+            return self.find(kind, key) or self._built(kind, key, build, wait=False)
+        except locks.Busy:
+            return None
+
+    def work(self, kind: str, key: str) -> Path:
+        """A folder, made by who needs it, for unfinished work on a thing: it outlives a kill, and goes when the thing is built."""
+        return self.folder / "work" / kind / key
+
+    def lock(self, kind: str, key: str) -> Path:
+        """The file that says that someone builds a thing."""
+        return self.folder / "locks" / f"{kind}-{key}.lock"
+
+    def _built(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]], waiting: Callable[[], None] | None = None,
+               wait: bool = True) -> Path:  # fmt: skip
+        with self._said(), locks.held(self.lock(kind, key), waiting, wait):
+            if not self.find(kind, key):  # else another process made it meanwhile
+                with self.building(kind, key) as folder:
+                    commit(folder, {"kind": kind, "key": key, **build(folder)})
+            shutil.rmtree(self.work(kind, key), ignore_errors=True)
+            self.lock(kind, key).unlink(missing_ok=True)  # whoever waits looks again, and finds the thing
         return self.path(kind, key)
 
     @contextmanager
@@ -77,13 +127,28 @@ class Store:
     def temporary(self, parent: Path | None = None) -> Path:
         """A new, empty folder in the store (BenchError when it can't be written)."""
         parent = parent or self.folder
-        try:
+        with self._said():
             parent.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-", dir=parent))
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """A block whose errors of the store's own files are said in a line; those of other files stay what they are."""
+        try:
+            yield
         except OSError as error:
-            raise BenchError(
-                f"the store {self.folder} can't be written ({error.strerror}): choose another with --store"
-            ) from error
+            about = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+            if about and not any(path.is_relative_to(self.folder) for path in about):
+                raise
+            if said := _lost(self.folder, error.errno, error.strerror or str(error)):
+                raise said from error
+            raise
+        except Exception as error:
+            if type(error).__name__ == "SafetensorError" and "(os error " in str(error):  # it has no errno of its own
+                number = int(str(error).rpartition("(os error ")[2].partition(")")[0])
+                if said := _lost(self.folder, number, os.strerror(number)):
+                    raise said from error
+            raise
 
     def sweep(self, process: int) -> None:
         """Remove what a process that was killed on this machine left half built."""
@@ -91,9 +156,49 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """A new `.npy` file as an array in memory, whose space is reserved: a disk that is full is an OSError here, and no signal
+    that kills the process when a page is written."""
+    import numpy as np
+
+    made: np.memmap[Any, Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate") and path.stat().st_size:
+        with path.open("rb+") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return made
+
+
 def commit(folder: Path, description: dict[str, Any]) -> None:
-    """Put the commit mark into a complete folder."""
-    write_json(folder / COMMIT_MARK, {"schema_version": keys.SCHEMA, **description})
+    """Put the commit mark, with the digests of all files, into a complete folder."""
+    write_json(folder / COMMIT_MARK, {"schema_version": keys.SCHEMA, **description, "files": digests.of_folder(folder)})
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with a finished thing. Its files are read once in a process, and again when they look otherwise."""
+    before = _sound.get(path)
+    if before and digests.signature(path, tuple(name for name, *_ in before)) == before:
+        return ""
+    try:
+        files = read_json(path / COMMIT_MARK).get("files", {})
+    except BenchError as error:
+        return str(error)
+    now = digests.signature(path, (COMMIT_MARK, *files))
+    wrong = digests.damage(path, files)
+    if not wrong:
+        _sound[path] = now
+    return wrong
+
+
+def _lost(folder: Path, number: int | None, why: str) -> StoreLost | None:
+    """What an error of the system means for a store."""
+    if number in FULL:
+        return StoreLost(f"the store {folder} is full ({why}): free some space, as with `bench store gc`, or choose another "
+                         "with --store; what is finished stays, and the same command goes on")  # fmt: skip
+    if number in CLOSED:
+        return StoreLost(f"the store {folder} can't be written ({why}): choose another with --store")
+    if number in SHAKY:
+        return Infrastructure(f"the store {folder} is out of reach ({why}): the same command goes on when it is back")
+    return None
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -106,6 +211,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
+        _sync(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -166,7 +272,23 @@ def _replace_folder(folder: Path, final: Path) -> None:
     try:
         os.replace(folder, final)
     except OSError:
-        if (final / COMMIT_MARK).is_file():  # another process finished the same thing first; it is the same by key
+        if (final / COMMIT_MARK).is_file() and not _damage(final):  # made meanwhile; it is the same by key
             return
-        shutil.rmtree(final)  # an uncommitted left-over
+        shutil.rmtree(final)  # an uncommitted left-over, or damaged
         os.replace(folder, final)
+    _sync(final.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # network shares that have no such call
+            raise
+    finally:
+        os.close(handle)

@@ -55,9 +55,9 @@ class Telling:
         """One line of text."""
         self.tell(say=line)
 
-    def step(self, what: str) -> None:
-        """A step of work begins: the parent's clock starts again."""
-        self.tell(step=what)
+    def step(self, what: str, limited: bool) -> None:
+        """A step of work begins: the parent's clock starts again, if there is a limit."""
+        self.tell(step=[what, limited])
 
 
 class _Bar:

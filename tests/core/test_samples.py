@@ -86,7 +86,8 @@ def test_a_truncated_file_is_said_in_one_line(store, keep):
     path.write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(BenchError, match="is damaged") as caught:
         samples.read(store, name)
-    assert str(path) in str(caught.value)
+    assert str(path.parent) in str(caught.value)
+    assert path.name in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -1,16 +1,32 @@
 """The store holds finished things only, whatever happens while they are made."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from bench import keys
-from bench.errors import BenchError
-from bench.store import COMMIT_MARK, Store, commit, default_folder, read_json, write_bytes, write_json, write_text
+from bench.errors import BenchError, Infrastructure, StoreLost
+from bench.store import (
+    COMMIT_MARK,
+    Store,
+    allocate,
+    commit,
+    default_folder,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 KEY = "ab" * 32
 
@@ -39,7 +55,8 @@ def test_a_thing_is_built_once_and_found_again(store):
     assert (folder / "weights.bin").read_bytes() == b"all of it"
     assert store.get("fits", KEY, must_not_build) == folder == store.find("fits", KEY) == store.path("fits", KEY)
     assert Store(store.folder).describe("fits", KEY) == {
-        "schema_version": keys.SCHEMA, "kind": "fits", "key": KEY, "note": "made"
+        "schema_version": keys.SCHEMA, "kind": "fits", "key": KEY, "note": "made",
+        "files": {"weights.bin": {"bytes": 9, "sha256": keys.sha256(b"all of it")}},
     }  # fmt: skip
     assert left_overs(store) == []
 
@@ -67,7 +84,7 @@ def test_a_build_that_raises_leaves_nothing(store, error):
     with pytest.raises(error):
         store.get("fits", KEY, fail)
     assert store.find("fits", KEY) is None
-    assert [p for p in store.folder.rglob("*") if p.is_file()] == []
+    assert [p for p in store.folder.rglob("*") if p.is_file()] == [store.lock("fits", KEY)]
     assert left_overs(store) == []
     assert store.get("fits", KEY, build).is_dir()
 
@@ -91,7 +108,8 @@ def test_an_uncommitted_left_over_is_replaced(store):
 
 def test_of_two_that_build_the_same_thing_the_first_to_finish_stays(store):
     def slow(folder):
-        store.get("fits", KEY, build)
+        with store.building("fits", KEY) as first:  # by a process whose lock did not hold: on a share without locks
+            commit(first, build(first))
         (folder / "weights.bin").write_bytes(b"later")
         return {"note": "later"}
 
@@ -146,14 +164,138 @@ import sys, time
 from pathlib import Path
 from bench.store import Store
 def build(folder):
-    (folder / "weights.bin").write_bytes(b"all of it"); time.sleep(0.2); return {"note": "made"}
+    with open(sys.argv[3], "a") as log: log.write("built\\n")
+    (folder / "weights.bin").write_bytes(b"all of it"); time.sleep(0.5); return {"note": "made"}
 store = Store(Path(sys.argv[1]))
 print((store.get("fits", sys.argv[2], build) / "weights.bin").read_text())
 """
-    command = [sys.executable, "-c", code, str(store.folder), KEY]
+    log = store.folder.parent / "log"
+    command = [sys.executable, "-c", code, str(store.folder), KEY, str(log)]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [(racer.communicate(timeout=60)[0], racer.returncode) for racer in racers] == [("all of it\n", 0)] * 4
+    assert log.read_text() == "built\n"
     assert left_overs(store) == []
+    assert list((store.folder / "locks").iterdir()) == []
+
+
+def test_who_waits_is_told_once_and_a_busy_thing_can_be_left_for_later(store):
+    waited, again = [], threading.Event()
+
+    def slow(folder):
+        again.set()
+        time.sleep(0.5)
+        return build(folder)
+
+    other = threading.Thread(target=store.get, args=("fits", KEY, slow))
+    other.start()
+    again.wait()
+    assert store.get_if_free("fits", KEY, must_not_build) is None
+    assert store.get("fits", KEY, must_not_build, lambda: waited.append("once")) == store.path("fits", KEY)
+    other.join()
+    assert waited == ["once"]
+    assert store.get_if_free("fits", KEY, must_not_build) == store.path("fits", KEY)
+
+
+def test_a_build_that_was_killed_leaves_no_lock(store):
+    code = """
+import sys, time
+from pathlib import Path
+from bench.store import Store
+def build(folder):
+    print("building", flush=True); time.sleep(120)
+Store(Path(sys.argv[1])).get("fits", sys.argv[2], build)
+"""
+    with subprocess.Popen([sys.executable, "-c", code, str(store.folder), KEY], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "building\n"
+        assert store.get_if_free("fits", KEY, must_not_build) is None
+        child.kill()
+    assert store.get_if_free("fits", KEY, build) == store.path("fits", KEY)
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_what_is_damaged_is_named_and_made_again(store, harm, capsys):
+    path = store.get("fits", KEY, build) / "weights.bin"
+    if harm == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(b"all of ot" if harm == "flip" else b"all")
+    assert store.find("fits", KEY) is None
+    said = capsys.readouterr().err
+    assert said.startswith(f"store: fits {KEY[:12]} is damaged (weights.bin ")
+    assert said.count("\n") == 1
+    assert (store.get("fits", KEY, build) / "weights.bin").read_bytes() == b"all of it"
+    capsys.readouterr()
+    assert store.find("fits", KEY)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("number", "kind", "said"), [
+    (errno.ENOSPC, StoreLost, "is full"), (errno.EROFS, StoreLost, "can't be written"),
+    (errno.ESTALE, Infrastructure, "out of reach"),
+])  # fmt: skip
+def test_an_error_of_the_store_s_disk_is_said_in_one_line(store, number, kind, said):
+    def fail(folder):
+        raise OSError(number, os.strerror(number), str(folder / "weights.bin"))
+
+    with pytest.raises(kind, match=said) as caught:
+        store.get("fits", KEY, fail)
+    assert len(str(caught.value).splitlines()) == 1
+    assert left_overs(store) == []
+    assert store.get("fits", KEY, build)
+
+
+def test_an_error_of_another_file_stays_what_it_is(store, tmp_path):
+    def fail(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "mine"))
+
+    with pytest.raises(PermissionError):
+        store.get("fits", KEY, fail)
+
+
+def test_unfinished_work_goes_when_the_thing_is_built(store):
+    folder = store.work("fits", KEY)
+    folder.mkdir(parents=True)
+    store.get("fits", KEY, build)
+    assert not folder.exists()
+
+
+def test_a_store_that_may_only_be_read_is_read(store, tmp_path):
+    store.get("fits", KEY, build)
+    view = tmp_path / "view"
+    view.mkdir()
+    made = subprocess.run(["mount", "--bind", str(store.folder), str(view)], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(view)], check=True)
+        assert Store(view).get("fits", KEY, must_not_build).is_dir()
+        with pytest.raises(StoreLost, match="can't be written"):
+            Store(view).get("fits", "cd" * 32, build)
+    finally:
+        subprocess.run(["umount", "-l", str(view)], check=True)
+
+
+def mounted(folder, options):
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("no tmpfs can be mounted here")
+
+
+def test_a_full_disk_is_one_line_and_the_store_works_on(tmp_path):
+    disk = tmp_path / "disk"
+    mounted(disk, "size=256k")
+    try:
+        store = Store(disk / "store")
+        for fill in (lambda f: (f / "big").write_bytes(bytes(2**20)), lambda f: allocate(f / "a.npy", "f4", (2**20,)),
+                     lambda f: save_file({"a": torch.zeros(2**18)}, f / "a.safetensors")):  # fmt: skip
+            with pytest.raises(StoreLost, match=r"is full .*free some space") as caught:
+                store.get("fits", KEY, lambda folder, fill=fill: {"n": fill(folder)})
+            assert len(str(caught.value).splitlines()) == 1
+            assert left_overs(store) == []
+        assert store.get("fits", KEY, build).is_dir()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_store_that_can_not_be_written_is_said_in_one_line(tmp_path):

@@ -1,0 +1,35 @@
+"""Locks between processes and machines that share a store. They end with the process that holds them, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Busy(Exception):
+    """Someone else holds the lock."""
+
+
+@contextmanager
+def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = True) -> Iterator[None]:
+    """A block that one process at a time is in. `waiting` is called once if another is; without `wait`, that is `Busy`.
+
+    The block may remove the file before it ends; whoever waits for it looks again then. OSError where it can't be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise Busy from None
+        if waiting:
+            waiting()
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        lock.release()
