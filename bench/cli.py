@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from bench import __version__, cli_plugins
+from bench import __version__, cli_plugins, cli_store
 from bench.cli_check import check
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
@@ -215,7 +215,7 @@ def env() -> None:
     click.echo(json.dumps(environment() | folders, indent=2))
 
 
-for _command in (check, export_inputs, check_outputs, new, cli_plugins.commands, gate, baselines):
+for _command in (check, export_inputs, check_outputs, new, cli_plugins.commands, cli_store.commands, gate, baselines):
     cli.add_command(_command)
 
 

@@ -96,3 +96,29 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         if not 0 < seconds < float("inf"):
             self.fail(f"'{value}' is no duration above 0", param, ctx)
         return seconds
+
+
+class Age(Duration):
+    """A duration that may also be in days or weeks: 30d, 8w."""
+
+    name = "age"
+    units = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400})
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
+    """Bytes, or a number with a unit: 500M, 20G, 1T."""
+
+    name = "size"
+    units = MappingProxyType({"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40})
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes."""
+        text = str(value).strip().upper().removesuffix("IB").removesuffix("B")
+        number, unit = (text[:-1], self.units[text[-1]]) if text[-1:] in self.units else (text, 1)
+        try:
+            size = int(float(number) * unit)
+        except (ValueError, OverflowError):
+            self.fail(f"'{value}' is no size: say 500M, 20G or 1T", param, ctx)
+        if size < 0:
+            self.fail(f"'{value}' is below 0", param, ctx)
+        return size

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,16 +176,18 @@ def commit(folder: Path, description: dict[str, Any]) -> None:
 def _damage(path: Path) -> str:
     """What is wrong with a finished thing. Its files are read once in a process, and again when they look otherwise."""
     before = _sound.get(path)
-    if before and digests.signature(path, tuple(name for name, *_ in before)) == before:
+    if before is not None and digests.signature(path, tuple(name for name, *_ in before)) == before:
         return ""
     try:
         files = read_json(path / COMMIT_MARK).get("files", {})
     except BenchError as error:
         return str(error)
-    now = digests.signature(path, (COMMIT_MARK, *files))
+    now = digests.signature(path, tuple(files))
     wrong = digests.damage(path, files)
     if not wrong:
         _sound[path] = now
+        with suppress(OSError):  # when it was last used, for `bench store gc`; a store may be for reading only
+            os.utime(path / COMMIT_MARK)
     return wrong
 
 

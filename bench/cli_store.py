@@ -1,0 +1,78 @@
+"""`bench store`: what is kept, pruning it, and checking it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from bench.cli_options import Age, Size, Verbs
+from bench.errors import ExitCode
+from bench.table import echo_table
+
+FOLDER = click.option("--store", type=click.Path(path_type=Path), help="Which store [$BENCH_STORE or the cache folder].")
+KIND = click.option("--kind", multiple=True, help="Only fits, samples, scores, features, prepared, indexes or work; repeatable.")
+
+
+@click.group("store", cls=Verbs)
+def commands() -> None:
+    """Look at finished work, prune it, check it."""
+
+
+@commands.command()
+@FOLDER
+@KIND
+@click.option("--by", type=click.Choice(["size", "age"]), default="size", show_default=True, help="What comes first.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def ls(store: Path | None, kind: tuple[str, ...], by: str, as_json: bool) -> None:
+    """What is kept: kind, key, what it is, size, and when it was last used. The largest, or oldest, first."""
+    from bench import housekeeping
+
+    things = housekeeping.things(housekeeping.opened(store), kind)
+    ordered = sorted(things, key=lambda t: (-t.bytes, t.key) if by == "size" else (t.used, t.key))
+    rows = [thing.row() for thing in ordered]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        echo_table([{name: row[name] for name in ("kind", "key", "what", "size", "used")} for row in rows])
+        click.echo(f"{len(rows)} things, {housekeeping.written(sum(t.bytes for t in things))}")
+
+
+@commands.command()
+@FOLDER
+@KIND
+@click.option("--older-than", type=Age(), metavar="AGE", help="What was not used for so long: 12h, 30d, 8w.")
+@click.option("--keep", type=Size(), metavar="SIZE", help="The longest unused, until no more than so much is left: 500M, 20G.")
+@click.option("--dry-run", is_flag=True, help="Say what would go.")
+def gc(store: Path | None, kind: tuple[str, ...], older_than: float | None, keep: int | None, dry_run: bool) -> None:
+    """Remove left-overs of processes that are gone and, if asked, what was not used for long or is too much.
+
+    What is removed is made again when a run needs it. What a process builds now stays.
+    """
+    from bench import housekeeping
+
+    for removed in housekeeping.prune(housekeeping.opened(store), kind, older_than, keep, dry_run):
+        click.echo(removed)
+
+
+@commands.command()
+@FOLDER
+@KIND
+@click.option("--delete", is_flag=True, help="Remove what is damaged.")
+def verify(store: Path | None, kind: tuple[str, ...], delete: bool) -> None:
+    """Read everything and compare it with its digests; the exit status is 1 where something is damaged."""
+    from bench import housekeeping
+
+    opened, damaged, count = housekeeping.opened(store), 0, 0
+    for thing, wrong in housekeeping.verify(opened, kind):
+        count += 1
+        if wrong:
+            damaged += 1
+            click.echo(f"damaged: {thing.kind} {thing.key[:12]} ({thing.what}): {wrong}")
+            if delete:
+                housekeeping.remove(thing)
+    click.echo(f"{count} things, {damaged} damaged{' and removed' if delete and damaged else ''}")
+    if damaged:
+        sys.exit(ExitCode.REGRESSION)

@@ -1,0 +1,175 @@
+"""Keeping a store: what is in it, pruning, and checking digests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import digests, locks
+from bench.errors import BenchError
+from bench.store import COMMIT_MARK, Store, default_folder, read_json
+
+KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "work")
+LEFT_OVER = 24 * 3600.0
+"""Seconds after which what nobody finishes is a left-over, even where its process can't be asked."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A finished thing, or (kind `work`) a checkpoint of an unfinished one. used: seconds since 1970."""
+
+    path: Path
+    kind: str
+    key: str
+    what: str
+    bytes: int
+    used: float
+
+    def row(self) -> dict[str, Any]:
+        """For a table."""
+        days = (time.time() - self.used) / 86400
+        return {"kind": self.kind, "key": self.key[:12], "what": self.what, "size": written(self.bytes), "bytes": self.bytes,
+                "used": f"{days:.1f} days ago", "path": str(self.path)}  # fmt: skip
+
+
+def opened(folder: Path | None) -> Store:
+    """A store that is there. BenchError where it is not."""
+    store = Store(folder or default_folder())
+    if not store.folder.is_dir():
+        raise BenchError(f"there is no store in {store.folder}: give another with --store")
+    return store
+
+
+def things(store: Store, kinds: Sequence[str] = ()) -> list[Thing]:
+    """All finished things and checkpoints. BenchError for an unknown kind."""
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise BenchError(f"--kind {unknown[0]} is unknown (known: {', '.join(KINDS)})")
+    return [thing for kind in kinds or KINDS for thing in _of_kind(store, kind)]
+
+
+def verify(store: Store, kinds: Sequence[str] = ()) -> Iterator[tuple[Thing, str]]:
+    """Every finished thing, and what is wrong with it."""
+    for thing in things(store, kinds):
+        if thing.kind == "work":  # whoever goes on with a checkpoint looks at its digests
+            continue
+        try:
+            mark = read_json(thing.path / COMMIT_MARK)
+        except BenchError as error:
+            yield thing, str(error)
+            continue
+        yield thing, digests.damage(thing.path, mark.get("files", {}))
+
+
+def prune(store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool) -> Iterator[str]:
+    """Remove left-overs, then what was not used for `older` seconds, then the longest unused until `keep` bytes are left; a line
+    for each."""
+    removed = "would remove" if dry else "removed"
+    for path in _left_overs(store):
+        yield f"{removed} left-over {path.relative_to(store.folder)}"
+        if not dry:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    found = sorted(things(store, kinds), key=lambda thing: thing.used)
+    total = sum(thing.bytes for thing in found)
+    for thing in found:
+        old = older is not None and time.time() - thing.used > older
+        if not (old or (keep is not None and total > keep)):
+            continue
+        if _busy(store, thing):
+            yield f"kept {thing.kind} {thing.key[:12]}: a process is at it"
+            continue
+        total -= thing.bytes
+        if not dry:
+            remove(thing)
+        yield f"{removed} {thing.kind} {thing.key[:12]} ({thing.what}, {written(thing.bytes)})"
+
+
+def remove(thing: Thing) -> None:
+    """The mark goes first: what is half removed is not finished. BenchError where it can't be."""
+    try:
+        (thing.path / COMMIT_MARK).unlink(missing_ok=True)
+        shutil.rmtree(thing.path)
+    except OSError as error:
+        raise BenchError(f"{thing.path} can't be removed ({error.strerror})") from error
+
+
+def written(size: float) -> str:
+    """Bytes for people.
+
+    >>> written(5 * 2**30), written(300)
+    ('5.0 GiB', '300 B')
+    """
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _of_kind(store: Store, kind: str) -> Iterator[Thing]:
+    if kind == "work":
+        for path in sorted((store.folder / "work").glob("*/*")):
+            yield Thing(path, kind, path.name, f"checkpoints of {path.parent.name}", _bytes(path), path.stat().st_mtime)
+        return
+    for mark in sorted((store.folder / kind).glob(f"??/*/{COMMIT_MARK}")):
+        if not mark.parent.name.startswith("tmp-"):
+            used = mark.stat().st_mtime  # `Store.find` sets it
+            yield Thing(mark.parent, kind, mark.parent.name, _what(mark), _bytes(mark.parent), used)
+
+
+def _what(mark: Path) -> str:
+    try:
+        told = read_json(mark)
+    except BenchError:
+        return "its mark can't be read"
+    if "label" in told:
+        seed = f" (seed {told['seed']})" if told.get("seed") else ""
+        return f"{told['label']} on {told['dataset']}{seed}"
+    if "ids" in told:
+        return f"{len(told['ids'])} photographs"
+    shape = told.get("shape")
+    return f"{told.get('sample_kind', '')} {'x'.join(map(str, shape))}".strip() if shape else ""
+
+
+def _bytes(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+
+
+def _busy(store: Store, thing: Thing) -> bool:
+    kind = thing.path.parent.name if thing.kind == "work" else thing.kind
+    return _locked(store.lock(kind, thing.key))
+
+
+def _locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with locks.held(path, wait=False):
+            return False
+    except locks.Busy:
+        return True
+
+
+def _left_overs(store: Store) -> Iterator[Path]:
+    """Half-built folders of processes that are gone, and locks that nobody holds."""
+    for path in sorted(store.folder.glob("*/??/tmp-*")):
+        pid = path.name.split("-")[1]
+        if time.time() - path.stat().st_mtime > LEFT_OVER and not (pid.isdigit() and _alive(int(pid))):
+            yield path
+    for path in sorted((store.folder / "locks").glob("*.lock")):
+        if time.time() - path.stat().st_mtime > LEFT_OVER and not _locked(path):
+            yield path
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
