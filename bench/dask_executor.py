@@ -62,7 +62,7 @@ def _client(scheduler: str, slots: int) -> Iterator[Client]:
             where = stack.enter_context(LocalCluster(n_workers=slots, threads_per_worker=1, processes=True, dashboard_address=None,
                                                      silence_logs=logging.ERROR, host="127.0.0.1"))  # fmt: skip
         try:
-            client = stack.enter_context(Client(where, timeout=20, set_as_default=False))
+            client = stack.enter_context(Client(where, timeout=10, set_as_default=False))
         except (OSError, ValueError) as error:
             raise BenchError(f"--scheduler {scheduler}: no dask scheduler answers there: {str(error).splitlines()[0]}") from error
         yield client

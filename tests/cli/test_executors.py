@@ -1,0 +1,160 @@
+"""Executors: the same bits everywhere, workers that die, limits on other machines, two runs on one store."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from bench.store import COMMIT_MARK
+
+LOCAL = Path(__file__).parent / "broken_methods"
+METHODS = "zhang[batch=8,steps=2],mean[features=zhang[batch=8,steps=2]],vae[batch=8,loss=l2,steps=3],marginal"
+OTHERS = ("process[slots=2]", "dask[slots=2]", "submitit[cluster=local,slots=2]",
+          pytest.param("submitit[cluster=debug]", marks=pytest.mark.slow))  # fmt: skip
+
+
+def arguments(photographs, *more):
+    return [sys.executable, "-P", "-m", "bench.cli", "run", "-d", str(photographs), "--preset", "tiny", "--metrics",
+            "absolute-error", "--figures", "none", "--threads", "2", *map(str, more)]  # fmt: skip
+
+
+def run(folder, photographs, *more):
+    done = subprocess.run(arguments(photographs, "--out", "run", *more), cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def scores(folder):
+    return pd.read_parquet(folder / "run" / "scores.parquet")
+
+
+@pytest.fixture(scope="module")
+def serial(photographs, tmp_path_factory):
+    """The scores of a run in one process."""
+    folder = tmp_path_factory.mktemp("serial")
+    status, err = run(folder, photographs, "-m", METHODS, "--store", "store", "--executor", "serial")
+    assert status == 0, err
+    return scores(folder)
+
+
+@pytest.mark.parametrize("executor", OTHERS)
+def test_every_executor_gives_the_same_bits(serial, photographs, tmp_path, executor):
+    status, err = run(tmp_path, photographs, "-m", METHODS, "--store", "store", "--executor", executor)
+    assert status == 0, err
+    pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
+    for mark in (tmp_path / "store").rglob(COMMIT_MARK):
+        assert set(json.loads(mark.read_text())["files"]) == {p.name for p in mark.parent.iterdir()} - {COMMIT_MARK}
+
+
+def wait_for(what, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+    return found
+
+
+def children(pid, text):
+    """Processes below one whose command line has a text."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            if text in " ".join(child.cmdline()):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("executor", ["process", "dask[slots=1]"])
+def test_a_worker_that_is_killed_does_not_lose_the_run(photographs, tmp_path, executor):
+    environment = os.environ | {"SLOW_ONCE": str(tmp_path / "begun")}
+    command = arguments(photographs, "-m", "slow-once,marginal", "--plugin", LOCAL, "--executor", executor,
+                        "--store", "store", "--out", "run")  # fmt: skip
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as child:
+        wait_for((tmp_path / "begun").exists)
+        wanted = "bench.worker" if executor == "process" else "spawn_main"
+        for victim in children(child.pid, wanted):
+            victim.send_signal(signal.SIGKILL)
+        err = child.communicate(timeout=180)[1]
+    assert child.returncode == 0, err
+    assert "it is tried once more" in err
+    assert set(scores(tmp_path)["status"]) <= {"done", "refused"}
+
+
+@pytest.mark.parametrize("executor", ["process[slots=2]", "dask[slots=2]"])
+def test_a_method_that_never_ends_is_ended_on_every_executor(photographs, tmp_path, executor):
+    environment = os.environ | {"BROKEN_METHODS_CHILD": str(tmp_path / "child")}
+    command = arguments(photographs, "-m", "endless,marginal", "--plugin", LOCAL, "--timeout", "4", "--executor", executor,
+                        "--store", "store", "--out", "run")  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 6, done.stderr
+    cells = {c["method"]: c for c in json.loads((tmp_path / "run" / "manifest.json").read_text())["cells"]}
+    assert cells["endless"]["reason"].endswith("took longer than 4 s (--timeout)")
+    assert cells["marginal"]["status"] == "done"
+    child = int((tmp_path / "child").read_text())
+    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE, 10)
+
+
+def test_two_runs_on_one_store_do_nothing_twice(photographs, tmp_path):
+    environment = os.environ | {"SLOW_ONCE": str(tmp_path / "begun")}
+    command = arguments(photographs, "-m", "slow-once,marginal", "--plugin", LOCAL, "--store", "store")
+    (tmp_path / "begun").write_text("")
+    both = [subprocess.Popen([*command, "--out", name, "--executor", executor], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                             env=environment) for name, executor in (("a", "serial"), ("b", "process"))]  # fmt: skip
+    said = [each.communicate(timeout=180)[1] for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    assert (tmp_path / "begun").read_text() == "fit\n"
+    tables = [pd.read_parquet(tmp_path / name / "scores.parquet").drop(columns="run") for name in "ab"]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert not list((tmp_path / "store").glob("*/??/tmp-*"))
+
+
+def test_a_dask_scheduler_that_does_not_answer_is_one_line(photographs, tmp_path):
+    status, err = run(tmp_path, photographs, "-m", "marginal", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    assert status == 2
+    assert err.splitlines()[-1].startswith("bench: --scheduler tcp://127.0.0.1:1: no dask scheduler answers there")
+    assert "Traceback" not in err
+
+
+def test_a_scheduler_is_for_dask_only(bench, photographs):
+    status, _, err = bench("run", "-m", "grey", "-d", photographs, "--executor", "process", "--scheduler", "tcp://127.0.0.1:1")
+    assert status == 2
+    assert err == "bench: executor process has no scheduler: leave --scheduler out, or take --executor dask\n"
+
+
+def test_no_slurm_is_one_line(photographs, tmp_path):
+    status, err = run(tmp_path, photographs, "-m", "marginal", "--executor", "submitit")
+    assert status == 2
+    assert "bench: executor submitit: " in err
+    assert "cluster=local" in err
+    assert "Traceback" not in err
+
+
+def dask(part, *arguments):
+    command = [sys.executable, "-m", f"distributed.cli.dask_{part}", "--no-dashboard", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def test_what_a_running_dask_cluster_does(photographs, tmp_path, serial):
+    """A scheduler and two workers of their own, over loopback TCP."""
+    started = []
+    try:
+        where = tmp_path / "scheduler.json"
+        started.append(dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", where))
+        address = json.loads(wait_for(lambda: where.exists() and where.read_text()))["address"]
+        started += [dask("worker", address, "--nthreads", "1", "--local-directory", tmp_path) for _ in range(2)]
+        status, err = run(tmp_path, photographs, "-m", METHODS, "--store", "store", "--executor", "dask", "--scheduler", address)
+        assert status == 0, err
+        pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
+    finally:
+        for each in started:
+            each.terminate()
+            each.wait()
+
