@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from bench import measured
+from bench import measured, score_columns
 from bench.errors import NotComparable, NothingMeasured, unknown
 from bench.measured import Column, Place, Side
 from bench.plugins import Registry
@@ -221,7 +221,7 @@ def _places(side: Iterable[Place]) -> str:
 
 
 def _check_metrics(runs: Sequence[Results], metrics: Sequence[str]) -> None:
-    known = {str(m) for run in runs for scores in (run.scores, run.set_scores) for m in scores["metric"].unique() if m}
+    known = {name for run in runs for name in measured.metrics(run)}
     for name in metrics:
         if name not in known:
             raise unknown("metric of these runs", name, known)
@@ -340,7 +340,7 @@ def _set_values(run: Results, metrics: Sequence[str]) -> dict[Fact, tuple[str, s
         fact = Fact._make((*(str(row[c]) for c in ("dataset", "method", "ask", "metric", "variant")), "set", int(row["k"])))
         value, low, high = (float(rows[c].mean(skipna=False)) for c in ("value", "low", "high"))
         estimate = Estimate(value, low, high, int(rows["images"].max()))
-        found[fact] = (str(row["kind"]), str(row["role"]), measured.text(row["unit"]), row["direction"], estimate)
+        found[fact] = (str(row["kind"]), str(row["role"]), score_columns.text(row["unit"]), row["direction"], estimate)
     return found
 
 

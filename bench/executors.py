@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import samples, seeds, threads, weights
+from bench import samples, scoring, seeds, threads, weights
 from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError, Infrastructure, StoreLost, reason, trace
 from bench.hookspecs import hookimpl
 from bench.plan import Ask, Cell, Fit, Plan, describe_fit
+from bench.plugins import registry
 from bench.schedule import Result, Task, drive
+from bench.scoring import HeldOut, LoadedMetric
 from bench.specs import ExecutorSpec, Parameter
 from bench.store import Store
 from bench.weights import ColourWeights
@@ -48,6 +51,20 @@ class Workshop:
     broken: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
+    held_out: dict[str, HeldOut] = field(default_factory=dict)
+
+    @cached_property
+    def metrics(self) -> list[LoadedMetric]:
+        """What samples are scored with."""
+        return scoring.load_metrics(self.plan.request.metrics, registry())
+
+    def test_set(self, dataset: str) -> HeldOut:
+        """What the scores of a data set's samples need."""
+        if dataset not in self.held_out:
+            data = self.plan.data[dataset]
+            drawn = data.source.dataset if data.source.spec.known_law else None
+            self.held_out[dataset] = scoring.held_out(data.test, data.train, self.plan.protocol.describe(), drawn)
+        return self.held_out[dataset]
 
     def colour_weights(self, dataset: str) -> ColourWeights:
         """The colour-rarity weights of a data set's train split."""
@@ -153,11 +170,19 @@ class Workshop:
                           cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
     def _sample(self, cell: Cell, start: int, stop: int) -> None:
-        """The missing ones among the shards `start` to `stop`, counted over the cell's asks."""
+        """Make the missing ones among the shards `start` to `stop`, counted over the cell's asks, and score them all."""
         shards = [(ask, *shard) for ask in cell.asks for shard in ask.shards][start:stop]
         missing = [(ask, key, rows) for ask, key, rows in shards if self.store.find("samples", key) is None]
-        if not missing:
-            return
+        if missing:
+            self._make(cell, missing)
+        self.step(f"scoring {cell.name}", False)
+        at = 0
+        for ask in cell.asks:
+            numbers = range(max(start - at, 0), min(stop - at, len(ask.shards)))
+            scoring.keep_scores(self.test_set(cell.fit.dataset), self.metrics, ask.described(), numbers, self.store)
+            at += len(ask.shards)
+
+    def _make(self, cell: Cell, missing: list[tuple[Ask, str, tuple[int, ...]]]) -> None:
         method = self.method(cell.fit)
         self.step(f"sampling {cell.name}", True)
         with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, _, rows in missing)) as bar:

@@ -200,7 +200,7 @@ def _notes(run: Results, baseline: Baseline, plugins: Registry) -> Iterator[str]
         yield f"new in the run, and not gated: {', '.join(dict.fromkeys(new))}"
     gated = {q.metric for q in baseline.quantities} | {text.partition(":")[0] for text in baseline.left_out}
     specs = {n: s for n, s in plugins.specs["metrics"].items() if isinstance(s, MetricSpec) and (s.headline or s.main)}
-    measured = {str(name) for name in run.scores.loc[run.scores["status"] == "done", "metric"].unique()}
+    measured = {column.metric for column in run.table.columns if column.measured and column.rows > column.undefined}
     if others := sorted((specs.keys() & measured) - gated):
         yield f"metrics that the baseline does not have: {', '.join(others)}"
     yield from _remarks(run, baseline)

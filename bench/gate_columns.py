@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Chosen:
 def by_seed(result: Results, metrics: Sequence[str] = ()) -> dict[int, dict[Place, Side]]:
     """What was measured, each training seed by itself."""
     seeds = dict.fromkeys(int(cell.get("seed") or 0) for cell in result.cells)
-    return {s: measured.read(replace(result, scores=result.scores[result.scores["seed"] == s]), metrics) for s in seeds}
+    return {seed: measured.read(result, metrics, seed) for seed in seeds}
 
 
 def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
@@ -104,7 +104,7 @@ def _wanted(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def _check(wanted: Mapping[str, Sequence[str]], result: Results, specs: Mapping[str, MetricSpec]) -> list[str]:
     """The metrics to look at."""
-    had = {str(m) for scores in (result.scores, result.set_scores) for m in scores["metric"].unique() if m}
+    had = measured.metrics(result)
     for name in wanted:
         if name not in had:
             raise unknown("metric of this run", name, had)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.results import Results
-from bench.score_table import MEASURED
+from bench.score_columns import ScoreColumn, Scores
 from bench.specs import Direction
 
 if TYPE_CHECKING:
@@ -25,15 +25,53 @@ Key = tuple[str, str, str, str, int]
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """What one run measured of one fact: one value a photograph, and what the table says of them."""
+    """What one run measured of one fact: one value a photograph, and what the table says of them. parts: a column of the table
+    a training."""
 
-    values: pd.Series[float]
-    seeds: frozenset[int]
-    versions: str
-    kinds: str
-    role: str
-    unit: str
-    direction: Direction
+    table: Scores
+    parts: tuple[ScoreColumn, ...]
+
+    @property
+    def values(self) -> pd.Series[float]:
+        """The mean over trainings, by photograph; read from the run's table each time."""
+        import pandas as pd
+
+        images = self.table.images(self.parts[0].dataset)
+        read = [self.table.values(part) for part in self.parts]
+        sums, sizes = (sum(np.bincount(at, weights, len(images)) for at, weights in some)
+                       for some in (read, [(at, None) for at, _ in read]))  # fmt: skip
+        there = sizes > 0
+        return pd.Series(sums[there] / sizes[there], images if there.all() else images[there])
+
+    @property
+    def seeds(self) -> frozenset[int]:
+        """The training seeds."""
+        return frozenset(part.seed for part in self.parts)
+
+    @property
+    def versions(self) -> str:
+        """Versions of the metric, in one line."""
+        return " and ".join(sorted({part.metric_version for part in self.parts}))
+
+    @property
+    def kinds(self) -> str:
+        """Kinds of samples, in one line."""
+        return " and ".join(sorted({part.kind for part in self.parts}))
+
+    @property
+    def role(self) -> str:
+        """Of the method."""
+        return self.parts[0].role
+
+    @property
+    def unit(self) -> str:
+        """Of the values."""
+        return self.parts[0].unit
+
+    @property
+    def direction(self) -> Direction:
+        """Of the metric; parts of a set's value have none."""
+        return "none" if self.parts[0].variant.startswith(PART) else self.parts[0].direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +99,13 @@ class Side:
         return found[0] if found else ""
 
 
-def read(result: Results, metrics: Sequence[str] = ()) -> dict[Place, Side]:
-    """All methods of a run, in its order; of all metrics, or of those that are named."""
-    scores = result.scores
-    if metrics:
-        scores = scores[scores["metric"].isin([*metrics, ""]) | scores["metric"].isna()]
-    groups = scores.groupby(["dataset", "method"], sort=False, observed=True)
-    found = {(str(d), str(m)): _side(rows) for (d, m), rows in groups}
+def read(result: Results, metrics: Sequence[str] = (), seed: int | None = None) -> dict[Place, Side]:
+    """All methods of a run, in its order; of all metrics, or of those that are named; of all training seeds, or of one."""
+    places: dict[Place, list[ScoreColumn]] = {}
+    for column in result.table.columns:
+        if seed in (None, column.seed) and (not metrics or column.metric in (*metrics, "")):
+            places.setdefault((column.dataset, column.method), []).append(column)
+    found = {place: _side(result.table, columns) for place, columns in places.items()}
     for cell in result.cells:  # what a method itself refused: the table says so of fair scores only
         if side := found.get((cell["dataset"], cell["method"])):
             asks = [a for a in cell.get("asks", ()) if a.get("refused")]
@@ -76,44 +114,24 @@ def read(result: Results, metrics: Sequence[str] = ()) -> dict[Place, Side]:
     return found
 
 
-def _side(rows: pd.DataFrame) -> Side:
-    known = rows["status"].isin(MEASURED)
-    lost = rows[~known].drop_duplicates(["seed", "ask", "metric"])
-    reasons: dict[tuple[int, str, str], str] = {}
-    for row in lost[["seed", "ask", "metric", "status", "reason"]].to_dict("records"):
-        place = int(row["seed"]), text(row["ask"]), text(row["metric"])
-        reasons[place] = f"{row['status']}: {text(row['reason']) or 'no reason was given'}"
-    measured = rows[known]
-    for seed, ask, metric in reasons:  # the mean of the photographs before a metric failed is none of the set
-        if metric:
-            measured = measured[(measured["seed"] != seed) | (measured["ask"] != ask) | (measured["metric"] != metric)]
-    return Side(_columns(measured), reasons)
+def metrics(result: Results) -> set[str]:
+    """Names of all metrics of a run, those without a value among them."""
+    of_sets = {str(name) for name in result.set_scores["metric"].unique()}
+    return {name for name in (of_sets | {column.metric for column in result.table.columns}) if name}
 
 
-def _columns(measured: pd.DataFrame) -> dict[Key, Column]:
-    import pandas as pd
-
-    codes, names = pd.factorize(measured["image"])
-    images = pd.Index(names.astype(object))
-    values = measured["value"].where(measured["status"] == "done").to_numpy(float)
-    places: Any = measured.groupby(["ask", "metric", "variant", "region", "k"], sort=False, observed=True).indices
-    found: dict[Key, Column] = {}
-    for (ask, metric, variant, region, k), some in sorted(places.items(), key=lambda item: int(item[1][0])):
-        sums, sizes = (np.bincount(codes[some], weights, len(images)) for weights in (values[some], None))
-        there = sizes > 0
-        series = pd.Series(sums[there] / sizes[there], images if there.all() else images[there])
-        found[str(ask), str(metric), str(variant), str(region), int(k)] = _column(series, measured.iloc[some])
-    return found
+def _side(table: Scores, columns: Sequence[ScoreColumn]) -> Side:
+    lost: dict[tuple[int, str, str], str] = {}
+    for c in columns:
+        if not c.measured:
+            lost.setdefault((c.seed, c.ask, c.metric), f"{c.status}: {c.reason or 'no reason was given'}")
+    return Side(dict(_columns(table, [c for c in columns if c.measured], set(lost))), lost)
 
 
-def _column(values: pd.Series[float], rows: pd.DataFrame) -> Column:
-    first = rows.iloc[0]
-    versions, kinds = (" and ".join(sorted(map(str, rows[c].unique()))) for c in ("metric_version", "kind"))
-    part = str(first["variant"]).startswith(PART)
-    return Column(values, frozenset(map(int, rows["seed"].unique())), versions, kinds, str(first["role"]), text(first["unit"]),
-                   "none" if part else first["direction"])  # fmt: skip
-
-
-def text(value: Any) -> str:
-    """Missing values become empty text."""
-    return value if isinstance(value, str) else ""
+def _columns(table: Scores, measured: Sequence[ScoreColumn], lost: set[tuple[int, str, str]]) -> Iterator[tuple[Key, Column]]:
+    """Without what a metric measured before it failed: the mean of some photographs is none of the set."""
+    found: dict[Key, list[ScoreColumn]] = {}
+    for c in measured:
+        if not (c.metric and (c.seed, c.ask, c.metric) in lost):
+            found.setdefault((c.ask, c.metric, c.variant, c.region, c.k), []).append(c)
+    return ((key, Column(table, tuple(parts))) for key, parts in found.items())

@@ -59,6 +59,10 @@ class Ask:
     shards: tuple[tuple[str, tuple[int, ...]], ...] = ()
     refused: str = ""
 
+    def described(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {"ask": self.name, "n": self.n, "shards": [key for key, _ in self.shards], "refused": self.refused}
+
     def missing(self, store: Store) -> list[tuple[str, tuple[int, ...]]]:
         """The shards that are not in the store."""
         return [(key, rows) for key, rows in self.shards if store.find("samples", key) is None]
@@ -209,7 +213,8 @@ def _fit(choice: Choice, data: Data, seed: int, request: Request, protocol: Prot
     described = {p.name: digest_of(p.type, parameters[p.name], f"{spec.name}: {p.name}=") for p in own}
     key = keys.key("fit", method=[owner.identity, spec.name, spec.version], parameters=described,
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
-                   weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=request.precision)  # fmt: skip
+                   weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=request.precision,
+                   **({"devices": request.devices} if request.devices > 1 else {}))  # fmt: skip
     return Fit(key, str(choice), spec, parameters, data.source.name, seed, requires)
 
 

@@ -61,7 +61,7 @@ class PreparedSet:
         import torch
 
         light = self.grey_codes[index].astype(np.float32) / np.float32(LEVELS)
-        _give_back(self.grey_codes)
+        give_back(self.grey_codes)
         return torch.from_numpy(light)[:, None]
 
     def truth(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
@@ -69,7 +69,7 @@ class PreparedSet:
         import torch
 
         fields = np.array(self.ab[index])
-        _give_back(self.ab)
+        give_back(self.ab)
         return torch.from_numpy(fields)
 
     @cached_property
@@ -200,7 +200,7 @@ def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> Prepare
     return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
 
 
-def _give_back(array: np.ndarray) -> None:
+def give_back(array: np.ndarray) -> None:
     """Let go of a memory map's pages, which else count as this process' memory until it ends; they stay in the system's
     cache. Nothing to do for other arrays, or where the system has no such call."""
     owner: object = array

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import prepare, samples, score_table
-from bench.errors import BenchError
+from bench.errors import BenchError, unknown
+from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
 from bench.score_table import SET_COLUMNS
 from bench.store import Store, read_json
 
@@ -33,18 +34,31 @@ class Pictures:
     colourizations: dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
 class Results:
     """What a run measured.
 
-    `manifest` holds the protocol, data sets, cells, versions and timings; `scores` the long table
-    (`bench.score_table.COLUMNS`); `set_scores` the values of whole test sets (`SET_COLUMNS`).
+    `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores, column by column; `set_scores` the
+    values of whole test sets (`SET_COLUMNS`).
     """
 
-    folder: Path
-    manifest: dict[str, Any]
-    scores: pd.DataFrame
-    set_scores: pd.DataFrame
+    def __init__(self, folder: Path, manifest: dict[str, Any], scores: Scores | pd.DataFrame, set_scores: pd.DataFrame) -> None:
+        self.folder, self.manifest, self.set_scores = folder, manifest, set_scores
+        self.table: Scores = scores if isinstance(scores, Scores) else FrameScores(scores)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The long table of all scores (`bench.score_table.COLUMNS`). Of many photographs it is large: `select` reads a part."""
+        return self.table.frame(self.table.columns).reset_index(drop=True)
+
+    def select(self, **words: str | int | Collection[str | int]) -> pd.DataFrame:
+        """The rows of the long table that have the given words: `select(metric="psnr", ask="draws", region="all")`. Several of
+        a kind may be given as a list. BenchError for what is no column of text, or says something of single rows."""
+        wanted = {name: {word} if isinstance(word, str | int) else set(word) for name, word in words.items()}
+        for name in wanted:
+            if name not in KEYS:
+                raise unknown("column to select by", name, KEYS)
+        chosen = [c for c in self.table.columns if all(getattr(c, name) in some for name, some in wanted.items())]
+        return self.table.frame(chosen).reset_index(drop=True)
 
     @cached_property
     def cells(self) -> list[dict[str, Any]]:
@@ -86,8 +100,14 @@ class Results:
         return Store(Path(self.manifest["store"]))
 
     def _test_set(self, dataset: str) -> prepare.PreparedSet:
-        key = self.manifest["datasets"][dataset]["test"]["key"]
-        return prepare.reopen(self.store, dataset, key)
+        if dataset not in self._tests:
+            key = self.manifest["datasets"][dataset]["test"]["key"]
+            self._tests[dataset] = prepare.reopen(self.store, dataset, key)
+        return self._tests[dataset]
+
+    @cached_property
+    def _tests(self) -> dict[str, prepare.PreparedSet]:
+        return {}
 
 
 def read(folder: Path) -> Results:
@@ -101,7 +121,13 @@ def read(folder: Path) -> Results:
     if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
         raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
     of_sets = score_table.read(sets, SET_COLUMNS) if sets.is_file() else score_table.frame([], SET_COLUMNS)
-    return Results(folder, manifest, score_table.read(path), of_sets)
+    return Results(folder, manifest, _scores(path, manifest), of_sets)
+
+
+def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
+    """Column by column where the file says where they are."""
+    ids = {name: data["test"].get("ids") for name, data in manifest["datasets"].items()}
+    return FileScores(path, ids) if has_index(path) and all(ids.values()) else FrameScores(score_table.read(path))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -9,27 +9,26 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench import keys, notation, output, plan, prepare, report, results, score_table, scoring, weights
+from bench import keys, notation, output, plan, report, results, scoring
 from bench import request as requests
 from bench import store as stores
 from bench.contracts import Progress
 from bench.environment import environment
-from bench.errors import BenchError, NothingMeasured
+from bench.errors import BenchError
 from bench.executors import Outcome, Workshop
-from bench.output import Output
 from bench.plan import Plan
 from bench.plugins import Registry, registry
 from bench.progress import Quiet
 from bench.request import Request
 from bench.results import Results
-from bench.specs import ExecutorSpec, MetricSpec
-from bench.store import Store, read_json, write_bytes, write_json, write_text
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from bench.score_run import Scoring, score
+from bench.score_run import headline as headline
+from bench.score_run import rescore as rescore
+from bench.score_run import summarise as summarise
+from bench.specs import ExecutorSpec
+from bench.store import Store, read_json, write_json, write_text
 
 EXECUTOR = "BENCH_EXECUTOR"
 FAILURES = "failures.txt"
@@ -84,21 +83,7 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
         (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
     manifest = _manifest(made, outcomes, store, plugins, argv)
     write_json(folder / "manifest.json", manifest)
-    return _score(folder, manifest, metrics, store, plugins, progress)
-
-
-def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results:
-    """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
-
-    With metrics, those alone: the scores of the others are kept as they are.
-    """
-    plugins = registry()
-    loaded = scoring.load_metrics(metrics, plugins)
-    manifest = results.read_manifest(folder)
-    others = _others(results.read(folder), loaded) if metrics else None
-    measured = _score(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress, others)
-    report.write([measured], Output(folder), plugins, progress)
-    return measured
+    return score(Scoring(folder, manifest, metrics, store, plugins, progress))
 
 
 def check_device(device: str) -> None:
@@ -221,68 +206,10 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
         "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role, "parameters": dict(fit.parameters),
         "seed": fit.seed, "reason": outcome.reason, "density": fit.spec.density,
         "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
-        "asks": [{"ask": a.name, "n": a.n, "shards": [key for key, _ in a.shards], "refused": a.refused} for a in cell.asks],
+        "asks": [ask.described() for ask in cell.asks],
         "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
         "seconds": round(outcome.seconds, 3),
     }  # fmt: skip
-
-
-def _others(before: Results, metrics: Sequence[scoring.LoadedMetric]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What a run has of metrics that are not scored again."""
-    names = [metric.spec.name for metric in metrics]
-    scores, sets = (table[~table["metric"].isin(names)] for table in (before.scores, before.set_scores))
-    return scores[scores["metric"] != ""], sets
-
-
-def _score(folder: Path, manifest: dict[str, Any], metrics: Sequence[scoring.LoadedMetric], store: Store, plugins: Registry,
-           progress: Progress, others: tuple[pd.DataFrame, pd.DataFrame] | None = None) -> Results:  # fmt: skip
-    """Score all cells; `scores.parquet` grows batch by batch, and only what a batch needs is in memory. `others`: rows that
-    are kept beside the new ones."""
-    import pandas as pd
-
-    sets: list[dict[str, Any]] = []
-    with progress.task("scoring", len(manifest["cells"])) as bar, score_table.writing(folder / "scores.parquet") as table:
-        for dataset in manifest["datasets"]:
-            test = _test_set(dataset, manifest, store, plugins)
-            for cell in (c for c in manifest["cells"] if c["dataset"] == dataset):
-                if cell["status"] == "done":
-                    scores = scoring.CellScores(cell, metrics, test, store, folder.name)
-                    for rows in scores.rows():
-                        table.add(rows)
-                    sets += scores.set_rows()
-                else:
-                    table.add(scoring.failed_row(cell, folder.name))
-                bar.advance(1, cell["method"])
-        if others is not None:
-            table.add(others[0])
-    of_sets = score_table.frame(sets, score_table.SET_COLUMNS)
-    if others is not None:
-        of_sets = pd.concat([part for part in (of_sets, others[1]) if len(part)] or [of_sets], ignore_index=True)
-    write_bytes(folder / "set_scores.parquet", of_sets.to_parquet(index=False))
-    scored = Results(folder, manifest, score_table.read(folder / "scores.parquet"), of_sets)
-    write_text(folder / "summary.csv", summarise(scored.scores).to_csv(index=False))
-    if not table.done:
-        reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))
-        raise NothingMeasured(f"nothing was measured: {reasons}")
-    return scored
-
-
-def _test_set(dataset: str, manifest: dict[str, Any], store: Store, plugins: Registry) -> scoring.HeldOut:
-    described, protocol = manifest["datasets"][dataset], manifest["protocol"]
-    test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
-    spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
-    drawn = spec.load()(home=None) if spec and spec.known_law else None
-    colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
-    prior = weights.fit("zhang313", train.ab, protocol["weight_floor"]).prior
-    return scoring.HeldOut(test, colours, prior, protocol["scale"], drawn)
-
-
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means over photographs: one row a data set, method, ask, metric, variant and region."""
-    group = ["dataset", "method", "role", "ask", "kind", "k", "metric", "variant", "region", "unit", "direction", "status",
-             "reason"]  # fmt: skip
-    table = scores.groupby(group, sort=False, dropna=False, observed=True)["value"].agg(["mean", "std", "count"])
-    return table.reset_index().rename(columns={"count": "images"})
 
 
 def _notify(plugins: Registry, progress: Progress, hook: str, **arguments: Any) -> None:
@@ -305,33 +232,3 @@ def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     choose_executor(request, registry())
     scoring.load_metrics(request.metrics, registry())
     return list(plan.summary(plan.make(_with_home(request), registry(), store, progress), store))
-
-
-def headline(result: Results) -> list[dict[str, str]]:
-    """The table that is shown at the end of a run: means over test photographs of the metrics that declare a headline.
-
-    Metrics that take independent draws only are shown for the draws, the others for what a method presents.
-    """
-    metrics = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec) and spec.headline)
-    specs = sorted(metrics, key=lambda spec: spec.name)
-    scores, rows = result.scores, []
-    for (dataset, method), group in scores.groupby(["dataset", "method"], sort=False, observed=True):
-        cell = {"dataset": str(dataset), "method": str(method)}
-        for spec in specs:
-            drawn = spec.accepts == scoring.IID
-            chosen = (group["metric"] == spec.name) & (group["variant"] == spec.headline) & (group["region"] == "all")
-            mine = chosen & ((group["ask"] == "draws") == drawn)
-            failed = (group["metric"] == spec.name) & (group["status"] == "failed")
-            cell[spec.name] = _mean(group.loc[mine], bool(failed.any()))
-        shown = group[group["ask"] != "draws"]
-        done = shown.loc[shown["status"] == "done", "kind"]
-        rows.append({**cell, "presents": str(done.iloc[0]) if len(done) else str(group["status"].iloc[0])})
-    empty = {spec.name for spec in specs if all(row[spec.name] == "-" for row in rows)}
-    return [{name: text for name, text in row.items() if name not in empty} for row in rows]
-
-
-def _mean(rows: pd.DataFrame, broken: bool) -> str:
-    """A mean over all photographs, or none: over those that have a value it would flatter."""
-    if broken or not len(rows):
-        return "failed" if broken else "-"
-    return f"{rows['value'].mean():.4f}" if (rows["status"] == "done").all() else "undefined"

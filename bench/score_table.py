@@ -1,17 +1,26 @@
-"""The long table of scores on disk: written batch by batch, so that memory does not grow with the photographs."""
+"""The long table of scores on disk: column by column, so that memory does not grow with the photographs, and one can be read alone.
+
+A column is all values of one variant of one metric for one ask of one cell. Its rows lie together, and the file's metadata say
+where they are and what they are of (`bench.score_columns`).
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, told
+from bench.score_columns import MEASURED as MEASURED
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -29,26 +38,68 @@ COLUMNS = (
 `done`; `undefined`: the photograph has no value; `refused`: the metric was not computed for this ask, with the reason
 and no photograph; or the status of a whole cell that failed, with its reason and no metric.
 """
-MEASURED = ("done", "undefined")
-"""Statuses of the rows of a metric that was computed."""
 SET_COLUMNS = ("run", "cell", "dataset", "method", "role", "seed", "ask", "kind", "k", "metric", "variant", "direction", "unit",
                "value", "low", "high", "images")  # fmt: skip
 """One value of a whole test set a row, with its 95 % interval over photographs."""
 
+ROWS = 2**17
+"""Rows that are written at a time."""
+
 
 class Writer:
-    """Appends rows to the table."""
+    """Appends columns to the table."""
 
     def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._file, self._schema = file, schema
+        self._waiting: list[pa.Table] = []
+        self._index: list[tuple[Any, ...]] = []
+        self._start = self._held = 0
         self.done = 0
 
-    def add(self, frame: pd.DataFrame) -> None:
-        """Append rows that have all columns."""
+    def add(self, column: ScoreColumn, images: pa.Array, rows: np.ndarray, values: np.ndarray) -> None:
+        """Append a column's values `(n,)`, NaN where a photograph has none; rows `(n,)`: positions of the photographs among
+        `images`, the ids of the whole test set."""
+        import numpy as np
+
+        column = told(column, values)
+        whole = len(rows) == len(images) and bool((rows == np.arange(len(rows))).all())
+        missing = np.isnan(values)
+        given = {"image": (rows, images), "value": values, "status": (missing, MEASURED), "reason": (missing, ("", UNDEFINED))}
+        self._append(column, len(values), given, whole)
+        self.done += len(values) - column.undefined
+
+    def lose(self, column: ScoreColumn) -> None:
+        """Append the one row of what was not computed."""
+        import numpy as np
+
+        self._append(column, 1, {"image": (np.zeros(1), ("",)), "value": np.full(1, np.nan)}, False)
+
+    def close(self) -> None:
+        """Write what waits, and where everything is."""
+        self._flush()
+        words = {word: i for i, word in enumerate(dict.fromkeys(v for line in self._index for v in line if isinstance(v, str)))}
+        lines = [[words[v] if isinstance(v, str) else v for v in line] for line in self._index]
+        self._file.add_key_value_metadata({INDEX: json.dumps({"words": list(words), "columns": lines}, separators=(",", ":"))})
+
+    def _append(self, column: ScoreColumn, count: int, given: Mapping[str, Any], whole: bool) -> None:
         import pyarrow as pa
 
-        self.done += int((frame["status"] == "done").sum())
-        self._file.write_table(pa.Table.from_pandas(frame[list(COLUMNS)], schema=self._schema, preserve_index=False))
+        if self._held + count > ROWS:
+            self._flush()
+        made = {name: given.get(name, getattr(column, name, None)) for name in COLUMNS}
+        arrays = [_array(made[field.name], count, field.type) for field in self._schema]
+        self._waiting.append(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._index.append((*_plain(column), self._start, whole))
+        self._start += count
+        self._held += count
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._waiting:
+            joined = pa.concat_tables(self._waiting).unify_dictionaries().combine_chunks()
+            self._file.write_table(joined, row_group_size=ROWS)
+        self._waiting, self._held = [], 0
 
 
 @contextmanager
@@ -59,8 +110,10 @@ def writing(path: Path) -> Iterator[Writer]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
     try:
-        with pq.ParquetWriter(name, schema := _schema()) as file:
-            yield Writer(file, schema)
+        with pq.ParquetWriter(name, schema := _schema(), use_dictionary=list(WORDS)) as file:
+            writer = Writer(file, schema)
+            yield writer
+            writer.close()
         with open(name, "rb+") as stream:
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)
@@ -70,7 +123,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
-    """A table, text as categories. BenchError when it is damaged. Tables of older runs get the columns they lack."""
+    """A whole table, text as categories. BenchError when it is damaged. Tables of older runs get the columns they lack."""
     import pandas as pd
 
     try:
@@ -98,3 +151,22 @@ def _schema() -> pa.Schema:
     words = pa.dictionary(pa.int32(), pa.string())
     numbers = {"seed": pa.int64(), "k": pa.int64(), "value": pa.float64()}
     return pa.schema([(c, numbers.get(c, words)) for c in COLUMNS])
+
+
+def _array(given: Any, count: int, kind: pa.DataType) -> pa.Array:
+    """An array of numbers; of one value throughout; or of (positions, words)."""
+    import numpy as np
+    import pyarrow as pa
+
+    if isinstance(given, np.ndarray):
+        return pa.array(given, kind)
+    if not pa.types.is_dictionary(kind):
+        return pa.array(np.full(count, given), kind)
+    positions, words = given if isinstance(given, tuple) else (np.zeros(count), (given,))
+    known = words if isinstance(words, pa.Array) else pa.array(list(words), pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(positions.astype(np.int32)), known)
+
+
+def _plain(column: ScoreColumn) -> tuple[Any, ...]:
+    """The column's fields but its place; numbers that are none become null."""
+    return tuple(None if value != value else value for value in astuple(column)[:-1])

@@ -1,32 +1,29 @@
-"""Scoring: a step of its own over stored samples."""
+"""Scoring: what metrics say of samples, shard by shard. What was said is kept in the store, whichever process scored."""
 
 from __future__ import annotations
 
-import json
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from bench import notation, samples, seeds, threads
-from bench.contracts import Dataset, Law, Metric, SampleSet, Score, ScoreContext
+from bench import keys, notation, samples, seeds, shard_scores, threads, weights
+from bench.contracts import Dataset, Law, Metric, SampleSet, ScoreContext
 from bench.errors import BenchError, reason
 from bench.notation import Choice
 from bench.plan import digest_of
 from bench.plugins import Registry
 from bench.prepare import PreparedSet
-from bench.score_table import COLUMNS, frame
+from bench.shard_scores import ShardScores
 from bench.specs import MetricSpec
 from bench.store import Store
 from bench.weights import ColourWeights
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
+    import torch
 
 T = TypeVar("T")
 IID = frozenset({"iid"})
@@ -34,12 +31,13 @@ IID = frozenset({"iid"})
 
 @dataclass(frozen=True)
 class LoadedMetric:
-    """A metric's spec and parameters; `new` makes the object that scores one cell."""
+    """A metric's spec and parameters; `new` makes the object that scores one cell. identity: of the plugin that brings it."""
 
     spec: MetricSpec
     parameters: Mapping[str, Any]
+    identity: str = ""
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The spec's, and the parameters that are not the default, files by their content: `1[p=1.0]`. Values of
         different versions are different measures."""
@@ -52,6 +50,10 @@ class LoadedMetric:
         """A fresh metric. BenchError when it lacks something, such as a file of weights."""
         metric: Metric = self.spec.load()(**self.parameters)
         return metric
+
+    def refusal(self, ask: str, shard: SampleSet, law: bool) -> str:
+        """Why the metric is not computed for an ask, or nothing; law: whether the data set's is known."""
+        return _refusal(self.spec, ask, shard, law)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,21 @@ class HeldOut:
         law: Law | None = self.drawn.law(ids) if self.drawn else None
         return ScoreContext(self.weights, self.prior, self.scale, self.prepared.grey(list(rows)), numbers, law)
 
+    @cached_property
+    def digest(self) -> str:
+        """Of all that scores depend on beside samples and metrics; not of the photographs, which the samples' key covers."""
+        given = [self.weights.name, keys.sha256(self.weights.prior.tobytes()), repr(self.weights.mean)]
+        return keys.key("held-out", dataset=self.prepared.dataset, weights=given, prior=keys.sha256(self.prior.tobytes()),
+                        scale=self.scale, law=self.drawn.signature() if self.drawn else None)  # fmt: skip
+
+
+def held_out(test: PreparedSet, train: PreparedSet, protocol: Mapping[str, Any], drawn: Dataset | None = None) -> HeldOut:
+    """What scores need, from both prepared parts and what a protocol says of itself (`Protocol.describe`, or a manifest's);
+    drawn: the data set, where its law is known."""
+    colours = weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
+    prior = weights.fit("zhang313", train.ab, protocol["weight_floor"]).prior
+    return HeldOut(test, colours, prior, protocol["scale"], drawn)
+
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:
     """The metrics that are named, or all but the optional ones. BenchError where one can't be made, or is named twice: its
@@ -81,7 +98,8 @@ def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]
     loaded = []
     for choice in notation.parse_many(texts) if texts else standard:
         spec: MetricSpec = registry.get("metrics", choice.name)
-        loaded.append(LoadedMetric(spec, spec.resolve(dict(choice.given))))
+        identity = registry.owner("metrics", choice.name).identity
+        loaded.append(LoadedMetric(spec, spec.resolve(dict(choice.given)), identity))
     names = [metric.spec.name for metric in loaded]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise BenchError(f"--metrics names {twice} twice: score again into another run to compare its parameters")
@@ -90,173 +108,96 @@ def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]
     return loaded
 
 
+def keep_scores(test: HeldOut, metrics: Sequence[LoadedMetric], ask: Mapping[str, Any], numbers: Sequence[int],
+                store: Store) -> None:  # fmt: skip
+    """Score some shards of an ask (as a manifest's cell has it) that are in the store, and keep what the metrics say there.
+    Metrics that gather (`Metric.finish`) are left to `bench.cell_scores`: they have to see all shards."""
+    scorer = Scorer(test, metrics, store)
+    for _ in in_threads(lambda i: scorer.scores(ask, numbers[i]), len(numbers)):
+        pass
+
+
+class Scorer:
+    """Metrics that score shard by shard; what they say is taken from the store, or put there. gathering: those that have to see
+    all shards, one after the other; nothing of theirs is kept."""
+
+    def __init__(self, test: HeldOut, metrics: Sequence[LoadedMetric], store: Store) -> None:
+        self.test, self.store = test, store
+        self.made = {m.spec.name: m.new() for m in metrics}
+        self.gathering = [m for m in metrics if type(self.made[m.spec.name]).finish is not Metric.finish]
+        self.groups = shard_scores.groups([m for m in metrics if m not in self.gathering])
+
+    def scores(self, ask: Mapping[str, Any], number: int) -> ShardScores:
+        """What the metrics that don't gather say of a shard."""
+        shard = _Shard(self, ask, number)
+        return shard_scores.joined([self._kept(shard, group) for group in self.groups])
+
+    def gathered(self, ask: Mapping[str, Any], number: int) -> ShardScores:
+        """What those say that gather."""
+        return _Shard(self, ask, number).scores(self.gathering)
+
+    def _kept(self, shard: _Shard, group: Sequence[LoadedMetric]) -> ShardScores:
+        key = shard_scores.key(shard.key, group, self.test.digest)
+        folder = self.store.get("scores", key, lambda folder: shard_scores.write(folder, shard.scores(group)))
+        kept = shard_scores.read(folder, self.store.describe("scores", key))
+        lacking = [m for m in group if m.spec.name not in {*kept.metrics, *kept.refused}]  # it failed: perhaps it does not now
+        return shard_scores.joined([kept, shard.scores(lacking)]) if lacking else kept
+
+
 @dataclass(frozen=True)
-class Scored:
-    """The scores of one shard, a list for each metric."""
+class _Shard:
+    """A shard of an ask; samples are read when they are needed."""
 
-    rows: range
-    kind: str
-    k: int
-    scores: list[list[Score]]
+    scorer: Scorer
+    ask: Mapping[str, Any]
+    number: int
 
+    @property
+    def key(self) -> str:
+        return str(self.ask["shards"][self.number])
 
-@dataclass
-class CellScores:
-    """Scores one finished cell: `rows` batch by batch, and what it gathers on the way for `set_rows` at the end."""
-
-    cell: Mapping[str, Any]
-    metrics: Sequence[LoadedMetric]
-    test: HeldOut
-    store: Store
-    run: str
-    _sets: list[dict[str, Any]] = field(default_factory=list)
-
-    def rows(self) -> Iterator[pd.DataFrame]:
-        """The rows of every metric for every ask; a metric that is refused is one row that says why."""
-        for ask in self.cell["asks"]:
-            if ask["refused"]:
-                refused = {m.spec.name: ask["refused"] for m in self.metrics if m.spec.accepts == IID}
-                yield self._refusals(ask, refused)
+    def scores(self, metrics: Sequence[LoadedMetric]) -> ShardScores:
+        """What some metrics say."""
+        given, law = self._samples, self.scorer.test.drawn is not None
+        found = ShardScores(given.kind, given.ab.shape[1], len(given.ab))
+        for metric in metrics:
+            if refused := metric.refusal(self.ask["ask"], given, law):
+                found.refused[metric.spec.name] = refused
             else:
-                yield from self._ask(ask)
+                self._ask(metric.spec.name, found)
+        return found
 
-    def set_rows(self) -> list[dict[str, Any]]:
-        """Values of the whole test set, complete when `rows` is exhausted."""
-        return self._sets
-
-    def _ask(self, ask: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
-        first = samples.read(self.store, ask["shards"][0])
-        reasons = {m.spec.name: _refusal(m.spec, ask["ask"], first, self.test.drawn is not None) for m in self.metrics}
-        yield self._refusals(ask, {name: reason for name, reason in reasons.items() if reason})
-        running = [_Running(m.spec, m.version, m.new()) for m in self.metrics if not reasons[m.spec.name]]
-
-        def score(number: int) -> Scored:
-            return self._shard(ask["shards"][number], number * samples.SHARD, running)
-
-        for scored in in_threads(score, len(ask["shards"])):
-            for each, scores in zip(running, scored.scores, strict=True):
-                each.keep(scores)
-            frames = [self._frames(each, scored, scores, ask) for each, scores in zip(running, scored.scores, strict=True)]
-            yield self._identify(_concat([f for of_metric in frames for f in of_metric]))
-        yield self._refusals(ask, {each.spec.name: each.refused for each in running if each.refused})
-        yield self._refusals(ask, {each.spec.name: each.failed for each in running if each.failed}, "failed")
-        for each in (r for r in running if not (r.refused or r.failed)):
-            self._sets += [self._set_row(each, first, ask, *values) for values in each.set_values()]
-
-    def _shard(self, key: str, start: int, running: Sequence[_Running]) -> Scored:
-        shard = samples.read(self.store, key)
-        rows = range(start, start + len(shard.ab))
-        truth, context = self.test.prepared.truth(list(rows)), self.test.context(rows)
-        return Scored(rows, shard.kind, shard.ab.shape[1], [each.score(shard, truth, context) for each in running])
-
-    def _frames(self, running: _Running, scored: Scored, scores: Sequence[Score],
-                ask: Mapping[str, Any]) -> Iterator[pd.DataFrame]:  # fmt: skip
-        import pandas as pd
-
-        spec = running.spec
-        images = [self.test.prepared.ids[i] for i in scored.rows]
-        for score in scores:
-            values = np.asarray(score.values, dtype=np.float64)
-            known = np.isfinite(values)
-            yield pd.DataFrame({
-                "image": images, "ask": ask["ask"], "metric": spec.name, "variant": score.variant,
-                "metric_version": running.version, "direction": spec.direction, "unit": spec.unit, "region": score.region,
-                "kind": scored.kind,
-                "k": score.n or scored.k, "value": np.where(known, values, np.nan),
-                "status": np.where(known, "done", "undefined"),
-                "reason": np.where(known, "", "it has no value for this photograph"),
-            })  # fmt: skip
-
-    def _set_row(self, running: _Running, first: SampleSet, ask: Mapping[str, Any], variant: str, value: float, low: float,
-                 high: float) -> dict[str, Any]:  # fmt: skip
-        spec, cell = running.spec, self.cell
-        return {"run": self.run, "cell": cell["key"], "dataset": cell["dataset"], "method": cell["method"], "role": cell["role"],
-                "seed": cell["seed"], "ask": ask["ask"], "kind": first.kind, "k": first.ab.shape[1], "metric": spec.name,
-                "variant": variant, "direction": spec.direction, "unit": spec.unit, "value": value, "low": low, "high": high,
-                "images": len(self.test.prepared)}  # fmt: skip
-
-    def _refusals(self, ask: Mapping[str, Any], reasons: Mapping[str, str], status: str = "refused") -> pd.DataFrame:
-        of = {m.spec.name: m for m in self.metrics}
-        rows = [{**_EMPTY, "ask": ask["ask"], "metric": name, "metric_version": of[name].version, "unit": of[name].spec.unit,
-                 "direction": of[name].spec.direction, "status": status, "reason": reason}
-                for name, reason in reasons.items()]  # fmt: skip
-        return self._identify(frame(rows, [*_EMPTY]))
-
-    def _identify(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return _identify(rows, self.cell, self.run)
-
-
-_EMPTY: dict[str, Any] = {
-    "image": "", "ask": "", "metric": "", "variant": "", "metric_version": "", "direction": "none", "unit": "", "region": "",
-    "kind": "", "k": 0, "value": float("nan"), "status": "", "reason": "",
-}  # fmt: skip
-
-
-def failed_row(cell: Mapping[str, Any], run: str) -> pd.DataFrame:
-    """A cell without samples is one row that says why."""
-    return _identify(frame([{**_EMPTY, "status": cell["status"], "reason": cell["reason"]}], [*_EMPTY]), cell, run)
-
-
-@dataclass
-class _Running:
-    """A metric on its way through one cell; keeps the columns that it combines into values of the set.
-
-    refused: why these samples have no score, as the metric says. failed: what went wrong in it. Other metrics go on.
-    """
-
-    spec: MetricSpec
-    version: str
-    metric: Metric
-    columns: dict[str, list[np.ndarray]] = field(default_factory=dict)
-
-    refused: str = ""
-    failed: str = ""
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def score(self, shard: SampleSet, truth: Any, context: ScoreContext) -> list[Score]:
-        """The metric's scores of one shard; one that gathers for `finish` sees one shard at a time."""
-        gathers = type(self.metric).finish is not Metric.finish
+    def _ask(self, name: str, found: ShardScores) -> None:
         try:
-            with self.turn if gathers else nullcontext():
-                return self.metric.score(shard, truth, context)
+            found.add(name, self.scorer.made[name].score(self._samples, *self._beside))
         except BenchError as error:
-            self.refused = str(error)
+            found.refused[name] = str(error)
         except Exception as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
-            self.failed = reason(error)
-        return []
+            found.failed[name] = reason(error)
 
-    def keep(self, scores: Sequence[Score]) -> None:
-        """Columns for `combine`."""
-        if type(self.metric).combine is not Metric.combine:
-            for score in scores:
-                if score.region == "all":
-                    values = np.asarray(score.values, dtype=np.float64)
-                    self.columns.setdefault(score.variant, []).append(np.where(np.isfinite(values), values, np.nan))
+    @cached_property
+    def _samples(self) -> SampleSet:
+        return samples.read(self.scorer.store, self.key)
 
-    def set_values(self) -> Iterator[tuple[str, float, float, float]]:
-        """Variant, value and interval."""
-        if self.columns:
-            from bench.stats import set_interval
-
-            joined = {variant: np.concatenate(parts) for variant, parts in self.columns.items()}
-            for variant, found in set_interval(self.metric.combine, joined).items():
-                yield variant, found.mean, found.low, found.high
-        for made in self.metric.finish():
-            yield made.variant, made.value, made.low, made.high
+    @cached_property
+    def _beside(self) -> tuple[torch.Tensor, ScoreContext]:
+        """The truth and the context."""
+        start, test = self.number * samples.SHARD, self.scorer.test
+        rows = range(start, start + len(self._samples.ab))
+        return test.prepared.truth(list(rows)), test.context(rows)
 
 
-def _refusal(spec: MetricSpec, ask: str, first: SampleSet, law: bool) -> str:
-    """Why a metric is not computed for an ask, or nothing."""
+def _refusal(spec: MetricSpec, ask: str, shard: SampleSet, law: bool) -> str:
     if "law" in spec.needs and not law:
         return "it needs a known law, which photographs don't have"
-    if first.kind not in spec.accepts:
+    if shard.kind not in spec.accepts:
         wanted = "independent draws" if spec.accepts == IID else " or ".join(sorted(spec.accepts))
-        return f"it needs {wanted}, and these are {_NAMES[first.kind]}"
+        return f"it needs {wanted}, and these are {_NAMES[shard.kind]}"
     if ask == "present" and spec.accepts == IID:
         return "it is taken of draws: what a method presents is its own choice"
-    if "log_prob" in spec.needs and first.log_prob is None:
+    if "log_prob" in spec.needs and shard.log_prob is None:
         return "it needs a density, which the method does not have"
-    count = first.ab.shape[1]
+    count = shard.ab.shape[1]
     return f"it needs at least {spec.least} samples, and there is {count}" if count < spec.least else ""
 
 
@@ -278,15 +219,3 @@ def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat(frames, ignore_index=True) if frames else frame([], [*_EMPTY])
-
-
-def _identify(rows: pd.DataFrame, cell: Mapping[str, Any], run: str) -> pd.DataFrame:
-    who = {"run": run, "cell": cell["key"], "dataset": cell["dataset"], "method": cell["method"], "role": cell["role"],
-           "parameters": json.dumps(cell["parameters"], sort_keys=True), "seed": cell["seed"]}  # fmt: skip
-    return rows.assign(**who)[list(COLUMNS)]

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,9 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 SHAKY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH,
          errno.ENETUNREACH, errno.ENETDOWN)  # fmt: skip
 """Errors of a disk or a network that may be gone at the next try."""
+
+USED = 3600.0
+"""Seconds: the time of a mark says to an hour when its thing was last used, for `bench store gc`."""
 
 _sound: dict[Path, digests.Signature] = {}
 """Things whose digests this process has checked, as they looked then."""
@@ -186,8 +190,9 @@ def _damage(path: Path) -> str:
     wrong = digests.damage(path, files)
     if not wrong:
         _sound[path] = now
-        with suppress(OSError):  # when it was last used, for `bench store gc`; a store may be for reading only
-            os.utime(path / COMMIT_MARK)
+        with suppress(OSError):  # a store may be for reading only
+            if time.time() - (path / COMMIT_MARK).stat().st_mtime > USED:
+                os.utime(path / COMMIT_MARK)
     return wrong
 
 

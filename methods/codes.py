@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from .losses import kl_divergence, min_photographs
+from .batches import place
+from .losses import in_float32, kl_divergence, min_photographs
 
 
 class Balance(nn.Module):
@@ -12,18 +14,36 @@ class Balance(nn.Module):
 
     With `auto` the weight is twice the reconstruction loss per number, averaged over recent steps: for a squared
     error that is the Gaussian decoder with its maximum-likelihood variance (Rybkin et al. 2021, arXiv:2006.13202).
+    It is part of the module's state, so that a training goes on with it, and the same on all devices.
     """
+
+    current: Tensor
 
     def __init__(self, kl: float | str) -> None:
         super().__init__()
         self.auto = kl == "auto"
-        self.weight = 0.0 if self.auto else float(kl)
+        self.register_buffer("current", torch.tensor(0.0 if self.auto else float(kl)))
 
+    @property
+    def weight(self) -> float:
+        """Of the KL term, now."""
+        return float(self.current)
+
+    @in_float32
     def forward(self, reconstruction: Tensor, kl: Tensor, numbers: int) -> Tensor:
         if self.auto and self.training:
-            now = 2 * float(reconstruction.detach()) / numbers
-            self.weight = 0.95 * self.weight + 0.05 * now if self.weight else now
-        return reconstruction + self.weight * kl
+            now = 2 * _of_all_devices(reconstruction.detach()) / numbers
+            self.current.copy_(torch.where(self.current > 0, 0.95 * self.current + 0.05 * now, now))
+        return reconstruction + self.current * kl
+
+
+def _of_all_devices(value: Tensor) -> Tensor:
+    """The mean over the devices of a training."""
+    _, devices = place()
+    if devices > 1:
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+    return value / devices
 
 
 def code_size(given: int | str, dataset: str) -> int:

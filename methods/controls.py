@@ -25,7 +25,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         capabilities=frozenset({"sample", "mean"}),
     )
     yield control(
-        name="mean",
+        name="mean", version="2",
         summary="control: the conditional mean, by ridge regression on features of the grey photograph; no spread",
         factory="bench.methods.mean_model:Mean",
         parameters=(FEATURES,),
@@ -35,7 +35,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         test_parameters=TEST_FEATURES,
     )
     yield control(
-        name="mean-noise",
+        name="mean-noise", version="2",
         summary="control: the conditional mean and independent Gaussian noise at every pixel",
         factory="bench.methods.mean_model:MeanNoise",
         parameters=(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +17,18 @@ from bench.weights import ColourWeights
 from .colour_nets import SCALE
 
 COMPONENTS = 20
+
+
+def in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss that is computed in float32, although the networks around it compute with bfloat16 (autocast)."""
+
+    @wraps(loss)
+    def wide(*given: Any) -> Tensor:
+        device = next(value.device.type for value in given if isinstance(value, Tensor))
+        with torch.autocast(device, enabled=False):
+            return loss(*(v.float() if isinstance(v, Tensor) and v.dtype == torch.bfloat16 else v for v in given))
+
+    return wide
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,7 @@ class DecoderLoss(nn.Module):
         if weights is not None:
             self.divisor = weights.mean if choice.weight_scale == "mean" else 1.0
 
+    @in_float32
     def forward(self, field: Tensor, truth: Tensor) -> Tensor:
         """Loss `(B,)` of fields `(B, 2, 64, 64)`."""
         difference = truth - field
@@ -94,11 +110,13 @@ def min_photographs(loss: str) -> int:
     return COMPONENTS + 1 if loss != "l2" else 2
 
 
+@in_float32
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, I)) in nats, `(B,)` (equation 5)."""
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1)
 
 
+@in_float32
 def reparameterise(mean: Tensor, log_variance: Tensor) -> Tensor:
     """A draw of the code by the reparameterisation trick."""
     return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)

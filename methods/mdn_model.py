@@ -17,7 +17,7 @@ from bench.seeds import normal, uniform
 
 from . import weights_io
 from .mdn import STEPS
-from .parts import Codec, codec, codes, extractor, map_batches, stored_features
+from .parts import Codec, Features, codec, codes, extractor, map_batches, stored_features
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk
@@ -91,7 +91,7 @@ class Mdn(Method):
             last.weight.mul_(0.1)
             last.bias[: centres.size] = torch.from_numpy(centres.reshape(-1)).to(last.bias)
 
-    def _finish(self, features: np.ndarray, mean: Tensor, train_set: PreparedSet, context: FitContext) -> None:
+    def _finish(self, features: Features, mean: Tensor, train_set: PreparedSet, context: FitContext) -> None:
         """Fit the variances if asked to, and note which components are in use."""
         nearest = np.empty((len(train_set), 2 + self.codec.d), dtype=np.float32)
 
@@ -169,7 +169,7 @@ class _Network(nn.Module):
         return self.variance.device
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.trunk(features)
+        out = self.trunk(features).float()  # the loss is taken in float32, whatever the network computes with
         means = out[:, : self.components * self.d].unflatten(1, (self.components, self.d))
         return means, out[:, self.components * self.d :].log_softmax(1)
 

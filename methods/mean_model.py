@@ -20,7 +20,7 @@ from bench.prepare import PreparedSet
 from bench.seeds import normal
 
 from .controls_model import PointMass
-from .parts import extractor, stored_features
+from .parts import Features, extractor, stored_features
 from .ridge import Sums, chosen_ridge
 
 BATCH, FOLDS = 32, 5
@@ -69,16 +69,16 @@ class Mean(Method):
         large = functional.interpolate(coarse.permute(0, 3, 1, 2), size=(64, 64), mode="bilinear", align_corners=False)
         return (self.base + large).float()
 
-    def _sums(self, features: np.ndarray, train: PreparedSet, first: int, last: int) -> Sums:
+    def _sums(self, features: Features, train: PreparedSet, first: int, last: int) -> Sums:
         """Of the design and of the colours' differences from the mean field, at the features' places."""
         return reduce(add, (self._batch_sums(features, train, batch) for batch in _batches(first, last)))
 
-    def _batch_sums(self, features: np.ndarray, train: PreparedSet, batch: slice) -> Sums:
+    def _batch_sums(self, features: Features, train: PreparedSet, batch: slice) -> Sums:
         some = torch.from_numpy(features[batch].astype(np.float32))
         gap = functional.adaptive_avg_pool2d(train.truth(batch) - self.base, _size(some))
         return Sums.of(_design(some, train.grey(batch)), gap.permute(0, 2, 3, 1).flatten(0, 2))
 
-    def _residuals(self, features: np.ndarray, train: PreparedSet) -> Tensor:
+    def _residuals(self, features: Features, train: PreparedSet) -> Tensor:
         """Standard deviation `(2,)` of training colours about the mean, a and b."""
         total = torch.zeros(2, dtype=torch.float64)
         for batch in _batches(0, len(train)):

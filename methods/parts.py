@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,10 +15,8 @@ from torch import Tensor
 from bench import keys
 from bench.contracts import FitContext
 from bench.errors import BenchError
-from bench.prepare import PreparedSet
-
-BUDGET = 24 * 2**30
-"""Features of a train split larger than this are refused for now: the disk would fill."""
+from bench.prepare import PreparedSet, give_back
+from bench.store import allocate
 
 
 @runtime_checkable
@@ -58,21 +58,66 @@ def codec(context: FitContext, name: str) -> Codec:
     return part
 
 
-def stored_features(part: FeatureExtractor, train: PreparedSet, context: FitContext) -> np.ndarray:
-    """Features of all training photographs, float16 `(N, *shape)`, computed once and memory-mapped from the store."""
+class Features(Protocol):
+    """Features of all training photographs: of some of them by `[rows]`, float16 `(len(rows), *shape)`."""
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Those of some photographs."""
+
+
+def stored_features(part: FeatureExtractor, train: PreparedSet, context: FitContext) -> Features:
+    """Features of all training photographs, computed once and kept in the store; or, where they and all that are there would
+    be more than `context.cache_budget` bytes, computed again whenever they are asked for."""
     shape = (len(train), *part.feature_shape)
-    if 2 * int(np.prod(shape, dtype=np.int64)) > BUDGET:
-        raise BenchError(f"features of {len(train)} photographs need {2 * np.prod(shape) / 2**30:.0f} GiB on disk, "
-                         f"more than {BUDGET >> 30}: use --limit-train or a smaller preset")  # fmt: skip
     key = keys.key("features", part=getattr(part, "key", ""), photographs=train.key)
+    if context.store.find("features", key) is None:
+        needed, held = _bytes(shape), sum(_bytes(mark["shape"]) for mark in context.store.all("features"))
+        if needed + held > context.cache_budget:
+            context.progress.say(_beyond(needed, held, len(train), context.cache_budget))
+            return Computed(part, train)
 
     def build(folder: Path) -> dict[str, Any]:
-        out = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, shape)
+        out = allocate(folder / "features.npy", np.float16, shape)
         map_batches(train, context, "features", lambda i: part.features(train.grey(i)), out)
         out.flush()
         return {"shape": list(shape)}
 
-    return np.load(context.store.get("features", key, build) / "features.npy", mmap_mode="r")
+    return Stored(np.load(context.store.get("features", key, build) / "features.npy", mmap_mode="r"))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Features in a memory map `(N, *shape)`."""
+
+    array: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        found = np.array(self.array[rows])
+        give_back(self.array)
+        return found
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Features that a part computes when they are asked for. They differ from stored ones by rounding: other photographs
+    are computed beside them."""
+
+    part: FeatureExtractor
+    train: PreparedSet
+
+    @torch.inference_mode()
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        return self.part.features(self.train.grey(rows)).cpu().numpy().astype(np.float16)
+
+
+def _bytes(shape: Sequence[int]) -> int:
+    return np.dtype(np.float16).itemsize * math.prod(shape)
+
+
+def _beyond(needed: int, held: int, count: int, budget: int) -> str:
+    enough = math.ceil((needed + held) / 2**30 * 10) / 10
+    return (f"features of {count} photographs take {needed / 2**30:.1f} GiB beside {held / 2**30:.1f} in the store, more "
+            f"than --cache-budget {budget / 2**30:g}: computed again for every batch ({enough:g} would keep them)")  # fmt: skip
 
 
 def map_batches(train: PreparedSet, context: FitContext, what: str, function: Callable[[slice], Tensor],
@@ -82,6 +127,7 @@ def map_batches(train: PreparedSet, context: FitContext, what: str, function: Ca
         for start in range(0, len(train), batch):
             rows = slice(start, min(start + batch, len(train)))
             out[rows] = function(rows).cpu().numpy()
+            give_back(out)
             bar.advance(rows.stop - rows.start)
 
 

@@ -1,29 +1,41 @@
-"""Training with PyTorch Lightning's Trainer: device, precision, checkpoints and several GPUs come from it."""
+"""Training with PyTorch Lightning's Trainer: device, precision, validation and several devices come from it.
+
+Everything random follows from the seed and the number of the step: the photographs of a batch, dropout, codes. So a training
+that was killed goes on from a checkpoint and ends with the very bits that it would have ended with.
+"""
 
 from __future__ import annotations
 
-import logging
+import json
 import math
 import signal
 import tempfile
-import warnings
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
-from bench.contracts import FitContext, ProgressTask
+from bench.contracts import FitContext
 from bench.errors import BenchError
+from bench.seeds import derive
 
-Batch = dict[str, Tensor]
+from .batches import Batch, Batches, InTurn, Shuffled, place
+from .checkpoints import Checkpoints, State
+from .devices import Sealed, check, end_with_parent, options, quiet, started
+
+EVERY = 60.0
+"""Seconds between checkpoints, at least: the next validation after that makes one."""
+SHARE = 0.05
+"""Of the time that writing checkpoints may take: large ones become rarer."""
+HELD_OUT, HELD_OUT_BATCH = 512, 64
 
 
 @dataclass(frozen=True)
@@ -44,43 +56,47 @@ class Schedule:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
-
-class Arrays(Dataset[Batch]):
-    """Batches by a list of indices: `fetch(indices)` reads a whole batch at once."""
-
-    def __init__(self, fetch: Callable[[np.ndarray], Batch], rows: np.ndarray) -> None:
-        self.fetch, self.rows = fetch, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, index: list[int]) -> Batch:
-        return self.fetch(self.rows[np.sort(index)])
+    @property
+    def interval(self) -> int:
+        """Steps between validations."""
+        return max(1, min(50, self.steps // 4))
 
 
 def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int, schedule: Schedule,
           context: FitContext, name: str) -> None:  # fmt: skip
-    """Minimise `objective(batch)["loss"]` over `count` photographs, and leave the best state in `objective`.
+    """Minimise `objective(batch)["loss"]`, a mean over photographs, and leave the best state in `objective`.
 
     A tenth of the training photographs (at most 512) is held out to choose the best state; the test part is
-    never seen. BenchError when the loss is not finite.
+    never seen. With `context.work`, a training that was interrupted goes on where its last checkpoint was made.
+    BenchError when the loss is not finite.
     """
-    held_out = min(512, max(1, count // 10)) if count > 1 else 0
-    rows = np.arange(count)
-    with isolated(context.seed), tempfile.TemporaryDirectory() as folder:
-        loaders = _loader(fetch, rows[held_out:], schedule.batch, shuffle=True), _loader(fetch, rows[:held_out], 64)
-        module = _Module(objective, schedule)
-        checkpoint = ModelCheckpoint(folder, monitor="val_loss", save_top_k=1, save_weights_only=True)
-        with context.progress.task(f"fitting {name}", schedule.steps) as bar, _interruptible():
-            _trainer(schedule, context, [checkpoint, _Bar(bar)], folder).fit(module, *loaders)
-        score = float(math.nan if checkpoint.best_model_score is None else checkpoint.best_model_score)
-        if not math.isfinite(score):
-            raise BenchError(f"fitting {name}: the held-out loss is {score} at best: lower `rate`")
-        best = torch.load(checkpoint.best_model_path, weights_only=True, map_location="cpu")
-        module.load_state_dict(best["state_dict"])
+    check(context)
+    held_out = min(HELD_OUT, count // 10) or min(1, count - 1)
+    size = min(schedule.batch, count - held_out)
+    if min(held_out, size) < context.devices:
+        raise BenchError(f"fitting {name}: {count} photographs in batches of {schedule.batch} are too few for "
+                         f"{context.devices} device(s)")  # fmt: skip
+    if context.devices > 1:
+        objective.cpu()  # from where each process takes a copy to its own device
+    module = _Module(objective, schedule, context.seed, size)
+    checkpoints = _checkpoints(module, count, context, name)
+    if checkpoints and (state := checkpoints.latest(context.progress.say)):
+        module.resume(state)
+    if module.start < schedule.steps:
+        pinned = context.device.startswith("cuda")
+        order = Shuffled(held_out, count - held_out, size, context.seed)
+        parts = math.ceil(held_out / HELD_OUT_BATCH)
+        with closing(Batches(fetch, order, range(module.start, schedule.steps), pinned)) as batches, \
+             closing(Batches(fetch, InTurn(held_out, parts), range(parts), pinned)) as held:  # fmt: skip
+            _run(module, (batches, held), checkpoints, context, name)
+    else:
+        module.finish()
+    score = float(module.score)
+    if not math.isfinite(score):
+        raise BenchError(f"fitting {name}: the held-out loss is {score} at best: lower `rate`")
     objective.to(context.device).eval()
     context.notes.update({"steps": schedule.steps, "best_held_out_loss": score,
-                      "last_train_loss": module.last})  # fmt: skip
+                      "last_train_loss": float(module.last)})  # fmt: skip
 
 
 @contextmanager
@@ -95,6 +111,40 @@ def isolated(seed: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
+def _checkpoints(module: _Module, count: int, context: FitContext, name: str) -> Checkpoints | None:
+    if context.work is None:
+        return None
+    training = {"name": name, "count": count, "seed": context.seed, "precision": context.precision,
+                "devices": context.devices, "schedule": asdict(module.schedule),
+                "shapes": {k: list(v.shape) for k, v in module.objective.state_dict().items()}}  # fmt: skip
+    return Checkpoints(context.work / name, json.loads(json.dumps(training)))
+
+
+def _run(module: _Module, loaders: tuple[Batches, Batches], checkpoints: Checkpoints | None, context: FitContext,
+         name: str) -> None:  # fmt: skip
+    with isolated(context.seed), tempfile.TemporaryDirectory() as folder, _interruptible():
+        quiet()
+        keeper = _Keeper(checkpoints)
+        trainer = pl.Trainer(
+            **options(context),
+            max_steps=len(loaders[0]),
+            callbacks=[keeper],
+            default_root_dir=Path(folder),
+            gradient_clip_val=None,
+            deterministic="warn",
+            enable_checkpointing=False,
+            enable_progress_bar=False,  # the run's own display is fed by `_Keeper`
+            enable_model_summary=False,
+            logger=False,
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=None,
+            val_check_interval=module.schedule.interval,
+        )
+        with context.progress.task(f"fitting {name}", module.schedule.steps) as bar, started(trainer, bar) as keeper.advance:
+            bar.advance(module.start)
+            trainer.fit(module, *loaders)
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Ctrl-C stays a KeyboardInterrupt: Lightning makes it an exit with status 1 and ignores the signal from then on."""
@@ -106,74 +156,116 @@ def _interruptible() -> Iterator[None]:
         raise KeyboardInterrupt from stopped
 
 
-def _loader(fetch: Callable[[np.ndarray], Batch], rows: np.ndarray, batch: int, shuffle: bool = False) -> Any:
-    data = Arrays(fetch, rows)
-    size = min(batch, len(rows))
-    if not shuffle:
-        return DataLoader(data, batch_size=size, collate_fn=lambda b: b)
-    generator = torch.Generator().manual_seed(torch.initial_seed())
-    sampler = BatchSampler(RandomSampler(data, generator=generator), size, drop_last=True)
-    return DataLoader(data, batch_sampler=sampler, collate_fn=lambda b: b)
+class _Module(Sealed, pl.LightningModule):
+    """An objective in training. start: steps that were done when it began. best: the state with the lowest score."""
 
+    score: Tensor
+    last: Tensor
 
-def _trainer(schedule: Schedule, context: FitContext, callbacks: list[Callback], folder: str) -> pl.Trainer:
-    accelerator, _, index = context.device.partition(":")
-    quiet()
-    return pl.Trainer(
-        max_steps=schedule.steps,
-        accelerator=accelerator,
-        devices=[int(index)] if index else 1,
-        callbacks=callbacks,
-        default_root_dir=Path(folder),
-        gradient_clip_val=None,
-        deterministic="warn",
-        enable_progress_bar=False,  # the run's own display is fed by `_Bar`
-        enable_model_summary=False,
-        logger=False,
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=None,
-        val_check_interval=max(1, min(50, schedule.steps // 4)),
-    )
-
-
-def quiet() -> None:
-    """Lightning's notices (TPU, tips, few workers) say nothing to the user of a benchmark."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*`isinstance.treespec, LeafSpec.` is deprecated.*")
-
-
-class _Module(pl.LightningModule):
-    def __init__(self, objective: nn.Module, schedule: Schedule) -> None:
+    def __init__(self, objective: nn.Module, schedule: Schedule, seed: int, size: int) -> None:
         super().__init__()
-        self.objective, self.schedule, self.last = objective, schedule, math.nan
+        self.objective, self.schedule, self.seed, self.size = objective, schedule, seed, size
+        self.register_buffer("score", torch.tensor(math.inf))  # buffers, since these come back from other processes
+        self.register_buffer("last", torch.tensor(math.nan))
+        self.start, self.best, self.moments = 0, dict[str, Tensor](), dict[str, Tensor]()
+        self.threads = torch.get_num_threads()
+
+    @property
+    def step(self) -> int:
+        """Steps that are done."""
+        return self.start + self.global_step
+
+    def setup(self, stage: str) -> None:
+        if self.trainer.world_size > 1:
+            torch.set_num_threads(max(1, self.threads // self.trainer.world_size))
+            end_with_parent()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
+        rank, devices = place()
+        torch.manual_seed(derive(self.seed, "step", self.step, rank))
         loss: Tensor = self.objective(batch)["loss"]
-        self.last = float(loss.detach())
-        if not math.isfinite(self.last):
-            raise BenchError(f"the training loss became {self.last} at step {self.global_step}: lower `rate`")
-        return loss
+        self.last.copy_(loss.detach())
+        if not math.isfinite(float(self.last)):
+            raise BenchError(f"the training loss became {float(self.last)} at step {self.step}: lower `rate`")
+        return loss * (devices * _photographs(batch) / self.size) if devices > 1 else loss  # shares may differ by one
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        size = len(next(iter(batch.values())))
-        self.log("val_loss", self.objective(batch)["loss"], batch_size=size)
+        self.log("val_loss", self.objective(batch)["loss"], batch_size=_photographs(batch), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        chosen = [p for p in self.objective.parameters() if p.requires_grad]
         s = self.schedule
-        optimizer = torch.optim.Adam(chosen, lr=s.rate, betas=s.betas, weight_decay=s.weight_decay)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, s.factor)
+        chosen = self._trained()
+        optimizer = torch.optim.Adam(chosen.values(), s.rate, s.betas, weight_decay=s.weight_decay, fused=_fused(self.device))
+        for name, value in self.moments.items():
+            quantity, _, of = name.partition(".")
+            like = chosen[of] if value.ndim else value.to(self.device)  # in the layout of the weights, as Adam makes them
+            optimizer.state[chosen[of]][quantity] = torch.empty_like(like).copy_(value)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.factor(self.start + step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def judge(self, score: float) -> None:
+        """Keep the state where it is the best so far."""
+        if score < float(self.score):
+            self.score.fill_(score)
+            self.best = {k: v.detach().cpu().clone() for k, v in self.objective.state_dict().items()}
 
-class _Bar(Callback):
-    """Feeds the run's progress display."""
+    def state(self) -> State:
+        """What the training needs to go on."""
+        chosen, optimizer = self._trained(), self.trainer.optimizers[0]
+        moments = {f"adam.{quantity}.{name}": value for name, p in chosen.items() for quantity, value in optimizer.state[p].items()}
+        now = {f"now.{k}": v for k, v in self.objective.state_dict().items()}
+        best = {f"best.{k}": v for k, v in self.best.items()}
+        return State(self.step, float(self.score), float(self.last), moments | now | best)
 
-    def __init__(self, bar: ProgressTask) -> None:
-        self.bar = bar
+    def resume(self, state: State) -> None:
+        """Go on from there."""
+        self.start, self.best, self.moments = state.step, state.part("best"), state.part("adam")
+        self.score.fill_(state.score)
+        self.last.fill_(state.last)
+        self.objective.load_state_dict(state.part("now"))
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
-        self.bar.advance(1, f"loss {pl_module.last:.4g}")
+    def on_train_end(self) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Leave the best state in the objective."""
+        if self.best:
+            self.objective.load_state_dict(self.best)
+
+    def _trained(self) -> dict[str, nn.Parameter]:
+        return {name: p for name, p in self.objective.named_parameters() if p.requires_grad}
+
+
+def _fused(device: torch.device) -> bool:
+    """Whether Adam may take one pass over the weights: ten times as fast as step by step on a CPU."""
+    return device.type in ("cpu", "cuda")
+
+
+def _photographs(batch: Batch) -> int:
+    return len(next(iter(batch.values())))
+
+
+class _Keeper(Callback):
+    """Keeps the best state and checkpoints, and says how far the training is: on the first device."""
+
+    advance: Callable[[int, str], None]
+
+    def __init__(self, checkpoints: Checkpoints | None) -> None:
+        self.checkpoints, self.every, self.share, self.due = checkpoints, EVERY, SHARE, 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.due = time.monotonic() + self.every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if trainer.is_global_zero:
+            self.advance(1, f"loss {float(pl_module.last):.4g}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        pl_module.judge(float(trainer.callback_metrics["val_loss"]))
+        if self.checkpoints and time.monotonic() >= self.due:
+            begun = time.monotonic()
+            self.checkpoints.write(pl_module.state())
+            took = time.monotonic() - begun
+            self.due = time.monotonic() + max(self.every, took / self.share)

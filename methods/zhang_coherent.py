@@ -12,7 +12,7 @@ from bench.specs import MethodSpec, Parameter
 def bench_register_methods() -> Iterable[MethodSpec]:
     """Coherent draws."""
     yield MethodSpec(
-        name="zhang-coherent",
+        name="zhang-coherent", version="2",
         summary="control: zhang's distribution of every pixel, drawn through one smooth random field (a Gaussian copula)",
         factory="bench.methods.zhang_coherent_model:ZhangCoherent",
         parameters=(

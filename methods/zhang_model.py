@@ -171,7 +171,7 @@ class _Objective(nn.Module):
         grey, ab = batch["grey"], batch["ab"]
         if self.mirror and self.training and float(torch.rand(())) < 0.5:
             grey, ab = grey.flip(-1), ab.flip(-1)
-        logits = self.network(grey)
+        logits = self.network(grey).float()  # the loss is taken in float32, whatever the network computes with
         step = ab.shape[-1] // logits.shape[2]
         logits = logits.permute(0, 2, 3, 1).reshape(-1, BINS)
         colours = ab[:, :, ::step, ::step].permute(0, 2, 3, 1).reshape(-1, 2)  # every step-th pixel, as the release

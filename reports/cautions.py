@@ -54,30 +54,30 @@ def _claims(result: Results) -> Iterator[Caution]:
 
 def _scores(result: Results) -> Iterator[Caution]:
     """Metrics that were refused, that failed, and values that are undefined."""
-    scores = result.scores
-    some = scores[scores["status"].isin(["refused", "failed"]) & (scores["metric"].astype(str) != "")]
-    for status, rows in some.groupby(some["status"].astype(str), sort=True):
-        keys = ["reason", "dataset", "method", "ask"]
+    columns = result.table.columns
+    lost = [c for c in columns if c.status in ("refused", "failed") and c.metric]
+    for status in sorted({c.status for c in lost}):
+        some = [c for c in lost if c.status == status]
         groups: dict[tuple[str, ...], set[str]] = {}
-        for *key, metric in rows[[*keys, "metric"]].astype(str).drop_duplicates().itertuples(index=False):
-            groups.setdefault(tuple(key), set()).add(metric)
+        for c in some:
+            groups.setdefault((c.reason, c.dataset, c.method, c.ask), set()).add(c.metric)
         lines = [f"{', '.join(sorted(metrics))}: {method}, {ask}, on {dataset}: {reason}"
                  for (reason, dataset, method, ask), metrics in sorted(groups.items())]  # fmt: skip
         text = "don't apply: fair scores need draws, some need a known law or a density" if status == "refused" else status
-        yield Caution(f"{_count(len(rows), 'score')} {text}", tuple(lines))
-    undefined = scores[scores["status"] == "undefined"]
-    if len(undefined):
-        keys = ["metric", "variant", "dataset", "method", "ask"]
-        counts = Counter(undefined[keys].astype(str).itertuples(index=False, name=None))
-        lines = [f"{m} {v}: {method}, {ask}, on {d}: {n:,} photographs" for (m, v, d, method, ask), n in sorted(counts.items())]
-        yield Caution(f"{_count(len(undefined), 'value')} undefined: a mean over the others is not shown as the mean", tuple(lines))
+        yield Caution(f"{_count(sum(c.rows for c in some), 'score')} {text}", tuple(lines))
+    counts: Counter[tuple[str, ...]] = Counter()
+    for c in columns:
+        counts[c.metric, c.variant, c.dataset, c.method, c.ask] += c.undefined
+    if +counts:
+        lines = [f"{m} {v}: {method}, {ask}, on {d}: {n:,} photographs" for (m, v, d, method, ask), n in sorted((+counts).items())]
+        yield Caution(f"{_count(counts.total(), 'value')} undefined: a mean over the others is not shown as the mean", tuple(lines))
 
 
 def _optional(result: Results) -> Iterator[Caution]:
     from bench.plugins import registry
     from bench.specs import MetricSpec
 
-    measured = set(result.scores["metric"].astype(str))
+    measured = {column.metric for column in result.table.columns}
     known = [spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec)]
     optional = [spec for spec in known if spec.optional and spec.name not in measured]
     if optional:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from bench.score_table import MEASURED
-
-from .facts import Facts, Measure, text
+from .facts import Facts, Measure, fact, text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.results import Results
+    from bench.score_columns import ScoreColumn, Scores
     from bench.stats import Estimate
 
-FACT = ["dataset", "method", "seed", "image", "ask", "metric", "variant", "region", "k"]
-"""Columns that name one fact; a run that is given twice says each fact twice."""
 WHOLE_CELL = ""
 """The ask, and the metric, of the row of a cell that failed as a whole."""
 CLAIM = " (claimed)"
 """Ends the label of draws whose independence is claimed, not checked (`bench.results.Results.claimed`)."""
 
+Columns = Sequence[tuple[int, "ScoreColumn"]]
+"""Columns, each with the position of its run."""
 Cells = Mapping[tuple[int, str, str], Sequence[Mapping[str, Any]]]
 """The manifests' cells by run, data set and method: one a seed."""
 
@@ -75,7 +75,7 @@ class Entry:
     @property
     def measured(self) -> bool:
         """Whether it has any value."""
-        return len(self.facts.rows) > 0
+        return len(self.facts.columns) > 0
 
     @property
     def control(self) -> bool:
@@ -132,15 +132,16 @@ def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Seq
     """Data set -> entries of the given roles with something to say of the given metrics (None: all entries), in the order
     of the runs. Data sets without any are left out. `draws`: of independent draws, not of what is presented.
     """
-    frames = [r.scores.assign(run_position=i) for i, r in enumerate(results) if len(r.scores)]
-    if not frames:
-        return {}
-    scores = joined([f[f["role"].isin(roles)] for f in frames])
     sets = joined([r.set_scores.assign(run_position=i) for i, r in enumerate(results)])
-    reader = _Reader(["draws"] if draws else ["present", "reconstruct"], _run_names(results), _cells(results), sets)
+    asks = ["draws"] if draws else ["present", "reconstruct"]
+    reader = _Reader(asks, _run_names(results), _cells(results), sets, [r.table for r in results])
+    places: dict[tuple[str, str], list[tuple[int, ScoreColumn]]] = {}
+    for i, result in enumerate(results):
+        for column in (c for c in result.table.columns if c.role in roles):
+            places.setdefault((column.dataset, column.method), []).append((i, column))
     found: dict[str, list[Entry]] = {name: [] for r in results for name in r.datasets}
-    for (dataset, _), rows in scores.groupby(["dataset", "method"], sort=False, observed=True):
-        found.setdefault(str(dataset), []).extend(reader.entries(rows))
+    for (dataset, _), columns in places.items():
+        found.setdefault(dataset, []).extend(reader.entries(columns))
     kept = {d: [e for e in es if metrics is None or e.has(*metrics)] for d, es in found.items()}
     return {d: es for d, es in kept.items() if es}
 
@@ -189,40 +190,60 @@ class _Reader:
     names: Sequence[str]
     cells: Cells
     sets: pd.DataFrame
+    tables: Sequence[Scores]
 
-    def entries(self, rows: pd.DataFrame) -> list[Entry]:
+    def entries(self, columns: Columns) -> list[Entry]:
         """The entry of one method and data set; one a run where the runs disagree about it."""
-        if rows["run_position"].nunique() == 1:
-            return [self._entry(rows, "")]
-        distinct = rows.drop_duplicates([*FACT, "parameters", "value", "status", "kind"])
-        if distinct["parameters"].nunique() == 1 and not distinct.duplicated(FACT).any():
-            return [self._entry(distinct, "")]
-        parts = (rows[rows["run_position"] == i] for i in sorted(rows["run_position"].unique()))
-        return [self._entry(part, f" ({self.names[part['run_position'].iloc[0]]})") for part in parts]
+        runs = sorted({run for run, _ in columns})
+        if len(runs) == 1 or (len({c.parameters for _, c in columns}) == 1 and not self._disagree(columns)):
+            return [self._entry(columns, "")]
+        parts = ([each for each in columns if each[0] == run] for run in runs)
+        return [self._entry(part, f" ({self.names[part[0][0]]})") for part in parts]
 
-    def _entry(self, rows: pd.DataFrame, suffix: str) -> Entry:
-        first, runs = rows.iloc[0], rows["run_position"].unique()
-        dataset, method = str(first["dataset"]), str(first["method"])
-        asked = rows[rows["ask"].isin([*self.asks, WHOLE_CELL])]
-        known = asked["status"].isin(MEASURED)
-        measured = _whole(asked[known], asked[~known])
-        cells = [cell for run in runs for cell in self.cells.get((int(run), dataset, method), ())]
+    def _disagree(self, columns: Columns) -> bool:
+        """Whether two runs say different things of one fact; a run that is given twice says the same twice."""
+        known: dict[tuple[Any, ...], list[tuple[int, ScoreColumn]]] = {}
+        for run, column in columns:
+            known.setdefault(fact(column), []).append((run, column))
+        pairs = (pair for some in known.values() for pair in combinations(some, 2) if pair[0][0] != pair[1][0])
+        return any(self._differ(first, second) for first, second in pairs)
+
+    def _differ(self, first: tuple[int, ScoreColumn], second: tuple[int, ScoreColumn]) -> bool:
+        (a, mine), (b, other) = first, second
+        if not (mine.measured and other.measured):
+            return mine.status != other.status
+        values = [self._series(run, column) for run, column in ((a, mine), (b, other))]
+        shared = values[0].index.intersection(values[1].index)
+        return bool(len(shared)) and (mine.kind != other.kind or not values[0][shared].equals(values[1][shared]))
+
+    def _series(self, run: int, column: ScoreColumn) -> pd.Series[float]:
+        import pandas as pd
+
+        at, values = self.tables[run].values(column)
+        return pd.Series(values, self.tables[run].images(column.dataset)[at])
+
+    def _entry(self, columns: Columns, suffix: str) -> Entry:
+        first, runs = columns[0][1], list(dict.fromkeys(run for run, _ in columns))
+        dataset, method = first.dataset, first.method
+        asked = [each for each in columns if each[1].ask in (*self.asks, WHOLE_CELL)]
+        lost = [column for _, column in asked if not column.measured]
+        measured = _whole([each for each in asked if each[1].measured], lost)
+        cells = [cell for run in runs for cell in self.cells.get((run, dataset, method), ())]
         claimed = "draws" in self.asks and any(cell.get("claims_draws") for cell in cells)
-        lost = asked[~known].drop_duplicates(["seed", "status", "reason", "metric"])
-        failures = [_failure(row) for _, row in lost.iterrows()] + [f for c in cells for f in self._refused(c)]
+        failures = [_failure(column) for column in lost] + [f for c in cells for f in self._refused(c)]
         return Entry(
             dataset=dataset,
             method=method,
             label=method + suffix + (CLAIM if claimed else ""),
-            role=str(first["role"]),
-            run=int((measured if len(measured) else rows)["run_position"].iloc[0]),
-            parameters=_parameters(first["parameters"]),
-            kind=", ".join(str(kind) for kind in measured["kind"].unique()),
-            k=int(measured["k"].max()) if len(measured) else 0,
-            seeds=tuple(text(s) for s in measured["seed"].unique()),
+            role=first.role,
+            run=(measured or columns)[0][0],
+            parameters=dict(json.loads(first.parameters)) if first.parameters else {},  # a failed cell may have none
+            kind=", ".join(dict.fromkeys(column.kind for _, column in measured)),
+            k=max((column.k for _, column in measured), default=0),
+            seeds=tuple(dict.fromkeys(str(column.seed) for _, column in measured)),
             failures=tuple(dict.fromkeys(failures)),
             density=next((str(c["density"]) for c in cells if c.get("density")), ""),
-            facts=Facts(measured),
+            facts=Facts(tuple(measured), {run: self.tables[run] for run in dict.fromkeys(run for run, _ in measured)}),
             sets=self._sets(dataset, method, runs),
         )
 
@@ -239,11 +260,10 @@ class _Reader:
         return largest.drop_duplicates(["seed", "metric", "variant"])
 
 
-def _whole(measured: pd.DataFrame, lost: pd.DataFrame) -> pd.DataFrame:
+def _whole(measured: Columns, lost: Sequence[ScoreColumn]) -> Columns:
     """Without what a metric measured before it failed: the mean of some photographs is none of the set."""
-    for seed, metric in lost.loc[lost["metric"] != WHOLE_CELL, ["seed", "metric"]].drop_duplicates().itertuples(index=False):
-        measured = measured[(measured["metric"] != metric) | (measured["seed"] != seed)]
-    return measured
+    broken = {(column.seed, column.metric) for column in lost if column.metric != WHOLE_CELL}
+    return [each for each in measured if (each[1].seed, each[1].metric) not in broken]
 
 
 def _cells(results: Sequence[Results]) -> Cells:
@@ -260,11 +280,5 @@ def _run_names(results: Sequence[Results]) -> list[str]:
     return [n if names.count(n) == 1 else f"{n} #{names[: i + 1].count(n)}" for i, n in enumerate(names)]
 
 
-def _failure(row: pd.Series[Any]) -> Failure:
-    return Failure(text(row.seed), text(row.status), text(row.reason) or "no reason was given", text(row.metric))
-
-
-def _parameters(value: Any) -> dict[str, Any]:
-    """A failed cell may have no parameters."""
-    written = text(value)
-    return dict(json.loads(written)) if written else {}
+def _failure(column: ScoreColumn) -> Failure:
+    return Failure(str(column.seed), column.status, column.reason or "no reason was given", column.metric)

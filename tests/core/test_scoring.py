@@ -3,14 +3,17 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from bench import samples, score_table
+from bench.cell_scores import CellScores
 from bench.contracts import Metric, SampleSet, Score, SetScore
 from bench.errors import BenchError
 from bench.plugins import registry
-from bench.scoring import CellScores, HeldOut, LoadedMetric, in_threads, load_metrics
+from bench.score_columns import ScoreColumn
+from bench.scoring import HeldOut, LoadedMetric, in_threads, load_metrics
 from bench.specs import MetricSpec, Parameter
 from bench.store import Store
 from bench.weights import ColourWeights
@@ -54,7 +57,7 @@ def cell(tmp_path):
     prepared = type("Prepared", (SimpleNamespace,), {"__len__": lambda self: COUNT})(**vars(prepared))
     test = HeldOut(prepared, ColourWeights("channel64", np.full((2, 64), 1 / 64)), np.full(313, 1 / 313), 128.0)
 
-    def make(kind="iid", ask="draws", of=None, k=3, refused=""):
+    def make(kind="iid", ask="draws", of=None, k=3, refused="", path=None):
         store = Store(tmp_path / f"{kind}-{k}")
         keys = []
         for start in range(0, COUNT, samples.SHARD):
@@ -64,10 +67,10 @@ def cell(tmp_path):
             store.get("samples", keys[-1], lambda f, ab=ab: samples.write(f, SampleSet(ab, kind, n_drawn=k)))
         described = {"key": "c", "dataset": "set", "method": "m", "role": "control", "parameters": {}, "seed": 0,
                      "asks": [{"ask": ask, "n": k, "shards": [] if refused else keys, "refused": refused}]}  # fmt: skip
-        scores = CellScores(described, [Loaded(of or spec(), {})], test, store, "run")
-        import pandas as pd
-
-        return pd.concat(list(scores.rows()), ignore_index=True), scores.set_rows()
+        path = path or tmp_path / "scores.parquet"
+        with score_table.writing(path) as table:
+            sets = CellScores(described, [Loaded(of or spec(), {})], test, store, path.parent).write(table, pa.array(ids))
+        return score_table.read(path), sets
 
     return make
 
@@ -145,14 +148,13 @@ def test_an_error_in_a_thread_is_raised():
 
 
 def test_a_table_that_breaks_off_leaves_the_old_one(tmp_path, cell):
-    rows, path = cell()[0], tmp_path / "scores.parquet"
-    with score_table.writing(path) as table:
-        table.add(rows)
+    path = tmp_path / "scores.parquet"
+    assert cell()[0]["value"].tolist()[:3] == [0, 1, 2]
     before = path.read_bytes()
 
     def broken():
         with score_table.writing(path) as table:
-            table.add(rows)
+            table.lose(ScoreColumn("", "", "", "", "", "", 0, status="failed"))
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):

@@ -12,6 +12,7 @@ from bench.compare import compare
 from bench.output import Output
 from bench.reports import comparison as shelf
 from bench.reports.sheet import CELL, GAP, GROUP_GAP, MARGIN
+from bench.score_columns import FrameScores
 
 N = 30
 BASE = np.random.default_rng(0).gamma(4, 0.05, N)
@@ -128,7 +129,7 @@ def pictured(make, tmp_path):
     for step, run in enumerate(runs):
         rows = [r for method in ("mdn", "cvae") for r in make.rows(method, {k: v * (1 + step) for k, v in values.items()},
                                                                    dataset=EVIL, images=images)]  # fmt: skip
-        object.__setattr__(run, "scores", pd.DataFrame(rows))
+        run.table = FrameScores(pd.DataFrame(rows))
     return runs
 
 

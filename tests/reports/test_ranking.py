@@ -9,6 +9,7 @@ from bench.reports import ranking
 from bench.reports.ranking import CRPS, ENERGY, VARIOGRAM
 from bench.reports.scores import gather
 from bench.reports.standing import stand
+from bench.score_columns import FrameScores
 
 N = 40
 E, V = "Fair energy score ↓", "Rank, variogram"
@@ -217,11 +218,8 @@ def test_runs_read_from_files_are_joined_alike(make, tmp_path, base):
     runs = [make.results(tmp_path / n, scored(make, n, base + i)) for i, n in enumerate("ab")]
     plain = ranking.write(runs, Output(tmp_path / "plain"))[0].read_text()
     for run in runs:
-        scores = run.scores.astype(dict.fromkeys(texts, "category"))
-        object.__setattr__(run, "scores", scores)
+        run.table = FrameScores(run.scores.astype(dict.fromkeys(texts, "category")))
     assert ranking.write(runs, Output(tmp_path / "categories"))[0].read_text() == plain
-    entries = gather(runs, None, ["colourizer"], draws=True)["lfw"]
-    assert isinstance(entries[0].facts.rows["metric"].dtype, pd.CategoricalDtype)
 
 
 def test_codecs_alone_and_nothing_give_no_file(make, tmp_path, base):

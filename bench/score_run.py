@@ -1,0 +1,185 @@
+"""Scoring a run: all its cells into one table, and what a reader sees of it first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import prepare, report, results, score_table, scoring
+from bench.cell_scores import CellScores, failed
+from bench.contracts import Progress
+from bench.errors import NothingMeasured
+from bench.output import Output
+from bench.plugins import Registry, registry
+from bench.results import Results
+from bench.score_columns import UNDEFINED, ScoreColumn, Scores
+from bench.score_table import Writer
+from bench.scoring import IID, HeldOut, LoadedMetric
+from bench.specs import MetricSpec
+from bench.store import Store, write_bytes, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A run whose samples are there, and what is to be scored."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    metrics: Sequence[LoadedMetric]
+    store: Store
+    plugins: Registry
+    progress: Progress
+
+
+def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results:
+    """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
+
+    With metrics, those alone: the scores of the others are kept as they are.
+    """
+    plugins = registry()
+    loaded = scoring.load_metrics(metrics, plugins)
+    manifest = results.read_manifest(folder)
+    others = results.read(folder) if metrics else None
+    measured = score(Scoring(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress), others)
+    report.write([measured], Output(folder), plugins, progress)
+    return measured
+
+
+def score(work: Scoring, before: Results | None = None) -> Results:
+    """Score all cells, and write the run's tables; only a few columns are in memory at a time. before: a run whose scores by
+    other metrics are kept. NothingMeasured where there is no value."""
+    folder, manifest = work.folder, work.manifest
+    sets: list[dict[str, Any]] = []
+    with work.progress.task("scoring", len(manifest["cells"])) as bar, score_table.writing(folder / "scores.parquet") as table:
+        for cell, test, images in _cells(work):
+            if cell["status"] == "done":
+                sets += CellScores(cell, work.metrics, test, work.store, folder).write(table, images)
+            else:
+                table.lose(failed(cell, folder.name))
+            bar.advance(1, cell["method"])
+        names = {metric.spec.name for metric in work.metrics}
+        if before is not None:
+            _keep(before.table, names, table)
+    of_sets = _sets(sets, before, names)
+    write_bytes(folder / "set_scores.parquet", of_sets.to_parquet(index=False))
+    scored = results.read(folder)
+    write_text(folder / "summary.csv", summarise(scored.table.columns).to_csv(index=False))
+    if not table.done:
+        reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))
+        raise NothingMeasured(f"nothing was measured: {reasons}")
+    return scored
+
+
+def test_set(dataset: str, manifest: Mapping[str, Any], store: Store, plugins: Registry) -> HeldOut:
+    """What scores need of a data set, as a manifest names it."""
+    described = manifest["datasets"][dataset]
+    test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
+    spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
+    return scoring.held_out(test, train, manifest["protocol"], spec.load()(home=None) if spec and spec.known_law else None)
+
+
+def summarise(columns: Iterable[ScoreColumn]) -> pd.DataFrame:
+    """Means over photographs: one row a data set, method, ask, metric, variant and region."""
+    import pandas as pd
+
+    found: dict[tuple[Any, ...], list[ScoreColumn]] = {}
+    for column in columns:
+        about = [getattr(column, name) for name in _ABOUT]
+        if column.rows > column.undefined or not column.measured:
+            found.setdefault((*about, column.status, column.reason), []).append(column)
+        if column.undefined:
+            found.setdefault((*about, "undefined", UNDEFINED), [])
+    rows = [(*key, *_spread([c for c in some if c.measured])) for key, some in found.items()]
+    return pd.DataFrame(rows, columns=[*_ABOUT, "status", "reason", "mean", "std", "images"])
+
+
+def headline(result: Results) -> list[dict[str, str]]:
+    """The table that is shown at the end of a run: means over test photographs of the metrics that declare a headline.
+
+    Metrics that take independent draws only are shown for the draws, the others for what a method presents.
+    """
+    metrics = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec) and spec.headline)
+    specs = sorted(metrics, key=lambda spec: spec.name)
+    places: dict[tuple[str, str], list[ScoreColumn]] = {}
+    for column in result.table.columns:
+        places.setdefault((column.dataset, column.method), []).append(column)
+    rows = [
+        {"dataset": dataset, "method": method, **{spec.name: _headline(columns, spec) for spec in specs},
+         "presents": _presents(columns)}
+        for (dataset, method), columns in places.items()
+    ]  # fmt: skip
+    empty = {spec.name for spec in specs if all(row[spec.name] == "-" for row in rows)}
+    return [{name: text for name, text in row.items() if name not in empty} for row in rows]
+
+
+_ABOUT = ("dataset", "method", "role", "ask", "kind", "k", "metric", "variant", "region", "unit", "direction")
+
+
+def _cells(work: Scoring) -> Iterator[tuple[dict[str, Any], HeldOut, pa.Array]]:
+    """Data set by data set, with its test photographs and their ids."""
+    import pyarrow as pa
+
+    for dataset in work.manifest["datasets"]:
+        test = test_set(dataset, work.manifest, work.store, work.plugins)
+        images = pa.array(test.prepared.ids, pa.string())
+        yield from ((cell, test, images) for cell in work.manifest["cells"] if cell["dataset"] == dataset)
+
+
+def _keep(before: Scores, without: Iterable[str], table: Writer) -> None:
+    """Copy the columns of a run's other metrics."""
+    import pyarrow as pa
+
+    columns = [c for c in before.columns if c.metric and c.metric not in without]
+    for dataset, some in groupby(columns, lambda column: column.dataset):
+        images = pa.array(before.images(dataset), pa.string())
+        for column in some:
+            if column.measured:
+                table.add(column, images, *before.values(column))
+            else:
+                table.lose(column)
+
+
+def _sets(found: Sequence[dict[str, Any]], before: Results | None, names: Iterable[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    new = score_table.frame(found, score_table.SET_COLUMNS)
+    if before is None:
+        return new
+    kept = before.set_scores[~before.set_scores["metric"].isin(list(names))]
+    return pd.concat([part for part in (new, kept) if len(part)] or [new], ignore_index=True)
+
+
+def _spread(columns: Sequence[ScoreColumn]) -> tuple[float, float, int]:
+    """Mean, standard deviation and number of the values of several columns together."""
+    known = [(c.rows - c.undefined, c.mean, c.squares) for c in columns if c.rows > c.undefined]
+    count = sum(n for n, _, _ in known)
+    if not count:
+        return math.nan, math.nan, 0
+    mean = known[0][1] if len(known) == 1 else math.fsum(n * m for n, m, _ in known) / count
+    squares = math.fsum(s + n * (m - mean) ** 2 for n, m, s in known)
+    return mean, math.sqrt(squares / (count - 1)) if count > 1 else math.nan, count
+
+
+def _headline(columns: Sequence[ScoreColumn], spec: MetricSpec) -> str:
+    """A mean over all photographs, or none: over those that have a value it would flatter."""
+    mine = [c for c in columns if c.metric == spec.name]
+    if any(c.status == "failed" for c in mine):
+        return "failed"
+    shown = [c for c in mine if (c.variant, c.region) == (spec.headline, "all") and (c.ask == "draws") == (spec.accepts == IID)]
+    if any(c.undefined or not c.measured for c in shown):
+        return "undefined"
+    return f"{_spread(shown)[0]:.4f}" if shown else "-"
+
+
+def _presents(columns: Sequence[ScoreColumn]) -> str:
+    """The kind of what a method presents, or why there is none."""
+    kinds = [c.kind for c in columns if c.ask != "draws" and c.measured and c.rows > c.undefined]
+    return kinds[0] if kinds else columns[0].status

@@ -1,0 +1,168 @@
+"""One training on several devices: which there are, what travels to their processes, and how these report.
+
+Lightning starts a process for each device (`ddp_spawn`). Its `ddp` would start the command line of this process again.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+
+from bench.contracts import FitContext, ProgressTask
+from bench.errors import BenchError
+
+STRATEGIES = ("auto", "ddp", "ddp_spawn")
+_ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
+
+
+def check(context: FitContext) -> None:
+    """BenchError where a training can't have the devices that it is to use."""
+    if context.devices == 1:
+        return
+    kind, _, index = context.device.partition(":")
+    asked = f"--devices {context.devices}"
+    if context.strategy not in STRATEGIES:
+        raise BenchError(f"--strategy {context.strategy}: methods train with {' or '.join(STRATEGIES)}")
+    if index:
+        raise BenchError(f"{asked}: --device {context.device} names a single one, take --device {kind}")
+    if kind not in ("cpu", "cuda"):
+        raise BenchError(f"{asked}: there is one {kind} device, take --devices 1")
+    if kind == "cuda" and torch.cuda.device_count() < context.devices:
+        raise BenchError(f"{asked}: this machine has {torch.cuda.device_count()} GPUs")
+    if multiprocessing.current_process().daemon:
+        raise BenchError(f"{asked}: a worker of this executor may not start processes, take --executor process or serial")
+
+
+def options(context: FitContext) -> dict[str, Any]:
+    """What Lightning's Trainer is told of devices and precision."""
+    kind, _, index = context.device.partition(":")
+    return {
+        "accelerator": kind,
+        "devices": [int(index)] if index else context.devices,
+        "strategy": "ddp_spawn" if context.devices > 1 else "auto",
+        "precision": "bf16-mixed" if context.precision == "bfloat16" else "32-true",
+        "plugins": [LightningEnvironment()],  # even within a job of SLURM the processes are our own
+        "use_distributed_sampler": False,
+        "sync_batchnorm": kind == "cuda",  # on CPUs each process has the statistics of its own share
+    }
+
+
+def quiet() -> None:
+    """Lightning's notices (TPU, tips, few workers) say nothing to the user of a benchmark."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*`isinstance.treespec, LeafSpec.` is deprecated.*")
+
+
+class Sealed:
+    """What goes to another process with its local functions by content, and with memory maps by their files' names."""
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        import cloudpickle
+
+        class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+            def reducer_override(self, thing: Any) -> Any:
+                return _by_name(thing) if isinstance(thing, np.memmap) else super().reducer_override(thing)
+
+        stream = io.BytesIO()
+        Pickler(stream).dump(super().__reduce_ex__(2))
+        return _opened, (stream.getvalue(),)
+
+
+def _by_name(array: np.memmap) -> Any:
+    root = array
+    while isinstance(root.base, np.memmap):
+        root = root.base
+    if array.filename is None or not array.flags.c_contiguous:
+        return np.asarray(array).__reduce_ex__(2)
+    offset = root.offset + array.ctypes.data - root.ctypes.data
+    return np.memmap, (array.filename, array.dtype, "r", offset, array.shape)
+
+
+def _opened(sealed: bytes) -> Any:
+    """What this program itself sealed for a process that it started; never the content of a file."""
+    quiet()
+    make, arguments, state, *_ = pickle.loads(sealed)
+    thing = make(*arguments)
+    thing.__dict__.update(state)
+    return thing
+
+
+@contextmanager
+def started(trainer: pl.Trainer, bar: ProgressTask) -> Iterator[Callable[[int, str], None]]:
+    """A block in which a trainer may start processes. It gives what advances the bar, from here or from one of them.
+
+    None of the processes outlives the block. What ends one of them is a BenchError here.
+    """
+    if trainer.strategy.launcher is None:
+        yield bar.advance
+        return
+    before = {name: os.environ.get(name) for name in _ADDRESS}
+    reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    relay = threading.Thread(target=_relay, args=(reader, bar), daemon=True)
+    relay.start()
+    try:
+        yield Report(writer)
+    except ProcessRaisedException as error:
+        raise BenchError(_last_line(str(error))) from error
+    except ProcessExitedException as error:
+        raise BenchError(f"a training process ended: {error}") from error
+    finally:
+        trainer.strategy.launcher.kill(signal.SIGKILL)
+        writer.close()
+        relay.join()
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+        for name in (name for name, value in before.items() if value is None):
+            os.environ.pop(name, None)
+
+
+def end_with_parent() -> None:
+    """Let this process not outlive the one that started it, even if that is killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Report:
+    """Advances a bar of the process that started this one."""
+
+    def __init__(self, writer: Connection) -> None:
+        self.writer = writer
+
+    def __call__(self, steps: int, note: str) -> None:
+        self.writer.send((steps, note))
+
+
+def _relay(reader: Connection, bar: ProgressTask) -> None:
+    while True:
+        try:
+            steps, note = reader.recv()
+        except EOFError:
+            return
+        bar.advance(steps, note)
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2].removeprefix(f"{BenchError.__module__}.{BenchError.__name__}: ")
