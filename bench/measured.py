@@ -38,10 +38,12 @@ class Column:
 
         images = self.table.images(self.parts[0].dataset)
         read = [self.table.values(part) for part in self.parts]
-        sums, sizes = (sum(np.bincount(at, weights, len(images)) for at, weights in some)
-                       for some in (read, [(at, None) for at, _ in read]))  # fmt: skip
+        sums, sizes = np.zeros(len(images)), np.zeros(len(images))
+        for at, values in read:
+            sums += np.bincount(at, values, len(images))
+            sizes += np.bincount(at, minlength=len(images))
         there = sizes > 0
-        return pd.Series(sums[there] / sizes[there], images if there.all() else images[there])
+        return pd.Series(sums[there] / sizes[there], index=images[there])
 
     @property
     def seeds(self) -> frozenset[int]:

@@ -178,7 +178,7 @@ class FileScores(Scores):
         import pandas as pd
 
         if dataset not in self._known:
-            self._known[dataset] = pd.Index(self.ids[dataset], dtype=object)
+            self._known[dataset] = pd.Index(list(self.ids[dataset]), dtype="object")
         return self._known[dataset]
 
     def values(self, column: ScoreColumn) -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +261,8 @@ def text(value: Any) -> str:
 def _parsed(line: Sequence[Any], words: Sequence[str]) -> ScoreColumn:
     *fields, start, whole = line
     values = dict(zip(ScoreColumn.__dataclass_fields__, fields))
-    made = {name: math.nan if value is None else words[value] if name in _TEXTS else value for name, value in values.items()}
+    made: dict[str, Any] = {name: math.nan if value is None else words[value] if name in _TEXTS else value
+                            for name, value in values.items()}  # fmt: skip
     return ScoreColumn(**made, place=(start, whole))
 
 
