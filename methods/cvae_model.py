@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from .colour_nets import SCALE, Decoder, Encoder, cat
 from .cvae import STEPS
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .parts import extractor, stored_features
+from .precision import computed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk
@@ -42,6 +44,7 @@ class Cvae(Method):
         return too_few(self.choice.loss, count)
 
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
+        self.precision = context.precision
         self.d = code_size(self.code_size, train_set.dataset)
         self.extractor = extractor(context, "features")
         features = stored_features(self.extractor, train_set, context)
@@ -60,6 +63,7 @@ class Cvae(Method):
         weights_io.save(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
+        self.precision = context.precision
         self.d = weights_io.config(folder)["d"]
         self.extractor = extractor(context, "features")
         self._build(context.device)
@@ -67,7 +71,8 @@ class Cvae(Method):
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> CvaeDistribution:
-        return CvaeDistribution(self.network, self.network.trunk(self.extractor.features(grey)), seeds, self.draws)
+        grey_code = computed(self.precision, self.network.trunk, self.extractor.features(grey))
+        return CvaeDistribution(partial(computed, self.precision, self.network.decode), grey_code, seeds, self.draws)
 
     def _build(self, device: str) -> None:
         self.network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout).to(
@@ -90,15 +95,15 @@ class Cvae(Method):
 class CvaeDistribution(ColorDistribution):
     """Fields decoded from codes z ~ N(0, I) beside a photograph's grey code `(B, d)`."""
 
-    def __init__(self, network: _Network, grey_code: Tensor, seeds: Sequence[int], draws: int) -> None:
-        self.network, self.grey_code, self.seeds, self.draws = network, grey_code, seeds, draws
+    def __init__(self, decode: Callable[[Tensor, Tensor], Tensor], grey_code: Tensor, seeds: Sequence[int], draws: int) -> None:
+        self.decode, self.grey_code, self.seeds, self.draws = decode, grey_code, seeds, draws
 
     @torch.inference_mode()
     def sample(self, n: int) -> SampleSet:
         """n decoded draws of the prior."""
         d = self.grey_code.shape[1]
         code = normal(self.seeds, (n, d)).to(self.grey_code.device)
-        fields = [self.network.decode(z, g.expand(n, d)) * SCALE for z, g in zip(code, self.grey_code, strict=True)]
+        fields = [self.decode(z, g.expand(n, d)) * SCALE for z, g in zip(code, self.grey_code, strict=True)]
         return SampleSet(torch.stack(fields), "iid", n_drawn=n)
 
     def present(self, k: int) -> SampleSet:

@@ -18,6 +18,7 @@ from bench.seeds import normal, uniform
 from . import weights_io
 from .mdn import STEPS
 from .parts import Codec, Features, codec, codes, extractor, map_batches, stored_features
+from .precision import computed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk
@@ -38,6 +39,7 @@ class Mdn(Method):
         return None
 
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
+        self.precision = context.precision
         self._attach(context)
         features = stored_features(self.extractor, train_set, context)
         mean, deviation = codes(self.codec, train_set, context)
@@ -62,13 +64,14 @@ class Mdn(Method):
         weights_io.save(folder, self.network, {})
 
     def load(self, folder: Path, context: FitContext) -> None:
+        self.precision = context.precision
         self._attach(context)
         self._build(context.device)
         weights_io.load(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> Mixture:
-        means, log_weights = self.network(self.extractor.features(grey))
+        means, log_weights = computed(self.precision, self.network, self.extractor.features(grey))
         return Mixture(means, log_weights, self.network.variance, self.codec, seeds)
 
     def _attach(self, context: FitContext) -> None:

@@ -18,6 +18,7 @@ from . import weights_io
 from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from .precision import computed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .vae import STEPS
@@ -39,6 +40,7 @@ class Vae(Method):
         return too_few(self.choice.loss, count)
 
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
+        self.precision = context.precision
         self.d = code_size(self.code_size, train_set.dataset)
         loss = fit_loss(self.choice, train_set, context.weights, context.seed)
         with isolated(context.seed):
@@ -52,6 +54,7 @@ class Vae(Method):
         weights_io.save(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
+        self.precision = context.precision
         self.d = weights_io.config(folder)["d"]
         self._build(context.device)
         weights_io.load(folder, self.network, context.device)
@@ -69,13 +72,13 @@ class Vae(Method):
     @torch.inference_mode()
     def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and standard deviation `(B, d)`."""
-        mean, log_variance = self.network.encoder(ab.to(self.device) / SCALE)
+        mean, log_variance = computed(self.precision, self.network.encoder, ab.to(self.device) / SCALE)
         return mean, (0.5 * log_variance).exp()
 
     @torch.inference_mode()
     def decode(self, code: Tensor) -> Tensor:
         """Fields `(B, 2, 64, 64)` in CIELAB units."""
-        return self.network.decoder(code.to(self.device)) * SCALE
+        return computed(self.precision, self.network.decoder, code.to(self.device)) * SCALE
 
     @property
     def device(self) -> torch.device:

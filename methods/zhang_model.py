@@ -18,6 +18,7 @@ from bench.seeds import uniform
 from bench.weights import bin_centres, nearest_bin
 
 from . import weights_io
+from .precision import computed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .zhang import STEPS
@@ -46,6 +47,7 @@ class Zhang(Method):
         return "zhang needs at least 4 training photographs" if count < 4 else None
 
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
+        self.precision = context.precision
         with isolated(context.seed):
             self._build(context.device)
         if self.weights:
@@ -67,19 +69,20 @@ class Zhang(Method):
         weights_io.save(folder, self.network, {})
 
     def load(self, folder: Path, context: FitContext) -> None:
+        self.precision = context.precision
         self._build(context.device)
         weights_io.load(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PixelDistribution:
-        logits = self.network(shrink(grey.to(self.device), PRESETS[self.preset].grey))
+        logits = computed(self.precision, self.network, shrink(grey.to(self.device), PRESETS[self.preset].grey))
         logits = functional.interpolate(logits, size=(64, 64), mode="bilinear", align_corners=False)
-        return PixelDistribution(logits.float(), seeds, self.temperature, self.mean_temperature)
+        return PixelDistribution(logits, seeds, self.temperature, self.mean_temperature)
 
     @torch.inference_mode()
     def features(self, grey: Tensor) -> Tensor:
         """conv7 features `(B, *feature_shape)` (A9 of the facts)."""
-        return self.network.conv7(shrink(grey.to(self.device), PRESETS[self.preset].feature_grey))
+        return computed(self.precision, self.network.conv7, shrink(grey.to(self.device), PRESETS[self.preset].feature_grey))
 
     @property
     def device(self) -> torch.device:

@@ -16,7 +16,8 @@ from bench.store import COMMIT_MARK
 
 LOCAL = Path(__file__).parent / "broken_methods"
 METHODS = "zhang[batch=8,steps=2],mean[features=zhang[batch=8,steps=2]],vae[batch=8,loss=l2,steps=3],marginal"
-OTHERS = ("process[slots=2]", "dask[slots=2]", "submitit[cluster=local,slots=2]",
+OTHERS = ("process[slots=2]", "dask[slots=2]",
+          pytest.param("submitit[cluster=local,slots=2]", marks=pytest.mark.slow),
           pytest.param("submitit[cluster=debug]", marks=pytest.mark.slow))  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def test_a_worker_that_is_killed_does_not_lose_the_run(photographs, tmp_path, ex
     assert set(scores(tmp_path)["status"]) <= {"done", "refused"}
 
 
-@pytest.mark.parametrize("executor", ["process[slots=2]", "dask[slots=2]"])
+@pytest.mark.parametrize("executor", ["process[slots=2]", pytest.param("dask[slots=2]", marks=pytest.mark.slow)])
 def test_a_method_that_never_ends_is_ended_on_every_executor(photographs, tmp_path, executor):
     environment = os.environ | {"BROKEN_METHODS_CHILD": str(tmp_path / "child")}
     command = arguments(photographs, "-m", "endless,marginal", "--plugin", LOCAL, "--timeout", "4", "--executor", executor,
@@ -142,6 +143,7 @@ def dask(part, *arguments):
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_what_a_running_dask_cluster_does(photographs, tmp_path, serial):
     """A scheduler and two workers of their own, over loopback TCP."""
     started = []

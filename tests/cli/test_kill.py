@@ -83,7 +83,7 @@ def kill_and_go_on(folder, photographs, whole, executor, moments):
     return killed
 
 
-@pytest.mark.parametrize("executor", ["serial", "process"])
+@pytest.mark.parametrize("executor", ["process", pytest.param("serial", marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_goes_on(photographs, tmp_path, whole, executor):
     chance = random.Random(0)
     assert kill_and_go_on(tmp_path, photographs, whole, executor, [chance.uniform(0.1, 0.4) for _ in range(2)])

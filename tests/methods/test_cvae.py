@@ -71,14 +71,14 @@ def test_as_many_clusters_as_draws():
 
 
 def test_no_more_can_be_presented_than_are_drawn():
-    few = CvaeDistribution(Linear(), torch.zeros(1, 3), [1], draws=4)
+    few = CvaeDistribution(Linear().decode, torch.zeros(1, 3), [1], draws=4)
     assert few.present(4).ab.shape[1] == 4
     with pytest.raises(BenchError, match=r"clusters 4 draws and can't present 5: use cvae\[draws=5\]"):
         few.present(5)
 
 
 def test_presenting_clusters_the_draws_of_each_photograph():
-    both = CvaeDistribution(Linear(), torch.tensor([[0.1] * 3, [-0.4] * 3]), [1, 2], draws=40)
+    both = CvaeDistribution(Linear().decode, torch.tensor([[0.1] * 3, [-0.4] * 3]), [1, 2], draws=40)
     presented, drawn = both.present(3), both.sample(40)
     assert (presented.kind, presented.n_drawn) == ("centroids", 40)
     torch.testing.assert_close(presented.weights.sum(1), torch.ones(2))
@@ -87,10 +87,10 @@ def test_presenting_clusters_the_draws_of_each_photograph():
 
 
 def test_draws_come_from_their_seeds():
-    both = CvaeDistribution(Linear(), torch.zeros(2, 3), [1, 2], draws=40)
+    both = CvaeDistribution(Linear().decode, torch.zeros(2, 3), [1, 2], draws=40)
     ten, five = both.sample(10), both.sample(5)
     assert (five.kind, five.n_drawn) == ("iid", 5)
     torch.testing.assert_close(ten.ab[:, :5], five.ab, atol=1e-3, rtol=0)  # kernels round by batch size
-    alone = CvaeDistribution(Linear(), torch.zeros(1, 3), [2], draws=40).sample(5)
+    alone = CvaeDistribution(Linear().decode, torch.zeros(1, 3), [2], draws=40).sample(5)
     torch.testing.assert_close(alone.ab[0], five.ab[1], atol=1e-3, rtol=0)
     assert not torch.equal(five.ab[0], five.ab[1])
