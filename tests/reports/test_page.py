@@ -196,7 +196,9 @@ def test_sorting_by_a_score_follows_the_table_of_scores(page, run, backwards):
     scores = run.scores.query("metric == 'fair-energy-score' and ask == 'draws' and method == @QUICK and status == 'done'")
     expected = scores.sort_values("value", ascending=not backwards)
     shown = [h.split("fair-energy-score")[0].strip() for h in page.locator("article h4").all_text_contents()]
-    assert shown == [str(name) for name in expected["image"]][:24]
+    values = expected.set_index("image")["value"]
+    np.testing.assert_allclose(values[shown], values.iloc[: len(shown)], rtol=2e-3)  # ties of rounded numbers
+    assert len(set(shown)) == min(24, len(values))
     value = page.locator("article h4 span").first.text_content().split(": ")[1]
     assert float(value) == pytest.approx(expected["value"].iloc[0], rel=1e-3)
 
@@ -338,7 +340,7 @@ def test_the_table_of_all_metrics_holds_the_means(run):
     table = (run.folder / "tables" / "overview.md").read_text()
     values = run.scores.query("metric == 'psnr' and variant == 'mean-of-n' and ask == 'draws' and method == 'marginal'")["value"]
     (line,) = [line for line in table.splitlines() if line.startswith("| psnr ↑")][:1]
-    assert f"{values.mean():.1f}"[:4] in line
+    assert f" {values.mean():.2f} [" in line or f" {values.mean():.1f} [" in line
 
 
 def test_disagreement_is_the_distance_of_mean_fields():
