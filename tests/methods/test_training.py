@@ -98,7 +98,7 @@ def same_state(one, other):
         assert torch.equal(value, other[name]), name
 
 
-@pytest.mark.parametrize("name", ["vae", "zhang", "cvae"])
+@pytest.mark.parametrize("name", ["vae", *(pytest.param(n, marks=pytest.mark.slow) for n in ("zhang", "cvae"))])
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(house, name, tmp_path):
     whole, notes = fitted_with_checkpoints(house, name, None)
     step = random.Random(name).randrange(4, STEPS + 1)
