@@ -63,7 +63,13 @@ class Decoder(nn.Module):
         hidden = code[:, :, None, None].contiguous(memory_format=torch.channels_last)
         for factor, convolutions in zip((4, 2, 2, 2), self.blocks, strict=True):
             hidden = convolutions(_up(hidden, factor))
-        with torch.autocast(code.device.type, torch.bfloat16, enabled=False):  # a field in bfloat16 would be speckled by its rounding
+        return self._coloured(hidden)
+
+    def _coloured(self, hidden: Tensor) -> Tensor:
+        """The last layer, in float32: a field in bfloat16 would be speckled by its rounding."""
+        if hidden.dtype == torch.float32:
+            return self.last(_up(hidden, 2)).tanh()
+        with torch.autocast(hidden.device.type, enabled=False):
             return self.last(_up(hidden.float(), 2)).tanh()
 
 

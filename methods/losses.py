@@ -25,7 +25,7 @@ def in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(loss)
     def wide(*given: Any) -> Tensor:
         device = next(value.device.type for value in given if isinstance(value, Tensor))
-        with torch.autocast(device, torch.bfloat16, enabled=False):
+        with torch.autocast(device, enabled=False):
             return loss(*(v.float() if isinstance(v, Tensor) and v.dtype == torch.bfloat16 else v for v in given))
 
     return wide
