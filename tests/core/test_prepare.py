@@ -1,6 +1,7 @@
 """From a folder of files to a split and prepared arrays."""
 
 import io
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench import images, keys
+from bench import images, keys, threads
 from bench.contracts import Dataset
 from bench.errors import BenchError, ExitCode, NothingMeasured
-from bench.prepare import LEVELS, _open, index, make_source, prepare, reopen, split
+from bench.prepare import LEVELS, Source, _open, _Rows, index, make_source, prepare, reopen, split
 from bench.protocol import make_paper, make_square
 from bench.specs import DatasetSpec
 from bench.store import Store
@@ -254,6 +255,48 @@ def test_the_rest_close_the_gaps_in_order(spoilt, store, backwards):
         assert np.array_equal(found.grey_codes[row], np.round(wanted.grey * LEVELS))
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_number_of_workers_changes_no_bit(spoilt, tmp_path, monkeypatch, backwards):
+    made = set()
+    for cores in (1, 2, 5):
+        monkeypatch.setattr(threads, "cores", lambda cores=cores: cores)
+        kept = Store(tmp_path / f"store-{cores}")
+        found = prepare(source(AllTrain(spoilt, backwards), kept), "train", None, PAPER, kept, Quiet())
+        place = kept.path("prepared", found.key)
+        made.add(((place / "ab.npy").read_bytes(), (place / "grey.npy").read_bytes(), str(found.summary)))
+    assert len(made) == 1
+
+
+class Failing(AllTrain):
+    """Its third photograph can't be developed, for a reason that is not the file's."""
+
+    def develop(self, data, protocol, crop):
+        if data == (self.folder / "3.png").read_bytes():
+            raise self.error
+        return super().develop(data, protocol, crop)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), KeyboardInterrupt()])
+def test_an_error_of_the_data_set_or_an_interrupt_ends_preparing_and_leaves_nothing(folder, store, error):
+    dataset = Failing(folder)
+    found = source(dataset, store)
+    dataset.error = error
+    running = threading.active_count()
+    with pytest.raises(type(error)):
+        prepare(found, "train", None, PAPER, store, Quiet())
+    assert threading.active_count() == running
+    assert not list(store.folder.rglob("*.npy"))
+
+
+def test_many_gaps_are_closed_in_order(tmp_path):
+    count, kept = 300, [n for n in range(300) if n % 7 and not 100 <= n < 180]
+    maps = [np.lib.format.open_memmap(tmp_path / f"{n}.npy", "w+", np.float32, (count, 2)) for n in range(2)]
+    for array in maps:
+        array[:] = np.arange(count)[:, None]
+    _Rows({}, *maps).close_gaps(kept)
+    assert all(np.array_equal(array[: len(kept), 0], kept) for array in maps)
+
+
 def test_grey_photographs_are_kept_where_the_authors_kept_them(spoilt, store):
     found = prepare(source(AllTrain(spoilt), store, keep_grey=True), "train", None, PAPER, store, Quiet())
     assert "7.png" in found.ids
@@ -321,6 +364,30 @@ def test_reading_photographs_one_by_one_keeps_none_of_the_file_in_memory(tmp_pat
         found.grey(range(start, min(start + 16, count)))
         found.truth(slice(start, start + 16))
     assert mapped_megabytes() - before < 10
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident pages are read from /proc")
+def test_preparing_keeps_few_of_the_arrays_in_memory(store, monkeypatch):
+    most = 0
+
+    class Many(Files):
+        def read(self, wanted):
+            nonlocal most
+            for name in sorted(wanted):
+                yield name, name.encode()
+                most = max(most, mapped_megabytes())
+
+        def develop(self, data, protocol, crop):
+            number = int(data)
+            light, field = np.full((256, 256), number / 10, np.float32), np.full((2, 64, 64), number, np.float32)
+            return images.Prepared(light, field, is_grey=False)
+
+    names = [f"{n:03}" for n in range(600)]  # 98 MB of arrays
+    found = Source("many", spec(), Many(None), "digest", tuple(names), ())
+    before = mapped_megabytes()
+    done = prepare(found, "train", None, PAPER, store, Quiet())
+    assert most - before < 25
+    assert np.array_equal(done.ab[:, 0, 0, 0], np.arange(600))
 
 
 def mapped_megabytes():
