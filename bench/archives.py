@@ -1,0 +1,213 @@
+"""Unpacking what was downloaded: tar (plain, gzip, bzip2, xz) and zip, from people whom nobody trusts.
+
+Plain files and folders only, inside the target only; nothing that is far larger than it looks, nothing that only pickle reads.
+All of an archive appears in the target, or nothing.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from bench.errors import BenchError
+from bench.store import whole_folder
+
+BLOCK = 512
+"""Bytes in a block of a tar archive, which ends with a block of zeros."""
+CHUNK = 2**20
+FREE = 64 * 2**20
+"""Bytes that any archive may unpack to, whatever its own size: text packs well."""
+DAMAGE = (EOFError, OSError, ValueError, NotImplementedError, RuntimeError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
+          zlib.error)  # fmt: skip
+"""What the readers raise for archives that are cut or changed; RuntimeError is zipfile's for a password."""
+PICKLES = frozenset({".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
+PROTOCOLS = tuple(bytes([0x80, number]) for number in range(2, 6))
+"""How a pickle begins, whatever its name."""
+UNPACKERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may unpack to. size: bytes. ratio: times its own size, beyond `FREE`; photographs don't pack, so theirs
+    is near 1."""
+
+    size: int = 400 * 2**30
+    members: int = 5_000_000
+    ratio: float = 100.0
+
+
+def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
+    """Unpack an archive into `target`, which is empty or not there. BenchError, and no target, where it is damaged or holds what is
+    refused: links, devices, names outside, two files of one name, pickles, more than `limits`."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise BenchError(f"{target} is not empty: unpack {archive} into another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(target) as draft:
+            room = _Room(archive, draft, limits or Limits(), archive.stat().st_size)
+            for name, size, content in _members(archive, room):
+                room.write(name, size, content)
+            if hasattr(os, "sync"):  # one call for hundred thousands of files
+                os.sync()
+    except OSError as error:
+        raise BenchError(f"can't unpack {archive} into {target} ({error.strerror or error})") from error
+    return target
+
+
+_Member = tuple[str, int, IO[bytes]]
+
+
+@dataclass
+class _Room:
+    """Where members go, and how much of what the limits allow is left."""
+
+    archive: Path
+    folder: Path
+    limits: Limits
+    packed: int
+    files: int = 0
+    written: int = 0
+
+    def write(self, name: str, size: int, content: IO[bytes]) -> None:
+        """Write a member of a declared size. A file that ends early is damage; one that goes on is cut off by its reader."""
+        path = self._place(name)
+        self.files += 1
+        if self.files > self.limits.members:
+            raise self.refused(f"it holds more than {self.limits.members:,} files")
+        self.check(self.written + size)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            out = path.open("xb")
+        except (FileExistsError, NotADirectoryError):
+            raise self.refused(f"two of its members are '{name}'") from None
+        with out:
+            written = self._copy(content, out, name)
+        if written != size:
+            raise self.damaged(f"'{name}' has {written:,} of {size:,} bytes")
+
+    def check(self, total: int) -> None:
+        """Whether so many bytes may come out of it."""
+        if total > self.limits.size:
+            raise self.refused(f"it unpacks to more than {self.limits.size:,} bytes")
+        if total > max(FREE, self.limits.ratio * self.packed):
+            raise self.refused(f"it unpacks to more than {self.limits.ratio:g} times its size, as a decompression bomb does")
+
+    def refused(self, why: str) -> BenchError:
+        """Nothing that any honest archive has."""
+        return BenchError(f"archive {self.archive} is refused: {why}; fetch it from its authors")
+
+    def damaged(self, why: str) -> BenchError:
+        """What a broken download looks like."""
+        return BenchError(f"archive {self.archive} is damaged or cut short ({why}): fetch it again")
+
+    def _place(self, name: str) -> Path:
+        parts = name.rstrip("/").removeprefix("./").split("/")
+        if name.startswith("/") or {"", ".", ".."} & set(parts) or any(c in '\\:' or ord(c) < 32 for c in name):
+            raise self.refused(f"{name[:80]!r} is no name inside it")
+        if Path(parts[-1]).suffix.lower() in PICKLES:
+            raise self.refused(f"'{name}' is a pickle, which could run any code")
+        return self.folder.joinpath(*parts)
+
+    def _copy(self, content: IO[bytes], out: IO[bytes], name: str) -> int:
+        written = 0
+        while True:
+            with _damage(self):
+                chunk = content.read(CHUNK)
+            if not chunk:
+                return written
+            if not written and chunk.startswith(PROTOCOLS):
+                raise self.refused(f"'{name}' is a pickle, which could run any code")
+            written += len(chunk)
+            self.written += len(chunk)
+            self.check(self.written)
+            out.write(chunk)
+
+
+class _Counted(io.RawIOBase):
+    """What comes out of a decompressor, forwards only and never beyond the limits, also where nothing is written."""
+
+    def __init__(self, stream: IO[bytes], room: _Room) -> None:
+        self.stream, self.room = stream, room
+        self.at = 0
+        self.last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= FREE:  # tarfile reads a header's extension at once, of whatever size it claims
+            raise self.room.refused("one of its headers is too large")
+        found = self.stream.read(size)
+        self.at += len(found)
+        self.room.check(self.at)
+        self.last = found
+        return found
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        if whence or place < self.at:
+            raise tarfile.ReadError("it leads back")
+        while self.at < place and self.read(min(CHUNK, place - self.at)):
+            pass
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+
+def _members(archive: Path, room: _Room) -> Iterator[_Member]:
+    with archive.open("rb") as stream:
+        head = stream.read(6)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _of_zip(archive, room)
+    opener = next((unpacker for magic, unpacker in UNPACKERS.items() if head.startswith(magic)), open)
+    return _of_tar(archive, room, cast(Callable[[Path, str], IO[bytes]], opener))
+
+
+def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]) -> Iterator[_Member]:
+    with _damage(room), opener(archive, "rb") as stream:
+        counted = _Counted(stream, room)
+        with tarfile.open(fileobj=cast(IO[bytes], counted), mode="r:") as tar:
+            while member := tar.next():
+                if member.isdir():
+                    continue
+                if not member.isreg() or member.issparse():
+                    raise room.refused(f"'{member.name}' is no plain file, but a link, a device or the like")
+                yield member.name, member.size, cast(IO[bytes], tar.extractfile(member))
+                tar.members.clear()  # type: ignore[attr-defined]  # else hundred thousands of them stay in memory
+        if counted.last != bytes(BLOCK):  # tarfile takes a cut between two members, or a broken header, for the end
+            raise room.damaged("its end is missing")
+        while counted.read(CHUNK):  # to the checksum of a compressed one
+            pass
+
+
+def _of_zip(archive: Path, room: _Room) -> Iterator[_Member]:
+    with _damage(room), zipfile.ZipFile(archive) as packed:
+        room.check(sum(member.file_size for member in packed.infolist()))
+        for member in packed.infolist():
+            mode = member.external_attr >> 16
+            if member.is_dir():
+                continue
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                raise room.refused(f"'{member.filename}' is no plain file, but a link, a device or the like")
+            with packed.open(member) as content:
+                yield member.filename, member.file_size, content
+
+
+@contextmanager
+def _damage(room: _Room) -> Iterator[None]:
+    """A block that reads an archive, and whose errors say so."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise room.damaged((str(error) or type(error).__name__).splitlines()[0]) from error
