@@ -16,7 +16,7 @@ from bench.cli_check import check
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
 from bench.cli_new import new
-from bench.cli_options import SWITCHES, Duration, Verbs, config
+from bench.cli_options import SWITCHES, Duration, Place, Verbs, config
 from bench.config import PRESETS
 from bench.errors import BenchError, ExitCode, unknown
 from bench.plugins import KINDS, registry, use
@@ -54,7 +54,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--limit-test", type=int, help="Use only so many test photographs.")
 @click.option("--metrics", multiple=True, help="Comma-separated [all].")
 @click.option("--out", type=FOLDER, help="Run folder [runs/<time>]; one that was cut off goes on.")
-@click.option("--store", type=FOLDER, help="Where finished work is kept [$BENCH_STORE or the cache folder].")
+@click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
 @click.option("--device", help=f"{DEVICE_HELP} [cpu].")
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
@@ -190,7 +190,7 @@ def data() -> None:
 @data.command()
 @click.argument("name")
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
-@click.option("--store", type=FOLDER, help="Where finished work is kept.")
+@click.option("--store", type=Place(), help="Folder or URL where finished work is kept.")
 @click.option("--protocol", default="paper", show_default=True, help="How photographs are prepared.")
 @click.option("--limit", type=int, help="Use only so many photographs.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
@@ -211,7 +211,7 @@ def env() -> None:
     from bench import runner, store
     from bench.environment import environment
 
-    folders = {"store": str(store.default_folder()), "data home": str(runner.data_home(None))}
+    folders = {"store": str(store.default_place()), "data home": str(runner.data_home(None))}
     click.echo(json.dumps(environment() | folders, indent=2))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli_options import Place
 from bench.specs import PRESENTED
 
 FOLDER = click.Path(path_type=Path)
@@ -19,7 +20,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option("-k", type=int, help="Colourizations that will be presented [5].")
 @click.option("--draws", type=int, help="Independent draws that will be scored [10].")
 @click.option("--limit-test", type=int, help="Only so many test photographs.")
-@click.option("--store", type=FOLDER, help="Where finished work is kept [$BENCH_STORE or the cache folder].")
+@click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
 def export_inputs(dataset: str, folder: Path, **options: Any) -> None:

@@ -79,6 +79,18 @@ def _hidden(option: click.Option) -> click.Option:
     return twin
 
 
+class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
+    """A folder, or a URL that fsspec knows: s3://bucket/store."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """A URL stays text, whose slashes a path would lose."""
+        from bench.store import located
+
+        return located(value)
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
     """Seconds, or a number with a unit: 90s, 10m, 2h."""
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from bench.cli_options import Age, Size, Verbs
+from bench.cli_options import Age, Place, Size, Verbs
 from bench.errors import ExitCode
 from bench.table import echo_table
 
-FOLDER = click.option("--store", type=click.Path(path_type=Path), help="Which store [$BENCH_STORE or the cache folder].")
+FOLDER = click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
 KIND = click.option("--kind", multiple=True, help="Only fits, samples, scores, features, prepared, indexes or work; repeatable.")
 
 
@@ -26,7 +26,7 @@ def commands() -> None:
 @KIND
 @click.option("--by", type=click.Choice(["size", "age"]), default="size", show_default=True, help="What comes first.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def ls(store: Path | None, kind: tuple[str, ...], by: str, as_json: bool) -> None:
+def ls(store: Path | str | None, kind: tuple[str, ...], by: str, as_json: bool) -> None:
     """What is kept: kind, key, what it is, size, and when it was last used. The largest, or oldest, first."""
     from bench import housekeeping
 
@@ -46,7 +46,7 @@ def ls(store: Path | None, kind: tuple[str, ...], by: str, as_json: bool) -> Non
 @click.option("--older-than", type=Age(), metavar="AGE", help="What was not used for so long: 12h, 30d, 8w.")
 @click.option("--keep", type=Size(), metavar="SIZE", help="The longest unused, until no more than so much is left: 500M, 20G.")
 @click.option("--dry-run", is_flag=True, help="Say what would go.")
-def gc(store: Path | None, kind: tuple[str, ...], older_than: float | None, keep: int | None, dry_run: bool) -> None:
+def gc(store: Path | str | None, kind: tuple[str, ...], older_than: float | None, keep: int | None, dry_run: bool) -> None:
     """Remove left-overs of processes that are gone and, if asked, what was not used for long or is too much.
 
     What is removed is made again when a run needs it. What a process builds now stays.
@@ -61,7 +61,7 @@ def gc(store: Path | None, kind: tuple[str, ...], older_than: float | None, keep
 @FOLDER
 @KIND
 @click.option("--delete", is_flag=True, help="Remove what is damaged.")
-def verify(store: Path | None, kind: tuple[str, ...], delete: bool) -> None:
+def verify(store: Path | str | None, kind: tuple[str, ...], delete: bool) -> None:
     """Read everything and compare it with its digests; the exit status is 1 where something is damaged."""
     from bench import housekeeping
 

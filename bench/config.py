@@ -124,6 +124,12 @@ def _path(value: Any) -> Path:
     return Path(_text(value))
 
 
+def _place(value: Any) -> Path | str:
+    from bench.store import located
+
+    return located(_text(value))
+
+
 def _preset(value: Any) -> str:
     if value not in PRESETS:
         raise ValueError(f"is not one of {', '.join(PRESETS)}")
@@ -151,7 +157,7 @@ def _parameter(value: Any) -> str:
 
 RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
     "methods": _choices, "datasets": _texts, "protocol": _text, "preset": _preset, "k": _whole, "draws": _whole, "seeds": _seeds,
-    "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _path, "data-home": _path,
+    "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _place, "data-home": _path,
     "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration, "memory": _number,
     "scheduler": _text, "threads": _whole, "precision": _text, "devices": _whole, "strategy": _text, "cache-budget": _number,
 })  # fmt: skip

@@ -11,16 +11,17 @@ from bench.contracts import Progress
 from bench.fields import principal_components
 from bench.plugins import registry
 from bench.request import Request
-from bench.store import Store, default_folder
+from bench.store import open_store
 
 COMPONENTS = 20
 
 
 def statistics(name: str, *, progress: Progress, data_home: Path | None = None,
-               store: Path | None = None, protocol: str = "paper", limit: int | None = None) -> list[dict[str, str]]:  # fmt: skip
+               store: Path | str | None = None, protocol: str = "paper",
+               limit: int | None = None) -> list[dict[str, str]]:  # fmt: skip
     """Rows `quantity, here, authors` over all photographs of a data set, both parts of the split together."""
     request = Request(datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home))
-    kept = Store(store or default_folder())
+    kept = open_store(store)
     rules = plan.resolve_protocol(request, registry())
     source = plan.open_source(name, request, registry(), rules, kept, progress)
     everything = prepare.Source(source.name, source.spec, source.dataset, source.digest, source.train + source.test, ())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__, exchange, keys, plan, prepare
-from bench import store as stores
 from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
@@ -19,7 +18,7 @@ from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import Kind
-from bench.store import Store, whole_folder, write_json, write_text
+from bench.store import open_store, whole_folder, write_json, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +79,7 @@ def grey_levels(light: np.ndarray) -> np.ndarray:
 
 def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, PreparedSet]:
     """The protocol, the data set and the prepared test photographs of a request's first data set."""
-    store, plugins = Store(request.store or stores.default_folder()), registry()
+    store, plugins = open_store(request.store), registry()
     protocol = plan.resolve_protocol(request, plugins)
     source = plan.open_source(request.datasets[0], request, plugins, protocol, store, progress)
     return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict)

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import digests, locks
+from bench import digests, disk, locks
 from bench.errors import BenchError
-from bench.store import COMMIT_MARK, Store, default_folder, read_json
+from bench.store import COMMIT_MARK, Store, machine, open_store, read_json
 
 KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "work")
 LEFT_OVER = 24 * 3600.0
-"""Seconds after which what nobody finishes is a left-over, even where its process can't be asked."""
+"""Seconds after which what a process that is gone did not finish is a left-over."""
+ELSEWHERE = 30 * LEFT_OVER
+"""Seconds after which it is one even where its process can't be asked: it was on another machine."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class Thing:
                 "used": f"{days:.1f} days ago", "path": str(self.path)}  # fmt: skip
 
 
-def opened(folder: Path | None) -> Store:
-    """A store that is there. BenchError where it is not."""
-    store = Store(folder or default_folder())
+def opened(where: Path | str | None) -> Store:
+    """A store that is there. BenchError where it is not, or is no folder."""
+    store = open_store(where)
+    if "://" in store.place:
+        raise BenchError(f"`bench store` looks after folders, and {store.place} is its provider's to look after; what this machine "
+                         f"copied from it may go at any time: --store {store.folder}")  # fmt: skip
     if not store.folder.is_dir():
         raise BenchError(f"there is no store in {store.folder}: give another with --store")
     return store
@@ -67,12 +72,17 @@ def verify(store: Store, kinds: Sequence[str] = ()) -> Iterator[tuple[Thing, str
 
 def prune(store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool) -> Iterator[str]:
     """Remove left-overs, then what was not used for `older` seconds, then the longest unused until `keep` bytes are left; a line
-    for each."""
+    for each. BenchError where the store can't be written."""
+    with disk.explained(store.folder, "pruned"):
+        yield from _pruned(store, kinds, older, keep, dry)
+
+
+def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool) -> Iterator[str]:
     removed = "would remove" if dry else "removed"
     for path in _left_overs(store):
-        yield f"{removed} left-over {path.relative_to(store.folder)}"
         if not dry:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        yield f"{removed} left-over {path.relative_to(store.folder)}"
     found = sorted(things(store, kinds), key=lambda thing: thing.used)
     total = sum(thing.bytes for thing in found)
     for thing in found:
@@ -157,8 +167,9 @@ def _locked(path: Path) -> bool:
 def _left_overs(store: Store) -> Iterator[Path]:
     """Half-built folders of processes that are gone, and locks that nobody holds."""
     for path in sorted(store.folder.glob("*/??/tmp-*")):
-        pid = path.name.split("-")[1]
-        if time.time() - path.stat().st_mtime > LEFT_OVER and not (pid.isdigit() and _alive(int(pid))):
+        _, pid, where, *_ = *path.name.split("-"), ""
+        age = time.time() - path.stat().st_mtime
+        if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and _alive(int(pid)))):
             yield path
     for path in sorted((store.folder / "locks").glob("*.lock")):
         if time.time() - path.stat().st_mtime > LEFT_OVER and not _locked(path):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
+"""Errors of a file system that has no locks."""
+_named: set[Path] = set()
 
 
 class Busy(Exception):
@@ -16,6 +22,7 @@ def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = Tru
     """A block that one process at a time is in. `waiting` is called once if another is; without `wait`, that is `Busy`.
 
     The block may remove the file before it ends; whoever waits for it looks again then. OSError where it can't be written.
+    Where the file system has no locks, which is said once, nobody waits for anybody.
     """
     from filelock import FileLock, Timeout
 
@@ -29,7 +36,17 @@ def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = Tru
         if waiting:
             waiting()
         lock.acquire(poll_interval=0.2)
+    except (OSError, NotImplementedError) as error:  # older versions of filelock raise the latter for ENOSYS
+        if getattr(error, "errno", errno.ENOSYS) not in NONE:
+            raise
+        _name(path.parent)
     try:
         yield
     finally:
         lock.release()
+
+
+def _name(folder: Path) -> None:
+    if folder not in _named:
+        _named.add(folder)
+        print(f"store: {folder} has no working file locks: two runs may do the same work twice", file=sys.stderr, flush=True)

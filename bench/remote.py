@@ -22,7 +22,7 @@ from bench.plugins import switches
 from bench.processes import Place, Worker, place
 from bench.progress import Quiet
 from bench.schedule import Result, Task
-from bench.store import Store
+from bench.store import open_store
 
 _workers: dict[tuple[str, int], Worker] = {}
 
@@ -51,7 +51,7 @@ def perform(text: str, slot: int = 0, keep: bool = False) -> str:
 def _worker(folder: Path, told: dict[str, Any], slot: int) -> Worker:
     asked = request.read(folder)
     where = place(slot, told["slots"], asked)
-    return Worker(folder, asked, Store(asked.store or folder), Place(where.cores, {**told["switches"], **where.variables}))
+    return Worker(folder, asked, open_store(asked.store), Place(where.cores, {**told["switches"], **where.variables}))
 
 
 @dataclass

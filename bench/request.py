@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import keys
-from bench.store import read_json, write_json
+from bench.store import located, read_json, write_json
 
 FILE = "request.json"
 """In a run folder: what was asked for."""
@@ -33,7 +33,7 @@ class Request:
     limit_train: int | None = None
     limit_test: int | None = None
     data_home: Path | None = None
-    store: Path | None = None
+    store: Path | str | None = None
     device: str = "cpu"
     strict: bool = False
     metrics: tuple[str, ...] = ()
@@ -65,5 +65,5 @@ def read(folder: Path) -> Request:
     """What `write` kept."""
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
                              for name, value in read_json(folder / FILE).items() if name != "schema_version"}  # fmt: skip
-    paths = {name: Path(given[name]) for name in ("data_home", "store") if given[name]}
-    return Request(**(given | paths))
+    kept = {"data_home": Path, "store": located}
+    return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))

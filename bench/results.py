@@ -12,7 +12,7 @@ from bench import prepare, samples, score_table
 from bench.errors import BenchError, unknown
 from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
 from bench.score_table import SET_COLUMNS
-from bench.store import Store, read_json
+from bench.store import Store, open_store, read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +97,7 @@ class Results:
     @property
     def store(self) -> Store:
         """The store that holds the samples."""
-        return Store(Path(self.manifest["store"]))
+        return open_store(self.manifest["store"])
 
     def _test_set(self, dataset: str) -> prepare.PreparedSet:
         if dataset not in self._tests:

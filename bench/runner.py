@@ -13,7 +13,6 @@ from typing import Any
 
 from bench import keys, notation, output, plan, report, results, scoring
 from bench import request as requests
-from bench import store as stores
 from bench.contracts import Progress
 from bench.environment import environment
 from bench.errors import BenchError
@@ -28,7 +27,7 @@ from bench.score_run import headline as headline
 from bench.score_run import rescore as rescore
 from bench.score_run import summarise as summarise
 from bench.specs import ExecutorSpec
-from bench.store import Store, read_json, write_json, write_text
+from bench.store import Store, open_store, read_json, write_json, write_text
 
 EXECUTOR = "BENCH_EXECUTOR"
 FAILURES = "failures.txt"
@@ -67,13 +66,13 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     request = _with_home(request)
     progress = progress or Quiet()
     plugins = registry()
-    store = Store(request.store or stores.default_folder())
+    store = open_store(request.store)
     check_device(request.device)
     executor = choose_executor(request, plugins)
     metrics = scoring.load_metrics(request.metrics, plugins)
     made = plan.make(request, plugins, store, progress)
     folder = _open_folder(out, made)
-    requests.write(folder, replace(made.request, store=store.folder.resolve()))
+    requests.write(folder, replace(made.request, store=store.place))
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
     traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
@@ -179,7 +178,7 @@ def _manifest(
         "preset": made.request.preset,
         "precision": made.request.precision,
         "threads": made.request.threads,
-        "store": str(store.folder.resolve()),
+        "store": store.place,
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
         "cells": [_describe_cell(o, plugins) for o in outcomes],
         "fits": [store.describe("fits", f.key) for f in made.fits() if store.find("fits", f.key)],
@@ -227,7 +226,7 @@ def main_argv() -> list[str]:
 
 def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
-    store = Store(request.store or stores.default_folder())
+    store = open_store(request.store)
     check_device(request.device)
     choose_executor(request, registry())
     scoring.load_metrics(request.metrics, registry())

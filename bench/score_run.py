@@ -20,7 +20,7 @@ from bench.score_columns import UNDEFINED, ScoreColumn, Scores
 from bench.score_table import Writer
 from bench.scoring import IID, HeldOut, LoadedMetric
 from bench.specs import MetricSpec
-from bench.store import Store, write_bytes, write_text
+from bench.store import Store, open_store, write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results
     loaded = scoring.load_metrics(metrics, plugins)
     manifest = results.read_manifest(folder)
     others = results.read(folder) if metrics else None
-    measured = score(Scoring(folder, manifest, loaded, Store(Path(manifest["store"])), plugins, progress), others)
+    measured = score(Scoring(folder, manifest, loaded, open_store(manifest["store"]), plugins, progress), others)
     report.write([measured], Output(folder), plugins, progress)
     return measured
 

@@ -6,9 +6,9 @@ exists" is never "finished", and what differs from its digest is never used. Pro
 
 from __future__ import annotations
 
-import errno
 import json
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -18,32 +18,48 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import digests, keys, locks
-from bench.errors import BenchError, Infrastructure, StoreLost
+from bench import digests, disk, keys, locks
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import numpy as np
 
 COMMIT_MARK = "cell.json"
-FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
-SHAKY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-         errno.ENETUNREACH, errno.ENETDOWN)  # fmt: skip
-"""Errors of a disk or a network that may be gone at the next try."""
-
 USED = 3600.0
 """Seconds: the time of a mark says to an hour when its thing was last used, for `bench store gc`."""
 
 _sound: dict[Path, digests.Signature] = {}
 """Things whose digests this process has checked, as they looked then."""
+_named: set[tuple[Path, int]] = set()
+"""Damaged things that this process has named, by path and the mark's inode."""
 
 
-def default_folder() -> Path:
-    """`$BENCH_STORE`, else the platform's cache folder."""
+def open_store(where: Path | str | None = None) -> Store:
+    """The store in a folder, or behind a URL that fsspec knows, as `s3://bucket/store`; None: `default_place`."""
+    place = located(where) if where else default_place()
+    if isinstance(place, Path):
+        return Store(place)
+    from bench.remote_store import RemoteStore
+
+    return RemoteStore(place)
+
+
+def default_place() -> Path | str:
+    """`$BENCH_STORE`, a folder or a URL, else the platform's cache folder."""
+    given = os.environ.get("BENCH_STORE")
+    return located(given) if given else cache_folder() / "store"
+
+
+def cache_folder() -> Path:
+    """The platform's cache folder for huebench."""
     from platformdirs import user_cache_path
 
-    given = os.environ.get("BENCH_STORE")
-    return Path(given) if given else user_cache_path("huebench") / "store"
+    return user_cache_path("huebench")
+
+
+def located(where: Path | str) -> Path | str:
+    """A URL as text, a folder as a path."""
+    return where if isinstance(where, str) and "://" in where else Path(where)
 
 
 class Store:
@@ -52,6 +68,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
+    @property
+    def place(self) -> str:
+        """What opens the same store from any folder: its absolute path, or a URL."""
+        return str(self.folder.resolve())
+
     def path(self, kind: str, key: str) -> Path:
         """Where the thing is, or would be."""
         return self.folder / kind / key[:2] / key
@@ -59,19 +80,20 @@ class Store:
     def find(self, kind: str, key: str) -> Path | None:
         """The folder of a finished thing, or None. One whose files differ from their digests is named, and is not found."""
         path = self.path(kind, key)
-        if not (path / COMMIT_MARK).is_file():
-            return None
-        if wrong := _damage(path):
-            print(f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used", file=sys.stderr, flush=True)
-            return None
-        return path
+        with disk.explained(self.folder, "read"):
+            if not (path / COMMIT_MARK).is_file():
+                return None
+            wrong = _damage(path)
+        if wrong:
+            _name(path, f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used")
+        return None if wrong else path
 
     def gone(self, kind: str, key: str, what: str) -> str:
         """Why a thing can't be read, and what to do."""
         path = self.path(kind, key)
         if (path / COMMIT_MARK).is_file():
             return f"{what}: {path} is damaged ({_damage(path)}): repeat the run to make it again"
-        return f"{what} are not in the store {self.folder}: repeat the run to make them again"
+        return f"{what} are not in the store {self.place}: repeat the run to make them again"
 
     def describe(self, kind: str, key: str) -> dict[str, Any]:
         """What was written in the commit mark."""
@@ -108,13 +130,16 @@ class Store:
 
     def _built(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]], waiting: Callable[[], None] | None = None,
                wait: bool = True) -> Path:  # fmt: skip
-        with self._said(), locks.held(self.lock(kind, key), waiting, wait):
+        with disk.explained(self.folder), locks.held(self.lock(kind, key), waiting, wait):
             if not self.find(kind, key):  # else another process made it meanwhile
-                with self.building(kind, key) as folder:
-                    commit(folder, {"kind": kind, "key": key, **build(folder)})
+                self._make(kind, key, build)
             shutil.rmtree(self.work(kind, key), ignore_errors=True)
             self.lock(kind, key).unlink(missing_ok=True)  # whoever waits looks again, and finds the thing
         return self.path(kind, key)
+
+    def _make(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> None:
+        with self.building(kind, key) as folder:
+            commit(folder, {"kind": kind, "key": key, **build(folder)})
 
     @contextmanager
     def building(self, kind: str, key: str) -> Iterator[Path]:
@@ -131,33 +156,19 @@ class Store:
     def temporary(self, parent: Path | None = None) -> Path:
         """A new, empty folder in the store (BenchError when it can't be written)."""
         parent = parent or self.folder
-        with self._said():
+        with disk.explained(self.folder):
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-", dir=parent))
-
-    @contextmanager
-    def _said(self) -> Iterator[None]:
-        """A block whose errors of the store's own files are said in a line; those of other files stay what they are."""
-        try:
-            yield
-        except OSError as error:
-            about = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-            if about and not any(path.is_relative_to(self.folder) for path in about):
-                raise
-            if said := _lost(self.folder, error.errno, error.strerror or str(error)):
-                raise said from error
-            raise
-        except Exception as error:
-            if type(error).__name__ == "SafetensorError" and "(os error " in str(error):  # it has no errno of its own
-                number = int(str(error).rpartition("(os error ")[2].partition(")")[0])
-                if said := _lost(self.folder, number, os.strerror(number)):
-                    raise said from error
-            raise
+            return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-{machine()}-", dir=parent))
 
     def sweep(self, process: int) -> None:
         """Remove what a process that was killed on this machine left half built."""
-        for folder in self.folder.glob(f"*/??/tmp-{process}-*"):
+        for folder in self.folder.glob(f"*/??/tmp-{process}-{machine()}-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def machine() -> str:
+    """A short name of this machine, without a dash: processes of several machines share a store."""
+    return keys.sha256(platform.node())[:8]
 
 
 def allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
@@ -196,18 +207,6 @@ def _damage(path: Path) -> str:
     return wrong
 
 
-def _lost(folder: Path, number: int | None, why: str) -> StoreLost | None:
-    """What an error of the system means for a store."""
-    if number in FULL:
-        return StoreLost(f"the store {folder} is full ({why}): free some space, as with `bench store gc`, or choose another "
-                         "with --store; what is finished stays, and the same command goes on")  # fmt: skip
-    if number in CLOSED:
-        return StoreLost(f"the store {folder} can't be written ({why}): choose another with --store")
-    if number in SHAKY:
-        return Infrastructure(f"the store {folder} is out of reach ({why}): the same command goes on when it is back")
-    return None
-
-
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that it is whole or not there: temporary file in the same folder, fsync, replace."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -218,7 +217,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-        _sync(path.parent)
+        disk.sync(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -275,27 +274,24 @@ def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
     return value
 
 
+def _name(path: Path, line: str) -> None:
+    """Say on standard error, once in a process, what is damaged."""
+    seen = (path, (path / COMMIT_MARK).stat().st_ino)
+    if seen not in _named:
+        _named.add(seen)
+        print(line, file=sys.stderr, flush=True)
+
+
 def _replace_folder(folder: Path, final: Path) -> None:
     try:
         os.replace(folder, final)
     except OSError:
+        if not final.exists():
+            raise
         if (final / COMMIT_MARK).is_file() and not _damage(final):  # made meanwhile; it is the same by key
             return
-        shutil.rmtree(final)  # an uncommitted left-over, or damaged
+        aside = Path(f"{folder}-old")  # an uncommitted left-over, or damaged; a share may keep files that someone has open
+        os.replace(final, aside)
         os.replace(folder, final)
-    _sync(final.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Bring a folder's list of names to the disk, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # network shares that have no such call
-            raise
-    finally:
-        os.close(handle)
+        shutil.rmtree(aside, ignore_errors=True)
+    disk.sync(final.parent)

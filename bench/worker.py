@@ -28,7 +28,7 @@ from bench.executors import Workshop
 from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
-from bench.store import Store
+from bench.store import open_store
 
 
 class Telling:
@@ -95,7 +95,7 @@ def _listen(tasks: queue.Queue[str]) -> None:
 
 def _workshop(folder: Path, telling: Telling) -> Workshop:
     asked = request.read(folder)
-    store = Store(asked.store or folder)
+    store = open_store(asked.store)
     made = plan.make(asked, registry(), store, Quiet())
     return Workshop(made, store, telling, folder=folder, step=telling.step)
 

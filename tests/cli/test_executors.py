@@ -53,6 +53,24 @@ def test_every_executor_gives_the_same_bits(serial, photographs, tmp_path, execu
         assert set(json.loads(mark.read_text())["files"]) == {p.name for p in mark.parent.iterdir()} - {COMMIT_MARK}
 
 
+def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(serial, photographs, tmp_path, monkeypatch):
+    url = f"file://{tmp_path}/far"
+    monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "here"))
+    status, err = run(tmp_path, photographs, "-m", METHODS, "--store", url, "--executor", "process[slots=2]")
+    assert status == 0, err
+    pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
+    sent = {path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()}
+    monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "there"))
+    (tmp_path / "run").rename(tmp_path / "first")
+    status, err = run(tmp_path, photographs, "-m", METHODS, "--store", url, "--executor", "serial")
+    assert status == 0, err
+    pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
+    assert sent == {path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()}
+    again = [sys.executable, "-P", "-m", "bench.cli", "score", "run"]
+    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def wait_for(what, seconds=120):
     deadline = time.monotonic() + seconds
     while not (found := what()):

@@ -2,12 +2,13 @@
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from bench.store import COMMIT_MARK, Store
+from bench.store import COMMIT_MARK, Store, machine
 
 KEYS = ["ab" * 32, "cd" * 32, "ef" * 32]
 
@@ -72,18 +73,19 @@ def test_gc_leaves_what_a_process_is_at(command, store):
 
 
 def test_gc_removes_left_overs_of_processes_that_are_gone(command, store):
-    old, new = store.folder / "fits" / "ab" / "tmp-999999999-x", store.folder / "fits" / "ab" / "tmp-999999999-y"
-    for folder in (old, new):
+    old, new, alive, elsewhere = (store.folder / "fits" / "ab" / f"tmp-{name}" for name in (
+        f"999999999-{machine()}-x", f"999999999-{machine()}-y", f"{os.getpid()}-{machine()}-x", "999999999-other-x"))  # fmt: skip
+    for folder in (old, new, alive, elsewhere):
         folder.mkdir()
     lock = store.lock("fits", "12" * 32)
     lock.write_text("")
-    for path in (old, lock):
+    for path in (old, alive, elsewhere, lock):
         os.utime(path, (time.time() - 2 * 86400,) * 2)
     out = command("store", "gc")[1]
     assert out.count("removed left-over") == 2
     assert not old.exists()
     assert not lock.exists()
-    assert new.exists()
+    assert all(folder.exists() for folder in (new, alive, elsewhere))
     assert kept(store) == KEYS
 
 
@@ -97,6 +99,32 @@ def test_verify_names_what_is_damaged(command, store):
     assert out.endswith("\n3 things, 1 damaged\n")
     assert command("store", "verify", "--delete")[1].endswith("3 things, 1 damaged and removed\n")
     assert kept(store) == [KEYS[0], KEYS[2]]
+
+
+def test_a_store_that_may_only_be_read_is_shown_and_checked_and_not_pruned(command, store, tmp_path):
+    view = tmp_path / "view"
+    view.mkdir()
+    store.lock("fits", KEYS[0]).write_text("")
+    if subprocess.run(["mount", "--bind", str(store.folder), str(view)], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(view)], check=True)
+        assert command("store", "ls", "--store", view)[0] == 0
+        assert command("store", "verify", "--store", view)[:2] == (0, "3 things, 0 damaged\n")
+        status, out, err = command("store", "gc", "--older-than", "60d", "--store", view)
+        assert (status, out) == (2, "")
+        assert err == f"bench: the store {view} can't be pruned (Read-only file system): choose another with --store\n"
+    finally:
+        subprocess.run(["umount", "-l", str(view)], check=True)
+    assert kept(store) == KEYS
+
+
+def test_a_store_behind_a_url_is_left_to_its_provider(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "copies"))
+    status, _, err = command("store", "ls", "--store", f"file://{tmp_path}/far")
+    assert status == 2
+    assert err.startswith(f"bench: `bench store` looks after folders, and file://{tmp_path}/far is")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

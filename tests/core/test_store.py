@@ -21,7 +21,7 @@ from bench.store import (
     Store,
     allocate,
     commit,
-    default_folder,
+    default_place,
     read_json,
     write_bytes,
     write_json,
@@ -312,9 +312,9 @@ def test_a_finished_folder_can_be_read_by_those_who_can_read_its_files(store):
 
 def test_the_store_s_place_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_STORE", str(tmp_path))
-    assert default_folder() == tmp_path
+    assert default_place() == tmp_path
     monkeypatch.delenv("BENCH_STORE")
-    assert "huebench" in default_folder().parts
+    assert "huebench" in default_place().parts
 
 
 def test_a_file_is_replaced_whole(tmp_path):
