@@ -62,15 +62,15 @@ class Decoder(nn.Module):
     def forward(self, code: Tensor) -> Tensor:
         hidden = code[:, :, None, None].contiguous(memory_format=torch.channels_last)
         for factor, convolutions in zip((4, 2, 2, 2), self.blocks, strict=True):
-            hidden = convolutions(_up(hidden, factor))
+            hidden = convolutions(up(hidden, factor))
         return self._coloured(hidden)
 
     def _coloured(self, hidden: Tensor) -> Tensor:
         """The last layer, in float32: a field in bfloat16 would be speckled by its rounding."""
         if hidden.dtype == torch.float32:
-            return self.last(_up(hidden, 2)).tanh()
+            return self.last(up(hidden, 2)).tanh()
         with torch.autocast(hidden.device.type, enabled=False):
-            return self.last(_up(hidden.float(), 2)).tanh()
+            return self.last(up(hidden.float(), 2)).tanh()
 
 
 def cat(*parts: Tensor) -> Tensor:
@@ -78,5 +78,6 @@ def cat(*parts: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def _up(hidden: Tensor, factor: int) -> Tensor:
+def up(hidden: Tensor, factor: int) -> Tensor:
+    """Bilinear upsampling."""
     return functional.interpolate(hidden, scale_factor=factor, mode="bilinear", align_corners=False)

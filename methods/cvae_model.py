@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,14 @@ from .colour_nets import SCALE, Decoder, Encoder, cat
 from .cvae import STEPS
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .parts import extractor, stored_features
+from .phases import PhasedDecoder
 from .precision import computed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk
+
+AT_ONCE = 32
+"""Codes decoded at once: at the paper's widths what a layer makes of 64 of them takes a quarter longer to read and write."""
 
 
 class Cvae(Method):
@@ -72,9 +76,17 @@ class Cvae(Method):
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> CvaeDistribution:
         grey_code = computed(self.precision, self.network.trunk, self.extractor.features(grey))
-        return CvaeDistribution(partial(computed, self.precision, self.network.decode), grey_code, seeds, self.draws)
+        return CvaeDistribution(self._decode, grey_code, seeds, self.draws)
+
+    def _decode(self, code: Tensor, grey_code: Tensor) -> Tensor:
+        return computed(self.precision, self._drawn, cat(code, grey_code))
+
+    @cached_property
+    def _drawn(self) -> PhasedDecoder:
+        return PhasedDecoder(self.network.decoder)
 
     def _build(self, device: str) -> None:
+        self.__dict__.pop("_drawn", None)
         self.network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout).to(
             device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # fmt: skip
 
@@ -101,10 +113,10 @@ class CvaeDistribution(ColorDistribution):
     @torch.inference_mode()
     def sample(self, n: int) -> SampleSet:
         """n decoded draws of the prior."""
-        d = self.grey_code.shape[1]
-        code = normal(self.seeds, (n, d)).to(self.grey_code.device)
-        fields = [self.decode(z, g.expand(n, d)) * SCALE for z, g in zip(code, self.grey_code, strict=True)]
-        return SampleSet(torch.stack(fields), "iid", n_drawn=n)
+        code = normal(self.seeds, (n, self.grey_code.shape[1])).to(self.grey_code.device).flatten(0, 1)
+        grey_code = self.grey_code.repeat_interleave(n, dim=0)
+        fields = [self.decode(z, g) for z, g in zip(code.split(AT_ONCE), grey_code.split(AT_ONCE), strict=True)]
+        return SampleSet((torch.cat(fields) * SCALE).unflatten(0, (-1, n)), "iid", n_drawn=n)
 
     def present(self, k: int) -> SampleSet:
         """k-means centroids of the draws (section 6.3), the largest cluster first; weights are the clusters' shares."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from . import weights_io
 from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from .phases import PhasedDecoder
 from .precision import computed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
@@ -78,7 +80,11 @@ class Vae(Method):
     @torch.inference_mode()
     def decode(self, code: Tensor) -> Tensor:
         """Fields `(B, 2, 64, 64)` in CIELAB units."""
-        return computed(self.precision, self.network.decoder, code.to(self.device)) * SCALE
+        return computed(self.precision, self._drawn, code.to(self.device)) * SCALE
+
+    @cached_property
+    def _drawn(self) -> PhasedDecoder:
+        return PhasedDecoder(self.network.decoder)
 
     @property
     def device(self) -> torch.device:
@@ -86,6 +92,7 @@ class Vae(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
+        self.__dict__.pop("_drawn", None)
         self.network = _Network(self.d, self.preset, self.dropout).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:
