@@ -41,7 +41,6 @@ class Encoder(nn.Module):
         self.code.weight.data.mul_(0.1)  # the default starts the KL term near 230 nats
 
     def forward(self, field: Tensor, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        field = field.contiguous(memory_format=torch.channels_last)
         hidden = self.dropout(self.convolutions(field)).flatten(1)
         if extra is not None:
             hidden = cat(hidden, extra)
@@ -60,7 +59,7 @@ class Decoder(nn.Module):
         self.last = nn.Conv2d(widths[-1], 2, 5, padding=2)
 
     def forward(self, code: Tensor) -> Tensor:
-        hidden = code[:, :, None, None].contiguous(memory_format=torch.channels_last)
+        hidden = code[:, :, None, None]
         for factor, convolutions in zip((4, 2, 2, 2), self.blocks, strict=True):
             hidden = convolutions(up(hidden, factor))
         return self._coloured(hidden)

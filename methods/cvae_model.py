@@ -22,7 +22,7 @@ from .cvae import STEPS
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .parts import extractor, stored_features
 from .phases import PhasedDecoder
-from .precision import computed
+from .precision import computed, laid_out
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk
@@ -87,8 +87,8 @@ class Cvae(Method):
 
     def _build(self, device: str) -> None:
         self.__dict__.pop("_drawn", None)
-        self.network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout).to(
-            device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # fmt: skip
+        network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout)
+        self.network = laid_out(network, self.preset, device, self.precision)
 
     def _describe(
         self, fetch: Callable[[np.ndarray], dict[str, Tensor]], train_set: PreparedSet, context: FitContext

@@ -20,7 +20,7 @@ from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .phases import PhasedDecoder
-from .precision import computed
+from .precision import computed, laid_out
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .vae import STEPS
@@ -93,7 +93,7 @@ class Vae(Method):
 
     def _build(self, device: str) -> None:
         self.__dict__.pop("_drawn", None)
-        self.network = _Network(self.d, self.preset, self.dropout).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = laid_out(_Network(self.d, self.preset, self.dropout), self.preset, device, self.precision)
 
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:
         rows = np.arange(min(512, len(train_set)))

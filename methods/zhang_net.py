@@ -3,7 +3,6 @@ so that its checkpoint's keys fit as they are."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -44,7 +43,7 @@ class ZhangNet(nn.Module):
         return self.model7[:6](self._to_conv6(grey))
 
     def _to_conv6(self, grey: Tensor) -> Tensor:
-        hidden = ((grey - 50) / 100).contiguous(memory_format=torch.channels_last)
+        hidden = (grey - 50) / 100
         for block in (self.model1, self.model2, self.model3, self.model4, self.model5, self.model6):
             hidden = block(hidden)
         return hidden

@@ -30,6 +30,8 @@ MOST = 20
 """Colourizations of one method that are shown."""
 WIDEST = 65_500
 """Pixels: no JPEG is wider."""
+PHOTOGRAPHS = 2_000
+"""Test photographs of a data set that are shown: the first of them, which the split has put in random order."""
 CHUNK = 16
 """Photographs that are read at a time: a shard, so that memory stays flat."""
 ROLES = ("colourizer", "codec", "control")
@@ -67,13 +69,13 @@ class Wall:
 
 
 def walls(results: Sequence[Results]) -> list[Wall]:
-    """One a data set: photographs that all runs share, in the split's random order."""
+    """One a data set: the first `PHOTOGRAPHS` that all runs share, in the split's random order."""
     found = []
     for dataset, entries in gather(results, None, ROLES).items():
         measured = [e for e in entries if e.measured]
         if measured:
             images = shared_images(results, sorted({e.run for e in measured}), dataset)
-            found.append(Wall(dataset, images, sorted(measured, key=lambda e: ROLES.index(e.role)), results))
+            found.append(Wall(dataset, images[:PHOTOGRAPHS], sorted(measured, key=lambda e: ROLES.index(e.role)), results))
     return found
 
 

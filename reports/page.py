@@ -18,7 +18,7 @@ from bench.specs import ReportSpec
 from bench.store import write_bytes, write_text
 
 from .cautions import cautions
-from .gallery import hang, walls
+from .gallery import PHOTOGRAPHS, hang, walls
 from .markup import BEGIN, END
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
         name="page",
         summary="a page to look at: ranking, tables, figures, gallery",
         factory="bench.reports.page:write",
-        figures={"gallery": "every test photograph, on the page"},
+        figures={"gallery": f"every test photograph, on the page (up to {PHOTOGRAPHS:,})"},
         order=100,
     )
 
@@ -193,8 +193,9 @@ def _facts(title: str, facts: Mapping[str, Any]) -> str:
 
 NOTE = "<!-- trainings -->"
 GALLERY = f"""<section id="gallery"><h2>Gallery</h2>
-<p>Every test photograph: grey, what each method presents, truth. Click a picture to enlarge it; there, hold the picture, the
-button or the space bar to see the truth in its place; arrow keys go on to the next picture and photograph. {NOTE}</p>
+<p>Every test photograph (of a large set, {PHOTOGRAPHS:,} drawn at random): grey, what each method presents, truth. Click a
+picture to enlarge it; there, hold the picture, the button or the space bar to see the truth in its place; arrow keys go on to the
+next picture and photograph. {NOTE}</p>
 <form id="tools" class="tools">
 <label>Data set <select id="wall"></select></label>
 <label>Find <input type="search" id="find" placeholder="part of an id"></label>
