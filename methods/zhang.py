@@ -16,7 +16,7 @@ STEPS = {"paper": 450_000, "small": 240, "tiny": 60}
 def bench_register_methods() -> Iterable[MethodSpec]:
     """Zhang's network."""
     yield MethodSpec(
-        name="zhang", version="2",
+        name="zhang", version="3",
         summary="Zhang et al. 2016: per-pixel distributions over 313 colours, every pixel drawn on its own",
         factory="bench.methods.zhang_model:Zhang",
         parameters=(

@@ -28,6 +28,8 @@ METRICS = ("error-of-best", "variance")
 COLUMNS = 3
 PANEL = (3.6, 3.5)
 """Panels in a row, and a panel's size in inches."""
+VECTORS = 5_000
+"""Points of a method up to which an SVG holds each as a shape; more of them are a picture in it."""
 BARS: dict[str, Any] = {
     "fmt": "none",
     "ecolor": "black",
@@ -132,7 +134,8 @@ def _draw(axes: Axes, panel: Panel, look: Mapping[str, Look], log: bool) -> None
         points = cloud.shown(log)
         alpha = min(0.6, max(0.15, 60 / max(1, len(points))))
         style = look[label]
-        axes.scatter(points["x"], points["y"], s=11, color=style.colour, marker=style.marker, alpha=alpha, linewidths=0)
+        axes.scatter(points["x"], points["y"], s=11, color=style.colour, marker=style.marker, alpha=alpha, linewidths=0,
+                     rasterized=len(points) > VECTORS)  # fmt: skip
     for label, cloud in panel.clouds.items():  # above every cloud
         if cloud.mean_shown(log):
             _cross(axes, cloud, look[label])
