@@ -31,15 +31,21 @@ def cores() -> int:
 
 @contextmanager
 def pinned(count: int) -> Iterator[None]:
-    """A block in which torch computes with so many threads; afterwards with as many as before.
+    """A block in which torch and the BLAS of NumPy and SciPy compute with so many threads, and scikit-learn with one; afterwards
+    as before.
 
-    Setting the number, to the same as well, also keeps MKL from choosing fewer when the machine is busy.
+    Setting the number, to the same as well, also keeps MKL from choosing fewer when the machine is busy. Libraries choose by
+    the cores of their process otherwise, which are a slot's share of the machine's.
     """
+    import scipy.linalg  # noqa: F401  # what is not loaded yet cannot be limited
+    import sklearn.cluster  # noqa: F401
     import torch
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with threadpool_limits({"blas": count, "openmp": 1}):
+        torch.set_num_threads(count)  # torch's OpenMP, which the limit counts among the others
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -45,7 +45,7 @@ class Generated(Dataset):
         return Prepared(light, ab, is_grey=False)
 @hookimpl
 def bench_register_datasets():
-    yield DatasetSpec(name="generated", summary="ramps", factory="generated:Generated", licence="CC0-1.0")
+    yield DatasetSpec(name="generated", summary="ramps", factory=":Generated", licence="CC0-1.0")
 '''
 
 

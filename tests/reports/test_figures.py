@@ -45,6 +45,16 @@ def test_the_plot_is_written_twice_in_two_formats(make, tmp_path):
     assert paths[1].read_text().startswith("<?xml")
 
 
+def test_many_points_are_a_picture_in_the_svg(make, tmp_path, monkeypatch):
+    results = [make.results(tmp_path / "run", cloud(make, "mdn", spread()))]
+    eob_variance.write(results, Output(tmp_path / "shapes"))
+    monkeypatch.setattr(eob_variance, "VECTORS", 1)
+    eob_variance.write(results, Output(tmp_path / "picture"))
+    shapes, picture = ((tmp_path / name / "figures" / "eob-variance.svg").read_text() for name in ("shapes", "picture"))
+    assert "<image" not in shapes
+    assert "<image" in picture
+
+
 def test_the_same_results_give_the_same_files(make, tmp_path):
     results = [make.results(tmp_path / "run", cloud(make, "mdn", spread()))]
     once, twice = (eob_variance.write(results, Output(tmp_path / name)) for name in "ab")

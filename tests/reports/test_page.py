@@ -368,6 +368,16 @@ def test_pictures_are_as_large_as_the_page_may_be(run, monkeypatch):
     assert gallery.picture_side(found) == data(run)["side"] == 192
 
 
+def test_of_a_large_set_the_first_photographs_are_shown(run, monkeypatch, tmp_path):
+    every = gallery.walls([run])
+    monkeypatch.setattr(gallery, "PHOTOGRAPHS", 3)
+    some = gallery.walls([run])
+    assert [list(w.images) for w in some] == [list(w.images)[:3] for w in every]
+    described, paths = gallery.hang(some, tmp_path)
+    assert [len(d["images"]) for d in described] == [3] * len(some)
+    assert len(paths) == len(list(tmp_path.rglob("*.jpg"))) == 3 * len(some)
+
+
 def test_a_folder_of_somebody_else_is_not_replaced_by_the_page(run, tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "thesis.tex").write_text("precious")
