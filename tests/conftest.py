@@ -1,11 +1,14 @@
 """The command as a function. Runs of tests are in this process, in float32, unless a test says otherwise."""
 
 import os
+import signal
 
 import pytest
 
 from bench.cli import main
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs; Ctrl-C is tested here and in children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("BENCH_EXECUTOR", "serial")
 os.environ.setdefault("BENCH_PRECISION", "float32")
 
