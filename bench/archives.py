@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from bench import disk
 from bench.errors import BenchError
 from bench.store import whole_folder
 
@@ -113,12 +114,12 @@ class _Room:
         return BenchError(f"archive {self.archive} is damaged or cut short ({why}): fetch it again")
 
     def _place(self, name: str) -> Path:
-        parts = name.rstrip("/").removeprefix("./").split("/")
-        if name.startswith("/") or {"", ".", ".."} & set(parts) or any(c in '\\:' or ord(c) < 32 for c in name):
+        path = name.rstrip("/").removeprefix("./")
+        if not disk.inside(path):
             raise self.refused(f"{name[:80]!r} is no name inside it")
-        if Path(parts[-1]).suffix.lower() in PICKLES:
+        if Path(path).suffix.lower() in PICKLES:
             raise self.refused(f"'{name}' is a pickle, which could run any code")
-        return self.folder.joinpath(*parts)
+        return self.folder / path
 
     def _copy(self, content: IO[bytes], out: IO[bytes], name: str) -> int:
         written = 0

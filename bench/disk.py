@@ -52,6 +52,11 @@ def lost(place: Path | str, number: int | None, why: str, doing: str = "written"
     return None
 
 
+def inside(name: str) -> bool:
+    """Whether a file's name with slashes, which anyone may have written, stays in the folder that it is put into."""
+    return not ({"", ".", ".."} & set(name.split("/")) or any(c in "\\:" or ord(c) < 32 for c in name))
+
+
 def sync(folder: Path) -> None:
     """Bring a folder's list of names to the disk, where the system can."""
     try:

@@ -96,7 +96,7 @@ class RemoteStore(Store):
         except (ValueError, KeyError, TypeError):
             raise _Damaged(f"{COMMIT_MARK} is no mark") from None
         for name in files:
-            if not _inside(name):
+            if not disk.inside(name):
                 raise _Damaged(f"'{name}' is no file of it")
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with self._reached("read"):
@@ -164,11 +164,6 @@ class RemoteStore(Store):
 
 class _Damaged(Exception):
     """What is wrong with a thing at the URL."""
-
-
-def _inside(name: str) -> bool:
-    """Whether a name in a mark, which anyone may have written, stays in the thing's folder."""
-    return not (name.startswith("/") or "\\" in name or ":" in name or {"", ".", ".."} & set(name.split("/")))
 
 
 def _first_line(error: Exception) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +19,7 @@ from bench.shard_scores import ShardScores
 from bench.specs import MetricSpec
 from bench.store import Store
 from bench.weights import ColourWeights
+from bench.workers import in_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -210,12 +210,6 @@ def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
     small to be split. One result more than there are threads is on its way at most."""
     import torch
 
-    cores = threads.cores()
-    with threads.pinned(1), ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
-        waiting: deque[Future[T]] = deque()
-        for number in range(count):
-            waiting.append(pool.submit(function, number))
-            if len(waiting) > cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    done = in_order(function, range(count), threads.cores(), lambda: torch.set_num_threads(1))
+    with threads.pinned(1), closing(done):
+        yield from done

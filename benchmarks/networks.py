@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import precision, threads
 from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
-from bench.methods.colour_nets import SCALE, Decoder, Encoder
+from bench.methods.colour_nets import SCALE, Decoder
 from bench.methods.losses import DecoderLoss, LossChoice
 from bench.methods.phases import PhasedDecoder
 from bench.methods.precision import computed, laid_out
@@ -125,16 +125,15 @@ def columns(values: dict[str, list[float]]) -> list[str]:
 
 def decoding(bench: Bench, kind: str) -> dict[str, list[float]]:
     """The decoder alone; the rate is of codes."""
-    network, plain = twins(bench, Decoder(D, bench.preset), Decoder(D, bench.preset))
-    network = PhasedDecoder(network)
+    network, plain = drawing_and_plain(bench, kind, D)
     code = bench.random(cvae_model.AT_ONCE, D)
     return compare(bench, kind, lambda: computed(kind, network, code), lambda: plain(code), len(code))
 
 
 def presenting(bench: Bench, kind: str) -> dict[str, list[float]]:
     """One photograph's colourizations of the CVAE, from its grey code."""
-    network, plain = twins(bench, Decoder(2 * D, bench.preset), Decoder(2 * D, bench.preset))
-    network, grey_code = PhasedDecoder(network), bench.random(1, D)
+    network, plain = drawing_and_plain(bench, kind, 2 * D)
+    grey_code = bench.random(1, D)
 
     def decode(code: Tensor, grey_code: Tensor) -> Tensor:
         return computed(kind, network, torch.cat([code, grey_code], dim=1))
@@ -173,9 +172,10 @@ def _multiplications(function: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def twins(bench: Bench, ours: nn.Module, plain: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Two networks for prediction; the second one has channels first."""
-    return bench.put(ours).eval(), bench.put(plain, plain=True).eval()
+def drawing_and_plain(bench: Bench, kind: str, d: int) -> tuple[PhasedDecoder, nn.Module]:
+    """A decoder as methods draw with it, and one with channels first."""
+    ours, plain = (Decoder(d, bench.preset).eval() for _ in range(2))
+    return PhasedDecoder(bench.put(ours, kind=kind)), bench.put(plain, plain=True)
 
 
 def training(make: Callable[[Bench, bool, str], Learner], bench: Bench, kind: str) -> dict[str, list[float]]:
@@ -201,9 +201,7 @@ def step(objective: nn.Module, batch: dict[str, Tensor], autocast: AbstractConte
 
 def vae_objective(bench: Bench, plain: bool, kind: str) -> Learner:
     """The VAE with squared differences as its loss."""
-    network = vae_model._Network(D, "paper", 0.3)
-    network.encoder = Encoder(D, bench.preset)
-    network.decoder = Decoder(D, bench.preset)
+    network = vae_model._Network(D, bench.name, 0.3)
     loss = DecoderLoss(LossChoice("l2", "root", 0.1, 0.001, 0.5, "mean"), None, None)
     return vae_model._Objective(bench.put(network, plain, kind), loss, 1.0), {"ab": 20 * bench.random(bench.size, 2, 64, 64)}
 

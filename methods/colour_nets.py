@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,14 +64,15 @@ class Decoder(nn.Module):
         hidden = code[:, :, None, None]
         for factor, convolutions in zip((4, 2, 2, 2), self.blocks, strict=True):
             hidden = convolutions(up(hidden, factor))
-        return self._coloured(hidden)
+        return coloured(lambda x: self.last(up(x, 2)), hidden)
 
-    def _coloured(self, hidden: Tensor) -> Tensor:
-        """The last layer, in float32: a field in bfloat16 would be speckled by its rounding."""
-        if hidden.dtype == torch.float32:
-            return self.last(up(hidden, 2)).tanh()
-        with torch.autocast(hidden.device.type, enabled=False):
-            return self.last(up(hidden.float(), 2)).tanh()
+
+def coloured(last: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+    """What a decoder's last layer makes, in float32: a field in bfloat16 would be speckled by its rounding."""
+    if hidden.dtype == torch.float32:
+        return last(hidden).tanh()
+    with torch.autocast(hidden.device.type, enabled=False):
+        return last(hidden.float()).tanh()
 
 
 def cat(*parts: Tensor) -> Tensor:

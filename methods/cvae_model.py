@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -79,16 +78,12 @@ class Cvae(Method):
         return CvaeDistribution(self._decode, grey_code, seeds, self.draws)
 
     def _decode(self, code: Tensor, grey_code: Tensor) -> Tensor:
-        return computed(self.precision, self._drawn, cat(code, grey_code))
-
-    @cached_property
-    def _drawn(self) -> PhasedDecoder:
-        return PhasedDecoder(self.network.decoder)
+        return computed(self.precision, self.drawn, cat(code, grey_code))
 
     def _build(self, device: str) -> None:
-        self.__dict__.pop("_drawn", None)
         network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout)
         self.network = laid_out(network, self.preset, device, self.precision)
+        self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(
         self, fetch: Callable[[np.ndarray], dict[str, Tensor]], train_set: PreparedSet, context: FitContext

@@ -8,31 +8,38 @@ original sees zeros: what that adds to the two outermost rows and columns is tak
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .colour_nets import Decoder, up
+from .colour_nets import Decoder, coloured, up
 
 PHASES = (0, 1)
 
 
 class PhasedDecoder:
-    """A trained decoder's function; later changes of its weights are not seen. Code `(B, d)` to field `(B, 2, 64, 64)`."""
+    """A trained decoder's function: code `(B, d)` to field `(B, 2, 64, 64)`. Its kernels are made at the first call; later
+    changes of the weights are not seen."""
 
     def __init__(self, decoder: Decoder) -> None:
-        with torch.autocast(decoder.last.weight.device.type, enabled=False):
-            self.first, self.rest = decoder.blocks[:2], [(UpConv(b[0]), b[1:]) for b in decoder.blocks[2:]]  # type: ignore[index]
-            self.last = UpConv(decoder.last)
+        self.blocks, self.last = cast(list[nn.Sequential], list(decoder.blocks)), decoder.last
 
     def __call__(self, code: Tensor) -> Tensor:
         hidden = code[:, :, None, None].contiguous(memory_format=torch.channels_last)
-        for factor, block in zip((4, 2), self.first, strict=True):  # small images, whose edges are most of them
+        for factor, block in zip((4, 2), self.blocks[:2], strict=True):  # small images, whose edges are most of them
             hidden = block(up(hidden, factor))
-        for convolution, after in self.rest:
-            hidden = after(convolution(hidden))
-        with torch.autocast(hidden.device.type, enabled=False):  # as `Decoder`
-            return self.last(hidden.float()).tanh()
+        *phased, last = self._phased
+        for convolution, block in zip(phased, self.blocks[2:], strict=True):
+            hidden = block[1:](convolution(hidden))
+        return coloured(last, hidden)
+
+    @cached_property
+    def _phased(self) -> list[UpConv]:
+        with torch.autocast(self.last.weight.device.type, enabled=False):
+            return [UpConv(cast(nn.Conv2d, conv)) for conv in (*(block[0] for block in self.blocks[2:]), self.last)]
 
 
 class UpConv:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -80,11 +79,7 @@ class Vae(Method):
     @torch.inference_mode()
     def decode(self, code: Tensor) -> Tensor:
         """Fields `(B, 2, 64, 64)` in CIELAB units."""
-        return computed(self.precision, self._drawn, code.to(self.device)) * SCALE
-
-    @cached_property
-    def _drawn(self) -> PhasedDecoder:
-        return PhasedDecoder(self.network.decoder)
+        return computed(self.precision, self.drawn, code.to(self.device)) * SCALE
 
     @property
     def device(self) -> torch.device:
@@ -92,8 +87,8 @@ class Vae(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
-        self.__dict__.pop("_drawn", None)
         self.network = laid_out(_Network(self.d, self.preset, self.dropout), self.preset, device, self.precision)
+        self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:
         rows = np.arange(min(512, len(train_set)))

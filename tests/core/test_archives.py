@@ -107,7 +107,7 @@ def test_a_folder_that_holds_something_is_left_alone(here):
     assert found(unpack(here / "a.tar", here / "set")) == FILES
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "/tmp/out.jpg", "a/../../out.jpg", "..", "a//b.jpg", "a\\..\\b.jpg", "C:/b.jpg",
+@pytest.mark.parametrize("name", ["../out.jpg", "/out.jpg", "a/../../out.jpg", "..", "a//b.jpg", "a\\..\\b.jpg", "C:/b.jpg",
                                   "a\nb.jpg"])  # fmt: skip
 @pytest.mark.parametrize("make", [tar, zipped])
 def test_no_name_leads_outside(here, make, name):
