@@ -2,66 +2,69 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from measure import machine, ratio, seconds, spread, table
 from sklearn.cluster import KMeans
 
+from bench import threads
 from bench.methods.colour_nets import Decoder
-from bench.methods.cvae_model import _centroids
+from bench.methods.cvae_model import AT_ONCE, _centroids
+from bench.methods.phases import PhasedDecoder
 from bench.methods.presets import PRESETS
 
-REPEATS = 5
-
-
-def ratio(slow: Callable[[], object], fast: Callable[[], object]) -> tuple[float, float, float]:
-    """Median, smallest and largest of slow / fast over interleaved repeats."""
-    ratios = [seconds(slow) / seconds(fast) for _ in range(REPEATS)]
-    return statistics.median(ratios), min(ratios), max(ratios)
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def decoder_step(channels_last: bool) -> Callable[[], object]:
-    """A forward and backward pass of the small decoder over 32 codes."""
-    torch.manual_seed(0)
-    network, code = Decoder(64, PRESETS["small"]), torch.randn(32, 64)
-    if channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return lambda: network(code).square().mean().backward()
-
-    def contiguous() -> None:
-        hidden = code[:, :, None, None]
-        for factor, layers in zip((4, 2, 2, 2), network.blocks, strict=True):
-            hidden = layers(torch.nn.functional.interpolate(hidden, scale_factor=factor, mode="bilinear"))
-        hidden = torch.nn.functional.interpolate(hidden, scale_factor=2, mode="bilinear")
-        network.last(hidden).tanh().square().mean().backward()
-
-    return contiguous
+Pair = tuple[Callable[[], object], Callable[[], object]]
 
 
 def main() -> None:
-    """Print the ratios."""
+    """Print how many times as fast the second of each pair is."""
+    torch.set_num_threads(threads.cores())
+    cases = {
+        "decoder's training step, small: channels first / last": layouts("small"),
+        "decoder's training step, paper: channels first / last": layouts("paper"),
+        "drawing, small: two steps / in phases": drawing(PhasedDecoder),
+        "drawing, small: two steps / torch.compile": drawing(torch.compile),
+        "k-means of 256 draws: raw vectors / Gram coordinates": clustering(),
+    }
+    rows = []
+    for name, (slow, fast) in cases.items():
+        seconds(slow)
+        first = seconds(fast)
+        rows.append([name, spread(ratio(slow, fast)), f"{first:.1f}"])
+    print(machine(), end="\n\n")
+    print(table(["what", "times as fast", "first call, s"], rows))
+
+
+def layouts(preset: str) -> Pair:
+    """A forward and backward pass over as many codes as a training batch has."""
+
+    def step(layout: torch.memory_format) -> Callable[[], object]:
+        network = Decoder(64, PRESETS[preset]).to(memory_format=layout)  # type: ignore[call-overload]
+        code = torch.randn(AT_ONCE, 64)
+        return lambda: network(code).square().mean().backward()
+
+    return step(torch.contiguous_format), step(torch.channels_last)
+
+
+def drawing(other: Callable[[Decoder], Callable[[torch.Tensor], torch.Tensor]]) -> Pair:
+    """Decoding without gradients, by the decoder and by what is made of it."""
+    network = Decoder(64, PRESETS["small"]).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made, code = other(network), torch.randn(AT_ONCE, 64)
+
+    def without_gradients(function: Callable[[torch.Tensor], torch.Tensor]) -> object:
+        with torch.inference_mode():
+            return function(code)
+
+    return lambda: without_gradients(network), lambda: without_gradients(made)
+
+
+def clustering() -> Pair:
+    """Draws as a decoder makes them: few directions."""
     rng = np.random.default_rng(0)
     draws = (rng.normal(size=(256, 64)) @ rng.normal(size=(64, 8192))).astype(np.float32)
-    cases = {
-        "decoder step: contiguous / channels-last": (decoder_step(False), decoder_step(True)),
-        "k-means of 256 draws: raw vectors / Gram coordinates": (
-            lambda: KMeans(5, n_init=10, random_state=0).fit(draws),
-            lambda: _centroids(draws, 5, 0),
-        ),
-    }
-    for name, (slow, fast) in cases.items():
-        seconds(slow), seconds(fast)
-        print("{}: {:.1f} ({:.1f} to {:.1f})".format(name, *ratio(slow, fast)))
+    return lambda: KMeans(5, n_init=10, random_state=0).fit(draws), lambda: _centroids(draws, 5, 0)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ def computed(precision: str, network: Callable[..., Result], *inputs: Tensor) ->
 
 
 def laid_out(network: Network, preset: str, device: str, precision: str) -> Network:
-    """The network on a device, its kernels in the order in which training is fastest there (`benchmarks/networks.py`).
+    """The network on a device, its kernels in the order in which training is fastest there (`benchmarks/ratios.py`).
 
-    Channels last, which also decides how layers' results lie, except in float32 at the paper's widths on a CPU, whose library
-    takes an eighth longer for the gradients then.
+    Channels last, which also decides how layers' results lie, except in float32 at the paper's widths on a CPU, where that
+    is no faster.
     """
     first = preset == "paper" and device == "cpu" and precision == "float32"
     layout = torch.contiguous_format if first else torch.channels_last
