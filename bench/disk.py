@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def lost(place: Path | str, number: int | None, why: str, doing: str = "written"
     if number in SHAKY:
         return Infrastructure(f"the store {place} is out of reach ({why}): the same command goes on when it is back")
     return None
+
+
+_said: set[Hashable] = set()
+
+
+def say_once(about: Hashable, line: str) -> None:
+    """A line on standard error, once in a process for each thing that it is about."""
+    if about not in _said:
+        _said.add(about)
+        print(line, file=sys.stderr, flush=True)
 
 
 def inside(name: str) -> bool:

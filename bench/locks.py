@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench import disk
+
 NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP)
 """Errors of a file system that has no locks."""
-_named: set[Path] = set()
 
 
 class Busy(Exception):
@@ -39,14 +39,8 @@ def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = Tru
     except (OSError, NotImplementedError) as error:  # older versions of filelock raise the latter for ENOSYS
         if getattr(error, "errno", errno.ENOSYS) not in NONE:
             raise
-        _name(path.parent)
+        disk.say_once(path.parent, f"store: {path.parent} has no working file locks: two runs may do the same work twice")
     try:
         yield
     finally:
         lock.release()
-
-
-def _name(folder: Path) -> None:
-    if folder not in _named:
-        _named.add(folder)
-        print(f"store: {folder} has no working file locks: two runs may do the same work twice", file=sys.stderr, flush=True)

@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +29,6 @@ USED = 3600.0
 
 _sound: dict[Path, digests.Signature] = {}
 """Things whose digests this process has checked, as they looked then."""
-_named: set[tuple[Path, int]] = set()
-"""Damaged things that this process has named, by path and the mark's inode."""
 
 
 def open_store(where: Path | str | None = None) -> Store:
@@ -85,7 +82,8 @@ class Store:
                 return None
             wrong = _damage(path)
         if wrong:
-            _name(path, f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used")
+            about = path, (path / COMMIT_MARK).stat().st_ino
+            disk.say_once(about, f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used")
         return None if wrong else path
 
     def gone(self, kind: str, key: str, what: str) -> str:
@@ -272,14 +270,6 @@ def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
             f"{path} has schema version {value['schema_version']}; this huebench reads up to {newest}: upgrade it"
         )
     return value
-
-
-def _name(path: Path, line: str) -> None:
-    """Say on standard error, once in a process, what is damaged."""
-    seen = (path, (path / COMMIT_MARK).stat().st_ino)
-    if seen not in _named:
-        _named.add(seen)
-        print(line, file=sys.stderr, flush=True)
 
 
 def _replace_folder(folder: Path, final: Path) -> None:
