@@ -201,8 +201,17 @@ def test_a_changed_byte_of_the_content_is_never_unpacked_silently(here, kind):
         assert not target.exists() or found(target) == FILES
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>404 not found</html>" * 40, gzip.compress(b"no tar" * 300), bz2.compress(b"x"),
-                                  lzma.compress(b"x"), b"PK\x03\x04 and no more"])  # fmt: skip
+NO_ARCHIVES = {
+    "empty": b"",
+    "a page": b"<html>404 not found</html>" * 40,
+    "gzip": gzip.compress(b"no tar" * 300),
+    "bzip2": bz2.compress(b"x"),
+    "xz": lzma.compress(b"x"),
+    "half a zip": b"PK\x03\x04 and no more",
+}
+
+
+@pytest.mark.parametrize("data", NO_ARCHIVES.values(), ids=NO_ARCHIVES)
 def test_what_is_no_archive_is_said(here, data):
     (here / "in" / "a").write_bytes(data)
     refused(here, here / "in" / "a", "is damaged or cut short")
