@@ -49,21 +49,18 @@ class CellScores:
 
     def _ask(self, ask: Mapping[str, Any], table: Writer, images: pa.Array) -> list[dict[str, Any]]:
         first = samples.read(self.store, ask["shards"][0])
-        reasons = {m.spec.name: m.refusal(ask["ask"], first, self.test.drawn is not None) for m in self.metrics}
-        self._lose(table, ask, {name: reason for name, reason in reasons.items() if reason})
-        metrics = [m for m in self.metrics if not reasons[m.spec.name]]
-        scorer = Scorer(self.test, metrics, self.store)
+        scorer = Scorer(self.test, self.metrics, self.store)
         with tempfile.TemporaryFile(dir=self.folder) as file:
             found = _Found(_Columns(len(self.test.prepared), file.fileno()))
             for number, scores in enumerate(in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))):
                 found.add(number * samples.SHARD, scores)
                 if scorer.gathering:
                     found.add(number * samples.SHARD, scorer.gathered(ask, number))
-            for metric in metrics:
+            for metric in self.metrics:
                 self._columns(metric, ask, found.columns, table, images)
             self._lose(table, ask, found.refused)
             self._lose(table, ask, found.failed, "failed")
-            whole = [m for m in metrics if m.spec.name not in {**found.refused, **found.failed}]
+            whole = [m for m in self.metrics if m.spec.name not in {**found.refused, **found.failed}]
             return [self._set_row(metric, first, ask, *values) for metric in whole
                     for values in _set_values(scorer.made[metric.spec.name], metric.spec.name, found.columns)]  # fmt: skip
 

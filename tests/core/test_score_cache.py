@@ -150,13 +150,17 @@ def test_the_table_is_the_same_bytes_whoever_scored_which_shard_first(written, s
         assert found == sets
 
 
-def test_what_is_kept_is_not_scored_again(written, store):
-    metrics = [metric("means"), metric("noise"), metric("refuses")]
+@pytest.mark.parametrize("unfit", [{}, {"needs": frozenset({"law"})}, {"least": 4}], ids=["all fit", "law", "least"])
+def test_what_is_kept_is_not_scored_again(written, store, unfit):
+    """Whichever metrics of the plugin can't be asked: kept scores of one set of metrics must not be looked for under another."""
+    metrics = [metric("means"), metric("noise"), metric("refuses"), metric("wrong", **unfit or {"optional": True})]
     keep_scores(held_out(), metrics, ASK, [0, 1, 2], store)
     assert sorted(set(asked)) == ["means", "noise", "refuses"]
     asked.clear()
-    written(metrics)
+    table, _ = written(metrics)
     assert asked == []
+    wrong = pd.read_parquet(table).query("metric == 'wrong'")
+    assert list(wrong.status) == ["refused" if unfit else "failed"]
 
 
 def test_metrics_of_one_plugin_are_one_folder_a_shard_and_optional_ones_are_alone(store):
