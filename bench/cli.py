@@ -63,7 +63,8 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), help="Most GiB of memory that a method may use.")
 @click.option("--threads", type=int, help="Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].")
 @click.option("--precision", help="Of networks: auto, float32, bfloat16 [$BENCH_PRECISION or auto: bfloat16 where it is fast].")
-@click.option("--devices", type=int, help="Accelerators that one training uses [1].")
+@click.option("--devices", type=int, help="Accelerators that one training uses on each machine [1].")
+@click.option("--nodes", type=int, help="Machines that one training uses, with --executor submitit [1].")
 @click.option("--strategy", help="How they work together, as Lightning names it: ddp, ... [auto].")
 @click.option("--cache-budget", type=click.FloatRange(min=0), metavar="GIB",
               help="Disk for cached features [24]; beyond it they are computed again.")

@@ -120,10 +120,10 @@ class FitContext:
     notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...); one named `caution`
     is also among what a report says before any table.
 
-    precision: `float32` or `bfloat16`, what networks compute with inside. devices, strategy: how many accelerators a training
-    uses, and how (names of Lightning's; 1 and `auto` in most runs). work: a folder of this fit's own that outlives a kill, for
-    checkpoints of the training; it is gone once the fit is stored. cache_budget: bytes of disk that features and the like may
-    take before they are computed again instead.
+    precision: `float32` or `bfloat16`, what networks compute with inside. devices, nodes, strategy: how many accelerators a
+    training uses on each of how many machines, and how (names of Lightning's; 1, 1 and `auto` in most runs). work: a folder of
+    this fit's own that outlives a kill, for checkpoints of the training; it is gone once the fit is stored. cache_budget: bytes
+    of disk that features and the like may take before they are computed again instead.
     """
 
     seed: int
@@ -136,6 +136,7 @@ class FitContext:
     notes: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
     devices: int = 1
+    nodes: int = 1
     strategy: str = "auto"
     work: Path | None = None
     cache_budget: int = 24 * 2**30

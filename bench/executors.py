@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import samples, scoring, seeds, threads, weights
+from bench import nodes, samples, scoring, seeds, threads, weights
 from bench.asking import Asking
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError, Infrastructure, StoreLost, reason, trace
@@ -132,6 +132,10 @@ class Workshop:
             self._sample(cell, task.start, task.stop)
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
+        if self.plan.request.nodes > 1 and not nodes.first():
+            self.step(f"fitting {fit.label} on {fit.dataset}", True)
+            method.fit(self.plan.data[fit.dataset].train, context)
+            return
         made = []
 
         def build(folder: Path) -> dict[str, Any]:
@@ -166,7 +170,7 @@ class Workshop:
         request = self.plan.request
         return FitContext(seed, request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
                           self.store, self.progress, precision=request.precision, devices=request.devices,
-                          strategy=request.strategy, work=self.store.work("fits", fit.key),
+                          nodes=request.nodes, strategy=request.strategy, work=self.store.work("fits", fit.key),
                           cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
     def _sample(self, cell: Cell, start: int, stop: int) -> None:
@@ -246,7 +250,7 @@ def bench_register_executors() -> Iterable[ExecutorSpec]:
     )  # fmt: skip
     yield ExecutorSpec(
         name="submitit", summary="tasks as jobs of SLURM, or of the same machine (cluster=local)",
-        factory="bench.submitit_executor:submitit", licence=licence, limits=True,
+        factory="bench.submitit_executor:submitit", licence=licence, limits=True, nodes=True,
         parameters=(
             Parameter("cluster", "str", "slurm", "where jobs run", choices=("slurm", "local", "debug")),
             Parameter("slots", "int", 16, "jobs at once", minimum=1),

@@ -173,9 +173,12 @@ def _check(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
-    for name in ("devices", "threads"):
+    for name in ("devices", "nodes", "threads"):
         if (value := getattr(request, name)) is not None and value < 1:
             raise BenchError(f"--{name} {value} is below 1")
+    if request.nodes > 1 and isinstance(request.store, str):
+        raise BenchError(f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines share, where "
+                         "checkpoints are for all of them")  # fmt: skip
     if not request.methods or not request.datasets:
         raise BenchError("no method or no data set given")
 
@@ -214,7 +217,7 @@ def _fit(choice: Choice, data: Data, seed: int, request: Request, protocol: Prot
     key = keys.key("fit", method=[owner.identity, spec.name, spec.version], parameters=described,
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
                    weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=request.precision,
-                   **({"devices": request.devices} if request.devices > 1 else {}))  # fmt: skip
+                   **{name: n for name in ("devices", "nodes") if (n := getattr(request, name)) > 1})  # fmt: skip
     return Fit(key, str(choice), spec, parameters, data.source.name, seed, requires)
 
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,12 @@ def message(folder: Path, task: Task, slots: int = 1) -> str:
                        "slots": slots})  # fmt: skip
 
 
-def perform(text: str, slot: int = 0, keep: bool = False) -> str:
-    """Do the task of a message; the text of its result. keep: the process stays for the next task of the same run."""
+def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str, str] | None = None) -> str:
+    """Do the task of a message; the text of its result. keep: the process stays for the next task of the same run. variables: of
+    its environment."""
     told = json.loads(text)
     folder = Path(told["folder"])
-    worker = _workers.get((told["folder"], threading.get_ident())) or _worker(folder, told, slot)
+    worker = _workers.get((told["folder"], threading.get_ident())) or _worker(folder, told, slot, variables or {})
     try:
         result = worker.perform(Task(**told["task"]), Quiet())
     finally:
@@ -48,10 +49,10 @@ def perform(text: str, slot: int = 0, keep: bool = False) -> str:
     return json.dumps(asdict(result))
 
 
-def _worker(folder: Path, told: dict[str, Any], slot: int) -> Worker:
+def _worker(folder: Path, told: dict[str, Any], slot: int, variables: Mapping[str, str]) -> Worker:
     asked = request.read(folder)
     where = place(slot, told["slots"], asked)
-    return Worker(folder, asked, open_store(asked.store), Place(where.cores, {**told["switches"], **where.variables}))
+    return Worker(folder, asked, open_store(asked.store), Place(where.cores, {**told["switches"], **where.variables, **variables}))
 
 
 @dataclass

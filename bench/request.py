@@ -19,8 +19,8 @@ class Request:
 
     executor: empty for the usual one. scheduler: address of a running one, for executors that take it. timeout: seconds for
     fitting a method, or for sampling one. memory: GiB that a method may use. threads: of a fit or a sampling (None: $BENCH_THREADS,
-    else the cores). precision: `auto`, `float32` or `bfloat16`. devices, strategy: accelerators of one training, and how they work
-    together. cache_budget: GiB of disk for cached features.
+    else the cores). precision: `auto`, `float32` or `bfloat16`. devices, nodes, strategy: accelerators of one training on each
+    of its machines, and how they work together. cache_budget: GiB of disk for cached features.
     """
 
     methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")
@@ -44,6 +44,7 @@ class Request:
     threads: int | None = None
     precision: str = ""
     devices: int = 1
+    nodes: int = 1
     strategy: str = "auto"
     cache_budget: float = 24.0
 

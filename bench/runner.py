@@ -110,6 +110,8 @@ def choose_executor(request: Request, plugins: Registry) -> Callable[..., list[O
     spec: ExecutorSpec = plugins.get("executors", choice.name)
     if limits and not spec.limits:
         raise BenchError(f"executor {spec.name} can't stop a method: leave {' and '.join(limits)} out, or --executor")
+    if request.nodes > 1 and not spec.nodes:
+        raise BenchError(f"--nodes {request.nodes}: executor {spec.name} trains on one machine: take --executor submitit")
     given = dict(choice.given)
     if request.scheduler:
         if not any(parameter.name == "scheduler" for parameter in spec.parameters):

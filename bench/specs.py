@@ -233,7 +233,9 @@ class ProtocolSpec(Spec):
 class ExecutorSpec(Spec):
     """A way to execute a plan: its factory is a function `(workshop, cells, finished, **parameters) -> outcomes`.
 
-    limits: it ends a step that takes longer than the request's `timeout`, or more than its `memory`.
+    limits: it ends a step that takes longer than the request's `timeout`, or more than its `memory`. nodes: it can
+    have one fit trained on several machines.
     """
 
     limits: bool = False
+    nodes: bool = False

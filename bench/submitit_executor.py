@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-from bench import remote
+from bench import nodes, remote, request
 from bench.errors import BenchError
 from bench.executors import Outcome, Workshop
 from bench.plan import Cell
 from bench.schedule import Task, drive
+from bench.store import write_bytes
 
 MISSING = "executor submitit needs the package submitit: pip install 'huebench[slurm]'"
 POLL = 0.5
 """Seconds between looks at a job."""
+FIRST_PORT, PORTS = 20_000, 12_000
+"""Where processes of one training on several machines meet."""
+FAILED = "failed.json"
+"""In the folder of such a job: the result of one that failed."""
 
 
 def submitit(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], cluster: str = "slurm",
              slots: int = 16, **job: Any) -> list[Outcome]:  # fmt: skip
     """Tasks as jobs, `slots` at once; logs are in the run folder, below `jobs`. A job that is lost is submitted once more."""
     assert workshop.folder is not None
-    folder, engine = workshop.folder, _engine(workshop, cluster, **job)
+    folder, machines = workshop.folder, workshop.plan.request.nodes
+    engine = _engine(workshop, cluster, **job)
+    together = _engine(workshop, cluster, **job, count=machines) if machines > 1 else None
     begun: list[Any] = []
 
     def submit(task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
-        made = engine.submit(remote.perform, remote.message(folder, task, slots if cluster == "local" else 1), len(begun) % slots)
+        text = remote.message(folder, task, slots if cluster == "local" else 1)
+        made = together.submit(_perform_together, text) if task.fit and together else engine.submit(
+            remote.perform, text, len(begun) % slots)  # fmt: skip
         begun.append(made)
         threading.Thread(target=_watch, args=(made, ended), daemon=True).start()
 
@@ -38,7 +50,21 @@ def submitit(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outc
                 made.cancel()
 
 
-def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus: int, gpus: int, gib: float) -> Any:
+def _perform_together(text: str) -> str:
+    """`bench.remote.perform` in one of a job's processes."""
+    from submitit import JobEnvironment
+
+    job, devices = JobEnvironment(), request.read(Path(json.loads(text)["folder"])).devices
+    port = FIRST_PORT + zlib.crc32(job.job_id.encode()) % PORTS  # the same on all machines, and another for another job
+    place = nodes.variables(job.global_rank, job.global_rank % devices, job.num_tasks, job.hostnames[0], port)
+    result = remote.perform(text, variables=place)
+    if json.loads(result)["reason"]:
+        write_bytes(job.paths.folder / FAILED, result.encode())
+    return result
+
+
+def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus: int, gpus: int, gib: float,
+            count: int = 1) -> Any:  # fmt: skip
     try:
         from submitit import AutoExecutor
     except ImportError as error:
@@ -47,6 +73,13 @@ def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus
     try:
         engine = AutoExecutor(folder=workshop.folder.resolve() / "jobs" / "%j", cluster=cluster)
         engine.update_parameters(name=f"huebench-{workshop.folder.name}"[:60], timeout_min=minutes)
+        devices = workshop.plan.request.devices
+        if count > 1 and cluster == "local":
+            engine.update_parameters(tasks_per_node=count * devices)  # which stand for the machines
+        elif count > 1 and cluster == "slurm":
+            engine.update_parameters(nodes=count, tasks_per_node=devices, slurm_srun_args=["--kill-on-bad-exit=1"])
+        elif count > 1:
+            raise BenchError(f"--nodes {count}: cluster={cluster} is one process, take cluster=slurm or local")
         if cluster == "slurm":
             engine.update_parameters(cpus_per_task=cpus, mem_gb=gib, gpus_per_node=gpus,
                                      **({"slurm_partition": partition} if partition else {}))  # fmt: skip
@@ -56,6 +89,12 @@ def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus
 
 
 def _watch(job: Any, ended: Callable[[Callable[[], str]], None]) -> None:
-    while not job.done():
+    """Wait for a job. Where one of its processes failed, the others, which wait for it, are ended."""
+    failed = job.paths.folder / FAILED
+    while not (job.done() or failed.exists()):
         time.sleep(POLL)
-    ended(job.result)
+    if failed.exists():
+        ended(failed.read_text)
+        job.cancel(check=False)
+    else:
+        ended(lambda: job.results()[0])

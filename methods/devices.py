@@ -1,6 +1,7 @@
 """One training on several devices: which there are, what travels to their processes, and how these report.
 
-Lightning starts a process for each device (`ddp_spawn`). Its `ddp` would start the command line of this process again.
+Lightning starts a process for each device of this machine (`ddp_spawn`; its `ddp` would start the command line of this process
+again). On several machines an executor has started them already (`bench.nodes`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,10 +24,13 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from bench.contracts import FitContext, ProgressTask
 from bench.errors import BenchError
+from bench.nodes import LONGEST_WAIT
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn")
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
@@ -33,10 +38,10 @@ _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
 
 def check(context: FitContext) -> None:
     """BenchError where a training can't have the devices that it is to use."""
-    if context.devices == 1:
+    if context.devices == context.nodes == 1:
         return
     kind, _, index = context.device.partition(":")
-    asked = f"--devices {context.devices}"
+    asked = f"--devices {context.devices}" if context.devices > 1 else f"--nodes {context.nodes}"
     if context.strategy not in STRATEGIES:
         raise BenchError(f"--strategy {context.strategy}: methods train with {' or '.join(STRATEGIES)}")
     if index:
@@ -45,7 +50,7 @@ def check(context: FitContext) -> None:
         raise BenchError(f"{asked}: there is one {kind} device, take --devices 1")
     if kind == "cuda" and torch.cuda.device_count() < context.devices:
         raise BenchError(f"{asked}: this machine has {torch.cuda.device_count()} GPUs")
-    if multiprocessing.current_process().daemon:
+    if context.nodes == 1 and multiprocessing.current_process().daemon:
         raise BenchError(f"{asked}: a worker of this executor may not start processes, take --executor process or serial")
 
 
@@ -55,12 +60,22 @@ def options(context: FitContext) -> dict[str, Any]:
     return {
         "accelerator": kind,
         "devices": [int(index)] if index else context.devices,
-        "strategy": "ddp_spawn" if context.devices > 1 else "auto",
         "precision": "bf16-mixed" if context.precision == "bfloat16" else "32-true",
-        "plugins": [LightningEnvironment()],  # even within a job of SLURM the processes are our own
         "use_distributed_sampler": False,
         "sync_batchnorm": kind == "cuda",  # on CPUs each process has the statistics of its own share
+        **(_own_processes(context) if context.nodes == 1 else _processes_of_a_job(context)),
     }
+
+
+def _own_processes(context: FitContext) -> dict[str, Any]:
+    """Even within a job of SLURM the processes are our own."""
+    return {"strategy": "ddp_spawn" if context.devices > 1 else "auto", "plugins": [LightningEnvironment()]}
+
+
+def _processes_of_a_job(context: FitContext) -> dict[str, Any]:
+    """This process is one of several that `bench.nodes` tells of."""
+    strategy = DDPStrategy(timeout=timedelta(seconds=LONGEST_WAIT))
+    return {"num_nodes": context.nodes, "strategy": strategy, "plugins": [TorchElasticEnvironment()]}
 
 
 def quiet() -> None:
@@ -112,7 +127,8 @@ def started(trainer: pl.Trainer, bar: ProgressTask) -> Iterator[Callable[[int, s
     None of the processes outlives the block. What ends one of them is a BenchError here.
     """
     if trainer.strategy.launcher is None:
-        yield bar.advance
+        with _among_others(trainer):
+            yield bar.advance
         return
     before = {name: os.environ.get(name) for name in _ADDRESS}
     reader, writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
@@ -133,16 +149,27 @@ def started(trainer: pl.Trainer, bar: ProgressTask) -> Iterator[Callable[[int, s
             os.environ.pop(name, None)
 
 
-def end_with_parent() -> None:
-    """Let this process not outlive the one that started it, even if that is killed."""
-    parent = multiprocessing.parent_process()
+@contextmanager
+def _among_others(trainer: pl.Trainer) -> Iterator[None]:
+    """A block after which this process is by itself again, and the next training meets elsewhere."""
+    try:
+        yield
+    finally:
+        if trainer.world_size > 1:
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+            os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + 1)
 
-    def watch() -> None:
-        if parent:
+
+def end_with_parent() -> None:
+    """Let a process that Lightning started not outlive the one that it started it for, even if that is killed."""
+    if parent := multiprocessing.parent_process():
+
+        def watch() -> None:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+        threading.Thread(target=watch, daemon=True).start()
 
 
 class Report:

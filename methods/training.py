@@ -73,10 +73,10 @@ def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int
     check(context)
     held_out = min(HELD_OUT, count // 10) or min(1, count - 1)
     size = min(schedule.batch, count - held_out)
-    if min(held_out, size) < context.devices:
+    if min(held_out, size) < context.devices * context.nodes:
         raise BenchError(f"fitting {name}: {count} photographs in batches of {schedule.batch} are too few for "
-                         f"{context.devices} device(s)")  # fmt: skip
-    if context.devices > 1:
+                         f"{context.devices * context.nodes} device(s)")  # fmt: skip
+    if context.devices > 1 and context.nodes == 1:
         objective.cpu()  # from where each process takes a copy to its own device
     module = _Module(objective, schedule, context.seed, size)
     checkpoints = _checkpoints(module, count, context, name)
@@ -115,7 +115,7 @@ def _checkpoints(module: _Module, count: int, context: FitContext, name: str) ->
     if context.work is None:
         return None
     training = {"name": name, "count": count, "seed": context.seed, "precision": context.precision,
-                "devices": context.devices, "schedule": asdict(module.schedule),
+                "devices": context.devices * context.nodes, "schedule": asdict(module.schedule),
                 "shapes": {k: list(v.shape) for k, v in module.objective.state_dict().items()}}  # fmt: skip
     return Checkpoints(context.work / name, json.loads(json.dumps(training)))
 
@@ -177,8 +177,12 @@ class _Module(Sealed, pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         if self.trainer.world_size > 1:
-            torch.set_num_threads(max(1, self.threads // self.trainer.world_size))
+            torch.set_num_threads(max(1, self.threads // self.trainer.num_devices))
             end_with_parent()
+
+    def on_train_start(self) -> None:
+        if len(self.all_gather(torch.tensor(self.start)).unique()) > 1:  # type: ignore[union-attr]
+            raise BenchError("its processes found different checkpoints: --store must be one folder for all machines")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         rank, devices = place()
@@ -261,10 +265,8 @@ class _Keeper(Callback):
             self.advance(1, f"loss {float(pl_module.last):.4g}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if not trainer.is_global_zero:
-            return
         pl_module.judge(float(trainer.callback_metrics["val_loss"]))
-        if self.checkpoints and time.monotonic() >= self.due:
+        if trainer.is_global_zero and self.checkpoints and time.monotonic() >= self.due:
             begun = time.monotonic()
             self.checkpoints.write(pl_module.state())
             took = time.monotonic() - begun

@@ -179,3 +179,58 @@ def test_what_a_running_dask_cluster_does(photographs, tmp_path, serial):
             each.terminate()
             each.wait()
 
+
+
+NODES = ("-d", "demo", "-m", "vae[batch=8,steps=30]", "--preset", "tiny", "--figures", "none", "--metrics", "absolute-error",
+         "--threads", "1", "--out", "run")  # fmt: skip
+
+
+def weights(store):
+    (found,) = store.glob("fits/*/*/weights.safetensors")
+    return found.read_bytes()
+
+
+@pytest.mark.slow
+def test_two_machines_train_as_two_devices_do_and_one_that_dies_is_replaced(tmp_path):
+    """Processes of one job stand for the machines; they meet over loopback TCP."""
+    command = [sys.executable, "-P", "-m", "bench.cli", "run", *NODES]
+    two = ["--nodes", "2", "--executor", "submitit[cluster=local]", "--store", "a"]
+    with subprocess.Popen([*command, *two], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+
+        def second():
+            for job in (p for p in psutil.process_iter() if str(tmp_path) in _environment(p).get("SUBMITIT_FOLDER", "")):
+                if "bench.worker" in " ".join(job.cmdline()) and _environment(job).get("RANK") == "1":
+                    return job
+            return None
+
+        wait_for(second).kill()
+        err = run.communicate(timeout=300)[1]
+    assert run.returncode == 0, err
+    assert "it is tried once more" in err
+    subprocess.run([*command, "--devices", "2", "--executor", "serial", "--store", "b", "--out", "other"], cwd=tmp_path, check=True)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def _environment(process):
+    try:
+        return process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--nodes", "0"], "--nodes 0 is below 1"),
+        (["--nodes", "2", "--executor", "process"], "--nodes 2: executor process trains on one machine: take --executor submitit"),
+        (["--nodes", "2", "--executor", "submitit[cluster=debug]"],
+         "--nodes 2: cluster=debug is one process, take cluster=slurm or local"),
+        (["--nodes", "2", "--executor", "submitit", "--store", "file:///x"],
+         "--nodes 2: --store file:///x: take a folder that all machines share, where checkpoints are for all of them"),
+    ],
+)  # fmt: skip
+def test_nodes_that_can_not_be_are_one_line(bench, given, said):
+    status, _, err = bench("run", "-m", "grey", *given)
+    assert status == 2
+    assert err.splitlines()[-1] == f"bench: {said}"
+    assert "Traceback" not in err

@@ -15,9 +15,11 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
+from safetensors.torch import load_file
 from torch import nn
 
-from bench import threads
+from bench import nodes, threads
 from bench.errors import BenchError
 from bench.methods import checkpoints, mdn_model, parts, training, zhang_model
 from bench.methods.batches import Batches, InTurn, Shuffled
@@ -501,6 +503,33 @@ def test_devices_that_there_are_not_are_refused_in_one_line(house, changes, mess
     with pytest.raises(BenchError, match=message) as error:
         fit_line(house, count=20_000, **({"devices": 2} | changes))
     assert "\n" not in str(error.value)
+
+
+NODE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from conftest import House
+from safetensors.torch import save_file
+from test_training import Schedule, fit_line, local_line, plain_points
+
+for number in (1, 2):  # trainings of one fit
+    line, _ = fit_line(House(Path(sys.argv[2])), line=local_line(0.2), fetch=plain_points(), schedule=Schedule(12, 1e-2, batch=15),
+                       nodes=2)
+save_file(line.state_dict(), sys.argv[3])
+"""
+
+
+def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path):
+    (tmp_path / "node.py").write_text(NODE)
+    port = find_free_network_port()
+    alone = [sys.executable, tmp_path / "node.py", Path(__file__).parent, house.folder]
+    both = [subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | nodes.variables(rank, 0, 2, "127.0.0.1", port))
+            for rank in (0, 1)]  # fmt: skip
+    assert [each.wait(120) for each in both] == [0, 0]
+    devices, _ = fit_line(house, line=local_line(0.2), fetch=plain_points(), schedule=Schedule(12, 1e-2, batch=15), devices=2)
+    for rank in (0, 1):
+        same_state(load_file(tmp_path / f"{rank}"), devices.state_dict())
 
 
 @pytest.mark.parametrize("rows", [slice(0, 32), np.array([3, 0, 7]), slice(1, 2)])
