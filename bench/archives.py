@@ -23,7 +23,7 @@ from typing import IO, cast
 
 from bench import disk
 from bench.errors import BenchError
-from bench.store import whole_folder
+from bench.files import whole_folder
 
 BLOCK = 512
 """Bytes in a block of a tar archive, which ends with a block of zeros."""

@@ -19,12 +19,12 @@ import numpy as np
 
 from bench import noise, score_table
 from bench.errors import BenchError, NothingMeasured
+from bench.files import read_json, write_for_user
 from bench.gate_columns import Chosen, Column, SetValue, choose, image_ids
 from bench.gate_margins import Quantity
 from bench.noise import Floor
 from bench.plugins import Registry
 from bench.results import Results
-from bench.store import read_json, write_for_user
 
 SCHEMA = 1
 DIGITS = 6

@@ -90,7 +90,7 @@ def _settings(margins: Path | None) -> Settings:
 def _finish(found: Gate, wanted: dict[str, Any]) -> None:
     """Print and write everything that is wanted, then exit with the gate's status."""
     from bench import gate_ci, gate_output
-    from bench.store import write_for_user
+    from bench.files import write_for_user
 
     click.echo(f"bench: {found.summary}" if found.refusals else gate_output.table(found), err=bool(found.refusals))
     if wanted["markdown"]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench import remote, threads
 from bench.errors import BenchError
-from bench.executors import Outcome, Workshop
 from bench.plan import Cell
 from bench.processes import usual_slots
-from bench.schedule import Task, drive
+from bench.schedule import Outcome, Task, drive
+from bench.workshop import Workshop
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from bench import keys
 from bench.contracts import Wanted
 from bench.errors import BenchError
-from bench.store import read_json
+from bench.files import read_json
 
 RECORD = "inputs.json"
 """Written beside the inputs. A copy beside the outputs says what they were made from."""

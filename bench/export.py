@@ -13,12 +13,13 @@ from bench import __version__, exchange, keys, plan, prepare
 from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
+from bench.files import whole_folder, write_json, write_text
 from bench.plugins import registry
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import Kind
-from bench.store import open_store, whole_folder, write_json, write_text
+from bench.store import open_store
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.files import write_for_user
 from bench.gate import VERDICTS, Gate, Row
-from bench.store import write_for_user
 from bench.table import aligned
 
 SCHEMA = 1

@@ -12,7 +12,8 @@ from typing import Any
 
 from bench import digests, disk, locks
 from bench.errors import BenchError
-from bench.store import COMMIT_MARK, Store, machine, open_store, read_json
+from bench.files import read_json
+from bench.store import COMMIT_MARK, Store, machine, open_store
 
 KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "work")
 LEFT_OVER = 24 * 3600.0

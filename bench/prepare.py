@@ -15,9 +15,10 @@ import numpy as np
 from bench import images, keys, threads, workers
 from bench.contracts import Dataset, Photo, Progress, ProgressTask
 from bench.errors import BenchError, NothingMeasured, SamplesGone
+from bench.files import allocate, read_json, write_json
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
-from bench.store import Store, allocate, read_json, write_json
+from bench.store import Store
 
 if TYPE_CHECKING:
     import torch

@@ -24,12 +24,12 @@ from typing import Any
 import psutil
 
 from bench.contracts import Progress, ProgressTask
-from bench.executors import Outcome, Workshop
 from bench.plan import Cell
 from bench.plugins import switches
 from bench.request import Request
-from bench.schedule import Result, Task, drive
+from bench.schedule import Outcome, Result, Task, drive
 from bench.store import Store
+from bench.workshop import Workshop
 
 TICK = 0.1
 """Seconds between looks at the clock and at the memory."""

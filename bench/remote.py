@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import request
-from bench.executors import Workshop
 from bench.plugins import switches
 from bench.processes import Place, Worker, place
 from bench.progress import Quiet
 from bench.schedule import Result, Task
 from bench.store import open_store
+from bench.workshop import Workshop
 
 _workers: dict[tuple[str, int], Worker] = {}
 

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from bench import digests, disk, keys, locks
 from bench.errors import BenchError, Infrastructure, StoreLost
-from bench.store import COMMIT_MARK, Store, cache_folder, write_bytes
+from bench.files import write_bytes
+from bench.store import COMMIT_MARK, Store, cache_folder
 
 
 class RemoteStore(Store):

@@ -11,11 +11,11 @@ from urllib.parse import quote
 from bench import keys
 from bench.contracts import Progress
 from bench.errors import BenchError, NotComparable, SamplesGone, unknown
+from bench.files import read_json, write_json, write_text
 from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins import Registry
 from bench.results import Results
 from bench.specs import ReportSpec
-from bench.store import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from bench.compare import Comparison

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import keys
-from bench.store import located, read_json, write_json
+from bench.files import read_json, write_json
+from bench.store import located
 
 FILE = "request.json"
 """In a run folder: what was asked for."""

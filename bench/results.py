@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench import prepare, samples, score_table
 from bench.errors import BenchError, unknown
+from bench.files import read_json
 from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
 from bench.score_table import SET_COLUMNS
-from bench.store import Store, open_store, read_json
+from bench.store import Store, open_store
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,18 +16,20 @@ from bench import request as requests
 from bench.contracts import Progress
 from bench.environment import environment
 from bench.errors import BenchError
-from bench.executors import Outcome, Workshop
+from bench.files import read_json, write_json, write_text
 from bench.plan import Plan
 from bench.plugins import Registry, registry
 from bench.progress import Quiet
 from bench.request import Request
 from bench.results import Results
+from bench.schedule import Outcome
 from bench.score_run import Scoring, score
 from bench.score_run import headline as headline
 from bench.score_run import rescore as rescore
 from bench.score_run import summarise as summarise
 from bench.specs import ExecutorSpec
-from bench.store import Store, open_store, read_json, write_json, write_text
+from bench.store import Store, open_store
+from bench.workshop import Workshop
 
 EXECUTOR = "BENCH_EXECUTOR"
 FAILURES = "failures.txt"

@@ -13,7 +13,8 @@ import numpy as np
 
 from bench.contracts import SampleSet
 from bench.errors import SamplesGone
-from bench.store import Store, write_bytes
+from bench.files import write_bytes
+from bench.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

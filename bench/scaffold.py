@@ -13,8 +13,8 @@ from string import Template
 
 from bench import __version__
 from bench.errors import BenchError
+from bench.files import whole_folder, write_text
 from bench.plugins import Registry
-from bench.store import whole_folder, write_text
 
 LICENCES = ("Apache-2.0", "MIT", "BSD-3-Clause")
 """Those whose text comes along. A package may have any other: its README says what to change."""

@@ -14,7 +14,7 @@ from bench.errors import StoreLost
 from bench.plan import Cell, Fit
 
 if TYPE_CHECKING:
-    from bench.executors import Outcome, Workshop
+    from bench.workshop import Workshop
 
 CHUNK = 16
 """Shards of one sampling task: 256 photographs."""
@@ -46,6 +46,17 @@ class Result:
     trace: str = ""
     lost: bool = False
     fatal: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended: `done`, `cached`, `failed` or `incompatible`, with the reason, and the traceback if there is one."""
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    trace: str = ""
 
 
 class Pool(Protocol):
@@ -165,15 +176,11 @@ class Schedule:
         return not any(part.key in unmade for part in self._cell(task.cell).fit.chain())
 
     def _complete(self, key: str) -> None:
-        from bench.executors import Outcome
-
         left = any(task.cell == key and not task.fit for task in (*self.waiting, *self.running))
         if not left and key not in self.outcomes:
             self.outcomes[key] = Outcome(self._cell(key), "done", seconds=self.seconds.get(key, 0.0))
 
     def _fail(self, key: str, result: Result) -> None:
-        from bench.executors import Outcome
-
         self.waiting = [task for task in self.waiting if task.fit or task.cell != key]
         if key not in self.outcomes:
             self.outcomes[key] = Outcome(self._cell(key), "failed", result.reason, self.seconds.get(key, 0.0), result.trace)

@@ -13,6 +13,7 @@ from bench import prepare, report, results, score_table, scoring
 from bench.cell_scores import CellScores, failed
 from bench.contracts import Progress
 from bench.errors import NothingMeasured
+from bench.files import write_bytes, write_text
 from bench.output import Output
 from bench.plugins import Registry, registry
 from bench.results import Results
@@ -20,7 +21,7 @@ from bench.score_columns import UNDEFINED, ScoreColumn, Scores
 from bench.score_table import Writer
 from bench.scoring import IID, HeldOut, LoadedMetric
 from bench.specs import MetricSpec
-from bench.store import Store, open_store, write_bytes, write_text
+from bench.store import Store, open_store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ import numpy as np
 from bench import keys
 from bench.contracts import Score
 from bench.errors import BenchError
-from bench.store import write_bytes
+from bench.files import write_bytes
 
 if TYPE_CHECKING:
     from bench.scoring import LoadedMetric

@@ -6,7 +6,6 @@ exists" is never "finished", and what differs from its digest is never used. Pro
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench import digests, disk, keys, locks
 from bench.errors import BenchError
+from bench.files import read_json, write_json
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 COMMIT_MARK = "cell.json"
 USED = 3600.0
@@ -169,18 +169,6 @@ def machine() -> str:
     return keys.sha256(platform.node())[:8]
 
 
-def allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """A new `.npy` file as an array in memory, whose space is reserved: a disk that is full is an OSError here, and no signal
-    that kills the process when a page is written."""
-    import numpy as np
-
-    made: np.memmap[Any, Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    if hasattr(os, "posix_fallocate") and path.stat().st_size:
-        with path.open("rb+") as stream:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-    return made
-
-
 def commit(folder: Path, description: dict[str, Any]) -> None:
     """Put the commit mark, with the digests of all files, into a complete folder."""
     write_json(folder / COMMIT_MARK, {"schema_version": keys.SCHEMA, **description, "files": digests.of_folder(folder)})
@@ -203,73 +191,6 @@ def _damage(path: Path) -> str:
             if time.time() - (path / COMMIT_MARK).stat().st_mtime > USED:
                 os.utime(path / COMMIT_MARK)
     return wrong
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there: temporary file in the same folder, fsync, replace."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-        disk.sync(path.parent)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8 text."""
-    write_bytes(path, text.encode())
-
-
-def write_for_user(path: Path, text: str) -> None:
-    """`write_text` of a file that someone named, in a folder that may not be there; BenchError where it can't be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
-    except OSError as error:
-        raise BenchError(f"{path} can't be written ({error.strerror}): choose another file") from error
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, which is empty or not there; it takes its place when the block ends well. OSError
-    where it can't."""
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield draft
-        os.chmod(draft, 0o755)  # mkdtemp's 0700 is for secrets
-        if folder.is_dir():
-            folder.rmdir()
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """`write_text` of indented JSON."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
-
-
-def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
-    """A JSON file; BenchError when it is missing, damaged or of a schema newer than `newest`."""
-    try:
-        value = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise BenchError(f"{path} is missing") from None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {error}") from error
-    if isinstance(value, dict) and not isinstance(value.get("schema_version", 0), int):
-        raise BenchError(f"{path} has schema version {value['schema_version']!r}, which is no number")
-    if isinstance(value, dict) and value.get("schema_version", 0) > newest:
-        raise BenchError(
-            f"{path} has schema version {value['schema_version']}; this huebench reads up to {newest}: upgrade it"
-        )
-    return value
 
 
 def _replace_folder(folder: Path, final: Path) -> None:

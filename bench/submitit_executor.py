@@ -12,10 +12,10 @@ from typing import Any
 
 from bench import nodes, remote, request
 from bench.errors import BenchError
-from bench.executors import Outcome, Workshop
+from bench.files import write_bytes
 from bench.plan import Cell
-from bench.schedule import Task, drive
-from bench.store import write_bytes
+from bench.schedule import Outcome, Task, drive
+from bench.workshop import Workshop
 
 MISSING = "executor submitit needs the package submitit: pip install 'huebench[slurm]'"
 POLL = 0.5

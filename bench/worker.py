@@ -24,11 +24,11 @@ from typing import Any, TextIO
 from bench import plan, request
 from bench.contracts import ProgressTask
 from bench.errors import BenchError, StoreLost
-from bench.executors import Workshop
 from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
 from bench.store import open_store
+from bench.workshop import Workshop
 
 
 class Telling:

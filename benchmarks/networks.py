@@ -32,7 +32,7 @@ from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
 from bench.methods.colour_nets import SCALE, Decoder
 from bench.methods.losses import DecoderLoss, LossChoice
 from bench.methods.phases import PhasedDecoder
-from bench.methods.precision import computed, laid_out
+from bench.methods.precision import computed, placed
 from bench.methods.presets import PRESETS, Preset
 from bench.methods.trunk import Trunk
 from bench.methods.zhang_net import BINS, ZhangNet
@@ -65,7 +65,7 @@ class Bench:
 
     def put(self, network: nn.Module, plain: bool = False, kind: str = "float32") -> nn.Module:
         """A network where the case runs, laid out as the methods do it, or plainly."""
-        return network.to(self.device) if plain else laid_out(network, self.name, self.device, kind)
+        return network.to(self.device) if plain else placed(network, self.device)
 
     def random(self, *shape: int) -> Tensor:
         """Normal numbers."""

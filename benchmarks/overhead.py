@@ -64,7 +64,7 @@ def main() -> None:
 def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     """Seconds of each step of a run in this process, without the steps inside it."""
     import bench
-    from bench import asking, executors, plan, report, runner, scoring
+    from bench import asking, plan, report, runner, scoring, workshop
     from bench.plugins import registry
 
     seconds: Counter[str] = Counter()
@@ -85,7 +85,7 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
         setattr(owner, name, functools.wraps(function)(lambda *a, **n: timed(function, *a, **n)))
 
     clock(plan, "make", "preparing")
-    clock(executors.Workshop, "_make", "asking")
+    clock(workshop.Workshop, "_make", "asking")
     clock(scoring, "keep_scores", "scoring")
     clock(runner, "score", "scoring")
     clock(report, "write", "reporting")

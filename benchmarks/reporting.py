@@ -82,7 +82,7 @@ def _as_colourizers(folder: Path) -> None:
     """Controls rank apart; here they stand for methods."""
     import pandas as pd
 
-    from bench.store import read_json, write_json
+    from bench.files import read_json, write_json
 
     manifest: dict[str, Any] = read_json(folder / "manifest.json", newest=99)
     for cell in manifest["cells"]:

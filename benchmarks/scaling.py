@@ -27,15 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="demo")
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="20 steps, 1 turn")
+    parser.add_argument("--quick", action="store_true", help="5 steps, 1 turn")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.steps, arguments.turns = 20, 1
+        arguments.steps, arguments.turns = 5, 1
     from bench.threads import cores
 
-    rows = [_compare(arguments, threads) for threads in dict.fromkeys((1, cores()))]
+    rows = []
+    for threads in dict.fromkeys((1, cores())):
+        rows.append(_compare(arguments, threads))
+        print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
     print(machine(), end="\n\n")
     print(table(["threads", "slots=1, s", "slots=2, s", "times as fast"], rows))
 

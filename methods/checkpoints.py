@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.store import read_json, whole_folder, write_json
+from bench.files import read_json, whole_folder, write_json
 
 TENSORS, MARK = "state.safetensors", "checkpoint.json"
 KEPT = 2

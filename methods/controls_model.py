@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from bench.contracts import ColorDistribution, FitContext, Law, Method, Revealed, SampleSet
 from bench.errors import BenchError
+from bench.files import read_json, write_json
 from bench.prepare import PreparedSet, reopen
 from bench.seeds import uniform
-from bench.store import read_json, write_json
 
 SIDE = 16
 """Of the small grey photographs that `knn` compares."""

@@ -21,7 +21,7 @@ from .cvae import STEPS
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .parts import extractor, stored_features
 from .phases import PhasedDecoder
-from .precision import computed, laid_out
+from .precision import computed, placed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .trunk import Trunk
@@ -82,7 +82,7 @@ class Cvae(Method):
 
     def _build(self, device: str) -> None:
         network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout)
-        self.network = laid_out(network, self.preset, device, self.precision)
+        self.network = placed(network, device)
         self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(

@@ -15,8 +15,8 @@ from torch import Tensor
 from bench import keys
 from bench.contracts import FitContext
 from bench.errors import BenchError
+from bench.files import allocate
 from bench.prepare import PreparedSet, give_back
-from bench.store import allocate
 
 
 @runtime_checkable

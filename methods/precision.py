@@ -21,12 +21,6 @@ def computed(precision: str, network: Callable[..., Result], *inputs: Tensor) ->
     return tuple(part.float() for part in found) if isinstance(found, tuple) else found.float()
 
 
-def laid_out(network: Network, preset: str, device: str, precision: str) -> Network:
-    """The network on a device, its kernels in the order in which training is fastest there (`benchmarks/ratios.py`).
-
-    Channels last, which also decides how layers' results lie, except in float32 at the paper's widths on a CPU, where that
-    is no faster.
-    """
-    first = preset == "paper" and device == "cpu" and precision == "float32"
-    layout = torch.contiguous_format if first else torch.channels_last
-    return network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+def placed(network: Network, device: str) -> Network:
+    """The network on a device, its kernels channels last, which decides how layers' results lie, too (`benchmarks/ratios.py`)."""
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

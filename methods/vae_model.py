@@ -19,7 +19,7 @@ from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .phases import PhasedDecoder
-from .precision import computed, laid_out
+from .precision import computed, placed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .vae import STEPS
@@ -87,7 +87,7 @@ class Vae(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
-        self.network = laid_out(_Network(self.d, self.preset, self.dropout), self.preset, device, self.precision)
+        self.network = placed(_Network(self.d, self.preset, self.dropout), device)
         self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from bench.store import read_json, write_json
+from bench.files import read_json, write_json
 
 
 def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:

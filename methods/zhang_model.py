@@ -18,7 +18,7 @@ from bench.seeds import uniform
 from bench.weights import bin_centres, nearest_bin
 
 from . import weights_io
-from .precision import computed, laid_out
+from .precision import computed, placed
 from .presets import PRESETS, steps
 from .training import Schedule, isolated, train
 from .zhang import STEPS
@@ -90,7 +90,7 @@ class Zhang(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
-        self.network = laid_out(ZhangNet(PRESETS[self.preset]), self.preset, device, self.precision)
+        self.network = placed(ZhangNet(PRESETS[self.preset]), device)
 
     def _read_release(self, context: FitContext) -> None:
         if self.preset != "paper":

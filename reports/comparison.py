@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bench.errors import BenchError
+from bench.files import write_text
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
-from bench.store import write_text
 
 from .headlines import ARROWS
 from .markup import Table, html_page, to_html, to_latex

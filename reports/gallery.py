@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.store import write_bytes
+from bench.files import write_bytes
 
 from .headlines import headlines
 from .scores import CLAIM, Entry, gather, shared_images

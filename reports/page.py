@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.files import write_bytes, write_text
 from bench.hookspecs import hookimpl
 from bench.output import PAGE, Output, Section
 from bench.specs import ReportSpec
-from bench.store import write_bytes, write_text
 
 from .cautions import cautions
 from .gallery import PHOTOGRAPHS, hang, walls

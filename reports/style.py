@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.files import write_bytes
 from bench.output import Output
-from bench.store import write_bytes
 
 from .tables import one_line
 

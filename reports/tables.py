@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import keys
+from bench.files import write_text
 from bench.output import Output
 from bench.specs import CLAIMED
-from bench.store import write_text
 
 from .facts import Measure
 from .markup import Caption, html_page, to_html, to_latex

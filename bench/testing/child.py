@@ -21,7 +21,7 @@ JOBS = {"register": "bench.testing.registering:register", "fit": "bench.testing.
 
 def work(folder: Path) -> None:
     """Do the job `job.json`; the report, or the error in one line, is `result.json`."""
-    from bench.store import read_json, write_json
+    from bench.files import read_json, write_json
 
     job = read_json(folder / "job.json")
     sys.path[:] = job["path"]
@@ -73,7 +73,7 @@ def _copy(folder: Path) -> None:
 
 def report(folder: Path, name: str, value: Any) -> None:
     """Tell the parent something before the job is done."""
-    from bench.store import write_text
+    from bench.files import write_text
 
     write_text(folder / f"{name}.json", json.dumps(value))
 

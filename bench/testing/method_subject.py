@@ -81,7 +81,7 @@ class MethodSubject(SpecSubject):
     @cached_property
     def recipe(self) -> Recipe:
         """How another process makes it. BenchError where a part can't be fitted; the parts are in the store afterwards."""
-        from bench.executors import Workshop
+        from bench.workshop import Workshop
 
         workshop = Workshop(self.plan, self.session.ground.store, Quiet())
         for part in self.fit.requires.values():

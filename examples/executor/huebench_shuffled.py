@@ -6,10 +6,11 @@ Every cell gets its seeds from its photographs, never from what ran before it: t
 import random
 from collections.abc import Callable, Iterable
 
-from bench.executors import Outcome, Workshop
 from bench.hookspecs import hookimpl
 from bench.plan import Cell
+from bench.schedule import Outcome
 from bench.specs import ExecutorSpec
+from bench.workshop import Workshop
 
 
 @hookimpl

@@ -16,17 +16,8 @@ from safetensors.torch import save_file
 
 from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
-from bench.store import (
-    COMMIT_MARK,
-    Store,
-    allocate,
-    commit,
-    default_place,
-    read_json,
-    write_bytes,
-    write_json,
-    write_text,
-)
+from bench.files import allocate, read_json, write_bytes, write_json, write_text
+from bench.store import COMMIT_MARK, Store, commit, default_place
 
 KEY = "ab" * 32
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import scaffold, store
+from bench import files, scaffold
 from bench.errors import BenchError
 from bench.plugins import registry
 from bench.scaffold import KINDS, LICENCES, Package
@@ -120,7 +120,7 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(tmp_path, monkey
         written.append(path)
         if len(written) == fails_at:
             raise OSError(28, "No space left on device")
-        store.write_text(path, text)
+        files.write_text(path, text)
 
     monkeypatch.setattr(scaffold, "write_text", full)
     with pytest.raises(BenchError, match="No space left on device"):
