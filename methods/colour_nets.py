@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,9 +61,13 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(nn.Sequential(*block(widths[i], widths[i + 1], k)) for i, k in enumerate(kernels))
         self.last = nn.Conv2d(widths[-1], 2, 5, padding=2)
 
+    def steps(self) -> list[tuple[int, nn.Sequential]]:
+        """How much larger the image becomes, and the block after it."""
+        return list(zip((4, 2, 2, 2), cast(list[nn.Sequential], list(self.blocks)), strict=True))
+
     def forward(self, code: Tensor) -> Tensor:
         hidden = code[:, :, None, None]
-        for factor, convolutions in zip((4, 2, 2, 2), self.blocks, strict=True):
+        for factor, convolutions in self.steps():
             hidden = convolutions(up(hidden, factor))
         return coloured(lambda x: self.last(up(x, 2)), hidden)
 

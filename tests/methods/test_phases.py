@@ -8,11 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from bench.methods.colour_nets import Decoder
-from bench.methods.phases import PhasedDecoder, UpConv
+from bench.methods.phases import FEW, PhasedDecoder, UpConv
 from bench.methods.presets import PRESETS
 
 
-@given(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)), st.booleans())
+@given(st.tuples(st.integers(1, 3), st.integers(1, 4), st.sampled_from([1, 2, 3, FEW, FEW + 1]), st.integers(1, 9),
+                 st.integers(1, 9)), st.booleans())  # fmt: skip
 @settings(max_examples=60, deadline=None)
 def test_one_step_is_the_two_steps(shape, bias):
     count, inputs, outputs, height, width = shape
