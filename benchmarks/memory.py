@@ -1,6 +1,6 @@
 """Peak memory of a run against the number of test photographs.
 
-    python benchmarks/memory.py [--photographs 1000,10000,100000] [--methods grey,marginal] [--quick]
+    python benchmarks/memory.py [--photographs 1000,10000,100000] [--methods marginal] [--quick]
 
 Every run is a process of its own with the executor `serial`, so that preparing, fitting, sampling, scoring and reports are all
 in one process, whose largest resident size is printed. Photographs are generated: 64 for training, the rest for the test. Each
@@ -53,7 +53,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", default="1000,10000,100000")
-    parser.add_argument("--methods", default="grey,marginal")
+    parser.add_argument("--methods", default="marginal")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="100 and 200 photographs: to see that it works")
     asked = parser.parse_args()

@@ -22,6 +22,9 @@ WHOLE_CELL = ""
 CLAIM = " (claimed)"
 """Ends the label of draws whose independence is claimed, not checked (`bench.results.Results.claimed`)."""
 
+AT_ONCE = 1_000_000
+"""Values that are resampled together: memory does not grow with the number of photographs."""
+
 Columns = Sequence[tuple[int, "ScoreColumn"]]
 """Columns, each with the position of its run."""
 Cells = Mapping[tuple[int, str, str], Sequence[Mapping[str, Any]]]
@@ -97,10 +100,13 @@ class Entry:
         from bench.stats import mean_intervals
 
         wanted = list(dict.fromkeys(measures))
-        missing = {m: self.values(m).to_numpy(float) for m in wanted if m not in self._estimates}
-        for size in {len(v) for v in missing.values()}:
-            some = {m: v for m, v in missing.items() if len(v) == size}
-            self._estimates.update(zip(some, mean_intervals(np.stack(list(some.values())))))
+        missing = [m for m in wanted if m not in self._estimates]
+        step = max(1, AT_ONCE // max(1, self.facts.photographs))
+        for start in range(0, len(missing), step):
+            found = {m: self.values(m).to_numpy(float) for m in missing[start : start + step]}
+            for size in {len(v) for v in found.values()}:
+                some = {m: v for m, v in found.items() if len(v) == size}
+                self._estimates.update(zip(some, mean_intervals(np.stack(list(some.values())))))
         return {m: self._estimates[m] for m in wanted}
 
     def of_set(self, metric: str, variant: str) -> Estimate:
