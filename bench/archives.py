@@ -78,15 +78,19 @@ class _Room:
     folder: Path
     limits: Limits
     packed: int
-    files: int = 0
+    members: int = 0
     written: int = 0
+
+    def count(self) -> None:
+        """One more file or folder."""
+        self.members += 1
+        if self.members > self.limits.members:
+            raise self.refused(f"it holds more than {self.limits.members:,} files")
 
     def write(self, name: str, size: int, content: IO[bytes]) -> None:
         """Write a member of a declared size. A file that ends early is damage; one that goes on is cut off by its reader."""
         path = self._place(name)
-        self.files += 1
-        if self.files > self.limits.members:
-            raise self.refused(f"it holds more than {self.limits.members:,} files")
+        self.count()
         self.check(self.written + size)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,12 +182,13 @@ def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]
         counted = _Counted(stream, room)
         with tarfile.open(fileobj=cast(IO[bytes], counted), mode="r:") as tar:
             while member := tar.next():
+                tar.members.clear()  # type: ignore[attr-defined]  # else hundred thousands of them stay in memory
                 if member.isdir():
+                    room.count()
                     continue
                 if not member.isreg() or member.issparse():
                     raise room.refused(f"'{member.name}' is no plain file, but a link, a device or the like")
                 yield member.name, member.size, cast(IO[bytes], tar.extractfile(member))
-                tar.members.clear()  # type: ignore[attr-defined]  # else hundred thousands of them stay in memory
         if counted.last != bytes(BLOCK):  # tarfile takes a cut between two members, or a broken header, for the end
             raise room.damaged("its end is missing")
         while counted.read(CHUNK):  # to the checksum of a compressed one
@@ -196,6 +201,7 @@ def _of_zip(archive: Path, room: _Room) -> Iterator[_Member]:
         for member in packed.infolist():
             mode = member.external_attr >> 16
             if member.is_dir():
+                room.count()
                 continue
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise room.refused(f"'{member.filename}' is no plain file, but a link, a device or the like")

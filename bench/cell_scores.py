@@ -131,7 +131,10 @@ class _Columns:
     def put(self, place: Place, start: int, values: np.ndarray) -> None:
         """Fill some rows of a column."""
         number = self._numbers.setdefault(place, len(self._numbers))
-        os.pwrite(self._file, values.astype(np.float64).tobytes(), WIDTH * (number * self._length + start))
+        left, place_in_file = memoryview(values.astype(np.float64).tobytes()), WIDTH * (number * self._length + start)
+        while left:  # a disk that becomes full takes a part, and refuses the rest
+            done = os.pwrite(self._file, left, place_in_file)
+            left, place_in_file = left[done:], place_in_file + done
         filled, end = self._filled.setdefault(place, []), start + len(values)
         if filled and filled[-1][1] == start:
             start = filled.pop()[0]

@@ -37,7 +37,10 @@ def dask(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome]
         def count() -> int:
             return sum(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
-        return drive(workshop, cells, finished, remote.Futures(workshop, submit, lambda: here or count(), "dask"))
+        try:
+            return drive(workshop, cells, finished, remote.Futures(workshop, submit, lambda: here or count(), "dask"))
+        finally:
+            client.run(remote.end, str(folder.resolve()))
 
 
 def perform(text: str) -> str:

@@ -22,8 +22,10 @@ def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def damage(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> str:
+def damage(folder: Path, files: Any) -> str:
     """What is wrong with a folder's files, or nothing. Files that no digest is known of are not looked at."""
+    if not (isinstance(files, Mapping) and all(isinstance(f, Mapping) and f.keys() >= {"bytes", "sha256"} for f in files.values())):
+        return "its mark is malformed"
     for name, wanted in files.items():
         path = folder / name
         try:

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int |
     removed = "would remove" if dry else "removed"
     for path in _left_overs(store):
         if not dry:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         yield f"{removed} left-over {path.relative_to(store.folder)}"
     found = sorted(things(store, kinds), key=lambda thing: thing.used)
     total = sum(thing.bytes for thing in found)
@@ -124,12 +125,14 @@ def written(size: float) -> str:
 def _of_kind(store: Store, kind: str) -> Iterator[Thing]:
     if kind == "work":
         for path in sorted((store.folder / "work").glob("*/*")):
-            yield Thing(path, kind, path.name, f"checkpoints of {path.parent.name}", _bytes(path), path.stat().st_mtime)
+            with suppress(FileNotFoundError):  # it was built meanwhile
+                yield Thing(path, kind, path.name, f"checkpoints of {path.parent.name}", _bytes(path), path.stat().st_mtime)
         return
     for mark in sorted((store.folder / kind).glob(f"??/*/{COMMIT_MARK}")):
         if not mark.parent.name.startswith("tmp-"):
-            used = mark.stat().st_mtime  # `Store.find` sets it
-            yield Thing(mark.parent, kind, mark.parent.name, _what(mark), _bytes(mark.parent), used)
+            with suppress(FileNotFoundError):  # another process removed it, or makes it anew
+                used = mark.stat().st_mtime  # `Store.find` sets it
+                yield Thing(mark.parent, kind, mark.parent.name, _what(mark), _bytes(mark.parent), used)
 
 
 def _what(mark: Path) -> str:
@@ -147,7 +150,11 @@ def _what(mark: Path) -> str:
 
 
 def _bytes(path: Path) -> int:
-    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    total = 0
+    for each in path.rglob("*"):
+        with suppress(FileNotFoundError):  # a draft of a process
+            total += each.stat().st_size if each.is_file() else 0
+    return total
 
 
 def _busy(store: Store, thing: Thing) -> bool:
@@ -169,12 +176,20 @@ def _left_overs(store: Store) -> Iterator[Path]:
     """Half-built folders of processes that are gone, and locks that nobody holds."""
     for path in sorted(store.folder.glob("*/??/tmp-*")):
         _, pid, where, *_ = *path.name.split("-"), ""
-        age = time.time() - path.stat().st_mtime
+        age = _age(path)
         if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and _alive(int(pid)))):
             yield path
     for path in sorted((store.folder / "locks").glob("*.lock")):
-        if time.time() - path.stat().st_mtime > LEFT_OVER and not _locked(path):
+        if _age(path) > LEFT_OVER and not _locked(path):
             yield path
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was changed; 0 where it is gone, as its process went on."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _alive(pid: int) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 
 from bench.contracts import Progress, ProgressTask
+from bench.errors import BenchError, reason
 from bench.plan import Cell
 from bench.plugins import switches
 from bench.request import Request
@@ -109,7 +110,10 @@ class _Pool:
 
     def _serve(self, worker: Worker) -> None:
         while task := self._tasks.get():
-            result = worker.perform(task, self.workshop.progress)
+            try:
+                result = worker.perform(task, self.workshop.progress)
+            except Exception as error:  # noqa: BLE001 - the system gives no process, or none of what it is asked: said, tried again
+                result = Result(f"{task.name}: {reason(error)}", lost=True)
             if self._ending:
                 worker.end()
                 return
@@ -148,6 +152,8 @@ def _gpu(slot: int) -> str:
 
     visible = [v for v in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if v]
     visible = visible or [str(i) for i in range(torch.cuda.device_count())]
+    if not visible:
+        raise BenchError("--device cuda: this process sees no GPU")
     return visible[slot % len(visible)]
 
 
@@ -191,6 +197,7 @@ class Worker:
         """End the process and all that it started."""
         if (child := self.child) is None:
             return
+        self.child = None  # its number may soon be another process'
         tree = _tree(child.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -257,11 +264,12 @@ class Worker:
             return event
 
     def _status(self) -> int:
-        assert self.child is not None
+        child = self.child
+        assert child is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.child.wait(GRACE)
+            return child.wait(GRACE)
         self.end()
-        return self.child.returncode
+        return child.returncode
 
     def _see_to_limits(self) -> None:
         request = self.request

@@ -38,6 +38,8 @@ def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str
     its environment."""
     told = json.loads(text)
     folder = Path(told["folder"])
+    for other, thread in [k for k in _workers if k[0] != told["folder"] and k[1] == threading.get_ident()]:
+        _workers.pop((other, thread)).end()
     worker = _workers.get((told["folder"], threading.get_ident())) or _worker(folder, told, slot, variables or {})
     try:
         result = worker.perform(Task(**told["task"]), Quiet())
@@ -47,6 +49,12 @@ def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str
     if keep:
         _workers[told["folder"], threading.get_ident()] = worker
     return json.dumps(asdict(result))
+
+
+def end(folder: str) -> None:
+    """End the processes that were kept for a run."""
+    for key in [k for k in _workers if k[0] == folder]:
+        _workers.pop(key).end()
 
 
 def _worker(folder: Path, told: dict[str, Any], slot: int, variables: Mapping[str, str]) -> Worker:

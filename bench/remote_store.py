@@ -96,7 +96,7 @@ class RemoteStore(Store):
             files = json.loads(mark)["files"]
         except (ValueError, KeyError, TypeError):
             raise _Damaged(f"{COMMIT_MARK} is no mark") from None
-        for name in files:
+        for name in files if isinstance(files, dict) else ():
             if not disk.inside(name):
                 raise _Damaged(f"'{name}' is no file of it")
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

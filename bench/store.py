@@ -14,14 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import digests, disk, keys, locks
 from bench.errors import BenchError
 from bench.files import read_json, write_json
-
-if TYPE_CHECKING:
-    pass
 
 COMMIT_MARK = "cell.json"
 USED = 3600.0
@@ -180,10 +177,11 @@ def _damage(path: Path) -> str:
     if before is not None and digests.signature(path, tuple(name for name, *_ in before)) == before:
         return ""
     try:
-        files = read_json(path / COMMIT_MARK).get("files", {})
+        mark = read_json(path / COMMIT_MARK)
     except BenchError as error:
         return str(error)
-    now = digests.signature(path, tuple(files))
+    files = mark.get("files", {}) if isinstance(mark, dict) else None
+    now = digests.signature(path, tuple(files) if isinstance(files, dict) else ())
     wrong = digests.damage(path, files)
     if not wrong:
         _sound[path] = now

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import queue
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +36,30 @@ def submitit(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outc
     engine = _engine(workshop, cluster, **job)
     together = _engine(workshop, cluster, **job, count=machines) if machines > 1 else None
     begun: list[Any] = []
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for slot in range(slots):
+        free.put(slot)
 
     def submit(task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
-        text = remote.message(folder, task, slots if cluster == "local" else 1)
-        made = together.submit(_perform_together, text) if task.fit and together else engine.submit(
-            remote.perform, text, len(begun) % slots)  # fmt: skip
+        slot = free.get()
+
+        def done(answer: Callable[[], str]) -> None:
+            free.put(slot)
+            ended(answer)
+
+        if task.fit and together:
+            made = together.submit(_perform_together, remote.message(folder, task))
+        else:
+            made = engine.submit(remote.perform, remote.message(folder, task, slots if cluster == "local" else 1), slot)
         begun.append(made)
-        threading.Thread(target=_watch, args=(made, ended), daemon=True).start()
+        threading.Thread(target=_watch, args=(made, done), daemon=True).start()
 
     try:
         return drive(workshop, cells, finished, remote.Futures(workshop, submit, lambda: slots, "submitit"))
     finally:
         for made in begun:
             if not made.done():
-                made.cancel()
+                made.cancel(check=False)
 
 
 def _perform_together(text: str) -> str:
@@ -56,7 +68,7 @@ def _perform_together(text: str) -> str:
 
     job, devices = JobEnvironment(), request.read(Path(json.loads(text)["folder"])).devices
     port = FIRST_PORT + zlib.crc32(job.job_id.encode()) % PORTS  # the same on all machines, and another for another job
-    place = nodes.variables(job.global_rank, job.global_rank % devices, job.num_tasks, job.hostnames[0], port)
+    place = nodes.variables(job.global_rank, job.global_rank % devices, job.num_tasks, job.hostnames[0], port, job.paths.folder)
     result = remote.perform(text, variables=place)
     if json.loads(result)["reason"]:
         write_bytes(job.paths.folder / FAILED, result.encode())
@@ -80,8 +92,10 @@ def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus
             engine.update_parameters(nodes=count, tasks_per_node=devices, slurm_srun_args=["--kill-on-bad-exit=1"])
         elif count > 1:
             raise BenchError(f"--nodes {count}: cluster={cluster} is one process, take cluster=slurm or local")
+        if cluster != "debug":
+            engine.update_parameters(gpus_per_node=gpus)
         if cluster == "slurm":
-            engine.update_parameters(cpus_per_task=cpus, mem_gb=gib, gpus_per_node=gpus,
+            engine.update_parameters(cpus_per_task=cpus, mem_gb=gib,
                                      **({"slurm_partition": partition} if partition else {}))  # fmt: skip
     except RuntimeError as error:
         raise BenchError(f"executor submitit: {error}: take cluster=local to run jobs on this machine") from error
@@ -91,10 +105,17 @@ def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus
 def _watch(job: Any, ended: Callable[[Callable[[], str]], None]) -> None:
     """Wait for a job. Where one of its processes failed, the others, which wait for it, are ended."""
     failed = job.paths.folder / FAILED
-    while not (job.done() or failed.exists()):
-        time.sleep(POLL)
-    if failed.exists():
-        ended(failed.read_text)
+    try:
+        while not (job.done() or failed.exists()):
+            time.sleep(POLL)
+        told = failed.read_text() if failed.exists() else ""
+    except OSError as error:  # the shared folder is out of reach
+        ended(partial(_raise, error))
+        return
+    ended(lambda: told or job.results()[0])
+    if told:
         job.cancel(check=False)
-    else:
-        ended(lambda: job.results()[0])
+
+
+def _raise(error: Exception) -> str:
+    raise error

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 from bench import plan, request
 from bench.contracts import ProgressTask
-from bench.errors import BenchError, StoreLost
+from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
@@ -79,10 +79,11 @@ def main() -> None:
     while True:
         message = json.loads(tasks.get())
         try:
+            telling.step("opening the run's data", False)  # whose digests take long where there is much
             workshop = workshop or _workshop(Path(message["folder"]), telling)
             result = workshop.perform(Task(**message["task"]))
         except BenchError as error:
-            result = Result(str(error), fatal=isinstance(error, StoreLost))
+            result = Result(str(error), lost=isinstance(error, Infrastructure), fatal=isinstance(error, StoreLost))
         workshop = workshop and replace(workshop, broken={})  # what failed is known to who sends the tasks
         telling.tell(result=asdict(result))
 

@@ -113,20 +113,36 @@ class Workshop:
         cell = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
         if cell is None:
             raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
-        if task.fit:
-            self.method(next(fit for fit in cell.fit.chain() if fit.key == task.fit))
-        else:
+        if not task.fit:
             self._sample(cell, task.start, task.stop)
+        elif self.plan.request.nodes > 1:
+            self._fit_together(next(fit for fit in cell.fit.chain() if fit.key == task.fit))
+        else:
+            self.method(next(fit for fit in cell.fit.chain() if fit.key == task.fit))
+
+    def _fit_together(self, fit: Fit) -> None:
+        """The first process keeps the fit, under its lock; the others train along, if there is anything to train."""
+        if any(self.store.find("fits", part.key) is None for part in fit.chain()[:-1]):
+            raise BenchError(f"a fit that {fit.label} needs is gone from the store: run again")
+        if nodes.first():
+            self.method(fit)
+            nodes.say(fit.key, nodes.KEPT)
+            return
+        context = self._context(fit)
+        self.step(f"waiting for the first process: fitting {fit.label} on {fit.dataset}", False)
+        if nodes.hear(fit.key) == nodes.TRAIN:
+            self.step(f"fitting {fit.label} on {fit.dataset}", True)
+            fit.method().fit(self.plan.data[fit.dataset].train, context)
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
-        if self.plan.request.nodes > 1 and not nodes.first():
-            self.step(f"fitting {fit.label} on {fit.dataset}", True)
-            method.fit(self.plan.data[fit.dataset].train, context)
-            return
+        if self.plan.request.nodes > 1 and not nodes.here():
+            raise BenchError(f"the fit of {fit.label}, which several machines made, is gone from the store: run again")
         made = []
 
         def build(folder: Path) -> dict[str, Any]:
             made.append(fit.key)
+            if self.plan.request.nodes > 1:
+                nodes.say(fit.key, nodes.TRAIN)
             return self._fit(method, fit, context, folder)
 
         try:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bench import disk
 from bench.errors import BenchError
 from bench.files import read_json, whole_folder, write_json
 
@@ -50,28 +51,25 @@ class Checkpoints:
     training: dict[str, Any]
 
     def write(self, state: State) -> None:
-        """Keep a state, then let go of all but the newest. BenchError where it can't be written."""
-        try:
+        """Keep a state, then let go of all but the newest. StoreLost where it can't be written."""
+        with disk.explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with whole_folder(self.folder / f"step-{state.step:08}") as draft:
                 save_file(_plain(state.tensors), draft / TENSORS, {"state": self._described(state)})
                 write_json(draft / MARK, {"files": {TENSORS: _flushed_digest(draft / TENSORS)}})
-        except (OSError, SafetensorError) as error:
-            raise BenchError(f"a checkpoint can't be written in {self.folder} ({error}): free some space and repeat the run, "
-                             "which goes on from the checkpoint before") from error  # fmt: skip
         for old in self._found()[KEPT:]:
             shutil.rmtree(old)
 
     def latest(self, say: Callable[[str], None]) -> State | None:
         """The newest state that can be used, or None. What can't be is named and deleted, and so are half-written ones."""
         for draft in self.folder.glob(".step-*"):
-            shutil.rmtree(draft)
+            shutil.rmtree(draft, ignore_errors=True)  # other processes of the training may be at it, too
         for folder in self._found():
             try:
                 return self._read(folder)
             except BenchError as error:
                 say(f"{error}: deleted; the training goes on from the checkpoint before, or begins anew")
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
         return None
 
     def _found(self) -> list[Path]:

@@ -152,10 +152,12 @@ def started(trainer: pl.Trainer, bar: ProgressTask) -> Iterator[Callable[[int, s
 @contextmanager
 def _among_others(trainer: pl.Trainer) -> Iterator[None]:
     """A block after which this process is by itself again, and the next training meets elsewhere."""
+    threads = torch.get_num_threads()
     try:
         yield
     finally:
         if trainer.world_size > 1:
+            torch.set_num_threads(threads)
             if torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
             os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + 1)

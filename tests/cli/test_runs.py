@@ -106,6 +106,7 @@ def test_a_resumed_run_gives_the_same_bits(first, photographs, tmp_path):
     pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
 
 
+@pytest.mark.slow  # tests/cli/test_kill.py does it more often, with a smaller run
 def test_a_killed_run_goes_on_and_gives_the_same_bits(first, photographs, tmp_path):
     command = [sys.executable, "-m", "bench.cli", "run", *(f"--methods={m}" for m in ALL), "--dataset", str(photographs),
                "--preset", "tiny", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")]  # fmt: skip

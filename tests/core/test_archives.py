@@ -255,3 +255,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert json.loads(done.stdout) * 1024 < 20e6
     assert len(found(here / "in" / "many-set")) == 20_000
     assert archives.CHUNK <= 2**20
+
+
+@pytest.mark.parametrize("make", [lambda p: tar(p, {}, "w:gz", [special(tarfile.DIRTYPE, f"d{i}") for i in range(20)]),
+                                  lambda p: zipped(p, {f"d{i}/": b"" for i in range(20)})], ids=["tgz", "zip"])  # fmt: skip
+def test_folders_count_as_members(here, make):
+    refused(here, make(here / "in" / "a"), "holds more than 10 files", members=10)

@@ -1,6 +1,7 @@
 """Scores in the store: the same table whoever scored, nothing scored twice, failures tried again, and columns read one by one."""
 
 import math
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from bench import samples, score_table, scoring
-from bench.cell_scores import CellScores
+from bench.cell_scores import CellScores, _Columns
 from bench.contracts import Metric, SampleSet, Score, SetScore
 from bench.errors import BenchError
 from bench.results import Results
@@ -290,3 +291,13 @@ def test_weights_are_the_same_from_a_plan_and_from_a_manifest():
     rules = {"weights": "channel64", "weight_floor": 1e-5, "scale": 128.0, "more": 1}
     first, again = (scoring.held_out(part, part, rules) for _ in range(2))
     assert first.digest == again.digest != scoring.held_out(part, part, rules | {"weight_floor": 1e-4}).digest
+
+
+def test_a_short_write_is_completed(tmp_path, monkeypatch):
+    """As a disk makes it that becomes full, and has room again."""
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, bytes(data)[:24], at))
+    with (tmp_path / "columns").open("wb+") as file:
+        columns = _Columns(10, file.fileno())
+        columns.put(("m", "v", "all", 1, "iid"), 0, np.arange(10.0))
+        assert columns.read(("m", "v", "all", 1, "iid"))[1].tolist() == list(range(10))

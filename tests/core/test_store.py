@@ -364,3 +364,11 @@ def test_a_schema_version_that_is_no_number_is_refused(tmp_path, version):
     write_json(tmp_path / "a.json", {"schema_version": version})
     with pytest.raises(BenchError):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("mark", [[], {"files": 5}, {"files": ["x"]}, {"files": {"x": None}}, {"files": {"x": {}}}])
+def test_a_malformed_mark_is_damage(store, mark, capsys):
+    folder = store.get("samples", KEY, build)
+    (folder / COMMIT_MARK).write_text(json.dumps(mark))
+    assert Store(store.folder).find("samples", KEY) is None
+    assert "its mark is malformed" in capsys.readouterr().err

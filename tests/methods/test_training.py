@@ -267,7 +267,7 @@ def test_checkpoints_hold_no_pickle(house, tmp_path):
 
 def test_a_checkpoint_that_can_not_be_written_is_one_line(tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
-    with pytest.raises(BenchError, match=r"a checkpoint can't be written in .*taken"):
+    with pytest.raises(BenchError, match=r"the store .*taken can't be written"):
         Checkpoints(tmp_path / "taken", {}).write(State(1, 0.5, 0.5, {"now.x": torch.ones(2)}))
 
 
@@ -366,9 +366,9 @@ def local_line(noise, wrong=float("inf")):
     return Local(Line().network)
 
 
-@pytest.mark.parametrize("count", [60, 45])
-def test_two_devices_train_as_one(house, tmp_path, count):
+def test_two_devices_train_as_one(house, tmp_path):
     """45 photographs make uneven shares: 41 are trained with, in batches of 15."""
+    count = 45
     np.save(tmp_path / "x.npy", np.stack([points([i])["x"][0].numpy() for i in range(count)]))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")[:count]
 
@@ -524,8 +524,8 @@ def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path)
     (tmp_path / "node.py").write_text(NODE)
     port = find_free_network_port()
     alone = [sys.executable, tmp_path / "node.py", Path(__file__).parent, house.folder]
-    both = [subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | nodes.variables(rank, 0, 2, "127.0.0.1", port))
-            for rank in (0, 1)]  # fmt: skip
+    told = [nodes.variables(rank, 0, 2, "127.0.0.1", port, tmp_path) for rank in (0, 1)]
+    both = [subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | told[rank]) for rank in (0, 1)]
     assert [each.wait(120) for each in both] == [0, 0]
     devices, _ = fit_line(house, line=local_line(0.2), fetch=plain_points(), schedule=Schedule(12, 1e-2, batch=15), devices=2)
     for rank in (0, 1):

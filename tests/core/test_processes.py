@@ -1,0 +1,82 @@
+"""Processes that do tasks, and several that do one together."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from bench import nodes, processes, remote
+from bench.processes import Worker
+from bench.progress import Quiet
+from bench.request import Request
+from bench.schedule import Task
+from bench.store import Store
+
+
+@pytest.fixture
+def worker(tmp_path):
+    return Worker(tmp_path, Request(), Store(tmp_path / "store"))
+
+
+def test_a_process_is_ended_once(worker, monkeypatch):
+    """Its number may be another process' later."""
+    worker.child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                    start_new_session=True)  # fmt: skip
+    gone = worker.child
+    worker.end()
+    assert gone.returncode == -9
+    ended = []
+    monkeypatch.setattr(os, "killpg", lambda *given: ended.append(given))
+    worker.end()
+    assert ended == []
+
+
+def test_a_process_that_can_not_be_started_is_a_lost_task_and_no_endless_wait(tmp_path, monkeypatch):
+    plan = SimpleNamespace(request=Request())
+    pool = processes._Pool(SimpleNamespace(folder=tmp_path, plan=plan, store=Store(tmp_path), progress=Quiet()), 1)
+
+    def refuse(*_, **__):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    pool.start(Task("sampling", "cell"))
+    task, result = pool.wait()
+    pool.end()
+    assert task.name == "sampling"
+    assert result.lost
+    assert "Resource temporarily unavailable" in result.reason
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(processes.BenchError, match="this process sees no GPU"):
+        processes.place(0, 2, Request(device="cuda"))
+
+
+def test_processes_that_were_kept_for_a_run_are_ended(monkeypatch):
+    ended = []
+    kept = {(run, threading.get_ident()): SimpleNamespace(end=lambda run=run: ended.append(run)) for run in ("/a", "/b", "/c")}
+    monkeypatch.setattr(remote, "_workers", kept)
+    remote.end("/b")
+    assert (ended, len(kept)) == (["/b"], 2)
+
+
+def test_the_others_wait_for_the_first_process_word_and_the_first_word_stays(tmp_path, monkeypatch):
+    for name, value in nodes.variables(1, 0, 2, "127.0.0.1", 1, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert nodes.here()
+    assert not nodes.first()
+    heard = queue.Queue()
+    listener = threading.Thread(target=lambda: heard.put(nodes.hear("fit")), daemon=True)
+    listener.start()
+    with pytest.raises(queue.Empty):
+        heard.get(timeout=0.5)
+    nodes.say("fit", nodes.TRAIN)
+    nodes.say("fit", nodes.KEPT)
+    assert heard.get(timeout=10) == nodes.TRAIN
+
+
