@@ -62,7 +62,8 @@ def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(seri
     found = scores(tmp_path)
     assert found.method.nunique() == 2
     wanted = serial[serial.method.isin(set(found.method))].reset_index(drop=True)
-    pd.testing.assert_frame_equal(found, wanted, check_exact=True, check_categorical=False)
+    words = dict.fromkeys(found.select_dtypes("category"), object)  # whose categories are all words of a file
+    pd.testing.assert_frame_equal(found.astype(words), wanted.astype(words), check_exact=True)
     sent = {path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()}
     monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "there"))
     (tmp_path / "run").rename(tmp_path / "first")
