@@ -83,7 +83,8 @@ def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int |
     removed = "would remove" if dry else "removed"
     for path in _left_overs(store):
         if not dry:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its process was there first
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield f"{removed} left-over {path.relative_to(store.folder)}"
     found = sorted(things(store, kinds), key=lambda thing: thing.used)
     total = sum(thing.bytes for thing in found)

@@ -38,8 +38,7 @@ def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str
     its environment."""
     told = json.loads(text)
     folder = Path(told["folder"])
-    for other, thread in [k for k in _workers if k[0] != told["folder"] and k[1] == threading.get_ident()]:
-        _workers.pop((other, thread)).end()
+    _end(lambda run, thread: run != told["folder"] and thread == threading.get_ident())
     worker = _workers.get((told["folder"], threading.get_ident())) or _worker(folder, told, slot, variables or {})
     try:
         result = worker.perform(Task(**told["task"]), Quiet())
@@ -53,7 +52,11 @@ def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str
 
 def end(folder: str) -> None:
     """End the processes that were kept for a run."""
-    for key in [k for k in _workers if k[0] == folder]:
+    _end(lambda run, thread: run == folder)
+
+
+def _end(chosen: Callable[[str, int], bool]) -> None:
+    for key in [key for key in _workers if chosen(*key)]:
         _workers.pop(key).end()
 
 

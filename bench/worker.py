@@ -79,8 +79,9 @@ def main() -> None:
     while True:
         message = json.loads(tasks.get())
         try:
-            telling.step("opening the run's data", False)  # whose digests take long where there is much
-            workshop = workshop or _workshop(Path(message["folder"]), telling)
+            if workshop is None:
+                telling.step("opening the run's data", False)  # whose digests take long where there is much
+                workshop = _workshop(Path(message["folder"]), telling)
             result = workshop.perform(Task(**message["task"]))
         except BenchError as error:
             result = Result(str(error), lost=isinstance(error, Infrastructure), fatal=isinstance(error, StoreLost))

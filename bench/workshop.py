@@ -115,10 +115,12 @@ class Workshop:
             raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
         if not task.fit:
             self._sample(cell, task.start, task.stop)
-        elif self.plan.request.nodes > 1:
-            self._fit_together(next(fit for fit in cell.fit.chain() if fit.key == task.fit))
+            return
+        fit = next(fit for fit in cell.fit.chain() if fit.key == task.fit)
+        if self.plan.request.nodes > 1:
+            self._fit_together(fit)
         else:
-            self.method(next(fit for fit in cell.fit.chain() if fit.key == task.fit))
+            self.method(fit)
 
     def _fit_together(self, fit: Fit) -> None:
         """The first process keeps the fit, under its lock; the others train along, if there is anything to train."""

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,13 @@ class Checkpoints:
     def latest(self, say: Callable[[str], None]) -> State | None:
         """The newest state that can be used, or None. What can't be is named and deleted, and so are half-written ones."""
         for draft in self.folder.glob(".step-*"):
-            shutil.rmtree(draft, ignore_errors=True)  # other processes of the training may be at it, too
+            _delete(draft)
         for folder in self._found():
             try:
                 return self._read(folder)
             except BenchError as error:
                 say(f"{error}: deleted; the training goes on from the checkpoint before, or begins anew")
-                shutil.rmtree(folder, ignore_errors=True)
+                _delete(folder)
         return None
 
     def _found(self) -> list[Path]:
@@ -89,6 +90,12 @@ class Checkpoints:
         if differing:
             raise BenchError(f"checkpoint {folder} is of another training ({', '.join(differing)} differ)")
         return State(described["step"], described["score"], described["last"], tensors)
+
+
+def _delete(folder: Path) -> None:
+    """Other processes of the training may be at it, too."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
