@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-Signature = tuple[tuple[str, int, int, int], ...]
-
-
 def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk first."""
     found = {}
@@ -39,14 +36,14 @@ def damage(folder: Path, files: Any) -> str:
     return ""
 
 
-def signature(folder: Path, names: tuple[str, ...]) -> Signature:
-    """What changes when one of the files is written again: there is no need to read files twice that look the same."""
-    return tuple((name, *_look(folder / name)) for name in names)
-
-
-def _look(path: Path) -> tuple[int, int, int]:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return 0, 0, 0
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def look(folder: Path, mark: str) -> bytes:
+    """A short word for what changes when a file below the folder, but for its mark, is written again: there is no need to read
+    files twice that look the same."""
+    word = hashlib.blake2b(os.fsencode(folder), digest_size=16)
+    for place, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            if name != mark:
+                path = os.path.join(place, name)
+                found = os.stat(path)
+                word.update(os.fsencode(path) + f"\0{found.st_ino} {found.st_size} {found.st_mtime_ns}\0".encode())
+    return word.digest()

@@ -56,14 +56,14 @@ class Ask:
 
     name: str
     n: int
-    shards: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    shards: tuple[tuple[str, range], ...] = ()
     refused: str = ""
 
     def described(self) -> dict[str, Any]:
         """What a manifest says of it."""
         return {"ask": self.name, "n": self.n, "shards": [key for key, _ in self.shards], "refused": self.refused}
 
-    def missing(self, store: Store) -> list[tuple[str, tuple[int, ...]]]:
+    def missing(self, store: Store) -> list[tuple[str, range]]:
         """The shards that are not in the store."""
         return [(key, rows) for key, rows in self.shards if store.find("samples", key) is None]
 
@@ -259,7 +259,7 @@ def _ask(name: str, n: int, fit: Fit, data: Data, request: Request, protocol: Pr
     for ids in samples.shards(data.test.ids):
         key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, seeds=SEEDS,
                        dtype=request.precision, **asked)  # fmt: skip
-        shards.append((key, tuple(range(start, start + len(ids)))))
+        shards.append((key, range(start, start + len(ids))))
         start += len(ids)
     return Ask(name, n, tuple(shards))
 

@@ -84,9 +84,9 @@ class Results:
         for cell in self.cells:
             if cell["dataset"] == dataset and cell["status"] == "done" and cell["method"] not in fields:
                 fields[cell["method"]] = samples.read_rows(self.store, cell["asks"][0]["shards"], wanted)
-        grey = test.grey(wanted)[:, 0].numpy()
+        grey, truth = test.grey(wanted)[:, 0].numpy(), test.truth(wanted).numpy()
         return [
-            Pictures(image, grey[row], test.ab[wanted[row]], {m: f[row] for m, f in fields.items()})
+            Pictures(image, grey[row], truth[row], {m: f[row] for m, f in fields.items()})
             for row, image in enumerate(images)
         ]
 

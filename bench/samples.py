@@ -7,6 +7,7 @@ between runs of different length. A shard is always computed as one batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,11 +55,8 @@ def read(store: Store, key: str) -> SampleSet:
 
 def read_rows(store: Store, keys: Sequence[str], rows: Sequence[int]) -> np.ndarray:
     """Fields `(len(rows), k, 2, h, w)` of some photographs, counted over all shards; reads only the shards needed."""
-    cache: dict[int, np.ndarray] = {}
-    out = []
-    for row in rows:
-        shard, offset = divmod(row, SHARD)
-        if shard not in cache:
-            cache[shard] = read(store, keys[shard]).ab.numpy()
-        out.append(cache[shard][offset])
-    return np.stack(out)
+    found: dict[int, np.ndarray] = {}
+    for shard, some in groupby(sorted(set(rows)), lambda row: row // SHARD):
+        fields = read(store, keys[shard]).ab.numpy()  # a whole shard, of which a few rows are kept
+        found.update((row, fields[row % SHARD].copy()) for row in some)
+    return np.stack([found[row] for row in rows])

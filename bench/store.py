@@ -24,8 +24,8 @@ COMMIT_MARK = "cell.json"
 USED = 3600.0
 """Seconds: the time of a mark says to an hour when its thing was last used, for `bench store gc`."""
 
-_sound: dict[Path, digests.Signature] = {}
-"""Things whose digests this process has checked, as they looked then."""
+_sound: set[bytes] = set()
+"""How things looked whose digests this process has checked (`digests.look`)."""
 
 
 def open_store(where: Path | str | None = None) -> Store:
@@ -173,18 +173,18 @@ def commit(folder: Path, description: dict[str, Any]) -> None:
 
 def _damage(path: Path) -> str:
     """What is wrong with a finished thing. Its files are read once in a process, and again when they look otherwise."""
-    before = _sound.get(path)
-    if before is not None and digests.signature(path, tuple(name for name, *_ in before)) == before:
-        return ""
     try:
+        now = digests.look(path, COMMIT_MARK)
+        if now in _sound:
+            return ""
         mark = read_json(path / COMMIT_MARK)
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} has gone"
     except BenchError as error:
         return str(error)
-    files = mark.get("files", {}) if isinstance(mark, dict) else None
-    now = digests.signature(path, tuple(files) if isinstance(files, dict) else ())
-    wrong = digests.damage(path, files)
+    wrong = digests.damage(path, mark.get("files", {}) if isinstance(mark, dict) else None)
     if not wrong:
-        _sound[path] = now
+        _sound.add(now)
         with suppress(OSError):  # a store may be for reading only
             if time.time() - (path / COMMIT_MARK).stat().st_mtime > USED:
                 os.utime(path / COMMIT_MARK)

@@ -191,7 +191,7 @@ class Workshop:
             scoring.keep_scores(self.test_set(cell.fit.dataset), self.metrics, ask.described(), numbers, self.store)
             at += len(ask.shards)
 
-    def _make(self, cell: Cell, missing: list[tuple[Ask, str, tuple[int, ...]]]) -> None:
+    def _make(self, cell: Cell, missing: list[tuple[Ask, str, range]]) -> None:
         method = self.method(cell.fit)
         self.step(f"sampling {cell.name}", True)
         with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, _, rows in missing)) as bar:
@@ -205,6 +205,6 @@ class Workshop:
                 self.store.get("samples", key, self._answer(cell, method, ask, rows), lambda: self._wait(f"sampling {cell.name}"))
                 bar.advance(len(rows))
 
-    def _answer(self, cell: Cell, method: Method, ask: Ask, rows: tuple[int, ...]) -> Callable[[Path], dict[str, Any]]:
+    def _answer(self, cell: Cell, method: Method, ask: Ask, rows: range) -> Callable[[Path], dict[str, Any]]:
         asking = Asking(cell.fit, method, self.plan.data[cell.fit.dataset], list(rows), ask)
         return lambda folder: samples.write(folder, asking.answer())

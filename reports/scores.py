@@ -22,7 +22,7 @@ WHOLE_CELL = ""
 CLAIM = " (claimed)"
 """Ends the label of draws whose independence is claimed, not checked (`bench.results.Results.claimed`)."""
 
-AT_ONCE = 1_000_000
+AT_ONCE = 500_000
 """Values that are resampled together: memory does not grow with the number of photographs."""
 
 Columns = Sequence[tuple[int, "ScoreColumn"]]
@@ -105,8 +105,9 @@ class Entry:
         for start in range(0, len(missing), step):
             found = {m: self.values(m).to_numpy(float) for m in missing[start : start + step]}
             for size in {len(v) for v in found.values()}:
-                some = {m: v for m, v in found.items() if len(v) == size}
-                self._estimates.update(zip(some, mean_intervals(np.stack(list(some.values())))))
+                some = [m for m, v in found.items() if len(v) == size]
+                values = np.stack([found.pop(m) for m in some])
+                self._estimates.update(zip(some, mean_intervals(values)))
         return {m: self._estimates[m] for m in wanted}
 
     def of_set(self, metric: str, variant: str) -> Estimate:
