@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+
 def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk first."""
     found = {}
@@ -39,11 +40,12 @@ def damage(folder: Path, files: Any) -> str:
 def look(folder: Path, mark: str) -> bytes:
     """A short word for what changes when a file below the folder, but for its mark, is written again: there is no need to read
     files twice that look the same."""
-    word = hashlib.blake2b(os.fsencode(folder), digest_size=16)
-    for place, _, names in sorted(os.walk(folder)):
+    place = os.path.realpath(folder)
+    word = hashlib.blake2b(os.fsencode(place), digest_size=16)
+    for below, _, names in sorted(os.walk(place)):
         for name in sorted(names):
             if name != mark:
-                path = os.path.join(place, name)
+                path = os.path.join(below, name)
                 found = os.stat(path)
                 word.update(os.fsencode(path) + f"\0{found.st_ino} {found.st_size} {found.st_mtime_ns}\0".encode())
     return word.digest()

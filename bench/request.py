@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from bench.store import located
 
 FILE = "request.json"
 """In a run folder: what was asked for."""
+CHECKED = "checked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +59,21 @@ class Request:
                        precision=precision.settled(self.precision, self.device))  # fmt: skip
 
 
-def write(folder: Path, request: Request) -> None:
-    """Keep a request in the run folder."""
+def write(folder: Path, request: Request, checked: Sequence[str] = ()) -> None:
+    """Keep a request in the run folder. checked: how its prepared photographs looked when they were held against their digests
+    (`bench.store.Store.looks`)."""
     given = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
-    write_json(folder / FILE, {"schema_version": keys.SCHEMA, **given})
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **given})
 
 
 def read(folder: Path) -> Request:
     """What `write` kept."""
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-                             for name, value in read_json(folder / FILE).items() if name != "schema_version"}  # fmt: skip
+                             for name, value in read_json(folder / FILE).items() if name not in ("schema_version", CHECKED)}
     kept = {"data_home": Path, "store": located}
     return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))
+
+
+def checked(folder: Path) -> list[str]:
+    """The looks that `write` kept."""
+    return list(read_json(folder / FILE).get(CHECKED, ()))

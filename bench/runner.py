@@ -74,7 +74,8 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     metrics = scoring.load_metrics(request.metrics, plugins)
     made = plan.make(request, plugins, store, progress)
     folder = _open_folder(out, made)
-    requests.write(folder, replace(made.request, store=store.place))
+    parts = (part for data in made.data.values() for part in (data.train, data.test))
+    requests.write(folder, replace(made.request, store=store.place), [store.looks("prepared", part.key) for part in parts])
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
     traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]

@@ -27,7 +27,7 @@ from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
-from bench.store import open_store
+from bench.store import open_store, trust
 from bench.workshop import Workshop
 
 
@@ -98,6 +98,7 @@ def _listen(tasks: queue.Queue[str]) -> None:
 def _workshop(folder: Path, telling: Telling) -> Workshop:
     asked = request.read(folder)
     store = open_store(asked.store)
+    trust(request.checked(folder))  # else each task's process would read all prepared photographs once more
     made = plan.make(asked, registry(), store, Quiet())
     return Workshop(made, store, telling, folder=folder, step=telling.step)
 

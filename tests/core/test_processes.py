@@ -1,5 +1,6 @@
 """Processes that do tasks, and several that do one together."""
 
+import io
 import os
 import queue
 import subprocess
@@ -9,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import nodes, processes, remote
+from bench import nodes, processes, remote, runner
+from bench import worker as worker_module
 from bench.processes import Worker
 from bench.progress import Quiet
 from bench.request import Request
@@ -80,3 +82,13 @@ def test_the_others_wait_for_the_first_process_word_and_the_first_word_stays(tmp
     assert heard.get(timeout=10) == nodes.TRAIN
 
 
+
+
+def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_again(tmp_path, monkeypatch):
+    asked = Request(methods=("grey",), limit_train=4, limit_test=4, metrics=("psnr",), store=tmp_path / "store")
+    runner.measure(asked, out=tmp_path / "run")
+    monkeypatch.setattr("bench.store._sound", set())  # a new process
+    read = []
+    monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
+    assert worker_module._workshop(tmp_path / "run", worker_module.Telling(io.StringIO())).plan.cells
+    assert read == ["indexes"]

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.files import allocate, read_json, write_bytes, write_json, write_text
-from bench.store import COMMIT_MARK, Store, commit, default_place
+from bench.store import COMMIT_MARK, Store, commit, default_place, trust
 
 KEY = "ab" * 32
 
@@ -218,6 +218,19 @@ def test_what_is_damaged_is_named_and_made_again(store, harm, capsys):
     capsys.readouterr()
     assert store.find("fits", KEY)
     assert capsys.readouterr().err == ""
+
+
+def test_what_another_process_has_read_is_not_read_again_until_it_looks_otherwise(store, monkeypatch):
+    path = store.get("prepared", KEY, build) / "weights.bin"
+    read = []
+    monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder) or "")
+    monkeypatch.setattr("bench.store._sound", set())  # a new process
+    trust([store.looks("prepared", KEY)])
+    assert store.find("prepared", KEY)
+    assert read == []
+    path.write_bytes(b"all of ot")
+    assert store.find("prepared", KEY)
+    assert read == [path.parent]
 
 
 @pytest.mark.parametrize(("number", "kind", "said"), [
