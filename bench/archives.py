@@ -67,15 +67,24 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
     return target
 
 
+def inspect(archive: Path, limits: Limits | None = None) -> int:
+    """How many files an archive holds that is to be read in place; BenchError where `unpack` would refuse it."""
+    try:
+        room = _Room(archive, None, limits or Limits(), archive.stat().st_size)
+        return sum(room.write(name, size, content) for name, size, content in _members(archive, room))
+    except OSError as error:
+        raise BenchError(f"can't read {archive} ({error.strerror or error})") from error
+
+
 _Member = tuple[str, int, IO[bytes]]
 
 
 @dataclass
 class _Room:
-    """Where members go, and how much of what the limits allow is left."""
+    """Where members go (None: nowhere, they are only read), and how much of what the limits allow is left."""
 
     archive: Path
-    folder: Path
+    folder: Path | None
     limits: Limits
     packed: int
     members: int = 0
@@ -87,20 +96,16 @@ class _Room:
         if self.members > self.limits.members:
             raise self.refused(f"it holds more than {self.limits.members:,} files")
 
-    def write(self, name: str, size: int, content: IO[bytes]) -> None:
-        """Write a member of a declared size. A file that ends early is damage; one that goes on is cut off by its reader."""
-        path = self._place(name)
+    def write(self, name: str, size: int, content: IO[bytes]) -> int:
+        """Write a member of a declared size; 1. A file that ends early is damage; one that goes on is cut off by its reader."""
+        place = self._place(name)
         self.count()
         self.check(self.written + size)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            out = path.open("xb")
-        except (FileExistsError, NotADirectoryError):
-            raise self.refused(f"two of its members are '{name}'") from None
-        with out:
+        with self._opened(place, name) as out:
             written = self._copy(content, out, name)
         if written != size:
             raise self.damaged(f"'{name}' has {written:,} of {size:,} bytes")
+        return 1
 
     def check(self, total: int) -> None:
         """Whether so many bytes may come out of it."""
@@ -117,13 +122,23 @@ class _Room:
         """What a broken download looks like."""
         return BenchError(f"archive {self.archive} is damaged or cut short ({why}): fetch it again")
 
-    def _place(self, name: str) -> Path:
+    def _opened(self, place: str, name: str) -> IO[bytes]:
+        if self.folder is None:
+            return open(os.devnull, "wb")
+        path = self.folder / place
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("xb")
+        except (FileExistsError, NotADirectoryError):
+            raise self.refused(f"two of its members are '{name}'") from None
+
+    def _place(self, name: str) -> str:
         path = name.rstrip("/").removeprefix("./")
         if not disk.inside(path):
             raise self.refused(f"{name[:80]!r} is no name inside it")
         if Path(path).suffix.lower() in PICKLES:
             raise self.refused(f"'{name}' is a pickle, which could run any code")
-        return self.folder / path
+        return path
 
     def _copy(self, content: IO[bytes], out: IO[bytes], name: str) -> int:
         written = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from bench import __version__, cli_plugins, cli_store
+from bench import __version__, cli_data, cli_plugins, cli_store
 from bench.cli_check import check
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
@@ -56,6 +56,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--out", type=FOLDER, help="Run folder [runs/<time>]; one that was cut off goes on.")
 @click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
+@click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids to train and test with; one a data set.")
 @click.option("--device", help=f"{DEVICE_HELP} [cpu].")
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
 @click.option("--executor", help="How tasks are executed (`bench list executors`), as process[slots=2] [$BENCH_EXECUTOR, process].")
@@ -183,29 +184,6 @@ def show(name: str) -> None:
         click.echo(textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  "))
 
 
-@cli.group(cls=Verbs)
-def data() -> None:
-    """Look at data sets."""
-
-
-@data.command()
-@click.argument("name")
-@click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
-@click.option("--store", type=Place(), help="Folder or URL where finished work is kept.")
-@click.option("--protocol", default="paper", show_default=True, help="How photographs are prepared.")
-@click.option("--limit", type=int, help="Use only so many photographs.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def stats(name: str, as_json: bool, **options: Any) -> None:
-    """Statistics of all colour fields of NAME (or a folder), beside the authors' where they are known."""
-    from bench import data_stats, progress
-
-    rows = data_stats.statistics(name, progress=progress.choose(), **options)
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        echo_table(rows)
-
-
 @cli.command()
 def env() -> None:
     """Show what results depend on here: versions, machine, folders."""
@@ -216,7 +194,8 @@ def env() -> None:
     click.echo(json.dumps(environment() | folders, indent=2))
 
 
-for _command in (check, export_inputs, check_outputs, new, cli_plugins.commands, cli_store.commands, gate, baselines):
+for _command in (check, export_inputs, check_outputs, new, cli_data.commands, cli_plugins.commands, cli_store.commands, gate,
+                 baselines):  # fmt: skip
     cli.add_command(_command)
 
 

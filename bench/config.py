@@ -124,6 +124,10 @@ def _path(value: Any) -> Path:
     return Path(_text(value))
 
 
+def _paths(value: Any) -> tuple[Path, ...]:
+    return tuple(map(Path, _texts(value)))
+
+
 def _place(value: Any) -> Path | str:
     from bench.store import located
 
@@ -158,8 +162,8 @@ def _parameter(value: Any) -> str:
 RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
     "methods": _choices, "datasets": _texts, "protocol": _text, "preset": _preset, "k": _whole, "draws": _whole, "seeds": _seeds,
     "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _place, "data-home": _path,
-    "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration, "memory": _number,
-    "scheduler": _text, "threads": _whole, "precision": _text, "devices": _whole, "nodes": _whole,
+    "splits": _paths, "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration,
+    "memory": _number, "scheduler": _text, "threads": _whole, "precision": _text, "devices": _whole, "nodes": _whole,
     "strategy": _text, "cache-budget": _number,
 })  # fmt: skip
 """Keys of `[run]` and what turns their values into what `bench run` takes."""

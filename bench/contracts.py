@@ -331,6 +331,10 @@ class Dataset(ABC):
         """The set's own (train, test), or None for the protocol's random split."""
         return None
 
+    def place(self) -> Path | None:
+        """The file or folder that the photographs lie in; None where there is no such one. BenchError when it is not there."""
+        return None
+
     def develop(self, data: bytes, protocol: BenchProtocol, crop: int | None) -> Prepared:
         """A photograph's source bytes as lightness and colour field. Raises `bench.images.Unreadable`. Several threads call it at
         the same time."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import keys, notation, prepare, samples
+from bench import keys, notation, prepare, samples, splits
 from bench.contracts import Law, Method, Progress, Wanted
 from bench.errors import BenchError, reason
 from bench.notation import Choice
@@ -134,6 +134,7 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     names = [s.name for s in sources]
     if len(set(names)) != len(names):
         raise BenchError(f"two data sets have the name {next(n for n in names if names.count(n) > 1)}: rename a folder")
+    splits.check(request.splits, names)
     data = {s.name: _prepared(s, request, protocol, store, progress) for s in sources}
     cells = [_cell(choice, d, seed, request, protocol, registry)
              for d in data.values() for choice in choices for seed in request.seeds]  # fmt: skip
@@ -157,9 +158,11 @@ def open_source(text: str, request: Request, registry: Registry, protocol: Proto
     known = registry.specs["datasets"]
     if text not in known and (path.is_dir() or "/" in text or "\\" in text or text.startswith(".")):
         spec = registry.get("datasets", "folder")
-        return prepare.make_source(spec, path.resolve().name, spec.load()(path=path), protocol, store, progress)
-    spec = registry.get("datasets", text)
-    return prepare.make_source(spec, text, spec.load()(home=request.data_home), protocol, store, progress)
+        name, dataset = path.resolve().name, spec.load()(path=path)
+    else:
+        spec, name = registry.get("datasets", text), text
+        dataset = spec.load()(home=request.data_home)
+    return prepare.make_source(spec, name, dataset, protocol, store, progress, splits.of(name, request.splits))
 
 
 def describe_fit(fit: Fit) -> dict[str, Any]:

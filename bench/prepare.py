@@ -23,13 +23,16 @@ from bench.store import Store
 if TYPE_CHECKING:
     import torch
 
+    from bench.splits import Split
+
 LEVELS = 65535 / 100
 """L is kept in 16 bits: a step of 0.0015."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids."""
+    """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids; lists: the digest of the split, where
+    a file brought it."""
 
     name: str
     spec: DatasetSpec
@@ -37,6 +40,7 @@ class Source:
     digest: str
     train: tuple[str, ...]
     test: tuple[str, ...]
+    lists: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,14 @@ def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str],
     return order[count:], order[:count]
 
 
-def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protocol, store: Store,
-                progress: Progress) -> Source:  # fmt: skip
-    """Index and split a data set."""
+def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protocol, store: Store, progress: Progress,
+                lists: Split | None = None) -> Source:  # fmt: skip
+    """Index and split a data set; by `lists`, if there are any."""
     photos = index(dataset, store, progress)
     digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in photos)
     ids = [p.id for p in photos]
-    train, test = dataset.split(ids) or split(ids, protocol, name)
-    return Source(name, spec, dataset, digest, tuple(train), tuple(test))
+    train, test = lists.parts(ids) if lists else dataset.split(ids) or split(ids, protocol, name)
+    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "")
 
 
 def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:

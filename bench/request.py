@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ CHECKED = "checked"
 class Request:
     """What was asked for: names as text, not yet checked.
 
-    executor: empty for the usual one. scheduler: address of a running one, for executors that take it. timeout: seconds for
-    fitting a method, or for sampling one. memory: GiB that a method may use. threads: of a fit or a sampling (None: $BENCH_THREADS,
-    else the cores). precision: `auto`, `float32` or `bfloat16`. devices, nodes, strategy: accelerators of one training on each
-    of its machines, and how they work together. cache_budget: GiB of disk for cached features.
+    splits: files of ids to train and test with (`bench.splits`). executor: empty for the usual one. scheduler: address of a running
+    one, for executors that take it. timeout: seconds for fitting a method, or for sampling one. memory: GiB that a method may use.
+    threads: of a fit or a sampling (None: $BENCH_THREADS, else the cores). precision: `auto`, `float32` or `bfloat16`. devices,
+    nodes, strategy: accelerators of one training on each of its machines, and how they work together. cache_budget: GiB of disk
+    for cached features.
     """
 
     methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")
@@ -36,6 +37,7 @@ class Request:
     limit_train: int | None = None
     limit_test: int | None = None
     data_home: Path | None = None
+    splits: tuple[Path, ...] = ()
     store: Path | str | None = None
     device: str = "cpu"
     strict: bool = False
@@ -62,7 +64,8 @@ class Request:
 def write(folder: Path, request: Request, checked: Sequence[str] = ()) -> None:
     """Keep a request in the run folder. checked: how its prepared photographs looked when they were held against their digests
     (`bench.store.Store.looks`)."""
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
+    given: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
+    given["splits"] = [str(path.resolve()) for path in request.splits]
     write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **given})
 
 
@@ -70,7 +73,7 @@ def read(folder: Path) -> Request:
     """What `write` kept."""
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
                              for name, value in read_json(folder / FILE).items() if name not in ("schema_version", CHECKED)}
-    kept = {"data_home": Path, "store": located}
+    kept: dict[str, Callable[[Any], Any]] = {"data_home": Path, "store": located, "splits": lambda paths: tuple(map(Path, paths))}
     return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))
 
 

@@ -169,6 +169,7 @@ def _settings(made: Plan) -> dict[str, Any]:
         "limit_train": request.limit_train,
         "limit_test": request.limit_test,
         "metrics": list(request.metrics),
+        **({"splits": lists} if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists}) else {}),
     }
 
 
@@ -196,6 +197,7 @@ def _describe_data(data: plan.Data) -> dict[str, Any]:
     return {
         "digest": data.source.digest,
         "plugin": data.source.spec.name,
+        "split": data.source.lists,
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
         "train": {"key": data.train.key, **data.train.summary, "ids": list(data.train.ids)},
         "test": {"key": data.test.key, **data.test.summary, "ids": list(data.test.ids)},

@@ -170,19 +170,41 @@ class MethodSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Download:
+    """The file that a data set is distributed as.
+
+    file: its name in the data home. urls: where it is, tried in order; none where its owners ask for an account, and then
+    `steps` says how to get it. digest: `md5:...` or `sha256:...` of the whole file, as its owners or a well-known library
+    publish it; empty: nobody does. gigabytes: about how large it is. folder: the folder that it unpacks to, which is then
+    what the data home holds; empty: it is read as it is. instead: another set, to be named where no URL answers.
+    """
+
+    file: str
+    urls: tuple[str, ...] = ()
+    digest: str = ""
+    gigabytes: float = 0.0
+    folder: str = ""
+    steps: str = ""
+    instead: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
     """A source of photographs (`bench.contracts.Dataset`).
 
     `authors_crop`: side of the centre crop, in source pixels, that protocol `paper` applies (None: the whole
     photograph). `keep_grey`: protocol `paper` keeps grey-only photographs, as the paper's counts show.
     `reference_statistics`: published figures that `bench data stats` prints beside the measured ones. `known_law`:
-    the set is drawn, and `Dataset.law` gives P(C | G).
+    the set is drawn, and `Dataset.law` gives P(C | G). `photographs`: how many the complete set has. `download`: what
+    `bench data fetch` fetches.
     """
 
     authors_crop: int | None = None
     keep_grey: bool = False
     reference_statistics: Mapping[str, float] = field(default_factory=dict)
     known_law: bool = False
+    photographs: int | None = None
+    download: Download | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

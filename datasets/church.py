@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bench.datasets.sources import Folder, Lmdb, Source, SourceDataset, in_home, statistics
 from bench.hookspecs import hookimpl
-from bench.specs import DatasetSpec
+from bench.specs import DatasetSpec, Download
 
 DATABASE = "church_outdoor_train_lmdb"
 
@@ -21,6 +21,13 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
         licence="photographs from the web, no licence stated: research use only",
         citation="Yu et al. 2015, arXiv:1506.03365",
         reference_statistics=statistics(84.2, 24.56, 0.455, 0.705, 1.0, 0.0),
+        photographs=126_227,
+        download=Download(
+            file=f"{DATABASE}.zip",
+            urls=(f"http://dl.yf.io/lsun/scenes/{DATABASE}.zip",),
+            gigabytes=2.5,
+            folder=DATABASE,
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from bench.datasets.sources import Folder, Source, SourceDataset, Tar, in_home, statistics
 from bench.hookspecs import hookimpl
-from bench.specs import DatasetSpec
+from bench.specs import DatasetSpec, Download
 
 ARCHIVE = "ILSVRC2012_img_val.tar"
 OFFICIAL = "ILSVRC2012_val_"
@@ -23,6 +23,14 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
         licence="ImageNet terms: non-commercial research and education",
         citation="Russakovsky et al. 2015, doi:10.1007/s11263-015-0816-y",
         reference_statistics=statistics(124.2, 38.43, 0.532, 0.678, 2.0, 8.6),
+        photographs=50_000,
+        download=Download(
+            file=ARCHIVE,
+            digest="md5:29b22e2961454d5413ddabcf34fc5622",
+            gigabytes=6.7,
+            steps="ask for an account at https://image-net.org, accept its terms, and download "
+            f"'Validation images (all tasks)' of ILSVRC2012, {ARCHIVE}",
+        ),
     )
 
 

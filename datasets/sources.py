@@ -130,6 +130,9 @@ class SourceDataset(Dataset):
         """The stable id of the image with this name in the source."""
         return str(name)
 
+    def place(self) -> Path | None:
+        return self.source().path
+
     def signature(self) -> str:
         source = self.source()
         # the set's name, since sets may name the same files differently; the path, since two folders may hold
@@ -179,7 +182,8 @@ def in_home(dataset: str, home: Path | None, names: Sequence[str], wish: str) ->
         if (home / name).exists():
             return home / name
     absent = "" if home.is_dir() else ", which is no folder"
-    raise BenchError(f"dataset {dataset} is not in the data home {home}{absent}: put {wish} there, or give --data-home")
+    raise BenchError(f"dataset {dataset} is not in the data home {home}{absent}: `bench data fetch {dataset}`, or put {wish} "
+                     "there, or give --data-home")  # fmt: skip
 
 
 @contextmanager

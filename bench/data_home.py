@@ -1,0 +1,245 @@
+"""What lies in the data home: fetching a data set as its owners distribute it, and saying whether it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench import archives, downloads, keys, plan, prepare, runner, splits
+from bench.contracts import Dataset, Progress
+from bench.downloads import Fetched
+from bench.errors import BenchError
+from bench.files import read_json, write_for_user, write_json
+from bench.plugins import Registry, registry
+from bench.request import Request
+from bench.specs import DatasetSpec, Download
+from bench.store import open_store
+
+RECORD = "fetched.json"
+"""In the data home: where what `fetch` brought came from, by data set."""
+
+
+def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = "",
+          file: Path | None = None) -> Path:  # fmt: skip
+    """Bring a data set's file into the data home: from its mirrors, in order, or from `urls`, or a `file` that is here already.
+
+    It is held against the published digest, or `digest`; a file from elsewhere that differs from the published one is taken, and
+    that is said. What is damaged or refused (`bench.archives`) leaves nothing behind. BenchError where there is nothing to
+    fetch, or it is there already.
+    """
+    spec = _spec(name)
+    wanted = _download(spec)
+    home = runner.data_home(home)
+    place = home / (wanted.folder or wanted.file)
+    if place.exists():
+        raise BenchError(f"{place} is there already: `bench data check {name}` says whether it is whole; to fetch it again, "
+                         "move it away")  # fmt: skip
+    if not (urls or file or wanted.urls):
+        raise BenchError(f"dataset {name} can't be fetched without its owners' leave: {_steps(name, wanted)}")
+    demanded = downloads.checked_digest(digest) or ("" if urls or file else wanted.digest)
+    with _room(home, wanted.file) as draft:
+        found = _copied(file, draft, demanded) if file else _fetched(name, urls, wanted, draft, demanded, progress)
+        known = _known(found.path, wanted)
+        if not known and wanted.digest:
+            progress.say(f"{wanted.file} is not the official archive ({wanted.digest}): this one is {found.sha256}")
+        _put(found.path, wanted, place)
+    record = {"file": wanted.file, "from": found.url, "sha256": found.sha256, "official": known if wanted.digest else None}
+    _keep(home, name, record)
+    return place
+
+
+def overview(home: Path | None) -> list[dict[str, str]]:
+    """One row a data set: whether it is here, and what it is."""
+    plugins, place = registry(), runner.data_home(home)
+    return [{"name": name, "here": _state(spec, place), "photographs": _count(spec), "size": _size(spec), "licence": spec.licence}
+            for name, spec in _specs(plugins).items()]  # fmt: skip
+
+
+def info(name: str, home: Path | None) -> dict[str, str]:
+    """What is known of a data set: size, licence, citation, where it is looked for, and how to get it."""
+    spec, place = _spec(name), runner.data_home(home)
+    wanted = spec.download
+    found = {"name": name, "summary": spec.summary, "photographs": _count(spec), "licence": spec.licence, "citation": spec.citation,
+             "here": _state(spec, place)}  # fmt: skip
+    if wanted:
+        found |= {"file": wanted.file, "size": _size(spec), "digest": wanted.digest or "none is published",
+                  "mirrors": ", ".join(wanted.urls) or "none: its owners ask for an account", "steps": _steps(name, wanted),
+                  "kept as": str(place / (wanted.folder or wanted.file))}  # fmt: skip
+    return {key: value for key, value in found.items() if value}
+
+
+def where(name: str | None, home: Path | None) -> Path:
+    """The data home, or where in it a data set lies. BenchError where it does not."""
+    place = runner.data_home(home)
+    if name is None:
+        return place
+    lies = _opened(_spec(name), place).place()
+    if lies is None:
+        raise BenchError(f"dataset {name} is at no place: it is drawn, or comes with a package")
+    return lies
+
+
+def check(name: str, progress: Progress, home: Path | None,
+          store: Path | str | None = None) -> tuple[list[dict[str, str]], list[str]]:  # fmt: skip
+    """Rows `what, here, expected` about a data set's photographs and its archive, and what is wrong with it."""
+    spec = _spec(name)
+    place = runner.data_home(home)
+    request = Request(datasets=(name,), data_home=place)
+    kept = open_store(store)
+    source = plan.open_source(name, request, registry(), plan.resolve_protocol(request, registry()), kept, progress)
+    count = len(source.train) + len(source.test)
+    rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
+            _row("digest of the photographs", source.digest, "")]  # fmt: skip
+    lies, wanted = source.dataset.place(), spec.download
+    if lies and lies.is_file() and wanted:
+        algorithm = wanted.digest.partition(":")[0] or "sha256"
+        fetched = _records(place).get(name, {}).get("sha256", "")
+        made = downloads.digests(lies, [algorithm, "sha256"])
+        if wanted.digest:
+            rows.append(_row(f"{lies.name}, published digest", made[algorithm], wanted.digest))
+        if fetched:
+            rows.append(_row(f"{lies.name}, as it was fetched", made["sha256"], fetched))
+    return rows, [f"{row['what']}: {row['here']} instead of {row['expected']}" for row in rows
+                  if row["expected"] and row["expected"] != row["here"]]  # fmt: skip
+
+
+def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
+    """Prepare both parts of a request's data sets in the store, as its runs will use them: one row a part."""
+    plugins, kept = registry(), open_store(request.store)
+    rules = plan.resolve_protocol(request, plugins)
+    rows = []
+    for name in request.datasets:
+        source = plan.open_source(name, request, plugins, rules, kept, progress)
+        for part, limit in (("train", request.limit_train), ("test", request.limit_test)):
+            made = prepare.prepare(source, part, limit, rules, kept, progress, request.strict)
+            rows.append({"dataset": source.name, "part": part, "photographs": str(len(made)), "left out": str(len(made.excluded)),
+                         "kept in": str(kept.path("prepared", made.key))})  # fmt: skip
+    return rows
+
+
+def write_split(request: Request, out: Path | None, progress: Progress) -> tuple[dict[str, Any], Path]:
+    """Write the split of a request's only data set; returns what is in the file, and where it is."""
+    plugins = registry()
+    rules = plan.resolve_protocol(request, plugins)
+    source = plan.open_source(request.datasets[0], request, plugins, rules, open_store(request.store), progress)
+    place = out or Path(f"{source.name}-split.json")
+    made = {"schema_version": splits.SCHEMA, "dataset": source.name, "photographs": source.digest, "protocol": rules.name,
+            "split_seed": rules.split_seed, "digest": splits.digest(source.train, source.test), "train": list(source.train),
+            "test": list(source.test)}  # fmt: skip
+    write_for_user(place, keys.canonical(made) + "\n")
+    return made, place
+
+
+def _specs(plugins: Registry) -> dict[str, DatasetSpec]:
+    return {name: spec for name, spec in sorted(plugins.specs["datasets"].items()) if isinstance(spec, DatasetSpec)}
+
+
+def _spec(name: str) -> DatasetSpec:
+    spec: DatasetSpec = registry().get("datasets", name)
+    return spec
+
+
+def _download(spec: DatasetSpec) -> Download:
+    if spec.download is None:
+        raise BenchError(f"dataset {spec.name} is not distributed as a file: there is nothing to fetch")
+    return spec.download
+
+
+def _opened(spec: DatasetSpec, home: Path) -> Dataset:
+    dataset: Dataset = spec.load()(home=home)
+    return dataset
+
+
+def _fetched(name: str, urls: Sequence[str], wanted: Download, draft: Path, digest: str, progress: Progress) -> Fetched:
+    try:
+        return downloads.fetch(urls or wanted.urls, draft, digest, progress)
+    except BenchError as error:
+        if not wanted.instead or urls or "can't fetch" not in str(error):
+            raise
+        raise BenchError(f"{error}; `bench data fetch {wanted.instead}` gets a similar set, which is not the same") from error
+
+
+def _copied(file: Path, draft: Path, digest: str) -> Fetched:
+    """A file that someone has: a second name for it where that goes, else a copy."""
+    try:
+        made = downloads.digests(file, ["sha256", digest.partition(":")[0] or "sha256"])
+        if digest and digest not in made.values():
+            raise BenchError(f"{file} is another file: its digest is not {digest}")
+        try:
+            os.link(file, draft)
+        except OSError:
+            shutil.copyfile(file, draft)
+    except OSError as error:
+        raise BenchError(f"can't read {file} ({error.strerror or error}): give a file that is there") from error
+    return Fetched(draft, str(file.resolve()), made["sha256"])
+
+
+def _put(archive: Path, wanted: Download, place: Path) -> None:
+    """The archive, once it was looked through, or the folder that it holds, at its place."""
+    if not wanted.folder:
+        archives.inspect(archive)
+        os.replace(archive, place)
+        return
+    whole = archives.unpack(archive, archive.with_name(f"{archive.name}.unpacked"))
+    inner = whole / wanted.folder
+    os.replace(inner if inner.is_dir() else whole, place)
+
+
+@contextmanager
+def _room(home: Path, file: str) -> Iterator[Path]:
+    """Where a file may lie until it is known to be sound; what was fetched of it stays for the next try, all else goes."""
+    new, folder = not home.exists(), home / ".fetching"
+    draft = folder / file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        yield draft
+    except OSError as error:
+        raise BenchError(f"the data home {home} can't be written ({error.strerror or error}): give another --data-home") from error
+    finally:
+        draft.unlink(missing_ok=True)
+        shutil.rmtree(draft.with_name(f"{file}.unpacked"), ignore_errors=True)
+        for empty in (folder, home) if new else (folder,):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
+
+
+def _known(path: Path, wanted: Download) -> bool:
+    return bool(wanted.digest) and wanted.digest in downloads.digests(path, [wanted.digest.partition(":")[0]]).values()
+
+
+def _keep(home: Path, name: str, record: Mapping[str, Any]) -> None:
+    write_json(home / RECORD, {"schema_version": 1, "datasets": {**_records(home), name: record}})
+
+
+def _records(home: Path) -> dict[str, Any]:
+    return dict(read_json(home / RECORD).get("datasets", {})) if (home / RECORD).is_file() else {}
+
+
+def _state(spec: DatasetSpec, home: Path) -> str:
+    try:
+        _opened(spec, home).signature()
+    except BenchError:
+        return "no"
+    return "yes"
+
+
+def _count(spec: DatasetSpec) -> str:
+    return "" if spec.photographs is None else f"{spec.photographs:,}"
+
+
+def _size(spec: DatasetSpec) -> str:
+    return f"{spec.download.gigabytes:g} GB" if spec.download and spec.download.gigabytes else ""
+
+
+def _steps(name: str, wanted: Download) -> str:
+    command = f"bench data fetch {name}"
+    return f"{wanted.steps}; then `{command} --file {wanted.file}`" if wanted.steps else f"`{command}`"
+
+
+def _row(what: str, here: str, expected: str) -> dict[str, str]:
+    return {"what": what, "here": here, "expected": expected}
