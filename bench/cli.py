@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from bench import __version__, cli_data, cli_plugins, cli_store
+from bench import __version__, cli_data, cli_plugins, cli_store, cli_weights
 from bench.cli_check import check
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
@@ -194,8 +194,8 @@ def env() -> None:
     click.echo(json.dumps(environment() | folders, indent=2))
 
 
-for _command in (check, export_inputs, check_outputs, new, cli_data.commands, cli_plugins.commands, cli_store.commands, gate,
-                 baselines):  # fmt: skip
+for _command in (check, export_inputs, check_outputs, new, gate, baselines, cli_data.commands, cli_plugins.commands,
+                 cli_store.commands, cli_weights.commands):  # fmt: skip
     cli.add_command(_command)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.weights import bin_centres
 
+from .presets import PRESETS
 from .zhang_net import ZhangNet
 
 Tensors = dict[str, Tensor]
@@ -27,7 +28,17 @@ IGNORED = {"class8_ab", "conv8_313_rh"}
 """Caffe layers after the logits: the centres, overwritten at run time, and the constant 1/T."""
 
 
-def read_release(path: Path, network: ZhangNet) -> None:
+def inspect(path: Path) -> dict[str, str]:
+    """What is found in a release: every layer as it should be, and whether its fixed last layer (`model_out.weight` times 110)
+    holds our 313 centres. BenchError for anything else."""
+    network = ZhangNet(PRESETS["paper"])
+    centres = read_release(path, network)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    said = "none in the file" if centres is None else f"the 313 centres, to {centres:.1g}"
+    return {"layers": f"all there: {count:,} parameters", "colours of the last layer": said}
+
+
+def read_release(path: Path, network: ZhangNet) -> float | None:
     """Load a checkpoint of the public release into a network of preset paper; all of it, or BenchError and nothing.
 
     `.pth` or `.pt` (PyTorch port) and `.safetensors` have the network's own names; `.caffemodel` is the original.
@@ -35,6 +46,8 @@ def read_release(path: Path, network: ZhangNet) -> None:
     divide the logits by `mean_temperature` = 0.38 for its annealed mean, and by `temperature` = 1 for the distribution
     that was trained. The PyTorch port has no such layer, and whether 2.606 is folded into its last convolution can't be
     told without the file: if its means look grey, T = 1 was meant to be 0.38; if they look patchy, 0.38 counts twice.
+
+    Returns how far the colours of its fixed last layer are from ours, at most, or None where it has none.
     """
     readers = {".pth": _read_torch, ".pt": _read_torch, ".safetensors": _read_safetensors, ".caffemodel": _read_caffe}
     reader = readers.get(path.suffix.lower())
@@ -50,6 +63,7 @@ def read_release(path: Path, network: ZhangNet) -> None:
     if wrong:
         raise BenchError(f"weights {path}: {wrong}; {NEEDS}")
     network.load_state_dict(own | {k: v for k, v in found.items() if not k.endswith(COUNTER)})
+    return None if centres is None else float((_colours(centres) - torch.from_numpy(bin_centres())).abs().max())
 
 
 def _first_mismatch(own: Tensors, found: Tensors) -> str | None:
@@ -73,9 +87,14 @@ def _wrong_centres(weight: Tensor | None) -> str | None:
     centres = torch.from_numpy(bin_centres()).T[:, :, None, None]
     if weight.shape != centres.shape:
         return f"model_out.weight: expected {_shape(centres)}, found {_shape(weight)}"
-    if not torch.allclose(weight.float() * AB_NORM, centres, rtol=0, atol=1e-3):
+    if not torch.allclose(_colours(weight), centres[:, :, 0, 0].T, rtol=0, atol=1e-3):
         return "model_out.weight holds other colours, or another order of them, than the 313 bin centres"
     return None
+
+
+def _colours(weight: Tensor) -> Tensor:
+    """The last layer's colours `(313, 2)`."""
+    return weight.float()[:, :, 0, 0].T * AB_NORM
 
 
 def _place(name: str) -> tuple[float, float, float, str]:

@@ -7,10 +7,19 @@ import pytest
 
 from bench.cli import main
 
+from .server import serving
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs; Ctrl-C is tested here and in children
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("BENCH_EXECUTOR", "serial")
 os.environ.setdefault("BENCH_PRECISION", "float32")
+
+
+@pytest.fixture
+def site():
+    """A web server on this machine."""
+    with serving() as found:
+        yield found
 
 
 @pytest.fixture

@@ -22,16 +22,8 @@ from bench.errors import BenchError
 from bench.plugins import registry
 from bench.progress import Quiet
 
-from .server import serving
-
 BODY = np.random.default_rng(0).bytes(3 * 2**20 + 77)
 DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
-
-
-@pytest.fixture
-def site():
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,0 +1,122 @@
+"""Weights that others trained and publish: fetching them, and finding out whether a file is what it should be."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bench import downloads
+from bench.contracts import Progress
+from bench.errors import BenchError, unknown
+from bench.files import read_json, write_json
+from bench.store import cache_folder
+
+RECORD = "fetched.json"
+"""Beside the weights: the digests that files had when they were fetched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A published file. sha256: what its digest begins with, as its owners publish it; empty: they don't. inspect:
+    `"module:function"`, called with a path; gives what there is to say of the file, or raises BenchError. use: how a run takes it,
+    with `{path}` in it."""
+
+    name: str
+    summary: str
+    file: str
+    urls: tuple[str, ...]
+    sha256: str
+    licence: str
+    inspect: str
+    use: str
+
+
+_ZHANG = {"licence": "BSD-2-Clause", "inspect": "bench.methods.zhang_weights:inspect", "use": "zhang[preset=paper,weights={path}]"}
+_CAFFE = "http://eecs.berkeley.edu/~rich.zhang/projects/2016_colorization/files"
+KNOWN: Mapping[str, Pretrained] = MappingProxyType({found.name: found for found in (
+    Pretrained(name="zhang-eccv16", summary="Zhang et al. 2016, the authors' PyTorch port of their second release",
+               sha256="9b330a0b", file="colorization_release_v2-9b330a0b.pth",
+               urls=("https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",), **_ZHANG),
+    Pretrained(name="zhang-eccv16-caffe", summary="the same network as it was released first, for Caffe", sha256="",
+               file="colorization_release_v2.caffemodel", urls=(f"{_CAFFE}/demo_v2/colorization_release_v2.caffemodel",), **_ZHANG),
+    Pretrained(name="zhang-v1-caffe", summary="Zhang et al.'s first release, for Caffe: the paper's features are of it", sha256="",
+               file="colorization_release_v1.caffemodel", urls=(f"{_CAFFE}/demo_v1/colorization_release_v1.caffemodel",), **_ZHANG),
+)})  # fmt: skip
+
+
+def folder(given: Path | None = None) -> Path:
+    """Where fetched weights are: what was given, `$BENCH_WEIGHTS`, or the platform's cache folder."""
+    return given or (Path(os.environ["BENCH_WEIGHTS"]) if os.environ.get("BENCH_WEIGHTS") else cache_folder() / "weights")
+
+
+def get(name: str) -> Pretrained:
+    """A published file by name. BenchError with the nearest name for an unknown one."""
+    if name not in KNOWN:
+        raise unknown("weights", name, KNOWN)
+    return KNOWN[name]
+
+
+def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = "") -> Path:
+    """Fetch a published file and look into it; its whole digest is recorded, and `verify` compares with it ever after.
+
+    A file that is there already is verified instead. BenchError where the digest does not begin as published (`digest` demands a
+    whole one) or the file is not what it should be; then nothing of it stays.
+    """
+    wanted = get(name)
+    place = folder(where) / wanted.file
+    if place.is_file():
+        verify(str(name), where)
+        progress.say(f"{place} is there already, and whole")
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f".fetched-{wanted.file}")
+    draft.unlink(missing_ok=True)
+    try:
+        found = downloads.fetch(urls or wanted.urls, draft, digest, progress)
+        _begins(found.sha256, wanted, found.url)
+        os.replace(draft, draft := draft.with_name(f".sound-{wanted.file}"))  # whose suffix says how it is read
+        _inspected(wanted, draft)
+        os.replace(draft, place)
+    finally:
+        draft.unlink(missing_ok=True)
+    write_json(place.parent / RECORD, {"schema_version": 1, "files": {**_records(place.parent), wanted.file: found.sha256}})
+    return place
+
+
+def verify(name: str, where: Path | None) -> dict[str, str]:
+    """What is known of a published file, by its name, or of any file that is said to be one, by its path. BenchError where it is
+    not what it should be, or differs from what was fetched."""
+    wanted = KNOWN.get(name) or next((k for k in KNOWN.values() if k.file == Path(name).name), KNOWN["zhang-eccv16"])
+    path = folder(where) / wanted.file if name in KNOWN else Path(name)
+    if not path.is_file():
+        how = f"`bench weights fetch {name}` brings it" if name in KNOWN else f"give a file, or one of {', '.join(KNOWN)}"
+        raise BenchError(f"weights {path} are not there: {how}")
+    sha256 = downloads.digests(path, ["sha256"])["sha256"]
+    if path.name == wanted.file:
+        _begins(sha256, wanted, str(path))
+    recorded = _records(path.parent).get(path.name)
+    if recorded and recorded != sha256:
+        raise BenchError(f"weights {path} are not what was fetched: {sha256} instead of {recorded}; remove the file, and fetch it "
+                         "again")  # fmt: skip
+    return {"file": str(path), "digest": sha256, "recorded": "the same" if recorded else "no",
+            **_inspected(wanted, path)}  # fmt: skip
+
+
+def _begins(sha256: str, wanted: Pretrained, where: str) -> None:
+    if not sha256.startswith(f"sha256:{wanted.sha256}"):
+        raise BenchError(f"{where} is not {wanted.name}: its digest is {sha256}, and must begin with {wanted.sha256}")
+
+
+def _inspected(wanted: Pretrained, path: Path) -> dict[str, str]:
+    module, _, name = wanted.inspect.partition(":")
+    look: Callable[[Path], dict[str, str]] = getattr(importlib.import_module(module), name)
+    return look(path)
+
+
+def _records(place: Path) -> dict[str, Any]:
+    return dict(read_json(place / RECORD).get("files", {})) if (place / RECORD).is_file() else {}
