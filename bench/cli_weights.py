@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli_options import Verbs
+from bench.cli_options import Place, Verbs
 from bench.table import echo_table
 
 FOLDER = click.Path(path_type=Path)
@@ -51,3 +51,30 @@ def verify(name: str, folder: Path | None) -> None:
     from bench import pretrained
 
     echo_table([{"about": key, "": value} for key, value in pretrained.verify(name, folder).items()])
+
+
+@commands.command()
+@click.argument("run", type=FOLDER)
+@click.argument("method")
+@click.option("--dataset", help="The data set that it was fitted on, where there are several.")
+@click.option("--seed", type=int, help="The seed that it was fitted with, where there are several.")
+@click.option("--out", type=FOLDER, help="A new folder [METHOD].")
+def export(run: Path, method: str, dataset: str | None, seed: int | None, out: Path | None) -> None:
+    """Write METHOD, as RUN fitted it, to one folder: safetensors, and a card that says what it is."""
+    from bench import fitted
+
+    place = out or Path("".join(c if c.isalnum() or c in "-." else "-" for c in method).strip("-"))
+    click.echo(f"{method}: {fitted.export(run, method, place, dataset, seed)}")
+
+
+@commands.command("import")
+@click.argument("folder", type=FOLDER)
+@click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
+def import_(folder: Path, store: Path | str | None) -> None:
+    """Put the exported method in FOLDER into the store: runs on the same photographs take it instead of training."""
+    from bench import fitted
+    from bench.store import open_store
+
+    opened = open_store(store)
+    keys = fitted.bring_in(folder, opened)
+    click.echo(f"{len(keys)} fit(s) in {opened.place}")

@@ -1,0 +1,230 @@
+"""Fitted methods outside of their run: as one folder that goes from machine to machine, and opened for use.
+
+A folder holds `card.json` (what was fitted, on what, under which protocol and terms, and how it scored) and, for the method and
+everything that it requires, a folder `fits/<key>` of what the method saved: safetensors and JSON, nothing that is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import archives, digests, disk, results, seeds, weights
+from bench.contracts import FitContext, Method, Progress
+from bench.errors import BenchError, unknown
+from bench.files import read_json, whole_folder, write_json
+from bench.plugins import Registry, registry
+from bench.prepare import reopen
+from bench.progress import Quiet
+from bench.protocol import Protocol
+from bench.specs import DatasetSpec, MethodSpec
+from bench.store import COMMIT_MARK, Store, open_store
+
+CARD, COLOURS = "card.json", "colours.npy"
+SCHEMA = 1
+"""Version of the card."""
+SCORES = ("ask", "metric", "variant", "region", "unit", "direction", "mean", "images")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted method that is ready to be asked. card: what is known of it (`CARD`)."""
+
+    method: Method
+    spec: MethodSpec
+    card: Mapping[str, Any]
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol that its training photographs were prepared under."""
+        return Protocol(**self.card["protocol"])
+
+
+def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: int | None = None) -> Path:
+    """Write a fitted method of a run to a folder that is new or empty. BenchError where the run has none or several of them, or
+    where it can't do without its store."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BenchError(f"{out} exists and is not empty: choose another folder")
+    manifest = results.read_manifest(run)
+    cell, store = _cell(run, manifest, method, dataset, seed), open_store(manifest["store"])
+    fits = _fits(manifest, cell, store)
+    card = _card(run, manifest, cell, fits)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(out) as place:
+            for key in fits:
+                folder = _stored(store, key, cell)
+                shutil.copytree(folder, place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
+            np.save(place / COLOURS, _colours(manifest, cell["dataset"], store).prior, allow_pickle=False)
+            write_json(place / CARD, card | {"files": digests.of_folder(place)})
+            _see_that_it_stands_alone(place)
+    except OSError as error:
+        raise BenchError(f"{out} can't be written ({error.strerror or error}): choose another folder") from error
+    return out
+
+
+def bring_in(folder: Path, store: Store) -> list[str]:
+    """Put an exported method, and what it requires, into a store, where runs on the same photographs take it instead of training;
+    returns the keys. BenchError for a folder that was changed. The store takes the card's word for what was fitted."""
+    card = read_card(folder)
+    for key, mark in card["fits"].items():
+        place = folder / "fits" / key
+
+        def build(target: Path, place: Path = place, mark: Mapping[str, Any] = mark) -> dict[str, Any]:
+            shutil.copytree(place, target, dirs_exist_ok=True)
+            return {**mark, "imported": True}
+
+        store.get("fits", key, build)
+    return list(card["fits"])
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of an exported method, whose files are as they were written. BenchError for anything else."""
+    card = read_json(folder / CARD, SCHEMA) if (folder / CARD).is_file() else None
+    if not isinstance(card, dict) or not {"fit", "fits", "files", "protocol", "method"} <= card.keys():
+        raise BenchError(f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one")
+    for name in card["files"]:
+        if not disk.inside(name) or Path(name).suffix.lower() in archives.PICKLES:
+            raise BenchError(f"{folder / CARD} lists '{str(name)[:80]}', which no exported method has: don't use it")
+    if wrong := digests.damage(folder, card["files"]):
+        raise BenchError(f"{folder} is not what was exported: {wrong}; copy it again")
+    return card
+
+
+@contextmanager
+def opened(place: Path, method: str | None = None, dataset: str | None = None, seed: int | None = None,
+           device: str = "cpu", progress: Progress | None = None) -> Iterator[Fitted]:  # fmt: skip
+    """A fitted method of an exported folder, or of a run, while the block lasts."""
+    if (place / CARD).is_file():
+        card = read_card(place)
+        if method not in (None, card["method"], card["label"]):
+            raise BenchError(f"{place} holds {card['label']}, not {method}")
+        with tempfile.TemporaryDirectory() as empty:
+            folders = {key: place / "fits" / key for key in card["fits"]}
+            prior = np.load(place / COLOURS, allow_pickle=False)
+            yield _open(card, folders, prior, Store(Path(empty)), device, progress)
+        return
+    if not (place / "manifest.json").is_file():
+        raise BenchError(f"{place} holds neither a run nor an exported method")
+    manifest = results.read_manifest(place)
+    cell, store = _cell(place, manifest, method, dataset, seed), open_store(manifest["store"])
+    fits = _fits(manifest, cell, store)
+    folders = {key: _stored(store, key, cell) for key in fits}
+    prior = _colours(manifest, cell["dataset"], store).prior
+    yield _open(_card(place, manifest, cell, fits), folders, prior, store, device, progress)
+
+
+def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None) -> dict[str, Any]:
+    """The only finished cell of a run that is meant."""
+    known = [c for c in manifest["cells"] if c["role"] == "colourizer" or c["method"] == method]
+    if method is not None and method not in [name for c in known for name in (c["method"], c["name"])]:
+        raise unknown(f"method of {run}", method, [c["method"] for c in manifest["cells"]])
+    found = [c for c in known if method in (None, c["method"], c["name"])
+             and dataset in (None, c["dataset"]) and seed in (None, c["seed"])]  # fmt: skip
+    if exact := [c for c in found if c["method"] == method]:
+        found = exact
+    if not found:
+        raise BenchError(f"{run} has no {method or 'method'} of data set {dataset} and seed {seed}")
+    if len(found) > 1:
+        names = ", ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
+        raise BenchError(f"{run} has several: {names}; say which with --method, --dataset and --seed")
+    if found[0]["status"] != "done":
+        raise BenchError(f"{run}: {found[0]['method']} on {found[0]['dataset']} {found[0]['status']}: {found[0]['reason']}")
+    return dict(found[0])
+
+
+def _fits(manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store) -> dict[str, dict[str, Any]]:
+    """The marks of a cell's fit, which comes last, and of all that it requires, by key."""
+    known = {mark["key"]: mark for mark in manifest["fits"]}
+    own = [m for m in known.values() if (m["label"], m["dataset"], m["seed"]) == (cell["method"], cell["dataset"], cell["seed"])]
+    if not own:
+        raise BenchError(f"the fit of {cell['method']} on {cell['dataset']} is not in the store {store.place}: repeat the run")
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(key: str) -> None:
+        for part in known[key]["requires"].values():
+            add(part)
+        found.setdefault(key, {n: v for n, v in known[key].items() if n not in ("files", "kind", "key", "schema_version")})
+
+    add(own[-1]["key"])
+    return found
+
+
+def _stored(store: Store, key: str, cell: Mapping[str, Any]) -> Path:
+    folder = store.find("fits", key)
+    if folder is None:
+        raise BenchError(store.gone("fits", key, f"what {cell['method']} on {cell['dataset']} learned"))
+    return folder
+
+
+def _colours(manifest: Mapping[str, Any], dataset: str, store: Store) -> weights.ColourWeights:
+    train = reopen(store, dataset, manifest["datasets"][dataset]["train"]["key"])
+    return weights.fit(manifest["protocol"]["weights"], train.ab, manifest["protocol"]["weight_floor"])
+
+
+def _card(run: Path, manifest: Mapping[str, Any], cell: Mapping[str, Any],
+          fits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:  # fmt: skip
+    data, plugins = manifest["datasets"][cell["dataset"]], registry()
+    spec, source = plugins.specs["methods"].get(cell["name"]), plugins.specs["datasets"].get(data.get("plugin", ""))
+    return {
+        "schema_version": SCHEMA, "label": cell["method"], "method": cell["name"], "version": cell["version"],
+        "distribution": cell["distribution"], "licence": spec.licence if spec else "", "citation": spec.citation if spec else "",
+        "data": {"name": cell["dataset"], "digest": data["digest"], "photographs": data["train"]["photographs"],
+                 "ids_digest": data["train"]["ids_digest"], "licence": source.licence if isinstance(source, DatasetSpec) else ""},
+        "protocol": manifest["protocol"], "protocol_digest": manifest["protocol_digest"],
+        "precision": manifest.get("precision", ""), "seed": cell["seed"], "scores": _scores(run, cell),
+        "environment": manifest.get("environment", {}), "fit": list(fits)[-1], "fits": dict(fits),
+    }  # fmt: skip
+
+
+def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The means over test photographs, if the run has been scored. Those of several seeds are means over them, too."""
+    if not (run / "summary.csv").is_file():
+        return []
+    import pandas as pd
+
+    table = pd.read_csv(run / "summary.csv", keep_default_na=False)
+    mine = table[(table["dataset"] == cell["dataset"]) & (table["method"] == cell["method"]) & (table["status"] == "done")]
+    return [{name: row[name] for name in SCORES} for row in mine.to_dict("records")]
+
+
+def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarray, store: Store, device: str,
+          progress: Progress | None) -> Fitted:  # fmt: skip
+    plugins = registry()
+    made: dict[str, Method] = {}
+    colours = weights.ColourWeights(card["protocol"]["weights"], prior)
+    protocol = Protocol(**card["protocol"])
+    for key, mark in card["fits"].items():  # what is required comes first
+        spec = _spec(plugins, mark)
+        method: Method = spec.load()(**mark["parameters"])
+        parts = {name: made[part] for name, part in mark["requires"].items()}
+        seed = seeds.derive(mark["seed"], "fit", mark["dataset"], mark["method"])
+        method.load(folders[key], FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(),
+                                             precision=card["precision"] or "float32"))  # fmt: skip
+        method.key = key  # type: ignore[attr-defined]  # names what is derived from it in the store
+        made[key] = method
+    return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)
+
+
+def _spec(plugins: Registry, mark: Mapping[str, Any]) -> MethodSpec:
+    spec: MethodSpec = plugins.get("methods", mark["method"])
+    if spec.version != mark["version"]:
+        raise BenchError(f"it was fitted by version {mark['version']} of {spec.name}, and this is version {spec.version}: fit it "
+                         "again")  # fmt: skip
+    return spec
+
+
+def _see_that_it_stands_alone(folder: Path) -> None:
+    """Some methods, `knn` for one, look into the prepared photographs of the store, which don't go along."""
+    try:
+        with opened(folder):
+            pass
+    except BenchError as error:
+        raise BenchError(f"it can't be exported, since it does not work without its store: {error}") from error

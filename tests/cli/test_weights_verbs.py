@@ -1,0 +1,131 @@
+"""Fitted methods as folders: exported, opened, imported where a run takes them; and folders that were tampered with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench import fitted
+from bench.cli import main
+from bench.errors import BenchError
+from bench.store import Store
+
+METHOD = "zhang-coherent[zhang=zhang[batch=4,steps=2]]"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A run of three methods on twenty small pictures."""
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "pets").mkdir()
+    for i in range(20):
+        blocks = np.random.default_rng(i).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(blocks).resize((64, 64)).save(folder / "pets" / f"{i}.png")
+    run(folder, "run", f"{METHOD},knn[neighbours=3],grey")
+    return folder
+
+
+def run(folder, out, methods):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main(["run", "-m", methods, "-d", "./pets", "--preset", "tiny", "--store", "store", "--figures", "none", "--out", out,
+              "--metrics", "psnr,energy-score", "--draws", "2", "-k", "2"])  # fmt: skip
+
+
+@pytest.fixture
+def exported(base, tmp_path):
+    return fitted.export(base / "run", METHOD, tmp_path / "coherent")
+
+
+def test_an_exported_method_is_the_fitted_one_and_says_what_it_is(base, exported):
+    card = json.loads((exported / "card.json").read_text())
+    assert (card["label"], card["method"]) == (METHOD, "zhang-coherent")
+    assert (card["data"]["name"], card["data"]["photographs"]) == ("pets", 18)
+    assert card["protocol"]["name"] == "paper"
+    assert {"psnr", "energy-score"} == {row["metric"] for row in card["scores"]}
+    assert len(card["fits"]) == 2
+    assert {p.suffix for p in exported.rglob("*") if p.is_file()} <= {".json", ".safetensors", ".npy"}
+    grey = 100 * torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(0))
+    fields = []
+    for place in (exported, base / "run"):
+        with fitted.opened(place, METHOD) as found:
+            fields.append(found.method.predict(grey, [1, 2]).sample(2).ab)
+    assert torch.equal(*fields)
+
+
+def test_an_imported_fit_is_taken_instead_of_training(base, exported, tmp_path, monkeypatch):
+    shutil.copytree(base / "pets", tmp_path / "pets")
+    assert fitted.bring_in(exported, Store(tmp_path / "store")) == list(json.loads((exported / "card.json").read_text())["fits"])
+    monkeypatch.setattr("bench.methods.zhang_model.train", None)  # training would fail
+    run(tmp_path, "run", METHOD)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["cells"][0]["status"] == "done"
+    assert all(mark["imported"] for mark in manifest["fits"])
+
+
+def test_the_commands(base, command, tmp_path):
+    status, out, err = command("weights", "export", base / "run", METHOD)
+    assert (status, err) == (0, "")
+    place = out.strip().rpartition(": ")[2]
+    status, out, _ = command("weights", "import", place, "--store", "other")
+    assert (status, out) == (0, f"2 fit(s) in {tmp_path / 'other'}\n")
+
+
+def test_a_method_that_needs_its_store_is_not_exported(base, tmp_path):
+    with pytest.raises(BenchError, match="can't be exported"):
+        fitted.export(base / "run", "knn[neighbours=3]", tmp_path / "knn")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("method", "said"), [("zhang-coherentt", "did you mean"), ("grey", None)])
+def test_names(base, tmp_path, method, said):
+    if said is None:
+        assert fitted.export(base / "run", method, tmp_path / "out").is_dir()
+        return
+    with pytest.raises(BenchError, match=said):
+        fitted.export(base / "run", method, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("harm", ["flip", "remove", "outside", "pickle", "no card", "newer", "version"])
+def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
+    card = json.loads((exported / "card.json").read_text())
+    weights = next(exported.rglob("weights.safetensors"))
+    if harm == "flip":
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(data)
+    elif harm == "remove":
+        weights.unlink()
+    elif harm == "outside":
+        card["files"]["../run/manifest.json"] = {"bytes": 1, "sha256": "0"}
+    elif harm == "pickle":
+        card["files"]["fits/a.pkl"] = {"bytes": 1, "sha256": "0"}
+    elif harm == "newer":
+        card["schema_version"] = 9
+    elif harm == "version":
+        card["fits"][card["fit"]]["version"] = "0"
+    if harm == "no card":
+        (exported / "card.json").unlink()
+    else:
+        (exported / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BenchError) as caught, fitted.opened(exported):
+        pass
+    assert len(str(caught.value).splitlines()) == 1
+    if harm != "version":
+        with pytest.raises(BenchError):
+            fitted.bring_in(exported, Store(tmp_path / "new"))
+        assert not (tmp_path / "new" / "fits").exists()
+    said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
+            "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again"}[harm]  # fmt: skip
+    assert said in str(caught.value)
+
+
+def test_an_export_does_not_overwrite(base, exported):
+    with pytest.raises(BenchError, match="is not empty"):
+        fitted.export(base / "run", METHOD, exported)
+    assert Path(exported / "card.json").is_file()
