@@ -89,15 +89,14 @@ def prepare(image: Image.Image, protocol: Protocol, authors_crop: int | None = N
 
     image = _crop(image, protocol, authors_crop)
     levels = np.asarray(image)
-    pixels = np.divide(levels, np.float32(255), dtype=np.float32)
-    small = resize(pixels, protocol.ab_size, protocol.antialias)
-    large = resize(pixels, protocol.grey_size, protocol.antialias)
+    small = resize(levels, protocol.ab_size, protocol.antialias)
+    large = resize(levels, protocol.grey_size, protocol.antialias)
     ab = np.ascontiguousarray(rgb_to_lab(small)[..., 1:].transpose(2, 0, 1))
     return Prepared(rgb_to_lightness(large), ab, _is_grey(levels[::16, ::16]) and _is_grey(levels))
 
 
-def resize(pixels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
-    """Bilinear resize of `(H, W, C)` float32 to a square, aspect squashed, half-pixel centres.
+def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
+    """Bilinear resize of uint8 `(H, W, C)` to a square of float32 in [0, 1], aspect squashed, half-pixel centres.
 
     Without antialiasing it is what OpenCV's default does, which the authors used (section 1 of the facts).
     """
@@ -106,18 +105,25 @@ def resize(pixels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     if antialias:
         from PIL import Image
 
-        planes = [Image.fromarray(np.ascontiguousarray(pixels[..., c]), mode="F") for c in range(pixels.shape[-1])]
+        planes = (Image.fromarray(_share(levels[..., c]), mode="F") for c in range(levels.shape[-1]))
         done = [np.asarray(p.resize((size, size), Image.Resampling.BILINEAR)) for p in planes]
         return np.stack(done, axis=-1)
-    row, next_row, down = _taps(pixels.shape[0], size)
-    column, next_column, right = _taps(pixels.shape[1], size)
+    row, next_row, down = _taps(levels.shape[0], size)
+    column, next_column, right = _taps(levels.shape[1], size)
     right, down = right[None, :, None], down[:, None, None]
     top, bottom = (
-        rows.take(column, axis=1) * (1 - right) + rows.take(next_column, axis=1) * right
-        for rows in (pixels[row], pixels[next_row])
+        _share(levels[rows[:, None], column]) * (1 - right) + _share(levels[rows[:, None], next_column]) * right
+        for rows in (row, next_row)
     )
     result: np.ndarray = top * (1 - down) + bottom * down
     return result
+
+
+def _share(levels: np.ndarray) -> np.ndarray:
+    """uint8 as float32 in [0, 1]."""
+    import numpy as np
+
+    return np.divide(levels, np.float32(255), dtype=np.float32)
 
 
 def _is_grey(levels: np.ndarray) -> bool:
