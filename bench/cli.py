@@ -13,6 +13,7 @@ import click
 
 from bench import __version__, cli_data, cli_plugins, cli_store, cli_weights
 from bench.cli_check import check
+from bench.cli_colorize import colorize
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
 from bench.cli_new import new
@@ -194,7 +195,7 @@ def env() -> None:
     click.echo(json.dumps(environment() | folders, indent=2))
 
 
-for _command in (check, export_inputs, check_outputs, new, gate, baselines, cli_data.commands, cli_plugins.commands,
+for _command in (check, colorize, export_inputs, check_outputs, new, gate, baselines, cli_data.commands, cli_plugins.commands,
                  cli_store.commands, cli_weights.commands):  # fmt: skip
     cli.add_command(_command)
 

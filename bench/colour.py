@@ -39,6 +39,26 @@ def lab_to_rgb(lightness: Tensor, ab: Tensor) -> Tensor:
     scikit-image's constants; colours outside sRGB are clipped. Much faster than its `lab2rgb`, which tests compare it with.
     """
     import torch
+
+    linear = _linear(lightness, ab)
+    bright = 1.055 * (linear.clamp(min=0.0031308).log() / 2.4).exp() - 0.055  # half the time of a power
+    return torch.where(linear > 0.0031308, bright, 12.92 * linear).clamp(0, 1)
+
+
+def in_srgb(lightness: Tensor, ab: Tensor) -> Tensor:
+    """Whether colours are within sRGB, to half of an eight-bit level, `(..., h, w)`: of L `(h, w)` or alike and ab
+    `(..., 2, h, w)`."""
+    linear = _linear(lightness, ab)
+    return ((linear > -SLACK) & (linear < 1 + SLACK)).all(-3)
+
+
+SLACK = 1e-4
+"""Of linear light: less than half a level of eight bits."""
+
+
+def _linear(lightness: Tensor, ab: Tensor) -> Tensor:
+    """Linear light of sRGB's primaries `(..., 3, h, w)`, beyond [0, 1] for colours that sRGB does not have."""
+    import torch
     from skimage.color.colorconv import rgb_from_xyz, xyz_tristimulus_values
 
     a, b = ab.unbind(-3)
@@ -46,9 +66,7 @@ def lab_to_rgb(lightness: Tensor, ab: Tensor) -> Tensor:
     f = torch.stack([a / 500 + y, y.expand_as(a), (y - b / 200).clamp(min=0)], -3)
     ratios = torch.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
     matrix = torch.from_numpy(rgb_from_xyz * xyz_tristimulus_values(illuminant="D65", observer="2")).to(ab)
-    linear = torch.einsum("ij,...jhw->...ihw", matrix, ratios)
-    bright = 1.055 * (linear.clamp(min=0.0031308).log() / 2.4).exp() - 0.055  # half the time of a power
-    return torch.where(linear > 0.0031308, bright, 12.92 * linear).clamp(0, 1)
+    return torch.einsum("ij,...jhw->...ihw", matrix, ratios)
 
 
 def pictures(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:

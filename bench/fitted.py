@@ -134,7 +134,7 @@ def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: s
         raise BenchError(f"{run} has no {method or 'method'} of data set {dataset} and seed {seed}")
     if len(found) > 1:
         names = ", ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
-        raise BenchError(f"{run} has several: {names}; say which with --method, --dataset and --seed")
+        raise BenchError(f"{run} has several: {names}; say which method, data set and seed")
     if found[0]["status"] != "done":
         raise BenchError(f"{run}: {found[0]['method']} on {found[0]['dataset']} {found[0]['status']}: {found[0]['reason']}")
     return dict(found[0])

@@ -1,0 +1,232 @@
+"""`bench colorize`: people's own photographs in colours that a fitted method finds plausible."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from bench import images, keys, seeds, upsampling
+from bench.colour import rgb_to_lightness
+from bench.contracts import Progress
+from bench.datasets.sources import Folder
+from bench.errors import BenchError, reason
+from bench.files import write_bytes
+from bench.fitted import Fitted
+from bench.images import Unreadable
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+STDIN = "-"
+ACROSS = 480
+"""Pixels of a picture's longer side on the sheet."""
+GAP = 12
+ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One input. name: of its results, relative, without a suffix. source: what people call it."""
+
+    name: str
+    source: str
+    path: Path | None
+
+    def read(self, stdin: bytes) -> bytes:
+        """Its bytes."""
+        return stdin if self.path is None else self.path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Upright:
+    """A photograph's pixels `(H, W, 3)`, uint8 sRGB, and what its results keep: EXIF, and the colour profile that they are in."""
+
+    levels: np.ndarray
+    exif: bytes
+    profile: bytes
+    own_profile: bool
+
+
+def inputs(given: Sequence[str]) -> list[Photograph]:
+    """The photographs that are meant by files, folders (all images below, at any depth) and `-`; results of two of one name are
+    told apart by suffix. BenchError where there is none."""
+    found = [photo for text in given for photo in _meant(text)]
+    if not found:
+        raise BenchError(f"there is no image in {', '.join(given)}")
+    count = Counter(photo.name for photo in found)
+    named = [p if count[p.name] == 1 or p.path is None else replace(p, name=f"{p.name}{p.path.suffix.replace('.', '-')}")
+             for p in found]  # fmt: skip
+    twice = [name for name, n in Counter(photo.name for photo in named).items() if n > 1]
+    if twice:
+        sources = " and ".join(photo.source for photo in named if photo.name == twice[0])
+        raise BenchError(f"the results of {sources} would have one name: colourize them into different folders")
+    return named
+
+
+def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, seed: int, progress: Progress,
+              stdin: bytes = b"") -> list[tuple[Photograph, str]]:  # fmt: skip
+    """Write k colourizations (`NAME-1.png`, ...) and a sheet (`NAME-sheet.png`) of every photograph; returns those that failed,
+    and why. A photograph's results depend on it, the method and the seed alone."""
+    if made.spec.sees:
+        raise BenchError(f"{made.spec.name} must see the {' and the '.join(sorted(made.spec.sees))} of a photograph: take another "
+                         "method")  # fmt: skip
+    if made.spec.role == "codec":
+        raise BenchError(f"{made.spec.name} encodes colours that are there, and finds none: take another method")
+    failed = []
+    with progress.task("colourizing", len(photos)) as bar:
+        for photo in photos:
+            try:
+                _write(photo, _one(photo, made, k, seed, stdin), out)
+            except (Unreadable, MemoryError) as error:
+                failed.append((photo, str(error) or "it does not fit into memory"))
+            except OSError as error:
+                if error.filename and Path(error.filename) == photo.path:
+                    failed.append((photo, error.strerror or str(error)))
+                else:
+                    raise BenchError(f"{out} can't be written ({error.strerror or error}): choose another --out") from error
+            except BenchError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a plugin's method: the other photographs go on
+                failed.append((photo, reason(error)))
+            bar.advance(1, photo.name)
+    return failed
+
+
+def upright(data: bytes) -> Upright:
+    """A photograph from a file's bytes. Raises `Unreadable`."""
+    from PIL import Image
+
+    image = images.decode(data)
+    with images.quiet(), Image.open(io.BytesIO(data)) as header:
+        profile, mode, exif = header.info.get("icc_profile", b""), header.mode, header.getexif()
+    exif.pop(ORIENTATION, None)
+    kept = exif.tobytes() if len(exif) else b""
+    return Upright(*_in_srgb(data, image, profile or b"", mode, kept))
+
+
+def _meant(text: str) -> Iterator[Photograph]:
+    if text == STDIN:
+        yield Photograph("stdin", "standard input", None)
+        return
+    path = Path(text).expanduser()
+    if path.is_dir():
+        for name, _ in Folder(path).members():
+            yield Photograph(str(Path(name).with_suffix("")), str(path / name), path / name)
+        return
+    yield Photograph(path.stem, text, path)
+
+
+def _in_srgb(data: bytes, image: Image.Image, profile: bytes, mode: str, exif: bytes) -> tuple[np.ndarray, bytes, bytes, bool]:
+    """Pixels in sRGB; the results are in the photograph's own colour space where that is one of RGB."""
+    if not profile:
+        return np.asarray(image), exif, b"", False
+    from PIL import Image, ImageCms, ImageOps
+
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = own.profile.xcolor_space.strip()
+        if space == "RGB":
+            converted = ImageCms.profileToProfile(image, own, srgb)
+        else:
+            with images.quiet(), Image.open(io.BytesIO(data)) as raw:
+                source = ImageOps.exif_transpose(raw).convert("CMYK" if space == "CMYK" else "L")
+                converted = ImageCms.profileToProfile(source, own, srgb, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return np.asarray(image), exif, b"", False  # a profile that says nothing: sRGB is what viewers take then, too
+    if converted is None:
+        return np.asarray(image), exif, b"", False
+    return np.asarray(converted), exif, profile if space == "RGB" else srgb.tobytes(), space == "RGB"
+
+
+def _one(photo: Photograph, made: Fitted, k: int, seed: int, stdin: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a photograph's results."""
+    source = upright(photo.read(stdin))
+    levels = source.levels
+    protocol = replace(made.protocol, crop="authors")  # and no data set's crop: the whole photograph
+    prepared = images.prepare(_image(levels), protocol)
+    grey = torch.from_numpy(prepared.grey)[None, None]
+    number = seeds.derive(seed, "colorize", keys.sha256(prepared.grey.tobytes()))
+    with torch.inference_mode():
+        fields = made.method.predict(grey.clone(), [number]).present(k).ab[0].float().cpu()
+    shown = []
+    for i, field in enumerate(fields, start=1):
+        picture = _image(upsampling.colourized(levels, upsampling.fit(grey[0, 0], field)))
+        shown.append(_thumbnail(picture))
+        yield f"{photo.name}-{i}.png", _png(picture, source)
+    light = rgb_to_lightness(np.asarray(_thumbnail(_image(levels)), np.float32) / 255)
+    yield f"{photo.name}-sheet.png", _png(_sheet([_image(_grey(light)), *shown]), None)
+
+
+def _write(photo: Photograph, results: Iterator[tuple[str, bytes]], out: Path) -> None:
+    for name, content in results:
+        place = out / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(place, content)
+
+
+def _image(levels: np.ndarray) -> Image.Image:
+    from PIL import Image
+
+    return Image.fromarray(levels)
+
+
+def _grey(light: np.ndarray) -> np.ndarray:
+    from bench.export import grey_levels
+
+    return np.repeat(grey_levels(light)[..., None], 3, axis=-1)
+
+
+def _thumbnail(picture: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    small = picture.copy()
+    small.thumbnail((ACROSS, ACROSS), Image.Resampling.LANCZOS)
+    return small
+
+
+def _sheet(pictures: Sequence[Image.Image]) -> Image.Image:
+    from PIL import Image
+
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (len(pictures) * (width + GAP) + GAP, height + 2 * GAP), "white")
+    for i, picture in enumerate(pictures):
+        sheet.paste(picture, (GAP + i * (width + GAP), GAP))
+    return sheet
+
+
+def _png(picture: Image.Image, source: Upright | None) -> bytes:
+    """PNG, with the photograph's EXIF, in its own colour space."""
+    from PIL import ImageCms
+
+    kept: dict[str, Any] = {}
+    if source and source.exif:
+        kept["exif"] = source.exif
+    if source and source.profile:
+        kept["icc_profile"] = source.profile
+        if source.own_profile:
+            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(source.profile)), ImageCms.createProfile("sRGB")
+            picture = ImageCms.profileToProfile(picture, srgb, own) or picture
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", **kept)
+    return buffer.getvalue()
+
+
+def newest(method: str | None, runs: Path = Path("runs")) -> Path:
+    """The newest run below a folder in which a method was fitted. BenchError where there is none."""
+    from bench import results
+
+    marks = sorted(runs.glob("*/manifest.json"), key=os.path.getmtime, reverse=True)
+    for mark in marks:
+        cells = results.read_manifest(mark.parent)["cells"]
+        if any(c["status"] == "done" and method in (None, c["method"], c.get("name")) for c in cells):
+            return mark.parent
+    raise BenchError(f"no run below {runs} has a fitted {method or 'method'}: give --weights, a run's folder or an exported method")
