@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bench import images, keys, seeds, upsampling
+from bench import images, keys, seeds, threads, upsampling
 from bench.colour import rgb_to_lightness
 from bench.contracts import Progress
 from bench.datasets.sources import Folder
@@ -81,7 +81,7 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
     if made.spec.role == "codec":
         raise BenchError(f"{made.spec.name} encodes colours that are there, and finds none: take another method")
     failed = []
-    with progress.task("colourizing", len(photos)) as bar:
+    with threads.pinned(threads.wanted()), progress.task("colourizing", len(photos)) as bar:
         for photo in photos:
             try:
                 _write(photo, _one(photo, made, k, seed, stdin), out)

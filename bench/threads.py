@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from bench.errors import BenchError
 
@@ -42,6 +43,7 @@ def pinned(count: int) -> Iterator[None]:
     import torch
     from threadpoolctl import threadpool_limits
 
+    begin()
     before = torch.get_num_threads()
     with threadpool_limits({"blas": count, "openmp": 1}):
         torch.set_num_threads(count)  # torch's OpenMP, which the limit counts among the others
@@ -49,3 +51,18 @@ def pinned(count: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+@cache
+def begin() -> None:
+    """The first calls of MKL's product and vector functions, by one thread alone. They choose how exact they are then; where two
+    threads of a fresh process made the first call together, one of them took square roots with 12 bits (PyTorch 2.13)."""
+    import torch
+
+    for kind in (torch.float32, torch.float64):
+        few = torch.full((8, 8), 0.5, dtype=kind)  # so few that one thread does it
+        few @ few
+        for function in (torch.sqrt, torch.exp, torch.expm1, torch.log, torch.log1p, torch.log2, torch.log10, torch.sin, torch.cos,
+                         torch.tan, torch.tanh, torch.sinh, torch.cosh, torch.asin, torch.acos, torch.atan, torch.erf, torch.erfc,
+                         torch.erfinv, torch.lgamma):  # fmt: skip
+            function(few)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from bench.contracts import FitContext
 from bench.errors import BenchError
 from bench.seeds import derive
+from bench.threads import begin
 
 from .batches import Batch, Batches, InTurn, Shuffled, place
 from .checkpoints import Checkpoints, State
@@ -176,6 +177,7 @@ class _Module(Sealed, pl.LightningModule):
         return self.start + self.global_step
 
     def setup(self, stage: str) -> None:
+        begin()  # this may be a process of its own
         if self.trainer.world_size > 1:
             torch.set_num_threads(max(1, self.threads // self.trainer.num_devices))
             end_with_parent()

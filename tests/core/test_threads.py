@@ -1,5 +1,8 @@
 """How many threads torch had before changes nothing."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -32,3 +35,21 @@ def test_it_is_left_as_it_was_also_after_an_error():
     with pytest.raises(ValueError):
         broken()
     assert (seen, torch.get_num_threads()) == ([before + 1], before)
+
+
+FIRST = """
+import torch
+from bench import threads
+with threads.pinned(2):
+    numbers = torch.Generator().manual_seed(0)
+    points, places = 30 * torch.randn(16384, 2, generator=numbers), 50 * torch.randn(313, 2, generator=numbers)
+    print(bool((torch.cdist(points, places) == torch.cdist(points, places)).all()))
+"""
+
+
+@pytest.mark.slow
+def test_the_first_square_roots_of_a_process_are_as_exact_as_the_next():
+    """Without the first call by one thread, about every fourth process of several at once differs."""
+    for _ in range(8):
+        children = [subprocess.Popen([sys.executable, "-c", FIRST], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        assert [child.communicate()[0] for child in children] == ["True\n"] * 4
