@@ -16,11 +16,11 @@ import torch
 from bench import images, keys, seeds, threads, upsampling
 from bench.colour import rgb_to_lightness
 from bench.contracts import Progress
-from bench.datasets.sources import Folder
 from bench.errors import BenchError, reason
 from bench.files import write_bytes
 from bench.fitted import Fitted
 from bench.images import Unreadable
+from bench.plugins import registry
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -118,7 +118,7 @@ def _meant(text: str) -> Iterator[Photograph]:
         return
     path = Path(text).expanduser()
     if path.is_dir():
-        for name, _ in Folder(path).members():
+        for name, _ in registry().get("datasets", "folder").load()(path=path).source().members():
             yield Photograph(str(Path(name).with_suffix("")), str(path / name), path / name)
         return
     yield Photograph(path.stem, text, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,8 @@ def _room(home: Path, file: str) -> Iterator[Path]:
     except OSError as error:
         raise BenchError(f"the data home {home} can't be written ({error.strerror or error}): give another --data-home") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # the data home is a file, which has been said
+            draft.unlink(missing_ok=True)
         shutil.rmtree(draft.with_name(f"{file}.unpacked"), ignore_errors=True)
         for empty in (folder, home) if new else (folder,):
             if empty.is_dir() and not any(empty.iterdir()):

@@ -96,7 +96,7 @@ def prepare(image: Image.Image, protocol: Protocol, authors_crop: int | None = N
 
 
 def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
-    """Bilinear resize of uint8 `(H, W, C)` to a square of float32 in [0, 1], aspect squashed, half-pixel centres.
+    """Bilinear resize of `(H, W, C)` to a square, float32, aspect squashed, half-pixel centres; uint8 becomes [0, 1].
 
     Without antialiasing it is what OpenCV's default does, which the authors used (section 1 of the facts).
     """
@@ -120,9 +120,11 @@ def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
 
 
 def _share(levels: np.ndarray) -> np.ndarray:
-    """uint8 as float32 in [0, 1]."""
+    """float32, in [0, 1] where they are uint8."""
     import numpy as np
 
+    if levels.dtype != np.uint8:
+        return levels.astype(np.float32)
     return np.divide(levels, np.float32(255), dtype=np.float32)
 
 
