@@ -57,9 +57,7 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(target) as draft:
-            room = _Room(archive, draft, limits or Limits(), archive.stat().st_size)
-            for name, size, content in _members(archive, room):
-                room.write(name, size, content)
+            _Room(archive, draft, limits or Limits(), archive.stat().st_size).take_all()
             if hasattr(os, "sync"):  # one call for hundred thousands of files
                 os.sync()
     except OSError as error:
@@ -67,11 +65,10 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
     return target
 
 
-def inspect(archive: Path, limits: Limits | None = None) -> int:
-    """How many files an archive holds that is to be read in place; BenchError where `unpack` would refuse it."""
+def inspect(archive: Path, limits: Limits | None = None) -> None:
+    """Read through an archive that is to be read in place; BenchError where `unpack` would refuse it."""
     try:
-        room = _Room(archive, None, limits or Limits(), archive.stat().st_size)
-        return sum(room.write(name, size, content) for name, size, content in _members(archive, room))
+        _Room(archive, None, limits or Limits(), archive.stat().st_size).take_all()
     except OSError as error:
         raise BenchError(f"can't read {archive} ({error.strerror or error})") from error
 
@@ -96,8 +93,13 @@ class _Room:
         if self.members > self.limits.members:
             raise self.refused(f"it holds more than {self.limits.members:,} files")
 
-    def write(self, name: str, size: int, content: IO[bytes]) -> int:
-        """Write a member of a declared size; 1. A file that ends early is damage; one that goes on is cut off by its reader."""
+    def take_all(self) -> None:
+        """Take in all members of the archive."""
+        for name, size, content in _members(self.archive, self):
+            self.write(name, size, content)
+
+    def write(self, name: str, size: int, content: IO[bytes]) -> None:
+        """Write a member of a declared size. A file that ends early is damage; one that goes on is cut off by its reader."""
         place = self._place(name)
         self.count()
         self.check(self.written + size)
@@ -105,7 +107,6 @@ class _Room:
             written = self._copy(content, out, name)
         if written != size:
             raise self.damaged(f"'{name}' has {written:,} of {size:,} bytes")
-        return 1
 
     def check(self, total: int) -> None:
         """Whether so many bytes may come out of it."""

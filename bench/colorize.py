@@ -106,10 +106,10 @@ def upright(data: bytes) -> Upright:
 
     image = images.decode(data)
     with images.quiet(), Image.open(io.BytesIO(data)) as header:
-        profile, mode, exif = header.info.get("icc_profile", b""), header.mode, header.getexif()
+        profile, exif = header.info.get("icc_profile") or b"", header.getexif()
     exif.pop(ORIENTATION, None)
-    kept = exif.tobytes() if len(exif) else b""
-    return Upright(*_in_srgb(data, image, profile or b"", mode, kept))
+    shown, kept = _in_srgb(data, image, profile)
+    return Upright(np.asarray(shown), exif.tobytes() if len(exif) else b"", kept, bool(profile) and kept == profile)
 
 
 def _meant(text: str) -> Iterator[Photograph]:
@@ -124,27 +124,24 @@ def _meant(text: str) -> Iterator[Photograph]:
     yield Photograph(path.stem, text, path)
 
 
-def _in_srgb(data: bytes, image: Image.Image, profile: bytes, mode: str, exif: bytes) -> tuple[np.ndarray, bytes, bytes, bool]:
-    """Pixels in sRGB; the results are in the photograph's own colour space where that is one of RGB."""
-    if not profile:
-        return np.asarray(image), exif, b"", False
+def _in_srgb(data: bytes, image: Image.Image, profile: bytes) -> tuple[Image.Image, bytes]:
+    """A photograph in sRGB, and the profile of its results: its own where that is one of RGB. One that says nothing is as none:
+    sRGB is what viewers take then, too."""
     from PIL import Image, ImageCms, ImageOps
 
+    if not profile:
+        return image, b""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = own.profile.xcolor_space.strip()
         if space == "RGB":
-            converted = ImageCms.profileToProfile(image, own, srgb)
-        else:
-            with images.quiet(), Image.open(io.BytesIO(data)) as raw:
-                source = ImageOps.exif_transpose(raw).convert("CMYK" if space == "CMYK" else "L")
-                converted = ImageCms.profileToProfile(source, own, srgb, outputMode="RGB")
+            return ImageCms.profileToProfile(image, own, srgb) or image, profile
+        with images.quiet(), Image.open(io.BytesIO(data)) as raw:
+            source = ImageOps.exif_transpose(raw).convert("CMYK" if space == "CMYK" else "L")
+            return ImageCms.profileToProfile(source, own, srgb, outputMode="RGB") or image, srgb.tobytes()
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return np.asarray(image), exif, b"", False  # a profile that says nothing: sRGB is what viewers take then, too
-    if converted is None:
-        return np.asarray(image), exif, b"", False
-    return np.asarray(converted), exif, profile if space == "RGB" else srgb.tobytes(), space == "RGB"
+        return image, b""
 
 
 def _one(photo: Photograph, made: Fitted, k: int, seed: int, stdin: bytes) -> Iterator[tuple[str, bytes]]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import archives, downloads, keys, plan, prepare, runner, splits
 from bench.contracts import Dataset, Progress
-from bench.downloads import Fetched
+from bench.downloads import Fetched, NotFetched
 from bench.errors import BenchError
-from bench.files import read_json, write_for_user, write_json
+from bench.files import write_for_user
 from bench.plugins import Registry, registry
 from bench.request import Request
 from bench.specs import DatasetSpec, Download
-from bench.store import open_store
-
-RECORD = "fetched.json"
-"""In the data home: where what `fetch` brought came from, by data set."""
 
 
 def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = "",
@@ -43,12 +40,12 @@ def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] 
     demanded = downloads.checked_digest(digest) or ("" if urls or file else wanted.digest)
     with _room(home, wanted.file) as draft:
         found = _copied(file, draft, demanded) if file else _fetched(name, urls, wanted, draft, demanded, progress)
-        known = _known(found.path, wanted)
+        known = bool(wanted.digest) and wanted.digest in found.digests
         if not known and wanted.digest:
             progress.say(f"{wanted.file} is not the official archive ({wanted.digest}): this one is {found.sha256}")
         _put(found.path, wanted, place)
     record = {"file": wanted.file, "from": found.url, "sha256": found.sha256, "official": known if wanted.digest else None}
-    _keep(home, name, record)
+    downloads.record(home, "datasets", name, record)
     return place
 
 
@@ -88,32 +85,26 @@ def check(name: str, progress: Progress, home: Path | None,
     """Rows `what, here, expected` about a data set's photographs and its archive, and what is wrong with it."""
     spec = _spec(name)
     place = runner.data_home(home)
-    request = Request(datasets=(name,), data_home=place)
-    kept = open_store(store)
-    source = plan.open_source(name, request, registry(), plan.resolve_protocol(request, registry()), kept, progress)
+    source, _, _ = plan.first_source(Request(datasets=(name,), data_home=place, store=store), progress)
     count = len(source.train) + len(source.test)
     rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
             _row("digest of the photographs", source.digest, "")]  # fmt: skip
     lies, wanted = source.dataset.place(), spec.download
     if lies and lies.is_file() and wanted:
-        algorithm = wanted.digest.partition(":")[0] or "sha256"
-        fetched = _records(place).get(name, {}).get("sha256", "")
-        made = downloads.digests(lies, [algorithm, "sha256"])
+        found, fetched = Fetched.of(lies), downloads.recorded(place, "datasets").get(name, {}).get("sha256", "")
         if wanted.digest:
-            rows.append(_row(f"{lies.name}, published digest", made[algorithm], wanted.digest))
+            rows.append(_row(f"{lies.name}, published digest", found.alike(wanted.digest), wanted.digest))
         if fetched:
-            rows.append(_row(f"{lies.name}, as it was fetched", made["sha256"], fetched))
+            rows.append(_row(f"{lies.name}, as it was fetched", found.sha256, fetched))
     return rows, [f"{row['what']}: {row['here']} instead of {row['expected']}" for row in rows
                   if row["expected"] and row["expected"] != row["here"]]  # fmt: skip
 
 
 def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     """Prepare both parts of a request's data sets in the store, as its runs will use them: one row a part."""
-    plugins, kept = registry(), open_store(request.store)
-    rules = plan.resolve_protocol(request, plugins)
     rows = []
     for name in request.datasets:
-        source = plan.open_source(name, request, plugins, rules, kept, progress)
+        source, rules, kept = plan.first_source(replace(request, datasets=(name,)), progress)
         for part, limit in (("train", request.limit_train), ("test", request.limit_test)):
             made = prepare.prepare(source, part, limit, rules, kept, progress, request.strict)
             rows.append({"dataset": source.name, "part": part, "photographs": str(len(made)), "left out": str(len(made.excluded)),
@@ -123,9 +114,7 @@ def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
 
 def write_split(request: Request, out: Path | None, progress: Progress) -> tuple[dict[str, Any], Path]:
     """Write the split of a request's only data set; returns what is in the file, and where it is."""
-    plugins = registry()
-    rules = plan.resolve_protocol(request, plugins)
-    source = plan.open_source(request.datasets[0], request, plugins, rules, open_store(request.store), progress)
+    source, rules, _ = plan.first_source(request, progress)
     place = out or Path(f"{source.name}-split.json")
     made = {"schema_version": splits.SCHEMA, "dataset": source.name, "photographs": source.digest, "protocol": rules.name,
             "split_seed": rules.split_seed, "digest": splits.digest(source.train, source.test), "train": list(source.train),
@@ -157,8 +146,8 @@ def _opened(spec: DatasetSpec, home: Path) -> Dataset:
 def _fetched(name: str, urls: Sequence[str], wanted: Download, draft: Path, digest: str, progress: Progress) -> Fetched:
     try:
         return downloads.fetch(urls or wanted.urls, draft, digest, progress)
-    except BenchError as error:
-        if not wanted.instead or urls or "can't fetch" not in str(error):
+    except NotFetched as error:
+        if not wanted.instead or urls:
             raise
         raise BenchError(f"{error}; `bench data fetch {wanted.instead}` gets a similar set, which is not the same") from error
 
@@ -166,8 +155,8 @@ def _fetched(name: str, urls: Sequence[str], wanted: Download, draft: Path, dige
 def _copied(file: Path, draft: Path, digest: str) -> Fetched:
     """A file that someone has: a second name for it where that goes, else a copy."""
     try:
-        made = downloads.digests(file, ["sha256", digest.partition(":")[0] or "sha256"])
-        if digest and digest not in made.values():
+        found = Fetched.of(file, str(file.resolve()))
+        if digest and digest not in found.digests:
             raise BenchError(f"{file} is another file: its digest is not {digest}")
         try:
             os.link(file, draft)
@@ -175,7 +164,7 @@ def _copied(file: Path, draft: Path, digest: str) -> Fetched:
             shutil.copyfile(file, draft)
     except OSError as error:
         raise BenchError(f"can't read {file} ({error.strerror or error}): give a file that is there") from error
-    return Fetched(draft, str(file.resolve()), made["sha256"])
+    return replace(found, path=draft)
 
 
 def _put(archive: Path, wanted: Download, place: Path) -> None:
@@ -209,21 +198,10 @@ def _room(home: Path, file: str) -> Iterator[Path]:
                 empty.rmdir()
 
 
-def _known(path: Path, wanted: Download) -> bool:
-    return bool(wanted.digest) and wanted.digest in downloads.digests(path, [wanted.digest.partition(":")[0]]).values()
-
-
-def _keep(home: Path, name: str, record: Mapping[str, Any]) -> None:
-    write_json(home / RECORD, {"schema_version": 1, "datasets": {**_records(home), name: record}})
-
-
-def _records(home: Path) -> dict[str, Any]:
-    return dict(read_json(home / RECORD).get("datasets", {})) if (home / RECORD).is_file() else {}
-
-
 def _state(spec: DatasetSpec, home: Path) -> str:
     try:
-        _opened(spec, home).signature()
+        dataset = _opened(spec, home)
+        dataset.place() or dataset.signature()  # the latter looks at every file
     except BenchError:
         return "no"
     return "yes"

@@ -9,9 +9,7 @@ import numpy as np
 from bench import plan, prepare, runner
 from bench.contracts import Progress
 from bench.fields import principal_components
-from bench.plugins import registry
 from bench.request import Request
-from bench.store import open_store
 
 COMPONENTS = 20
 
@@ -21,9 +19,7 @@ def statistics(name: str, *, progress: Progress, data_home: Path | None = None,
                limit: int | None = None) -> list[dict[str, str]]:  # fmt: skip
     """Rows `quantity, here, authors` over all photographs of a data set, both parts of the split together."""
     request = Request(datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home))
-    kept = open_store(store)
-    rules = plan.resolve_protocol(request, registry())
-    source = plan.open_source(name, request, registry(), rules, kept, progress)
+    source, rules, kept = plan.first_source(request, progress)
     everything = prepare.Source(source.name, source.spec, source.dataset, source.digest, source.train + source.test, ())
     fields = prepare.prepare(everything, "train", limit, rules, kept, progress)
     measured = measure(fields.ab) | {"photographs": float(len(fields)), "grey-only": float(len(fields.grey_only)),

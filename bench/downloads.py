@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -39,13 +39,40 @@ ALGORITHMS = ("md5", "sha256", "sha512")
 LENGTHS = {hashlib.new(name).digest_size * 2: name for name in ALGORITHMS}
 
 
+RECORD = "fetched.json"
+"""Beside what was fetched: what is known of it (`record`)."""
+
+
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there whole. url: where it came from."""
+    """A file that is there whole. url: where it came from. digests: by all `ALGORITHMS`, as `algorithm:digits`."""
 
     path: Path
     url: str
-    sha256: str
+    digests: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path, url: str = "") -> Fetched:
+        """A file that is there; it is read once."""
+        made = {name: hashlib.new(name) for name in ALGORITHMS}
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                for one in made.values():
+                    one.update(chunk)
+        return cls(path, url, tuple(f"{name}:{one.hexdigest()}" for name, one in made.items()))
+
+    @property
+    def sha256(self) -> str:
+        """The digest that is recorded."""
+        return self.alike("sha256:")
+
+    def alike(self, digest: str) -> str:
+        """Its digest by the same algorithm."""
+        return next(own for own in self.digests if own.startswith(f"{digest.partition(':')[0]}:"))
+
+
+class NotFetched(BenchError):
+    """No mirror had the file."""
 
 
 class _Failed(Exception):
@@ -54,7 +81,7 @@ class _Failed(Exception):
 
 def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> Fetched:
     """Fetch a file to `path`, which is not there, from the first URL that has it with this digest (`md5:...`, `sha256:...`;
-    empty: whatever comes). BenchError where none has, or the disk is full."""
+    empty: whatever comes). NotFetched where none has, BenchError where the disk is full."""
     wanted = checked_digest(digest)
     for url in urls:
         if not url.startswith(("http://", "https://")):
@@ -64,7 +91,7 @@ def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> F
     try:
         with locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")):
             if path.is_file():  # another process was faster
-                return Fetched(path, "", digests(path, ["sha256"])["sha256"])
+                return Fetched.of(path)
             for url in urls:
                 try:
                     return _from(url, path, wanted, progress)
@@ -76,7 +103,7 @@ def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> F
         raise BenchError(f"can't write {path} ({why}): what is there of it stays, and the same command goes on") from error
     finally:
         lock.unlink(missing_ok=True)
-    raise BenchError(f"can't fetch {path.name}: {'; '.join(failures)}")
+    raise NotFetched(f"can't fetch {path.name}: {'; '.join(failures)}")
 
 
 def checked_digest(digest: str) -> str:
@@ -93,14 +120,15 @@ def checked_digest(digest: str) -> str:
     raise BenchError(f"'{digest}' is no digest: give md5:..., sha256:... or sha512:... with all its hexadecimal digits")
 
 
-def digests(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """A file's digests by algorithm, each as `algorithm:digits`; the file is read once."""
-    made = {name: hashlib.new(name) for name in dict.fromkeys(names)}
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            for one in made.values():
-                one.update(chunk)
-    return {name: f"{name}:{one.hexdigest()}" for name, one in made.items()}
+def record(folder: Path, kind: str, name: str, known: Any) -> None:
+    """Keep what is known of something that was fetched into a folder."""
+    kept: dict[str, Any] = read_json(folder / RECORD) if (folder / RECORD).is_file() else {"schema_version": 1}
+    write_json(folder / RECORD, {**kept, kind: {**kept.get(kind, {}), name: known}})
+
+
+def recorded(folder: Path, kind: str) -> dict[str, Any]:
+    """What `record` kept in a folder, by name."""
+    return dict(read_json(folder / RECORD).get(kind, {})) if (folder / RECORD).is_file() else {}
 
 
 def _from(url: str, path: Path, digest: str, progress: Progress) -> Fetched:
@@ -117,7 +145,7 @@ def _from(url: str, path: Path, digest: str, progress: Progress) -> Fetched:
         if not path.exists() and "hash" in str(error):
             raise _Failed(f"what it has is another file: its digest is not {digest}") from error
         raise _Failed(" ".join(str(error).split())) from error
-    return Fetched(path, url, digests(path, ["sha256"])["sha256"])
+    return Fetched.of(path, url)
 
 
 @dataclass

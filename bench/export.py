@@ -13,13 +13,11 @@ from bench import __version__, exchange, keys, plan, prepare
 from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
-from bench.files import whole_folder, write_json, write_text
-from bench.plugins import registry
+from bench.files import folder_for_user, write_json, write_text
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import Kind
-from bench.store import open_store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +36,7 @@ def export_inputs(request: Request, folder: Path, progress: Progress) -> int:
     """Write the grey test photographs of the request's only data set below a folder that is new or empty, with `inputs.csv`
     and `inputs.json`; returns how many. The folder is whole or not there. No colour leaves: L alone is written."""
     protocol, source, test = test_part(request, progress)
-    with _whole(folder) as place:
+    with folder_for_user(folder) as place:
         rows = list(_pictures(place, test, progress))
         write_text(place / exchange.TABLE, _csv(rows))
         write_text(place / "README.md", f"# Inputs of {source.name}\n\nWritten by `bench export-inputs`. {LAYOUT}\n")
@@ -80,23 +78,8 @@ def grey_levels(light: np.ndarray) -> np.ndarray:
 
 def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, PreparedSet]:
     """The protocol, the data set and the prepared test photographs of a request's first data set."""
-    store, plugins = open_store(request.store), registry()
-    protocol = plan.resolve_protocol(request, plugins)
-    source = plan.open_source(request.datasets[0], request, plugins, protocol, store, progress)
+    source, protocol, store = plan.first_source(request, progress)
     return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict)
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, which takes its place when the block ends well."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BenchError(f"{folder} exists and is not empty: choose another folder")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(folder) as place:
-            yield place
-    except OSError as error:
-        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another folder") from error
 
 
 def _pictures(place: Path, test: PreparedSet, progress: Progress) -> Iterator[dict[str, Any]]:

@@ -85,6 +85,19 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def folder_for_user(folder: Path) -> Iterator[Path]:
+    """`whole_folder` of one that someone named, whose parents may not be there; BenchError where it holds anything or can't be."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"{folder} exists and is not empty: choose another folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(folder) as draft:
+            yield draft
+    except OSError as error:
+        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another folder") from error
+
+
 def allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
     """A new `.npy` file as an array in memory, whose space is reserved: a disk that is full is an OSError here, and no signal
     that kills the process when a page is written."""

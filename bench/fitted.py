@@ -19,7 +19,7 @@ import numpy as np
 from bench import archives, digests, disk, results, seeds, weights
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError, unknown
-from bench.files import read_json, whole_folder, write_json
+from bench.files import folder_for_user, read_json, write_json
 from bench.plugins import Registry, registry
 from bench.prepare import reopen
 from bench.progress import Quiet
@@ -50,23 +50,16 @@ class Fitted:
 def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: int | None = None) -> Path:
     """Write a fitted method of a run to a folder that is new or empty. BenchError where the run has none or several of them, or
     where it can't do without its store."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BenchError(f"{out} exists and is not empty: choose another folder")
     manifest = results.read_manifest(run)
     cell, store = _cell(run, manifest, method, dataset, seed), open_store(manifest["store"])
     fits = _fits(manifest, cell, store)
     card = _card(run, manifest, cell, fits)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(out) as place:
-            for key in fits:
-                folder = _stored(store, key, cell)
-                shutil.copytree(folder, place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
-            np.save(place / COLOURS, _colours(manifest, cell["dataset"], store).prior, allow_pickle=False)
-            write_json(place / CARD, card | {"files": digests.of_folder(place)})
-            _see_that_it_stands_alone(place)
-    except OSError as error:
-        raise BenchError(f"{out} can't be written ({error.strerror or error}): choose another folder") from error
+    with folder_for_user(out) as place:
+        for key in fits:
+            shutil.copytree(_stored(store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
+        np.save(place / COLOURS, _colours(manifest, cell["dataset"], store).prior, allow_pickle=False)
+        write_json(place / CARD, card | {"files": digests.of_folder(place)})
+        _see_that_it_stands_alone(place)
     return out
 
 

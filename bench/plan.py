@@ -11,12 +11,12 @@ from bench import keys, notation, prepare, samples, splits
 from bench.contracts import Law, Method, Progress, Wanted
 from bench.errors import BenchError, reason
 from bench.notation import Choice
-from bench.plugins import Registry
+from bench.plugins import Registry, registry
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import MethodSpec
-from bench.store import Store
+from bench.store import Store, open_store
 
 SEEDS = 2
 """Version of how draws get their seeds (`bench.asking`): samples of another one are not reused."""
@@ -163,6 +163,13 @@ def open_source(text: str, request: Request, registry: Registry, protocol: Proto
         spec, name = registry.get("datasets", text), text
         dataset = spec.load()(home=request.data_home)
     return prepare.make_source(spec, name, dataset, protocol, store, progress, splits.of(name, request.splits))
+
+
+def first_source(request: Request, progress: Progress) -> tuple[Source, Protocol, Store]:
+    """A request's first data set, with the protocol and the store that it names."""
+    plugins, store = registry(), open_store(request.store)
+    protocol = resolve_protocol(request, plugins)
+    return open_source(request.datasets[0], request, plugins, protocol, store, progress), protocol, store
 
 
 def describe_fit(fit: Fit) -> dict[str, Any]:

@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from bench import downloads
 from bench.contracts import Progress
 from bench.errors import BenchError, unknown
-from bench.files import read_json, write_json
 from bench.store import cache_folder
-
-RECORD = "fetched.json"
-"""Beside the weights: the digests that files had when they were fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +65,7 @@ def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str]
     wanted = get(name)
     place = folder(where) / wanted.file
     if place.is_file():
-        verify(str(name), where)
+        verify(name, where)
         progress.say(f"{place} is there already, and whole")
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -79,12 +74,11 @@ def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str]
     try:
         found = downloads.fetch(urls or wanted.urls, draft, digest, progress)
         _begins(found.sha256, wanted, found.url)
-        os.replace(draft, draft := draft.with_name(f".sound-{wanted.file}"))  # whose suffix says how it is read
         _inspected(wanted, draft)
         os.replace(draft, place)
     finally:
         draft.unlink(missing_ok=True)
-    write_json(place.parent / RECORD, {"schema_version": 1, "files": {**_records(place.parent), wanted.file: found.sha256}})
+    downloads.record(place.parent, "files", wanted.file, found.sha256)
     return place
 
 
@@ -96,10 +90,10 @@ def verify(name: str, where: Path | None) -> dict[str, str]:
     if not path.is_file():
         how = f"`bench weights fetch {name}` brings it" if name in KNOWN else f"give a file, or one of {', '.join(KNOWN)}"
         raise BenchError(f"weights {path} are not there: {how}")
-    sha256 = downloads.digests(path, ["sha256"])["sha256"]
+    sha256 = downloads.Fetched.of(path).sha256
     if path.name == wanted.file:
         _begins(sha256, wanted, str(path))
-    recorded = _records(path.parent).get(path.name)
+    recorded = downloads.recorded(path.parent, "files").get(path.name)
     if recorded and recorded != sha256:
         raise BenchError(f"weights {path} are not what was fetched: {sha256} instead of {recorded}; remove the file, and fetch it "
                          "again")  # fmt: skip
@@ -116,7 +110,3 @@ def _inspected(wanted: Pretrained, path: Path) -> dict[str, str]:
     module, _, name = wanted.inspect.partition(":")
     look: Callable[[Path], dict[str, str]] = getattr(importlib.import_module(module), name)
     return look(path)
-
-
-def _records(place: Path) -> dict[str, Any]:
-    return dict(read_json(place / RECORD).get("files", {})) if (place / RECORD).is_file() else {}

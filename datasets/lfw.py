@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bench.datasets.sources import Folder, Source, SourceDataset, Tar, in_home, statistics
 from bench.hookspecs import hookimpl
@@ -21,17 +21,12 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
     The paper's counts, 12,233 + 1,000, include the 39 grey-only photographs, so they are kept. The crop was
     recovered from the authors' statistics.
     """
-    licence = "press photographs of real people: research use only"
-    yield DatasetSpec(
+    yield _faces(
         name="lfw",
         summary="Labeled Faces in the Wild, deep-funnelled: 13,233 faces",
         factory="bench.datasets.lfw:Lfw",
-        licence=licence,
         citation="Huang et al. 2007, UMass Amherst TR 07-49; Huang et al. 2012, NIPS (deep funnelling)",
-        authors_crop=200,
-        keep_grey=True,
         reference_statistics=statistics(73.3, 17.77, 0.474, 0.716, 6.2, 10.3),
-        photographs=13_233,
         download=Download(
             file=ARCHIVE,
             urls=("http://vis-www.cs.umass.edu/lfw/lfw-deepfunneled.tgz",),
@@ -40,15 +35,11 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
             instead="lfw-funneled",
         ),
     )
-    yield DatasetSpec(
+    yield _faces(
         name="lfw-funneled",
         summary="Labeled Faces in the Wild, funnelled: the same 13,233 faces, aligned by an older method; not the paper's",
         factory="bench.datasets.lfw:LfwFunneled",
-        licence=licence,
         citation="Huang et al. 2007, UMass Amherst TR 07-49; Huang et al. 2007, ICCV (funnelling)",
-        authors_crop=200,
-        keep_grey=True,
-        photographs=13_233,
         download=Download(
             file=FUNNELED,
             urls=("https://ndownloader.figshare.com/files/5976015",),
@@ -56,6 +47,12 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
             gigabytes=0.24,
         ),
     )
+
+
+def _faces(**own: Any) -> DatasetSpec:
+    """What both alignments have in common."""
+    terms = "press photographs of real people: research use only"
+    return DatasetSpec(licence=terms, authors_crop=200, keep_grey=True, photographs=13_233, **own)
 
 
 class Lfw(SourceDataset):

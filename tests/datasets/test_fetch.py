@@ -259,7 +259,7 @@ def test_imagenet_takes_the_users_own_file(command, site, tmp_path, monkeypatch,
 
 BAD = {
     "outside": (lambda: tar({"../outside.jpg": b"x"}, "w:gz"), "is no name inside it"),
-    "absolute": (lambda: tar({"/tmp/outside.jpg": b"x"}, "w:gz"), "is no name inside it"),
+    "absolute": (lambda: tar({"/outside.jpg": b"x"}, "w:gz"), "is no name inside it"),
     "link": (lambda: tar({}, "w:gz", [("a.jpg", "/etc/passwd")]), "is no plain file"),
     "bomb": (lambda: tar({"a.jpg": bytes(100 * 2**20)}, "w:gz"), "decompression bomb"),
     "cut": (lambda: faces(3)[:-200], "damaged or cut short"),
