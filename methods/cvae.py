@@ -18,7 +18,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
     from .vae import CODE, LOSS
 
     yield MethodSpec(
-        name="cvae", version="3",
+        name="cvae", version="4",
         summary="conditional VAE; presents the k-means centroids of 256 draws",
         factory="bench.methods.cvae_model:Cvae",
         parameters=(

@@ -17,7 +17,7 @@ FEATURES = Parameter("features", "method", "zhang", "the method that gives featu
 def bench_register_methods() -> Iterable[MethodSpec]:
     """The MDN."""
     yield MethodSpec(
-        name="mdn", version="2",
+        name="mdn", version="3",
         summary="VAE + mixture density network P(z|G); presents the decoded means of its heaviest components",
         factory="bench.methods.mdn_model:Mdn",
         parameters=(

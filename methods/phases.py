@@ -5,7 +5,10 @@ right ones another, and so on. So the convolution after it is four 4x4 convoluti
 phases, whose kernels are the 5x5 one times the weights of the upsampling. They take the image to go on beyond its edges, where the
 original sees zeros: what that adds to the two outermost rows and columns is taken away. Results are `Decoder`'s but for rounding.
 
-In bfloat16 large kernels are faster in two steps: there their weights are rounded once, and not for every batch.
+The first image is one pixel, so its upsampling has one colour, and the convolution after it is a matrix product.
+
+In bfloat16 large kernels are faster in two steps. There their weights are rounded and laid out once, and not for every batch, and
+small images lie side by side, since AMX multiplies 16 pixels of a row at once.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ from .colour_nets import Decoder, coloured, up
 PHASES = (0, 1)
 FEW = 16
 """Outputs: fewer are one convolution for all phases, with a kernel of 5x5, since processors compute so many at once."""
+
+WIDE, BESIDE = 16, 8
+"""Pixels of a row that are multiplied at once in bfloat16; how many narrower images lie side by side for it."""
+PACKING = all(hasattr(torch.ops.mkldnn, name) for name in ("_convolution_pointwise", "_reorder_convolution_weight"))
 
 Step = Callable[[Tensor], Tensor]
 
@@ -42,12 +49,13 @@ class PhasedDecoder:
 
     @cached_property
     def _exact(self) -> list[Step]:
-        *early, (_, third), (_, fourth) = self.decoder.steps()  # images are small at first, and edges most of them
-        return [*(partial(_in_two, *step) for step in early), _in_phases(third), _in_phases(fourth)]
+        first, (factor, second), (_, third), (_, fourth) = self.decoder.steps()  # small images are edges, most of them
+        return [OnePixel(*first), partial(_in_two, factor, second), _in_phases(third), _in_phases(fourth)]
 
     @cached_property
     def _rounded(self) -> list[Step]:
-        return [partial(_in_two, factor, nn.Sequential(*map(_in_bfloat16, block))) for factor, block in self.decoder.steps()]
+        first, *steps = self.decoder.steps()
+        return [OnePixel(*first, torch.bfloat16), *(partial(_in_two, factor, _in_bfloat16(block)) for factor, block in steps)]
 
     @cached_property
     def _last(self) -> UpConv:
@@ -65,8 +73,76 @@ def _in_phases(block: nn.Sequential) -> Step:
     return nn.Sequential(UpConv(convolution), *after)
 
 
-def _in_bfloat16(layer: nn.Module) -> nn.Module:
-    return deepcopy(layer).to(torch.bfloat16) if isinstance(layer, nn.Conv2d) else layer
+def _in_bfloat16(block: nn.Sequential) -> nn.Sequential:
+    convolution, _, norm = block
+    assert isinstance(convolution, nn.Conv2d)
+    rounded = deepcopy(convolution).to(torch.bfloat16)
+    on_cpu = rounded.weight.device.type == "cpu"
+    return nn.Sequential(SideBySide(PackedReLU(rounded)) if on_cpu else nn.Sequential(rounded, nn.ReLU(inplace=True)), norm)
+
+
+class OnePixel(nn.Module):
+    """`block(up(x, factor))` for x `(B, C, 1, 1)`; `block` ends with an activation and a norm."""
+
+    def __init__(self, factor: int, block: nn.Sequential, kind: torch.dtype | None = None) -> None:
+        super().__init__()
+        *linear, self.activation, self.norm = block
+        weight = next(block.parameters())
+        with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+            each = torch.eye(weight.shape[1], dtype=weight.dtype, device=weight.device)
+            pixels = torch.cat([torch.zeros_like(each[:1]), each])[..., None, None]
+            made = nn.Sequential(*linear)(up(pixels, factor)).permute(2, 3, 1, 0)  # (factor, factor, outputs, 1 + C)
+        self.bias = made[..., 0].flatten().to(kind)
+        self.weight = (made[..., 1:] - made[..., :1]).flatten(0, 2).to(kind)
+        self.shape = made.shape[:3]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, outputs, factor, factor)`."""
+        made: Tensor = self.activation(functional.linear(x.flatten(1), self.weight, self.bias))
+        return self.norm(made.unflatten(1, self.shape).permute(0, 3, 1, 2))
+
+
+class SideBySide(nn.Module):
+    """`step(x)`, a convolution with a kernel of 5x5, stride 1 and padding 2. Narrow images become parts of wide ones, with zeros
+    between them."""
+
+    def __init__(self, step: nn.Module) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, outputs, h, w)` of x `(B, C, h, w)`."""
+        count, width = len(x), x.shape[3]
+        if width >= WIDE:
+            return self.step(x)
+        some = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 0, 2, 0, 0, 0, -count % BESIDE)).unflatten(0, (-1, BESIDE))
+        wide = self.step(some.transpose(1, 2).flatten(2, 3).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        parts = wide.unflatten(2, (BESIDE, -1))[:, :, :, :width].transpose(1, 2)  # (B / BESIDE, BESIDE, h, w, outputs)
+        return parts.flatten(0, 1)[:count].permute(0, 3, 1, 2)
+
+
+class PackedReLU(nn.Module):
+    """`relu(conv(x))` in bfloat16, its kernel laid out once. The function is the one that `torch.compile` calls; where a PyTorch
+    does not have it, there is a layout for every batch."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, outputs, h, w)` of x `(B, C, h, w)`."""
+        if not PACKING:
+            return self.conv(x).relu_()
+        c = self.conv
+        how = (c.padding, c.stride, c.dilation, c.groups, "relu", [], "")
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._packed, c.bias, *how)
+        return made
+
+    @cached_property
+    def _packed(self) -> Tensor:
+        c = self.conv
+        made: Tensor = torch.ops.mkldnn._reorder_convolution_weight(c.weight, c.padding, c.stride, c.dilation, c.groups, None)
+        return made
 
 
 class UpConv(nn.Module):

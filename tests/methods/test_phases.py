@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from bench.methods.colour_nets import Decoder
-from bench.methods.phases import FEW, PhasedDecoder, UpConv
+from bench.methods import phases
+from bench.methods.colour_nets import Decoder, block, up
+from bench.methods.phases import BESIDE, FEW, WIDE, OnePixel, PackedReLU, PhasedDecoder, SideBySide, UpConv
 from bench.methods.presets import PRESETS
 
 
@@ -47,3 +48,42 @@ def test_in_bfloat16_it_is_as_near_as_the_decoder_and_its_fields_are_float32():
             rounded, got = decoder(code), PhasedDecoder(decoder)(code)
     assert got.dtype == torch.float32
     assert (got - exact).square().mean() < 2 * (rounded - exact).square().mean()
+
+
+@given(st.tuples(st.integers(1, 2 * BESIDE + 1), st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, WIDE)))
+@settings(max_examples=60, deadline=None)
+def test_side_by_side_is_the_convolution(shape):
+    count, inputs, outputs, height, width = shape
+    torch.manual_seed(0)
+    conv = nn.Conv2d(inputs, outputs, 5, padding=2).double()
+    x = torch.randn(count, inputs, height, width, dtype=torch.float64)
+    with torch.inference_mode():
+        assert torch.allclose(SideBySide(conv)(x), conv(x), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+@pytest.mark.parametrize("factor", [1, 2, 4, 7])
+def test_of_one_pixel_it_is_a_matrix_product(kernel, factor):
+    torch.manual_seed(0)
+    step = nn.Sequential(*block(6, 5, kernel)).double()
+    step(torch.randn(9, 6, 4, 4, dtype=torch.float64))  # norms that do something
+    step.eval()
+    x = torch.randn(3, 6, 1, 1, dtype=torch.float64)
+    with torch.inference_mode():
+        assert torch.allclose(OnePixel(factor, step)(x), step(up(x, factor)), atol=1e-12, rtol=0)
+
+
+def test_packed_kernels_give_the_same_bits(monkeypatch):
+    assert phases.PACKING  # in the version of PyTorch that is tested
+    torch.manual_seed(0)
+    conv = nn.Conv2d(7, 6, 5, padding=2).to(torch.bfloat16)
+    step = PackedReLU(conv)
+    for count, height, width in ((3, 8, 8), (1, 16, 16), (5, 4, 90)):
+        x = torch.randn(count, 7, height, width).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            got = step(x)
+            assert torch.equal(got, conv(x).relu())
+            assert got.is_contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), monkeypatch.context() as patched:
+        patched.setattr(phases, "PACKING", False)
+        assert torch.equal(step(x), got)
