@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from bench import threads
 from bench.contracts import Progress, ProgressTask
 from bench.errors import BenchError, reason
 from bench.plan import Cell
@@ -61,7 +62,10 @@ def process(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outco
     """Tasks in so many processes. Limits are the request's: `timeout` seconds for fitting a method or for sampling some
     photographs, `memory` GiB."""
     request = workshop.plan.request
-    pool = _Pool(workshop, usual_slots(request) if slots == "auto" else int(slots))
+    count = usual_slots(request) if slots == "auto" else int(slots)
+    if why := crowded(count, request):
+        workshop.progress.say(why)
+    pool = _Pool(workshop, count)
     try:
         return drive(workshop, cells, finished, pool)
     finally:
@@ -75,6 +79,17 @@ def usual_slots(request: Request) -> int:
     import torch
 
     return max(1, torch.cuda.device_count())
+
+
+def crowded(slots: int, request: Request) -> str:
+    """What is said of slots with fewer cores than threads: convolutions' threads keep a core busy while they wait for one another,
+    which may take several times as long (`benchmarks/scaling.py`). Nothing where all is well."""
+    here, wanted = threads.cores(), request.threads or threads.wanted()
+    own = len(share(range(here), 0, slots))
+    if slots < 2 or own >= wanted or request.device != "cpu":
+        return ""
+    return (f"{slots} slots of {wanted} threads share {here} cores, and threads that share a core are slow: take fewer slots, or "
+            f"--threads {own} (whose results differ in their last bits)")  # fmt: skip
 
 
 class _Pool:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import nodes, processes, remote, runner
+from bench import nodes, processes, remote, runner, threads
 from bench import worker as worker_module
 from bench.processes import Worker
 from bench.progress import Quiet
@@ -92,3 +92,12 @@ def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_ag
     monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
     assert worker_module._workshop(tmp_path / "run", worker_module.Telling(io.StringIO())).plan.cells
     assert read == ["indexes"]
+
+
+@pytest.mark.parametrize(("slots", "wanted", "cores", "said"), [(2, 2, 2, "--threads 1"), (2, 8, 8, "--threads 4"), (2, 4, 8, ""),
+                                                              (1, 8, 2, ""), (3, 1, 2, "")])  # fmt: skip
+def test_threads_that_share_a_core_are_said(monkeypatch, slots, wanted, cores, said):
+    monkeypatch.setattr(threads, "cores", lambda: cores)
+    found = processes.crowded(slots, Request(threads=wanted))
+    assert said in found
+    assert bool(found) == bool(said)
