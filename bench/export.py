@@ -50,10 +50,7 @@ def check_outputs(inputs: Path, outputs: Path, kind: Kind, k: int | None = None,
     if record is None:
         raise BenchError(f"{inputs} holds no {exchange.RECORD}: give the folder that `bench export-inputs` wrote")
     given = {name: n for name, n in {"k": k, "draws": draws}.items() if n is not None}
-    try:
-        protocol = Protocol(**{**record["protocol"], **given})
-    except TypeError as error:
-        raise BenchError(f"{inputs / exchange.RECORD} is of another version of huebench ({error}): export again") from error
+    protocol = Protocol.of({**record["protocol"], **given}, inputs / exchange.RECORD)
     ids = _ids(inputs / exchange.TABLE)
     return check(outputs, Wanted(record["dataset"], record["digest"], ids, ids, protocol), kind)
 

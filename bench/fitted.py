@@ -88,6 +88,7 @@ def read_card(folder: Path) -> dict[str, Any]:
             raise BenchError(f"{folder / CARD} lists '{str(name)[:80]}', which no exported method has: don't use it")
     if wrong := digests.damage(folder, card["files"]):
         raise BenchError(f"{folder} is not what was exported: {wrong}; copy it again")
+    Protocol.of(card["protocol"], folder / CARD)
     return card
 
 
@@ -107,6 +108,7 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
     if not (place / "manifest.json").is_file():
         raise BenchError(f"{place} holds neither a run nor an exported method")
     manifest = results.read_manifest(place)
+    Protocol.of(manifest["protocol"], place / "manifest.json")
     cell, store = _cell(place, manifest, method, dataset, seed), open_store(manifest["store"])
     fits = _fits(manifest, cell, store)
     folders = {key: _stored(store, key, cell) for key in fits}
@@ -127,7 +129,7 @@ def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: s
         raise BenchError(f"{run} has no {method or 'method'} of data set {dataset} and seed {seed}")
     if len(found) > 1:
         names = ", ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
-        raise BenchError(f"{run} has several: {names}; say which method, data set and seed")
+        raise BenchError(f"{run} has several: {names}; say which method, data set and training seed")
     if found[0]["status"] != "done":
         raise BenchError(f"{run}: {found[0]['method']} on {found[0]['dataset']} {found[0]['status']}: {found[0]['reason']}")
     return dict(found[0])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from bench import keys
+from bench.errors import BenchError
 from bench.hookspecs import hookimpl
 from bench.specs import Parameter, ProtocolSpec
 
@@ -37,6 +39,14 @@ class Protocol:
     grey_size: int = 256
     scale: float = 128.0
     version: str = "1"
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any], place: Path) -> Protocol:
+        """The protocol that `describe` gave. BenchError where a file of another version of huebench has other choices."""
+        try:
+            return cls(**described)
+        except TypeError as error:
+            raise BenchError(f"{place} is of another version of huebench ({error}): make it again") from error
 
     def describe(self) -> dict[str, Any]:
         """All choices, JSON-able."""

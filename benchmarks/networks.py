@@ -163,7 +163,7 @@ def compare(bench: Bench, kind: str, ours: Callable[[], object], plain: Callable
 
     with torch.inference_mode(not gradients):
         made, counted = _multiplications(ours), _multiplications(plain)  # once before the clock runs, too
-        found = in_turns({"ours": lambda: bench.rest(ours), "plain": lambda: bench.rest(plain),
+        found = in_turns({"plain": lambda: bench.rest(plain), "ours": lambda: bench.rest(ours),
                           "products": lambda: bench.rest(products)}, bench.turns)  # fmt: skip
     unit = [seconds / (PRODUCTS * 2 * bench.side**3) for seconds in found["products"]]
     own = found["ours"]

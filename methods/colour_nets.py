@@ -69,7 +69,7 @@ class Decoder(nn.Module):
         hidden = code[:, :, None, None]
         for factor, convolutions in self.steps():
             hidden = convolutions(up(hidden, factor))
-        return coloured(lambda x: self.last(up(x, 2)), hidden)
+        return coloured(lambda x: self.last(up(x.float(), 2)), hidden)
 
 
 def coloured(last: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def coloured(last: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
     if hidden.dtype == torch.float32:
         return last(hidden).tanh()
     with torch.autocast(hidden.device.type, enabled=False):
-        return last(hidden.float()).tanh()
+        return last(hidden).tanh()
 
 
 def cat(*parts: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ from .colour_nets import Decoder, coloured, up
 
 PHASES = (0, 1)
 FEW = 16
-"""Outputs: fewer are one convolution for all phases, with a kernel of 5x5, since processors compute so many at once."""
+"""Outputs: fewer are one convolution for all phases of two neighbouring pixels, with a kernel of 5x6, since processors compute so
+many at once."""
 
 WIDE, BESIDE = 16, 8
 """Pixels of a row that are multiplied at once in bfloat16; how many narrower images lie side by side for it."""
@@ -146,13 +147,13 @@ class PackedReLU(nn.Module):
 
 
 class UpConv(nn.Module):
-    """`conv(up(x, 2))` for x `(B, C, h, w)`; `conv` has a kernel of 5x5, stride 1 and padding 2."""
+    """`conv(up(x, 2))` for x `(B, C, h, w)`, in the number format of `conv`, which has a kernel of 5x5, stride 1 and padding 2."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         with torch.no_grad(), torch.autocast(conv.weight.device.type, enabled=False):
             self._make(conv.weight)
-        self.bias, self.outputs = conv.bias, conv.out_channels
+        self.bias, self.outputs, self.kind = conv.bias, conv.out_channels, conv.weight.dtype
 
     def _make(self, kernel: Tensor) -> None:
         weights = _weights(kernel)
@@ -165,29 +166,30 @@ class UpConv(nn.Module):
         self.left, self.right = (_packed(torch.cat(rows)[..., None]) for rows in ((k[0] + k[1], k[0]), (k[4], k[3] + k[4])))
 
     def _joined(self) -> Tensor:
-        """The kernels of all phases as one, in the order of `pixel_shuffle`."""
-        places = [functional.pad(kernel, (q, 1 - q, p, 1 - p)) for (p, q), kernel in self.kernels.items()]
+        """The kernels of all phases of two neighbouring pixels as one: outputs x p x pixels x q of them."""
+        places = [functional.pad(self.kernels[p, q], (n + q, 2 - n - q, p, 1 - p)) for p in PHASES for n in PHASES for q in PHASES]
         return torch.stack(places, 1).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, outputs, 2h, 2w)`."""
         h, w = x.shape[2:]
-        made = self._inside(functional.pad(x, (2, 2, 2, 2), mode="replicate"), h, w)
+        made = self._inside(functional.pad(x, (2, 2 + w % 2, 2, 2), mode="replicate").to(self.kind), h, w)
         for row, kernel, place in ((x[:, :, :1], self.above, slice(0, 2)), (x[:, :, -1:], self.below, slice(-2, None))):
-            wide = functional.interpolate(row, size=(1, 2 * w), mode="bilinear", align_corners=False)
+            wide = functional.interpolate(row.to(self.kind), size=(1, 2 * w), mode="bilinear", align_corners=False)
             seen = functional.conv2d(wide, kernel, padding=(0, 2)).unflatten(1, (2, self.outputs))  # (B, 2, outputs, 1, 2w)
             made[:, :, place] -= seen[..., 0, :].transpose(1, 2)
         for column, kernel, place in ((x[..., :1], self.left, slice(0, 2)), (x[..., -1:], self.right, slice(-2, None))):
-            tall = functional.interpolate(column, size=(2 * h, 1), mode="bilinear", align_corners=False)
+            tall = functional.interpolate(column.to(self.kind), size=(2 * h, 1), mode="bilinear", align_corners=False)
             seen = functional.conv2d(functional.pad(tall, (0, 0, 2, 2), mode="replicate"), kernel).unflatten(1, (2, self.outputs))
             made[..., place] -= seen[..., 0].permute(0, 2, 3, 1)
         return made
 
     def _inside(self, beyond: Tensor, h: int, w: int) -> Tensor:
-        """As if the image went on beyond its edges. beyond: with two rows and columns more on all sides."""
+        """As if the image went on beyond its edges. beyond: with two rows and columns more on all sides, and an even width."""
         if self.together is not None:
-            bias = None if self.bias is None else self.bias.repeat_interleave(len(self.kernels))
-            return functional.pixel_shuffle(functional.conv2d(beyond, self.together, bias), 2)
+            bias = None if self.bias is None else self.bias.repeat_interleave(2 * len(self.kernels))
+            pairs = functional.conv2d(beyond, self.together, bias, stride=(1, 2)).unflatten(1, (self.outputs, 2, 2, 2))
+            return pairs.permute(0, 1, 5, 2, 6, 3, 4).flatten(4).flatten(2, 3)[..., : 2 * w]  # B, outputs, h, p, w / 2, n, q
         parts = {(p, q): functional.conv2d(beyond[:, :, p : p + h + 3, q : q + w + 3], kernel, self.bias)
                  for (p, q), kernel in self.kernels.items()}  # fmt: skip
         some = parts[0, 0]

@@ -91,7 +91,7 @@ def test_names(base, tmp_path, method, said):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("harm", ["flip", "remove", "outside", "pickle", "no card", "newer", "version"])
+@pytest.mark.parametrize("harm", ["flip", "remove", "outside", "pickle", "no card", "newer", "version", "protocol"])
 def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
     card = json.loads((exported / "card.json").read_text())
     weights = next(exported.rglob("weights.safetensors"))
@@ -107,6 +107,8 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
         card["files"]["fits/a.pkl"] = {"bytes": 1, "sha256": "0"}
     elif harm == "newer":
         card["schema_version"] = 9
+    elif harm == "protocol":
+        card["protocol"]["gamma"] = 2.2
     elif harm == "version":
         card["fits"][card["fit"]]["version"] = "0"
     if harm == "no card":
@@ -121,8 +123,17 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
             fitted.bring_in(exported, Store(tmp_path / "new"))
         assert not (tmp_path / "new" / "fits").exists()
     said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
-            "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again"}[harm]  # fmt: skip
+            "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again", "protocol": "another version of huebench"}[harm]  # fmt: skip
     assert said in str(caught.value)
+
+
+def test_a_run_of_another_protocol_version_is_refused(base, tmp_path):
+    shutil.copytree(base / "run", tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    manifest["protocol"]["gamma"] = 2.2
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BenchError, match="another version of huebench"), fitted.opened(tmp_path / "run", METHOD):
+        pass
 
 
 def test_an_export_does_not_overwrite(base, exported):
