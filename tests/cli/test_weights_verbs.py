@@ -123,7 +123,8 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
             fitted.bring_in(exported, Store(tmp_path / "new"))
         assert not (tmp_path / "new" / "fits").exists()
     said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
-            "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again", "protocol": "another version of huebench"}[harm]  # fmt: skip
+            "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again",
+            "protocol": "another version of huebench"}[harm]  # fmt: skip
     assert said in str(caught.value)
 
 
