@@ -32,7 +32,7 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
     from bench import colorize as colorizing
     from bench import fitted, progress, runner
 
-    meant = colorizing.inputs(photos)
+    meant = colorizing.inputs(photos, out)
     runner.check_device(device)
     place, show = weights or colorizing.newest(method), progress.choose()
     stdin = sys.stdin.buffer.read() if any(photo.path is None for photo in meant) else b""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,9 @@ STDIN = "-"
 ACROSS = 480
 """Pixels of a picture's longer side on the sheet."""
 GAP = 12
-ORIENTATION = 0x0112
+LEFT_OUT = (0x112, 0xFE, 0xFF, *range(0x100, 0x104), 0x106, 0x10A, 0x111, *range(0x115, 0x11A), 0x11C, 0x11D, 0x13D,
+            *range(0x140, 0x146), 0x14A, 0x152, 0x153, 0x15B, 0x200, 0x201, 0x202, 0x2BC, 0x8649, 0x8773, 0x935C)  # fmt: skip
+"""EXIF that results don't keep: the rotation, which is applied, and what says how a TIFF's own pixels, profile and layers lie."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +45,28 @@ class Photograph:
     path: Path | None
 
     def read(self, stdin: bytes) -> bytes:
-        """Its bytes."""
-        return stdin if self.path is None else self.path.read_bytes()
+        """Its bytes. Raises `Unreadable`."""
+        try:
+            return stdin if self.path is None else self.path.read_bytes()
+        except OSError as error:
+            raise Unreadable(error.strerror or str(error)) from error
 
 
 @dataclass(frozen=True)
 class Upright:
-    """A photograph's pixels `(H, W, 3)`, uint8 sRGB, and what its results keep: EXIF, and the colour profile that they are in."""
+    """A photograph's pixels `(H, W, 3)`, uint8 sRGB, and what its results keep: EXIF (None: it is damaged), and the colour profile
+    that they are in."""
 
     levels: np.ndarray
-    exif: bytes
+    exif: bytes | None
     profile: bytes
     own_profile: bool
 
 
-def inputs(given: Sequence[str]) -> list[Photograph]:
-    """The photographs that are meant by files, folders (all images below, at any depth) and `-`; results of two of one name are
-    told apart by suffix. BenchError where there is none."""
-    found = [photo for text in given for photo in _meant(text)]
+def inputs(given: Sequence[str], out: Path) -> list[Photograph]:
+    """The photographs that are meant by files, folders (all images below, at any depth, but for the results' folder) and `-`;
+    results of two of one name are told apart by suffix. BenchError where there is none, or where results would lie among them."""
+    found = [photo for text in given for photo in _found(text, out.resolve())]
     if not found:
         raise BenchError(f"there is no image in {', '.join(given)}")
     count = Counter(photo.name for photo in found)
@@ -81,17 +89,20 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
     if made.spec.role == "codec":
         raise BenchError(f"{made.spec.name} encodes colours that are there, and finds none: take another method")
     failed = []
+    _see_that_none_is_overwritten(photos, out, k)
     with threads.pinned(threads.wanted()), progress.task("colourizing", len(photos)) as bar:
         for photo in photos:
             try:
-                _write(photo, _one(photo, made, k, seed, stdin), out)
+                source = upright(photo.read(stdin))
+                if source.exif is None:
+                    progress.say(f"{photo.source}: its EXIF is damaged, and left out")
+                _write(_one(photo, source, made, k, seed), out)
             except (Unreadable, MemoryError) as error:
                 failed.append((photo, str(error) or "it does not fit into memory"))
             except OSError as error:
-                if error.filename and Path(error.filename) == photo.path:
-                    failed.append((photo, error.strerror or str(error)))
-                else:
+                if error.errno != errno.ENAMETOOLONG:
                     raise BenchError(f"{out} can't be written ({error.strerror or error}): choose another --out") from error
+                failed.append((photo, error.strerror))
             except BenchError:
                 raise
             except Exception as error:  # noqa: BLE001 - a plugin's method: the other photographs go on
@@ -106,22 +117,57 @@ def upright(data: bytes) -> Upright:
 
     image = images.decode(data)
     with images.quiet(), Image.open(io.BytesIO(data)) as header:
-        profile, exif = header.info.get("icc_profile") or b"", header.getexif()
-    exif.pop(ORIENTATION, None)
+        profile, exif = header.info.get("icc_profile") or b"", _exif(header)
     shown, kept = _in_srgb(data, image, profile)
-    return Upright(np.asarray(shown), exif.tobytes() if len(exif) else b"", kept, bool(profile) and kept == profile)
+    return Upright(np.asarray(shown), exif, kept, bool(profile) and kept == profile)
 
 
-def _meant(text: str) -> Iterator[Photograph]:
+def _exif(header: Image.Image) -> bytes | None:
+    """What is kept of a photograph's EXIF; None where Pillow can't read it or write it again."""
+    try:
+        exif = header.getexif()
+        for tag in LEFT_OUT:
+            exif.pop(tag, None)
+        return exif.tobytes() if len(exif) else b""
+    except images.BROKEN:
+        return None
+
+
+def _found(text: str, out: Path) -> list[Photograph]:
+    try:
+        return list(_meant(text, out))
+    except OSError as error:
+        raise BenchError(f"can't read {error.filename or text} ({error.strerror or error})") from error
+
+
+def _meant(text: str, out: Path) -> Iterator[Photograph]:
+    path = Path(text)
     if text == STDIN:
         yield Photograph("stdin", "standard input", None)
-        return
-    path = Path(text).expanduser()
-    if path.is_dir():
+    elif not path.is_dir():
+        yield Photograph(path.stem, text, path)
+    elif path.resolve() == out:
+        raise BenchError(f"the results would lie among the photographs in {text}: choose another --out")
+    else:
         for name, _ in registry().get("datasets", "folder").load()(path=path).source().members():
-            yield Photograph(str(Path(name).with_suffix("")), str(path / name), path / name)
-        return
-    yield Photograph(path.stem, text, path)
+            if out not in (path / name).resolve().parents:
+                yield Photograph(str(Path(name).with_suffix("")), str(path / name), path / name)
+
+
+def _see_that_none_is_overwritten(photos: Sequence[Photograph], out: Path, k: int) -> None:
+    sources = {photo.path.resolve(): photo.source for photo in photos if photo.path}
+    for photo in photos:
+        for name in (*_names(photo, k), _sheet_name(photo)):
+            if source := sources.get((out / name).resolve()):
+                raise BenchError(f"a result of {photo.source} would overwrite {source}: choose another --out")
+
+
+def _names(photo: Photograph, k: int) -> list[str]:
+    return [f"{photo.name}-{i}.png" for i in range(1, k + 1)]
+
+
+def _sheet_name(photo: Photograph) -> str:
+    return f"{photo.name}-sheet.png"
 
 
 def _in_srgb(data: bytes, image: Image.Image, profile: bytes) -> tuple[Image.Image, bytes]:
@@ -136,17 +182,29 @@ def _in_srgb(data: bytes, image: Image.Image, profile: bytes) -> tuple[Image.Ima
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = own.profile.xcolor_space.strip()
         if space == "RGB":
-            return ImageCms.profileToProfile(image, own, srgb) or image, profile
-        with images.quiet(), Image.open(io.BytesIO(data)) as raw:
-            source = ImageOps.exif_transpose(raw).convert("CMYK" if space == "CMYK" else "L")
-            return ImageCms.profileToProfile(source, own, srgb, outputMode="RGB") or image, srgb.tobytes()
+            return ImageCms.profileToProfile(image, own, srgb) or image, profile if _leads_back(own, srgb) else srgb.tobytes()
+        source = image.convert("L")
+        if space == "CMYK":
+            with images.quiet(), Image.open(io.BytesIO(data)) as raw:
+                source = ImageOps.exif_transpose(raw).convert("CMYK")
+        return ImageCms.profileToProfile(source, own, srgb, outputMode="RGB") or image, srgb.tobytes()
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image, b""
 
 
-def _one(photo: Photograph, made: Fitted, k: int, seed: int, stdin: bytes) -> Iterator[tuple[str, bytes]]:
+def _leads_back(own: Any, srgb: Any) -> bool:
+    """Whether pictures can be brought into a profile: those of some scanners and cameras lead out of it only."""
+    from PIL import ImageCms
+
+    try:
+        ImageCms.buildTransform(srgb, own, "RGB", "RGB")
+    except ImageCms.PyCMSError:
+        return False
+    return True
+
+
+def _one(photo: Photograph, source: Upright, made: Fitted, k: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """Names and contents of a photograph's results."""
-    source = upright(photo.read(stdin))
     levels = source.levels
     protocol = replace(made.protocol, crop="authors")  # and no data set's crop: the whole photograph
     prepared = images.prepare(_image(levels), protocol)
@@ -155,15 +213,15 @@ def _one(photo: Photograph, made: Fitted, k: int, seed: int, stdin: bytes) -> It
     with torch.inference_mode():
         fields = made.method.predict(grey.clone(), [number]).present(k).ab[0].float().cpu()
     shown = []
-    for i, field in enumerate(fields, start=1):
+    for name, field in zip(_names(photo, len(fields)), fields, strict=True):
         picture = _image(upsampling.colourized(levels, upsampling.fit(grey[0, 0], field)))
         shown.append(_thumbnail(picture))
-        yield f"{photo.name}-{i}.png", _png(picture, source)
+        yield name, _png(picture, source)
     light = rgb_to_lightness(np.asarray(_thumbnail(_image(levels)), np.float32) / 255)
-    yield f"{photo.name}-sheet.png", _png(_sheet([_image(_grey(light)), *shown]), None)
+    yield _sheet_name(photo), _png(_sheet([_image(_grey(light)), *shown]), None)
 
 
-def _write(photo: Photograph, results: Iterator[tuple[str, bytes]], out: Path) -> None:
+def _write(results: Iterator[tuple[str, bytes]], out: Path) -> None:
     for name, content in results:
         place = out / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -223,7 +281,8 @@ def newest(method: str | None, runs: Path = Path("runs")) -> Path:
 
     marks = sorted(runs.glob("*/manifest.json"), key=os.path.getmtime, reverse=True)
     for mark in marks:
-        cells = results.read_manifest(mark.parent)["cells"]
-        if any(c["status"] == "done" and method in (None, c["method"], c.get("name")) for c in cells):
-            return mark.parent
+        with suppress(BenchError):  # a damaged one is not what is meant
+            done = [cell for cell in results.read_manifest(mark.parent)["cells"] if cell["status"] == "done"]
+            if any(c["role"] == "colourizer" if method is None else method in (c["method"], c["name"]) for c in done):
+                return mark.parent
     raise BenchError(f"no run below {runs} has a fitted {method or 'method'}: give --weights, a run's folder or an exported method")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import archives, downloads, keys, plan, prepare, runner, splits
+from bench import archives, digests, downloads, keys, plan, prepare, runner, splits
 from bench.contracts import Dataset, Progress
 from bench.downloads import Fetched, NotFetched
 from bench.errors import BenchError
@@ -18,6 +18,10 @@ from bench.files import write_for_user
 from bench.plugins import Registry, registry
 from bench.request import Request
 from bench.specs import DatasetSpec, Download
+
+LOCK = "lock.mdb"
+"""What readers of an LMDB write."""
+SAME = "the same"
 
 
 def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = "",
@@ -38,13 +42,17 @@ def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] 
     if not (urls or file or wanted.urls):
         raise BenchError(f"dataset {name} can't be fetched without its owners' leave: {_steps(name, wanted)}")
     demanded = downloads.checked_digest(digest) or ("" if urls or file else wanted.digest)
-    with _room(home, wanted.file) as draft:
+    with _room(home, wanted.file, progress) as draft:
+        if place.exists():
+            raise BenchError(f"{place} is there already: another process fetched it")
         found = _copied(file, draft, demanded) if file else _fetched(name, urls, wanted, draft, demanded, progress)
         known = bool(wanted.digest) and wanted.digest in found.digests
         if not known and wanted.digest:
             progress.say(f"{wanted.file} is not the official archive ({wanted.digest}): this one is {found.sha256}")
         _put(found.path, wanted, place)
     record = {"file": wanted.file, "from": found.url, "sha256": found.sha256, "official": known if wanted.digest else None}
+    if place.is_dir():
+        record["files"] = {name: mark for name, mark in digests.of_folder(place).items() if Path(name).name != LOCK}
     downloads.record(home, "datasets", name, record)
     return place
 
@@ -89,13 +97,15 @@ def check(name: str, progress: Progress, home: Path | None,
     count = len(source.train) + len(source.test)
     rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
             _row("digest of the photographs", source.digest, "")]  # fmt: skip
-    lies, wanted = source.dataset.place(), spec.download
+    lies, wanted, recorded = source.dataset.place(), spec.download, downloads.recorded(place, "datasets").get(name, {})
     if lies and lies.is_file() and wanted:
-        found, fetched = Fetched.of(lies), downloads.recorded(place, "datasets").get(name, {}).get("sha256", "")
+        found = Fetched.of(lies)
         if wanted.digest:
             rows.append(_row(f"{lies.name}, published digest", found.alike(wanted.digest), wanted.digest))
-        if fetched:
-            rows.append(_row(f"{lies.name}, as it was fetched", found.sha256, fetched))
+        if recorded:
+            rows.append(_row(f"{lies.name}, as it was fetched", found.sha256, recorded["sha256"]))
+    elif lies and wanted and lies == place / wanted.folder and "files" in recorded:
+        rows.append(_row(f"{lies.name}, as it was fetched", digests.damage(lies, recorded["files"]) or SAME, SAME))
     return rows, [f"{row['what']}: {row['here']} instead of {row['expected']}" for row in rows
                   if row["expected"] and row["expected"] != row["here"]]  # fmt: skip
 
@@ -155,16 +165,19 @@ def _fetched(name: str, urls: Sequence[str], wanted: Download, draft: Path, dige
 def _copied(file: Path, draft: Path, digest: str) -> Fetched:
     """A file that someone has: a second name for it where that goes, else a copy."""
     try:
-        found = Fetched.of(file, str(file.resolve()))
-        if digest and digest not in found.digests:
-            raise BenchError(f"{file} is another file: its digest is not {digest}")
-        try:
-            os.link(file, draft)
-        except OSError:
-            shutil.copyfile(file, draft)
+        with file.open("rb"):
+            pass
     except OSError as error:
         raise BenchError(f"can't read {file} ({error.strerror or error}): give a file that is there") from error
-    return replace(found, path=draft)
+    own = file.resolve()
+    try:
+        os.link(own, draft)
+    except OSError:  # of another disk, or one without links
+        shutil.copyfile(own, draft)
+    found = Fetched.of(draft, str(own))
+    if digest and digest not in found.digests:
+        raise BenchError(f"{file} is another file: its digest is not {digest}")
+    return found
 
 
 def _put(archive: Path, wanted: Download, place: Path) -> None:
@@ -179,23 +192,32 @@ def _put(archive: Path, wanted: Download, place: Path) -> None:
 
 
 @contextmanager
-def _room(home: Path, file: str) -> Iterator[Path]:
-    """Where a file may lie until it is known to be sound; what was fetched of it stays for the next try, all else goes."""
+def _room(home: Path, file: str, progress: Progress) -> Iterator[Path]:
+    """Where a file may lie until it is known to be sound, for one process at a time; what was fetched of it stays for the next try,
+    all else goes."""
     new, folder = not home.exists(), home / ".fetching"
     draft = folder / file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        yield draft
+        with downloads.alone(draft, progress), _cleared(draft):
+            yield draft
     except OSError as error:
         raise BenchError(f"the data home {home} can't be written ({error.strerror or error}): give another --data-home") from error
     finally:
-        with suppress(NotADirectoryError):  # the data home is a file, which has been said
-            draft.unlink(missing_ok=True)
-        shutil.rmtree(draft.with_name(f"{file}.unpacked"), ignore_errors=True)
         for empty in (folder, home) if new else (folder,):
-            if empty.is_dir() and not any(empty.iterdir()):
+            with suppress(OSError):  # it is not there, or holds something
                 empty.rmdir()
+
+
+@contextmanager
+def _cleared(draft: Path) -> Iterator[None]:
+    """A block before and after which nothing lies there."""
+    draft.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        draft.unlink(missing_ok=True)
+        shutil.rmtree(draft.with_name(f"{draft.name}.unpacked"), ignore_errors=True)
 
 
 def _state(spec: DatasetSpec, home: Path) -> str:

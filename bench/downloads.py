@@ -13,7 +13,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -80,30 +81,35 @@ class _Failed(Exception):
 
 
 def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> Fetched:
-    """Fetch a file to `path`, which is not there, from the first URL that has it with this digest (`md5:...`, `sha256:...`;
-    empty: whatever comes). NotFetched where none has, BenchError where the disk is full."""
+    """Fetch a file to `path`, which is not there, from the first URL that has it with this digest (`md5:...`, `sha256:...`; empty:
+    whatever comes). The caller is `alone`. NotFetched where none has, BenchError where the disk is full."""
     wanted = checked_digest(digest)
     for url in urls:
         if not url.startswith(("http://", "https://")):
             raise BenchError(f"can't fetch '{url}': give a URL that begins with http:// or https://, or a file with --file")
     failures: list[str] = []
-    lock = path.parent / f".{path.name}.lock"
     try:
-        with locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")):
-            if path.is_file():  # another process was faster
-                return Fetched.of(path)
-            for url in urls:
-                try:
-                    return _from(url, path, wanted, progress)
-                except _Failed as error:
-                    failures.append(f"{url}: {error}")
-                    progress.say(f"can't fetch {failures[-1]}")
+        for url in urls:
+            try:
+                return _from(url, path, wanted, progress)
+            except _Failed as error:
+                failures.append(f"{url}: {error}")
+                progress.say(f"can't fetch {failures[-1]}")
     except OSError as error:
         why = error.strerror or error
         raise BenchError(f"can't write {path} ({why}): what is there of it stays, and the same command goes on") from error
-    finally:
-        lock.unlink(missing_ok=True)
     raise NotFetched(f"can't fetch {path.name}: {'; '.join(failures)}")
+
+
+@contextmanager
+def alone(path: Path, progress: Progress) -> Iterator[None]:
+    """A block in which no other process fetches the same file, looks into it, or puts it in place."""
+    lock = path.with_name(f".{path.name}.lock")
+    with locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def checked_digest(digest: str) -> str:
@@ -122,8 +128,11 @@ def checked_digest(digest: str) -> str:
 
 def record(folder: Path, kind: str, name: str, known: Any) -> None:
     """Keep what is known of something that was fetched into a folder."""
-    kept: dict[str, Any] = read_json(folder / RECORD) if (folder / RECORD).is_file() else {"schema_version": 1}
-    write_json(folder / RECORD, {**kept, kind: {**kept.get(kind, {}), name: known}})
+    lock = folder / f".{RECORD}.lock"
+    with locks.held(lock):
+        kept: dict[str, Any] = read_json(folder / RECORD) if (folder / RECORD).is_file() else {"schema_version": 1}
+        write_json(folder / RECORD, {**kept, kind: {**kept.get(kind, {}), name: known}})
+        lock.unlink(missing_ok=True)
 
 
 def recorded(folder: Path, kind: str) -> dict[str, Any]:
@@ -192,6 +201,8 @@ class _Resumable:
             start = _start(answer)
             if start not in (0, have):
                 raise requests.ConnectionError(f"it sent the file from byte {start}, not {have}")
+            if not start:
+                part.unlink(missing_ok=True)  # before the note speaks of another version
             write_json(note, {"url": url, "mark": _mark(answer)})
             self._write(answer, part, start)
 

@@ -6,6 +6,7 @@ everything that it requires, a folder `fits/<key>` of what the method saved: saf
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -53,7 +54,7 @@ def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: 
     manifest = results.read_manifest(run)
     cell, store = _cell(run, manifest, method, dataset, seed), open_store(manifest["store"])
     fits = _fits(manifest, cell, store)
-    card = _card(run, manifest, cell, fits)
+    card = _card(manifest, cell, fits) | {"scores": _scores(run, cell)}
     with folder_for_user(out) as place:
         for key in fits:
             shutil.copytree(_stored(store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
@@ -67,6 +68,8 @@ def bring_in(folder: Path, store: Store) -> list[str]:
     """Put an exported method, and what it requires, into a store, where runs on the same photographs take it instead of training;
     returns the keys. BenchError for a folder that was changed. The store takes the card's word for what was fitted."""
     card = read_card(folder)
+    for mark in card["fits"].values():
+        _spec(registry(), mark)
     for key, mark in card["fits"].items():
         place = folder / "fits" / key
 
@@ -83,9 +86,20 @@ def read_card(folder: Path) -> dict[str, Any]:
     card = read_json(folder / CARD, SCHEMA) if (folder / CARD).is_file() else None
     if not isinstance(card, dict) or not {"fit", "fits", "files", "protocol", "method"} <= card.keys():
         raise BenchError(f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one")
+    try:
+        named = [card["fit"], *card["fits"], *(part for mark in card["fits"].values() for part in mark["requires"].values())]
+        strange = [key for key in named if key not in card["fits"] or not re.fullmatch("[0-9a-f]+", key)]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BenchError(f"{folder / CARD} is malformed: don't use it") from error
+    if strange:  # keys become paths in a store
+        raise BenchError(f"{folder / CARD} names a fit '{str(strange[0])[:80]}', which no exported method has: don't use it")
     for name in card["files"]:
         if not disk.inside(name) or Path(name).suffix.lower() in archives.PICKLES:
             raise BenchError(f"{folder / CARD} lists '{str(name)[:80]}', which no exported method has: don't use it")
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or (path.is_file() and name != CARD and name not in card["files"]):
+            raise BenchError(f"{folder} holds '{name[:80]}', which was not exported: don't use it")
     if wrong := digests.damage(folder, card["files"]):
         raise BenchError(f"{folder} is not what was exported: {wrong}; copy it again")
     Protocol.of(card["protocol"], folder / CARD)
@@ -98,8 +112,10 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
     """A fitted method of an exported folder, or of a run, while the block lasts."""
     if (place / CARD).is_file():
         card = read_card(place)
-        if method not in (None, card["method"], card["label"]):
-            raise BenchError(f"{place} holds {card['label']}, not {method}")
+        held = {card["method"]: method, card["label"]: method, card["data"]["name"]: dataset, card["seed"]: seed}
+        for asked in (method, dataset, seed):
+            if asked is not None and held.get(asked) != asked:
+                raise BenchError(f"{place} holds {card['label']} of {card['data']['name']}, seed {card['seed']}, not {asked}")
         with tempfile.TemporaryDirectory() as empty:
             folders = {key: place / "fits" / key for key in card["fits"]}
             prior = np.load(place / COLOURS, allow_pickle=False)
@@ -113,7 +129,7 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
     fits = _fits(manifest, cell, store)
     folders = {key: _stored(store, key, cell) for key in fits}
     prior = _colours(manifest, cell["dataset"], store).prior
-    yield _open(_card(place, manifest, cell, fits), folders, prior, store, device, progress)
+    yield _open(_card(manifest, cell, fits), folders, prior, store, device, progress)
 
 
 def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None) -> dict[str, Any]:
@@ -144,6 +160,8 @@ def _fits(manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store) ->
     found: dict[str, dict[str, Any]] = {}
 
     def add(key: str) -> None:
+        if key not in known:
+            raise BenchError(f"what {cell['method']} on {cell['dataset']} requires is not in {store.place}: repeat the run")
         for part in known[key]["requires"].values():
             add(part)
         found.setdefault(key, {n: v for n, v in known[key].items() if n not in ("files", "kind", "key", "schema_version")})
@@ -164,8 +182,7 @@ def _colours(manifest: Mapping[str, Any], dataset: str, store: Store) -> weights
     return weights.fit(manifest["protocol"]["weights"], train.ab, manifest["protocol"]["weight_floor"])
 
 
-def _card(run: Path, manifest: Mapping[str, Any], cell: Mapping[str, Any],
-          fits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:  # fmt: skip
+def _card(manifest: Mapping[str, Any], cell: Mapping[str, Any], fits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     data, plugins = manifest["datasets"][cell["dataset"]], registry()
     spec, source = plugins.specs["methods"].get(cell["name"]), plugins.specs["datasets"].get(data.get("plugin", ""))
     return {
@@ -174,7 +191,7 @@ def _card(run: Path, manifest: Mapping[str, Any], cell: Mapping[str, Any],
         "data": {"name": cell["dataset"], "digest": data["digest"], "photographs": data["train"]["photographs"],
                  "ids_digest": data["train"]["ids_digest"], "licence": source.licence if isinstance(source, DatasetSpec) else ""},
         "protocol": manifest["protocol"], "protocol_digest": manifest["protocol_digest"],
-        "precision": manifest.get("precision", ""), "seed": cell["seed"], "scores": _scores(run, cell),
+        "precision": manifest.get("precision", ""), "seed": cell["seed"],
         "environment": manifest.get("environment", {}), "fit": list(fits)[-1], "fits": dict(fits),
     }  # fmt: skip
 
@@ -185,9 +202,12 @@ def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     import pandas as pd
 
-    table = pd.read_csv(run / "summary.csv", keep_default_na=False)
+    try:
+        table = pd.read_csv(run / "summary.csv", keep_default_na=False)[["dataset", "method", "status", *SCORES]]
+    except (ValueError, KeyError) as error:
+        raise BenchError(f"{run / 'summary.csv'} is damaged: `bench score {run}` writes it again") from error
     mine = table[(table["dataset"] == cell["dataset"]) & (table["method"] == cell["method"]) & (table["status"] == "done")]
-    return [{name: row[name] for name in SCORES} for row in mine.to_dict("records")]
+    return [{name: float(row[name]) if name == "mean" else row[name] for name in SCORES} for row in mine.to_dict("records")]
 
 
 def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarray, store: Store, device: str,

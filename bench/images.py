@@ -22,7 +22,7 @@ MAX_PIXELS = 512_000_000
 """A photograph with more pixels is taken for a decompression bomb and counted as unreadable."""
 
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error)
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error)
 """What Pillow raises for damaged files; the last two kinds come from odd EXIF beside a rotation."""
 
 _lock, _filters, _inside = Lock(), ExitStack(), 0
@@ -56,21 +56,23 @@ def decode(data: bytes) -> Image.Image:
                     raise Unreadable(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image))
-        except (*_BROKEN, Image.DecompressionBombError) as error:
+        except (*BROKEN, Image.DecompressionBombError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise Unreadable("not an image" if "cannot identify" in reason else reason) from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """A block without Pillow's warnings of odd files. Python's filters of warnings belong to all threads: who enters first
-    sets them, who leaves last sets them back."""
+    """A block without Pillow's warnings of odd files, and with our limit of pixels instead of its own. Both belong to all threads:
+    who enters first sets them, who leaves last sets them back."""
     global _inside
     from PIL import Image
 
     with _lock:
         if not _inside:
             _filters.enter_context(warnings.catch_warnings())
+            _filters.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+            Image.MAX_IMAGE_PIXELS = MAX_PIXELS
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         _inside += 1

@@ -62,23 +62,33 @@ def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str]
     A file that is there already is verified instead. BenchError where the digest does not begin as published (`digest` demands a
     whole one) or the file is not what it should be; then nothing of it stays.
     """
-    wanted = get(name)
+    wanted, demanded = get(name), downloads.checked_digest(digest)
     place = folder(where) / wanted.file
-    if place.is_file():
-        verify(name, where)
-        progress.say(f"{place} is there already, and whole")
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".fetched-{wanted.file}")
-    draft.unlink(missing_ok=True)
     try:
-        found = downloads.fetch(urls or wanted.urls, draft, digest, progress)
-        _begins(found.sha256, wanted, found.url)
-        _inspected(wanted, draft)
-        os.replace(draft, place)
-    finally:
-        draft.unlink(missing_ok=True)
-    downloads.record(place.parent, "files", wanted.file, found.sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with downloads.alone(draft, progress):
+            if place.is_file():
+                return _there(name, where, place, demanded, progress)
+            draft.unlink(missing_ok=True)
+            try:
+                found = downloads.fetch(urls or wanted.urls, draft, demanded, progress)
+                _begins(found.sha256, wanted, found.url)
+                _inspected(wanted, draft)
+                os.replace(draft, place)
+            finally:
+                draft.unlink(missing_ok=True)
+            downloads.record(place.parent, "files", wanted.file, found.sha256)
+    except OSError as error:
+        raise BenchError(f"{place.parent} can't be written ({error.strerror or error}): give another --folder") from error
+    return place
+
+
+def _there(name: str, where: Path | None, place: Path, digest: str, progress: Progress) -> Path:
+    verify(name, where)
+    if digest and digest not in downloads.Fetched.of(place).digests:
+        raise BenchError(f"{place} is there already, and is another file: its digest is not {digest}; move it away")
+    progress.say(f"{place} is there already, and whole")
     return place
 
 

@@ -1,6 +1,7 @@
 """`bench colorize`: photographs of all kinds, at their own size, and those that can't be read."""
 
 import io
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,7 +196,7 @@ def test_results_that_can_not_be_written(colorized, tmp_path):
 
 
 def test_methods_that_can_not_colourize_are_refused(base, tmp_path):
-    photos = colorize.inputs([str(saved(tmp_path / "a.png", smooth(20, 20)))])
+    photos = colorize.inputs([str(saved(tmp_path / "a.png", smooth(20, 20)))], tmp_path / "out")
     with fitted.opened(base / "runs" / "pets", "zhang") as made:
         spec = made.spec
         for change, said in (({"sees": frozenset({"identity"})}, "must see the identity"), ({"role": "codec"}, "encodes colours")):
@@ -211,6 +212,126 @@ def test_a_large_photograph_is_worked_on_in_strips(base, tmp_path, monkeypatch):
     seen, own = [], upsampling.lab_to_rgb
     monkeypatch.setattr(upsampling, "lab_to_rgb", lambda light, ab: seen.append(light.numel()) or own(light, ab))
     with fitted.opened(base / "runs" / "pets", "zhang") as made:
-        assert colorize.colourize(colorize.inputs([str(path)]), made, tmp_path / "out", 1, 0, Quiet()) == []
+        assert colorize.colourize(colorize.inputs([str(path)], tmp_path / "out"), made, tmp_path / "out", 1, 0, Quiet()) == []
     assert max(seen) <= 50_000
     assert sum(seen) == 900 * 1600
+
+
+def icc(space, kind, tags):
+    """A colour profile with these tags and nothing more."""
+    place, table, data = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags.items():
+        content += bytes(-len(content) % 4)
+        table += name + struct.pack(">II", place + len(data), len(content))
+        data += content
+    size = place + len(data)
+    inner = b"Lab " if kind == b"scnr" else b"XYZ "
+    head = struct.pack(">I4sI4s4s4s12x4s28x", size, b"lcms", 0x02400000, kind, space, inner, b"acsp")
+    head += struct.pack(">III", 0xF6D6, 0x10000, 0xD32D) + bytes(128 - len(head) - 12)
+    return head + struct.pack(">I", len(tags)) + table + data
+
+
+WHITE = {b"wtpt": b"XYZ " + bytes(4) + struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)}
+GREY_PROFILE = icc(b"GRAY", b"mntr", WHITE | {b"kTRC": b"curv" + bytes(4) + struct.pack(">IH", 1, 0x0233)})
+STRAIGHT = bytes(range(256)) * 3
+CUBE = bytes(c for r in (0, 255) for g in (0, 255) for b in (0, 255) for c in ((r + g + b) // 3, 128, 128))
+OUT_ONLY = struct.pack(">BBBx9I", 3, 3, 2, 65536, 0, 0, 0, 65536, 0, 0, 0, 65536) + STRAIGHT + CUBE + STRAIGHT
+ONE_WAY = icc(b"RGB ", b"scnr", WHITE | {b"A2B0": b"mft1" + bytes(4) + OUT_ONLY})
+
+
+def test_sixteen_bits_with_a_grey_profile_and_grey_with_transparency(tmp_path):
+    ramp = np.linspace(0, 65535, 64, dtype=np.uint16)[None].repeat(32, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG", icc_profile=GREY_PROFILE)
+    row = colorize.upright(buffer.getvalue()).levels[0, :, 0].astype(int)
+    assert row[0] < 5
+    assert 80 < row[32] < 180
+    assert (np.diff(row) >= 0).all()
+    buffer = io.BytesIO()
+    Image.merge("LA", [Image.new("L", (8, 8), 0), Image.new("L", (8, 8), 0)]).save(buffer, "PNG", icc_profile=GREY_PROFILE)
+    assert colorize.upright(buffer.getvalue()).levels.min() > 250
+
+
+def test_a_profile_that_leads_one_way_gives_results_in_srgb(colorized, tmp_path):
+    saved(tmp_path / "scan.png", smooth(40, 50), icc_profile=ONE_WAY)
+    assert ImageCms.ImageCmsProfile(io.BytesIO(ONE_WAY)).profile.xcolor_space.strip() == "RGB"
+    status, _, _, out = colorized("scan.png")
+    assert status == 0
+    with Image.open(out / "scan-1.png") as picture:
+        assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"])))
+
+
+def test_damaged_exif_is_left_out_and_said(colorized, tmp_path):
+    rational = struct.pack("<HHII", 0x11A, 2, 4, 0x41414141)  # a resolution that is text
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + rational + bytes(4)
+    saved(tmp_path / "odd.jpg", smooth(40, 50), exif=exif)
+    status, _, err, out = colorized("odd.jpg")
+    assert status == 0
+    assert names(out) == ["odd-1.png", "odd-2.png", "odd-sheet.png"]
+    assert any("EXIF" in line for line in err)
+
+
+def test_what_a_tiff_says_of_its_own_pixels_is_no_exif_of_the_results(colorized, tmp_path):
+    saved(tmp_path / "scan.tiff", smooth(40, 50), compression="tiff_lzw", description="a barn", icc_profile=SRGB)
+    status, _, _, out = colorized("scan.tiff")
+    assert status == 0
+    with Image.open(out / "scan-1.png") as picture:
+        exif = picture.getexif()
+        assert exif[0x10E] == "a barn"
+        assert not {0x100, 0x101, 0x103, 0x111, 0x117, 0x8773} & set(exif)
+
+
+@pytest.mark.parametrize(("photos", "out", "said"), [(["album"], "album", "among the photographs"),
+                                                     (["album/photo.jpg", "album/photo-1.png"], "album", "would overwrite")])
+def test_no_photograph_is_overwritten(colorized, tmp_path, photos, out, said):
+    before = [saved(tmp_path / "album" / name, smooth(20, 20)).read_bytes() for name in ("photo.jpg", "photo-1.png")]
+    status, _, err, _ = colorized(*photos, out=out)
+    assert status == 2
+    assert said in err[-1]
+    assert names(tmp_path / "album") == ["photo-1.png", "photo.jpg"]
+    assert [(tmp_path / "album" / name).read_bytes() for name in ("photo.jpg", "photo-1.png")] == before
+
+
+def test_results_are_not_colourized_again(colorized, tmp_path):
+    saved(tmp_path / "album" / "photo.jpg", smooth(20, 20))
+    for _ in range(2):
+        status, text, _, out = colorized("album", out="album/coloured")
+        assert (status, len(names(out))) == (0, 3)
+        assert "1 of 1" in text
+
+
+@pytest.mark.parametrize("name", ["~nobody.jpg", f"{'x' * 300}.jpg", "album/locked"])
+def test_places_that_can_not_be_read_are_said(colorized, tmp_path, name):
+    status, text, err, _ = colorized(name)
+    assert status != 0
+    assert name[:20] in " ".join([text, *err])
+
+
+def test_a_long_name_costs_its_own_photograph(colorized, tmp_path):
+    saved(tmp_path / "album" / f"{'x' * 245}.png", smooth(20, 20))
+    saved(tmp_path / "album" / "photo.png", smooth(20, 20))
+    status, text, err, out = colorized("album")
+    assert status == 6
+    assert "1 of 2" in text
+    assert "too long" in err[-1]
+    assert "photo-1.png" in names(out)
+
+
+def test_pillows_own_limit_of_pixels_does_not_hold(monkeypatch, tmp_path):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    path = tmp_path / "large.png"
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+        saved(path, smooth(90, 120))
+    assert images.decode(path.read_bytes()).size == (120, 90)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_damaged_newer_run_is_passed_over_and_controls_are_no_default(base, tmp_path, monkeypatch):
+    (tmp_path / "runs" / "broken").mkdir(parents=True)
+    (tmp_path / "runs" / "pets").symlink_to(base / "runs" / "pets")
+    (tmp_path / "runs" / "broken" / "manifest.json").write_text("{")
+    assert colorize.newest("zhang", tmp_path / "runs") == tmp_path / "runs" / "pets"
+    assert colorize.newest(None, tmp_path / "runs") == tmp_path / "runs" / "pets"
+    with pytest.raises(BenchError, match="fitted mdn"):
+        colorize.newest("mdn", tmp_path / "runs")

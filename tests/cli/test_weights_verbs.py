@@ -33,7 +33,7 @@ def run(folder, out, methods):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         main(["run", "-m", methods, "-d", "./pets", "--preset", "tiny", "--store", "store", "--figures", "none", "--out", out,
-              "--metrics", "psnr,energy-score", "--draws", "2", "-k", "2"])  # fmt: skip
+              "--metrics", "psnr,energy-score,fair-energy-score", "--draws", "2", "-k", "2"])  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def test_an_exported_method_is_the_fitted_one_and_says_what_it_is(base, exported
     assert (card["label"], card["method"]) == (METHOD, "zhang-coherent")
     assert (card["data"]["name"], card["data"]["photographs"]) == ("pets", 18)
     assert card["protocol"]["name"] == "paper"
-    assert {"psnr", "energy-score"} == {row["metric"] for row in card["scores"]}
+    assert {"psnr", "energy-score", "fair-energy-score"} == {row["metric"] for row in card["scores"]}
+    assert all(isinstance(row["mean"], float) for row in card["scores"])
     assert len(card["fits"]) == 2
     assert {p.suffix for p in exported.rglob("*") if p.is_file()} <= {".json", ".safetensors", ".npy"}
     grey = 100 * torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(0))
@@ -91,7 +92,8 @@ def test_names(base, tmp_path, method, said):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("harm", ["flip", "remove", "outside", "pickle", "no card", "newer", "version", "protocol"])
+@pytest.mark.parametrize("harm", ["flip", "remove", "outside", "pickle", "no card", "newer", "version", "protocol", "key",
+                                  "requires", "malformed", "more", "link"])  # fmt: skip
 def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
     card = json.loads((exported / "card.json").read_text())
     weights = next(exported.rglob("weights.safetensors"))
@@ -107,6 +109,16 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
         card["files"]["fits/a.pkl"] = {"bytes": 1, "sha256": "0"}
     elif harm == "newer":
         card["schema_version"] = 9
+    elif harm == "key":
+        card["fits"]["../data"] = card["fits"][card["fit"]]
+    elif harm == "requires":
+        card["fits"][card["fit"]]["requires"] = {"zhang": "/tmp"}
+    elif harm == "malformed":
+        card["fits"] = [1]
+    elif harm == "more":
+        (exported / "fits" / card["fit"] / "more.json").write_text("{}")
+    elif harm == "link":
+        (exported / "fits" / card["fit"] / "link").symlink_to("/etc/hostname")
     elif harm == "protocol":
         card["protocol"]["gamma"] = 2.2
     elif harm == "version":
@@ -118,14 +130,30 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
     with pytest.raises(BenchError) as caught, fitted.opened(exported):
         pass
     assert len(str(caught.value).splitlines()) == 1
-    if harm != "version":
-        with pytest.raises(BenchError):
-            fitted.bring_in(exported, Store(tmp_path / "new"))
-        assert not (tmp_path / "new" / "fits").exists()
+    with pytest.raises(BenchError):
+        fitted.bring_in(exported, Store(tmp_path / "new"))
+    assert not (tmp_path / "new" / "fits").exists()
     said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
             "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again",
-            "protocol": "another version of huebench"}[harm]  # fmt: skip
+            "protocol": "another version of huebench", "key": "names a fit", "requires": "names a fit", "malformed": "is malformed",
+            "more": "was not exported", "link": "was not exported"}[harm]  # fmt: skip
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("asked", "said"), [({"dataset": "church"}, "not church"), ({"seed": 7}, "not 7")])
+def test_an_exported_method_is_of_one_data_set_and_seed(exported, asked, said):
+    with pytest.raises(BenchError, match=said), fitted.opened(exported, **asked):
+        pass
+
+
+def test_a_damaged_summary_is_said_where_it_is_needed(base, tmp_path):
+    shutil.copytree(base / "run", tmp_path / "run")
+    (tmp_path / "run" / "summary.csv").write_text("dataset,meth")
+    with pytest.raises(BenchError, match="bench score"):
+        fitted.export(tmp_path / "run", METHOD, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with fitted.opened(tmp_path / "run", METHOD):
+        pass
 
 
 def test_a_run_of_another_protocol_version_is_refused(base, tmp_path):

@@ -6,6 +6,9 @@ import hashlib
 import io
 import json
 import pickle
+import re
+import subprocess
+import sys
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -236,6 +239,15 @@ def test_church_is_unpacked_from_its_zip(command, site, tmp_path, monkeypatch):
     assert [line.split()[:3] for line in out.splitlines()[1:]] == [["church", "train", "18"], ["church", "test", "2"]]
     status, out, err = command("data", "where", "church")
     assert out == f"{tmp_path / 'home' / 'church_outdoor_train_lmdb'}\n"
+    _, out, _ = command("data", "check", "church", "--store", "store")
+    assert re.search("as it was fetched +the same", out)
+    data = tmp_path / "home" / "church_outdoor_train_lmdb" / "data.mdb"
+    content = bytearray(data.read_bytes())
+    content[-1] ^= 1
+    data.write_bytes(content)
+    status, out, err = command("data", "check", "church", "--store", "store")
+    assert status != 0
+    assert "data.mdb is not what was written" in out + err
 
 
 @pytest.mark.parametrize("how", ["url", "file"])
@@ -358,3 +370,26 @@ def test_list_and_info_say_what_is_here(command, tmp_path):
     assert json.loads(out)["digest"] == "md5:68331da3eb755a505a502b5aacb3c201"
     _, out, _ = command("data", "info", "lfw")
     assert "citation" in out
+
+
+def test_a_link_to_a_file_is_followed(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
+    (tmp_path / "mine.tar").write_bytes(tar({f"ILSVRC2012_val_{i:08}.JPEG": photograph(i) for i in range(1, 4)}))
+    (tmp_path / "link.tar").symlink_to("mine.tar")
+    status, _, err = command("data", "fetch", "imagenet-val", "--file", "link.tar")
+    assert status == 0, err
+    kept = tmp_path / "home" / "ILSVRC2012_img_val.tar"
+    assert not kept.is_symlink()
+    assert kept.read_bytes() == (tmp_path / "mine.tar").read_bytes()
+
+
+def test_two_processes_that_fetch_the_same_wait_for_one_another(site, tmp_path):
+    site.files["/lfw.tgz"] = tar(faces(20), "w:gz")
+    fetch = [sys.executable, "-P", "-m", "bench.cli", "data", "fetch", "lfw", "--url", f"{site.url}/lfw.tgz", "--data-home",
+             str(tmp_path / "home")]  # fmt: skip
+    both = [subprocess.Popen(fetch, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate()[1] for one in both]
+    assert sorted(one.returncode for one in both) == [0, 2], said
+    assert all("Traceback" not in text for text in said)
+    assert any("is there already" in text for text in said)
+    assert left(tmp_path / "home") == ["fetched.json", "lfw-deepfunneled.tgz"]

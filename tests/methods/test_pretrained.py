@@ -169,3 +169,22 @@ def test_lists_and_names(command, known):
         status, _, err = command("weights", "verify", name)
         assert status == 2
         assert said in err
+
+
+def test_a_digest_that_is_demanded_of_what_is_there_is_compared(command, known, tmp_path):
+    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w")
+    assert status == 0, err
+    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w", "--digest", f"sha256:{'0' * 64}")
+    assert status == 2
+    assert "another file" in err
+    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w", "--digest", "nonsense")
+    assert status == 2
+    assert "is no digest" in err
+
+
+def test_a_folder_that_can_not_be_made_is_said(command, known, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "file" / "w")
+    assert status == 2
+    assert "can't be written" in err
+    assert len(err.splitlines()) == 1
