@@ -14,7 +14,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -105,11 +105,13 @@ def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> F
 def alone(path: Path, progress: Progress) -> Iterator[None]:
     """A block in which no other process fetches the same file, looks into it, or puts it in place."""
     lock = path.with_name(f".{path.name}.lock")
-    with locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")):
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    with ExitStack() as block:
+        while True:
+            with suppress(FileNotFoundError):  # the other process was done, and removed the folder
+                block.enter_context(locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")))
+                break
+        block.callback(lock.unlink, missing_ok=True)
+        yield
 
 
 def checked_digest(digest: str) -> str:

@@ -51,7 +51,7 @@ def commands_of(text):
     """The commands of a page's blocks: those that begin with a program."""
     found = []
     for block in re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        lines = block.replace("\\\n", "").splitlines()
+        lines = [line for line in block.replace("\\\n", "").splitlines() if line.strip()]
         if lines and lines[0].split()[0] in PROGRAMS:
             found += [re.sub(r"\s+(#|//) .*", "", line).strip() for line in lines if line.strip() not in ("", "...")]
     return found
