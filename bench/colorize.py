@@ -102,7 +102,7 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise BenchError(f"{out} can't be written ({error.strerror or error}): choose another --out") from error
-                failed.append((photo, error.strerror))
+                failed.append((photo, error.strerror or str(error)))
             except BenchError:
                 raise
             except Exception as error:  # noqa: BLE001 - a plugin's method: the other photographs go on

@@ -50,7 +50,8 @@ def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] 
         if not known and wanted.digest:
             progress.say(f"{wanted.file} is not the official archive ({wanted.digest}): this one is {found.sha256}")
         _put(found.path, wanted, place)
-    record = {"file": wanted.file, "from": found.url, "sha256": found.sha256, "official": known if wanted.digest else None}
+    record: dict[str, Any] = {"file": wanted.file, "from": found.url, "sha256": found.sha256,
+                              "official": known if wanted.digest else None}  # fmt: skip
     if place.is_dir():
         record["files"] = {name: mark for name, mark in digests.of_folder(place).items() if Path(name).name != LOCK}
     downloads.record(home, "datasets", name, record)

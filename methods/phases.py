@@ -135,8 +135,8 @@ class PackedReLU(nn.Module):
         if not PACKING:
             return self.conv(x).relu_()
         c = self.conv
-        how = (c.padding, c.stride, c.dilation, c.groups, "relu", [], "")
-        made: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._packed, c.bias, *how)
+        where = (c.padding, c.stride, c.dilation, c.groups)
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._packed, c.bias, *where, "relu", [], "")
         return made
 
     @cached_property

@@ -69,7 +69,7 @@ def test_commands_are_found():
 
 @pytest.mark.parametrize(("page", "command"), EVERY, ids=[f"{page}: {command}"[:90] for page, command in EVERY])
 def test_its_verb_and_options_exist(page, command):
-    first, *words = shlex.split(command.rpartition("| ")[2])
+    first, *words = shlex.split(re.sub(r"--plugin \S+", "", command.rpartition("| ")[2]))  # which is read at once
     assert first in PROGRAMS
     if first == "bench":
         parsed(cli, list(takewhile(lambda word: word != ">", words)))
