@@ -18,7 +18,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="Versions of a photograph.")
 @click.option("--weights", type=FOLDER, help="A run's folder, or what `bench weights export` wrote [the newest run below runs].")
 @click.option("--dataset", "-d", help="The data set that it was fitted on, where there are several.")
-@click.option("--trained", type=int, help="The seed that it was fitted with, where there are several.")
+@click.option("--trained", type=int, help="The seed that it was fitted with [the smallest].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the colours: another one gives others.")
 @click.option("--out", type=FOLDER, default=Path("colorized"), show_default=True, help="Folder of the results.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N or mps")
@@ -37,7 +37,7 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
     place, show = weights or colorizing.newest(method), progress.choose()
     stdin = sys.stdin.buffer.read() if any(photo.path is None for photo in meant) else b""
     with fitted.opened(place, method, dataset, trained, device, show) as made:
-        show.say(f"{made.card['label']}, fitted on {made.card['data']['name']}, of {place}")
+        show.say(f"{made.card['label']}, fitted on {made.card['data']['name']} with seed {made.card['seed']}, of {place}")
         failed = colorizing.colourize(meant, made, out, k, seed, show, stdin)
     for photo, why in failed:
         click.echo(f"bench: {photo.source}: {why}", err=True)

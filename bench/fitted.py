@@ -109,7 +109,8 @@ def read_card(folder: Path) -> dict[str, Any]:
 @contextmanager
 def opened(place: Path, method: str | None = None, dataset: str | None = None, seed: int | None = None,
            device: str = "cpu", progress: Progress | None = None) -> Iterator[Fitted]:  # fmt: skip
-    """A fitted method of an exported folder, or of a run, while the block lasts."""
+    """A fitted method of an exported folder, or of a run, while the block lasts; of several trainings with different seeds, the one
+    with the smallest."""
     if (place / CARD).is_file():
         card = read_card(place)
         held = {card["method"]: method, card["label"]: method, card["data"]["name"]: dataset, card["seed"]: seed}
@@ -125,15 +126,16 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
         raise BenchError(f"{place} holds neither a run nor an exported method")
     manifest = results.read_manifest(place)
     Protocol.of(manifest["protocol"], place / "manifest.json")
-    cell, store = _cell(place, manifest, method, dataset, seed), open_store(manifest["store"])
+    cell, store = _cell(place, manifest, method, dataset, seed, any_seed=True), open_store(manifest["store"])
     fits = _fits(manifest, cell, store)
     folders = {key: _stored(store, key, cell) for key in fits}
     prior = _colours(manifest, cell["dataset"], store).prior
     yield _open(_card(manifest, cell, fits), folders, prior, store, device, progress)
 
 
-def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None) -> dict[str, Any]:
-    """The only finished cell of a run that is meant."""
+def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None,
+          any_seed: bool = False) -> dict[str, Any]:  # fmt: skip
+    """The only finished cell of a run that is meant; with `any_seed`, the one with the smallest seed."""
     known = [c for c in manifest["cells"] if c["role"] == "colourizer" or c["method"] == method]
     if method is not None and method not in [name for c in known for name in (c["method"], c["name"])]:
         raise unknown(f"method of {run}", method, [c["method"] for c in manifest["cells"]])
@@ -143,6 +145,8 @@ def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: s
         found = exact
     if not found:
         raise BenchError(f"{run} has no {method or 'method'} of data set {dataset} and seed {seed}")
+    if any_seed and len({(c["method"], c["dataset"]) for c in found}) == 1:
+        found = [min(found, key=lambda c: c["seed"])]
     if len(found) > 1:
         names = ", ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
         raise BenchError(f"{run} has several: {names}; say which method, data set and training seed")

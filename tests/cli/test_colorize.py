@@ -335,3 +335,16 @@ def test_a_damaged_newer_run_is_passed_over_and_controls_are_no_default(base, tm
     assert colorize.newest(None, tmp_path / "runs") == tmp_path / "runs" / "pets"
     with pytest.raises(BenchError, match="fitted mdn"):
         colorize.newest("mdn", tmp_path / "runs")
+
+
+def test_of_several_trainings_the_smallest_seed_is_taken_and_said(base, command, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.chdir(base)
+        main(["run", "-m", "marginal", "-d", "./pets", "--preset", "tiny", "--store", "store", "--figures", "none", "--metrics",
+              "psnr", "--draws", "2", "-k", "2", "--seed", "4", "--seed", "3", "--out", tmp_path / "seeds"])  # fmt: skip
+    saved(tmp_path / "a.png", smooth(20, 20))
+    status, _, err = command("colorize", tmp_path / "a.png", "-m", "marginal", "--weights", tmp_path / "seeds", "--out", "out")
+    assert status == 0, err
+    assert "with seed 3" in err
+    with pytest.raises(BenchError, match="seed"):
+        fitted.export(tmp_path / "seeds", "marginal", tmp_path / "folder")
