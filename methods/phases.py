@@ -30,7 +30,15 @@ many at once."""
 
 WIDE, BESIDE = 16, 8
 """Pixels of a row that are multiplied at once in bfloat16; how many narrower images lie side by side for it."""
-PACKING = all(hasattr(torch.ops.mkldnn, name) for name in ("_convolution_pointwise", "_reorder_convolution_weight"))
+
+
+def _packing() -> bool:
+    names = ("_convolution_pointwise", "_reorder_convolution_weight", "_is_mkldnn_bf16_supported")
+    return all(hasattr(torch.ops.mkldnn, name) for name in names) and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+PACKING = _packing()
+"""Whether kernels can be laid out once: it needs a processor that computes with bfloat16, and functions of PyTorch's own."""
 
 Step = Callable[[Tensor], Tensor]
 
@@ -123,8 +131,8 @@ class SideBySide(nn.Module):
 
 
 class PackedReLU(nn.Module):
-    """`relu(conv(x))` in bfloat16, its kernel laid out once. The function is the one that `torch.compile` calls; where a PyTorch
-    does not have it, there is a layout for every batch."""
+    """`relu(conv(x))` in bfloat16, its kernel laid out once. The function is the one that `torch.compile` calls; without it
+    (`PACKING`) there is a layout for every batch."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
