@@ -10,10 +10,11 @@ import json
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +196,11 @@ class FileScores(Scores):
     def frame(self, columns: Sequence[ScoreColumn]) -> pd.DataFrame:
         import pyarrow as pa
 
-        parts = [self._read(column.place[0], column.rows) for column in columns] or [self._read(0, 0)]
+        pieces = [piece for column in columns for piece in self._groups(column.place[0], column.rows)]
+        parts = [self._file.schema_arrow.empty_table()]
+        for number, some in groupby(pieces, key=itemgetter(0)):
+            group = self._group(number, None)  # held once, by all parts of it
+            parts += [group.slice(begin, end - begin) for begin, end in _joined((begin, end) for _, begin, end in some)]
         return pa.concat_tables(parts).unify_dictionaries().to_pandas()
 
     @cached_property
@@ -235,6 +240,16 @@ class FileScores(Scores):
             return self._file.read_row_group(number, columns=columns)
         except (OSError, ValueError) as error:
             raise BenchError(f"{self.path} can't be read: {str(error).splitlines()[0]}") from error
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that follow one another as one."""
+    found: list[tuple[int, int]] = []
+    for begin, end in ranges:
+        if found and found[-1][1] == begin:
+            begin, _ = found.pop()
+        found.append((begin, end))
+    return found
 
 
 def opened(path: Path) -> Any:

@@ -258,6 +258,16 @@ def test_columns_read_one_by_one_are_those_of_the_whole_table(table):
                 np.testing.assert_array_equal(values, file.values(mine)[1])
 
 
+def test_the_whole_table_is_read_once(table, monkeypatch):
+    """Each read holds a row group in memory, of which there may be a few, and thousands of columns in them."""
+    scores, read, own = FileScores(table, {"set": IDS}), [], FileScores._group
+    monkeypatch.setattr(FileScores, "_group", lambda self, number, columns: read.append(number) or own(self, number, columns))
+    whole = scores.frame(scores.columns)
+    assert len(whole) == len(score_table.read(table))
+    assert read == list(range(len(scores._ends)))
+    assert len(read) < len(scores.columns)
+
+
 def test_select_reads_the_rows_that_it_is_asked_for(table):
     results = Results(table.parent, {}, FileScores(table, {"set": IDS}), score_table.frame([], score_table.SET_COLUMNS))
     whole = results.scores
