@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         named = [card["fit"], *card["fits"], *(part for mark in card["fits"].values() for part in mark["requires"].values())]
         strange = [key for key in named if key not in card["fits"] or not re.fullmatch("[0-9a-f]+", key)]
-    except (AttributeError, KeyError, TypeError) as error:
+        _in_order(card["fits"])
+    except (AttributeError, KeyError, TypeError, CycleError) as error:
         raise BenchError(f"{folder / CARD} is malformed: don't use it") from error
     if strange:  # keys become paths in a store
         raise BenchError(f"{folder / CARD} names a fit '{str(strange[0])[:80]}', which no exported method has: don't use it")
@@ -220,7 +222,8 @@ def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarra
     made: dict[str, Method] = {}
     colours = weights.ColourWeights(card["protocol"]["weights"], prior)
     protocol = Protocol(**card["protocol"])
-    for key, mark in card["fits"].items():  # what is required comes first
+    for key in _in_order(card["fits"]):
+        mark = card["fits"][key]
         spec = _spec(plugins, mark)
         method: Method = spec.load()(**mark["parameters"])
         parts = {name: made[part] for name, part in mark["requires"].items()}
@@ -230,6 +233,11 @@ def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarra
         method.key = key  # type: ignore[attr-defined]  # names what is derived from it in the store
         made[key] = method
     return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)
+
+
+def _in_order(fits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Their keys, those of what is required first, in whatever order a file has them."""
+    return list(TopologicalSorter({key: mark["requires"].values() for key, mark in fits.items()}).static_order())
 
 
 def _spec(plugins: Registry, mark: Mapping[str, Any]) -> MethodSpec:

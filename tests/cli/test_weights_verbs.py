@@ -58,6 +58,16 @@ def test_an_exported_method_is_the_fitted_one_and_says_what_it_is(base, exported
     assert torch.equal(*fields)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_order_of_the_fits_in_a_card_means_nothing(exported, turned):
+    """Files have them by key, not in the order in which they were made."""
+    card = json.loads((exported / "card.json").read_text())
+    card["fits"] = dict(sorted(card["fits"].items(), reverse=turned))
+    (exported / "card.json").write_text(json.dumps(card))
+    with fitted.opened(exported) as found:
+        assert found.spec.name == "zhang-coherent"
+
+
 def test_an_imported_fit_is_taken_instead_of_training(base, exported, tmp_path, monkeypatch):
     shutil.copytree(base / "pets", tmp_path / "pets")
     assert fitted.bring_in(exported, Store(tmp_path / "store")) == list(json.loads((exported / "card.json").read_text())["fits"])
@@ -93,7 +103,7 @@ def test_names(base, tmp_path, method, said):
 
 
 @pytest.mark.parametrize("harm", ["flip", "remove", "outside", "pickle", "no card", "newer", "version", "protocol", "key",
-                                  "requires", "malformed", "more", "link"])  # fmt: skip
+                                  "requires", "round", "malformed", "more", "link"])  # fmt: skip
 def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
     card = json.loads((exported / "card.json").read_text())
     weights = next(exported.rglob("weights.safetensors"))
@@ -113,6 +123,8 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
         card["fits"]["../data"] = card["fits"][card["fit"]]
     elif harm == "requires":
         card["fits"][card["fit"]]["requires"] = {"zhang": "/tmp"}
+    elif harm == "round":
+        card["fits"][card["fit"]]["requires"]["zhang"] = card["fit"]
     elif harm == "malformed":
         card["fits"] = [1]
     elif harm == "more":
@@ -135,7 +147,8 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
     assert not (tmp_path / "new" / "fits").exists()
     said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
             "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again",
-            "protocol": "another version of huebench", "key": "names a fit", "requires": "names a fit", "malformed": "is malformed",
+            "protocol": "another version of huebench", "key": "names a fit", "requires": "names a fit",
+            "malformed": "is malformed", "round": "is malformed",
             "more": "was not exported", "link": "was not exported"}[harm]  # fmt: skip
     assert said in str(caught.value)
 
