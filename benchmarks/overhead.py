@@ -48,8 +48,9 @@ def main() -> None:
         return
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(Path(__file__).resolve()), "--child", "--methods", asked.methods, "--dataset",
-                   asked.dataset, "--preset", asked.preset]  # fmt: skip
+        dataset = str(Path(asked.dataset).resolve()) if Path(asked.dataset).is_dir() else asked.dataset
+        command = [sys.executable, str(Path(__file__).resolve()), "--child", "--methods", asked.methods, "--dataset", dataset,
+                   "--preset", asked.preset]  # fmt: skip
         done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
     total = time.perf_counter() - start
     seconds = Counter(json.loads(done.stdout.splitlines()[-1]))
