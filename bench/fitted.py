@@ -115,10 +115,10 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
     with the smallest."""
     if (place / CARD).is_file():
         card = read_card(place)
-        held = {card["method"]: method, card["label"]: method, card["data"]["name"]: dataset, card["seed"]: seed}
-        for asked in (method, dataset, seed):
-            if asked is not None and held.get(asked) != asked:
-                raise BenchError(f"{place} holds {card['label']} of {card['data']['name']}, seed {card['seed']}, not {asked}")
+        names, of = (card["method"], card["label"]), card["data"]["name"]
+        for asked, held in ((method, names), (dataset, (of,)), (seed, (card["seed"],))):
+            if asked not in (None, *held):
+                raise BenchError(f"{place} holds {card['label']} of {of}, seed {card['seed']}, not {asked}")
         with tempfile.TemporaryDirectory() as empty:
             folders = {key: place / "fits" / key for key in card["fits"]}
             prior = np.load(place / COLOURS, allow_pickle=False)

@@ -159,6 +159,14 @@ def test_an_exported_method_is_of_one_data_set_and_seed(exported, asked, said):
         pass
 
 
+def test_a_method_may_be_called_as_its_data_set_is(exported):
+    card = json.loads((exported / "card.json").read_text())
+    card["data"]["name"] = card["method"]
+    (exported / "card.json").write_text(json.dumps(card))
+    with fitted.opened(exported, card["method"], card["method"]), fitted.opened(exported, card["method"]):
+        pass
+
+
 def test_a_damaged_summary_is_said_where_it_is_needed(base, tmp_path):
     shutil.copytree(base / "run", tmp_path / "run")
     (tmp_path / "run" / "summary.csv").write_text("dataset,meth")
