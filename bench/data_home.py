@@ -200,25 +200,17 @@ def _room(home: Path, file: str, progress: Progress) -> Iterator[Path]:
     draft = folder / file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with downloads.alone(draft, progress), _cleared(draft):
-            yield draft
+        with downloads.alone(draft, progress):
+            try:
+                yield draft
+            finally:
+                shutil.rmtree(draft.with_name(f"{file}.unpacked"), ignore_errors=True)
     except OSError as error:
         raise BenchError(f"the data home {home} can't be written ({error.strerror or error}): give another --data-home") from error
     finally:
         for empty in (folder, home) if new else (folder,):
             with suppress(OSError):  # it is not there, or holds something
                 empty.rmdir()
-
-
-@contextmanager
-def _cleared(draft: Path) -> Iterator[None]:
-    """A block before and after which nothing lies there."""
-    draft.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        draft.unlink(missing_ok=True)
-        shutil.rmtree(draft.with_name(f"{draft.name}.unpacked"), ignore_errors=True)
 
 
 def _state(spec: DatasetSpec, home: Path) -> str:

@@ -103,7 +103,8 @@ def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> F
 
 @contextmanager
 def alone(path: Path, progress: Progress) -> Iterator[None]:
-    """A block in which no other process fetches the same file, looks into it, or puts it in place."""
+    """A block in which no other process fetches the same file, looks into it, or puts it in place; before and after it nothing lies
+    at `path`."""
     lock = path.with_name(f".{path.name}.lock")
     with ExitStack() as block:
         while True:
@@ -111,6 +112,8 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
                 block.enter_context(locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")))
                 break
         block.callback(lock.unlink, missing_ok=True)
+        path.unlink(missing_ok=True)
+        block.callback(path.unlink, missing_ok=True)
         yield
 
 

@@ -70,14 +70,10 @@ def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str]
         with downloads.alone(draft, progress):
             if place.is_file():
                 return _there(name, where, place, demanded, progress)
-            draft.unlink(missing_ok=True)
-            try:
-                found = downloads.fetch(urls or wanted.urls, draft, demanded, progress)
-                _begins(found.sha256, wanted, found.url)
-                _inspected(wanted, draft)
-                os.replace(draft, place)
-            finally:
-                draft.unlink(missing_ok=True)
+            found = downloads.fetch(urls or wanted.urls, draft, demanded, progress)
+            _begins(found.sha256, wanted, found.url)
+            _inspected(wanted, draft)
+            os.replace(draft, place)
             downloads.record(place.parent, "files", wanted.file, found.sha256)
     except OSError as error:
         raise BenchError(f"{place.parent} can't be written ({error.strerror or error}): give another --folder") from error

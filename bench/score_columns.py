@@ -190,18 +190,11 @@ class FileScores(Scores):
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if whole:
             return np.arange(len(images)), values
-        names = self._read(start, column.rows, ["image"]).column(0).to_pylist()
+        names = self._read([(start, column.rows)], ["image"]).column(0).to_pylist()
         return images.get_indexer(names), values
 
     def frame(self, columns: Sequence[ScoreColumn]) -> pd.DataFrame:
-        import pyarrow as pa
-
-        pieces = [piece for column in columns for piece in self._groups(column.place[0], column.rows)]
-        parts = [self._file.schema_arrow.empty_table()]
-        for number, some in groupby(pieces, key=itemgetter(0)):
-            group = self._group(number, None)  # held once, by all parts of it
-            parts += [group.slice(begin, end - begin) for begin, end in _joined((begin, end) for _, begin, end in some)]
-        return pa.concat_tables(parts).unify_dictionaries().to_pandas()
+        return self._read([(column.place[0], column.rows) for column in columns]).unify_dictionaries().to_pandas()
 
     @cached_property
     def _file(self) -> Any:
@@ -229,11 +222,16 @@ class FileScores(Scores):
             self._last = group, self._group(group, ["value"]).column(0).to_numpy()
         return self._last[1][begin:end]
 
-    def _read(self, start: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
+    def _read(self, ranges: Iterable[tuple[int, int]], columns: Sequence[str] | None = None) -> pa.Table:
+        """Ranges of rows, (first, how many). A row group that several of them in turn lie in is held once."""
         import pyarrow as pa
 
-        parts = [self._group(group, columns).slice(begin, end - begin) for group, begin, end in self._groups(start, count)]
-        return pa.concat_tables(parts) if parts else self._file.schema_arrow.empty_table()
+        pieces = [piece for start, count in ranges for piece in self._groups(start, count)]
+        parts = [self._file.schema_arrow.empty_table().select(columns or self._file.schema_arrow.names)]
+        for number, some in groupby(pieces, key=itemgetter(0)):
+            group = self._group(number, columns)
+            parts += [group.slice(begin, end - begin) for begin, end in _joined((begin, end) for _, begin, end in some)]
+        return pa.concat_tables(parts)
 
     def _group(self, number: int, columns: Sequence[str] | None) -> pa.Table:
         try:

@@ -144,11 +144,11 @@ class PackedReLU(nn.Module):
             return self.conv(x).relu_()
         c = self.conv
         where = (c.padding, c.stride, c.dilation, c.groups)
-        made: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._packed, c.bias, *where, "relu", [], "")
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._laid_out, c.bias, *where, "relu", [], "")
         return made
 
     @cached_property
-    def _packed(self) -> Tensor:
+    def _laid_out(self) -> Tensor:
         c = self.conv
         made: Tensor = torch.ops.mkldnn._reorder_convolution_weight(c.weight, c.padding, c.stride, c.dilation, c.groups, None)
         return made

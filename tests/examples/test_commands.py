@@ -161,21 +161,25 @@ class Reader:
 
 
 
-def picture(seed, path):
-    """Save a photograph of smooth random colours."""
+def jpeg(seed):
+    """A photograph of smooth random colours."""
+    data = io.BytesIO()
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    Image.fromarray(small).resize((250, 250), Image.Resampling.BICUBIC).save(data, "JPEG")
+    return data.getvalue()
+
+
+def picture(seed, path):
+    """Save a photograph."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(small).resize((250, 250), Image.Resampling.BICUBIC).save(path, "JPEG")
+    path.write_bytes(jpeg(seed))
 
 
 def faces(path):
     """Sixty photographs in LFW's layout."""
     with tarfile.open(path, "w:gz") as archive:
         for number in range(60):
-            data = io.BytesIO()
-            small = np.random.default_rng(number).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-            Image.fromarray(small).resize((250, 250), Image.Resampling.BICUBIC).save(data, "JPEG")
+            data = jpeg(number)
             member = tarfile.TarInfo(f"lfw-deepfunneled/Al_Ek/Al_Ek_{number:04}.jpg")
-            member.size = data.tell()
-            data.seek(0)
-            archive.addfile(member, data)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
