@@ -1,7 +1,7 @@
 """Files from the network: from the first mirror that has them, going on where a try was cut off, and held against a digest.
 
 What is half there is `.NAME.part` beside the place of the whole; the next try asks for the rest, and the server says whether the
-file is still the same.
+file is still the same. A whole one that could not be used, for a full disk say, lies there, too: then there is no rest.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> F
 @contextmanager
 def alone(path: Path, progress: Progress) -> Iterator[None]:
     """A block in which no other process fetches the same file, looks into it, or puts it in place; before and after it nothing lies
-    at `path`."""
+    at `path`. What was fetched stays for the next try where the block ends by another fault than the file's."""
     lock = path.with_name(f".{path.name}.lock")
     with ExitStack() as block:
         while True:
@@ -112,9 +112,18 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
                 block.enter_context(locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")))
                 break
         block.callback(lock.unlink, missing_ok=True)
-        path.unlink(missing_ok=True)
-        block.callback(path.unlink, missing_ok=True)
-        yield
+        _set_aside(path)  # by a process that was killed
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, BenchError) or getattr(error.__cause__, "errno", None):
+                _set_aside(path)
+            raise
+        finally:
+            path.unlink(missing_ok=True)
+            part, note = _parts(path)
+            if not part.exists():
+                note.unlink(missing_ok=True)
 
 
 def checked_digest(digest: str) -> str:
@@ -145,6 +154,20 @@ def recorded(folder: Path, kind: str) -> dict[str, Any]:
     return dict(read_json(folder / RECORD).get(kind, {})) if (folder / RECORD).is_file() else {}
 
 
+def _parts(path: Path) -> tuple[Path, Path]:
+    """Where what is there of a file lies, and the note of where it comes from."""
+    part, note = (path.with_name(f".{path.name}.{end}") for end in ("part", "part.json"))
+    return part, note
+
+
+def _set_aside(path: Path) -> None:
+    """What lies at `path` is what the next try begins with, if it was fetched; else it goes."""
+    part, note = _parts(path)
+    if path.is_file() and note.is_file():
+        os.replace(path, part)
+    path.unlink(missing_ok=True)
+
+
 def _from(url: str, path: Path, digest: str, progress: Progress) -> Fetched:
     import pooch
     import requests
@@ -171,7 +194,7 @@ class _Resumable:
     progress: Progress
 
     def __call__(self, url: str, output: Any, pooch: Any, check_only: bool = False) -> None:
-        part, note = (self.path.with_name(f".{self.path.name}.{end}") for end in ("part", "part.json"))
+        part, note = _parts(self.path)
         if not (note.is_file() and read_json(note).get("url") == url):
             part.unlink(missing_ok=True)  # of another mirror
         fruitless = 0
@@ -186,7 +209,6 @@ class _Resumable:
                     raise
                 time.sleep(min(30.0, 0.1 * 4**fruitless))
         os.replace(part, output)
-        note.unlink(missing_ok=True)
 
     def _go_on(self, url: str, part: Path, note: Path) -> None:
         import requests
@@ -200,6 +222,8 @@ class _Resumable:
             headers["If-Range"] = mark
         with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                if answer.headers.get("Content-Range") == f"bytes */{have}":
+                    return  # it is whole
                 part.unlink()  # longer than the file is now
                 raise requests.ConnectionError("the file is another than before", request=answer.request)
             answer.raise_for_status()

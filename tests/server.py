@@ -54,7 +54,9 @@ def serving() -> Iterator[Site]:
             same = self.headers.get("If-Range", site.tag) == site.tag
             start = int(found[1]) if found and site.ranges and same else 0
             if start >= len(content) > 0:
-                self.send_error(416)
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.end_headers()
                 return
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(content) - start))

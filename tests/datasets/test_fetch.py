@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -19,8 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import data_home, downloads
-from bench.downloads import PIECE, fetch
+from bench import archives, data_home, downloads
+from bench.downloads import PIECE
 from bench.errors import BenchError
 from bench.plugins import registry
 from bench.progress import Quiet
@@ -45,6 +46,16 @@ class Heard(Quiet):
 
     def say(self, line):
         self.lines.append(line)
+
+
+def fetch(urls, path, digest, progress):
+    """As the callers of `downloads.fetch` do it: alone, and what was fetched is put in place before the block ends."""
+    kept = path.with_name("kept")
+    with downloads.alone(path, progress):
+        found = downloads.fetch(urls, path, digest, progress)
+        path.rename(kept)
+    kept.rename(path)
+    return found
 
 
 def photograph(number, size=(64, 64), form="JPEG"):
@@ -175,7 +186,7 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(site, 
 ])  # fmt: skip
 def test_what_can_not_be_fetched_is_said_before_anything_is_done(path, url, digest, said):
     with pytest.raises(BenchError, match=said):
-        fetch([url], path, digest, Quiet())
+        downloads.fetch([url], path, digest, Quiet())
     assert not path.parent.exists()
 
 
@@ -220,6 +231,47 @@ def test_lfw_is_fetched_and_run(command, site, tmp_path, monkeypatch):
     status, out, err = command("data", "fetch", "lfw", "--url", f"{site.url}/lfw-deepfunneled.tgz")
     assert status == 2
     assert "is there already" in err
+
+
+@pytest.mark.parametrize("stopped", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+@pytest.mark.parametrize("digest", ["", "its own"])
+def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(site, tmp_path, monkeypatch, stopped, digest):
+    home, content = tmp_path / "home", zipped({"church/a.jpg": photograph(0), "church/b.jpg": photograph(1)})
+    site.files["/church.zip"] = content
+    digest = digest and f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+    def stop(*_):
+        raise stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archives._Room, "take_all", stop)
+        with pytest.raises(BenchError if isinstance(stopped, OSError) else KeyboardInterrupt):
+            data_home.fetch("church", home, Quiet(), [f"{site.url}/church.zip"], digest)
+    part, note = sorted(path for path in home.rglob("*") if path.is_file())
+    assert (part.read_bytes(), note.name) == (content, f"{part.name}.json")
+    site.asked.clear()
+    place = data_home.fetch("church", home, Quiet(), [f"{site.url}/church.zip"], digest)
+    assert site.asked == [("/church.zip", f"bytes={len(content)}-")]
+    assert left(place / "church") == ["a.jpg", "b.jpg"]
+    assert left(home)[-1] == "fetched.json"
+    assert not list(home.rglob(".*"))
+
+
+def stopped_later(urls, path):
+    with downloads.alone(path, Quiet()):
+        downloads.fetch(urls, path, "", Quiet())
+        raise ZeroDivisionError
+
+
+def test_a_whole_file_is_fetched_again_where_another_is_there_now(site, tmp_path, path):
+    site.files["/body.bin"] = BODY
+    with pytest.raises(ZeroDivisionError):
+        stopped_later([f"{site.url}/body.bin"], path)
+    assert left(path.parent) == [".body.bin.part", ".body.bin.part.json"]
+    site.files["/body.bin"], site.tag = BODY[::-1], '"2"'
+    fetch([f"{site.url}/body.bin"], path, "", Quiet())
+    assert path.read_bytes() == BODY[::-1]
+    assert left(path.parent) == ["body.bin"]
 
 
 def test_church_is_unpacked_from_its_zip(command, site, tmp_path, monkeypatch):
