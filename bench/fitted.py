@@ -160,9 +160,8 @@ def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: s
 def _fits(manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store) -> dict[str, dict[str, Any]]:
     """The marks of a cell's fit, which comes last, and of all that it requires, by key."""
     known = {mark["key"]: mark for mark in manifest["fits"]}
-    own = [m for m in known.values() if (m["label"], m["dataset"], m["seed"]) == (cell["method"], cell["dataset"], cell["seed"])]
-    if not own:
-        raise BenchError(f"the fit of {cell['method']} on {cell['dataset']} is not in the store {store.place}: repeat the run")
+    if cell.get("fit") not in known:
+        raise BenchError(f"the fit of {cell['method']} on {cell['dataset']} is not known to the run: repeat it")
     found: dict[str, dict[str, Any]] = {}
 
     def add(key: str) -> None:
@@ -172,7 +171,7 @@ def _fits(manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store) ->
             add(part)
         found.setdefault(key, {n: v for n, v in known[key].items() if n not in ("files", "kind", "key", "schema_version")})
 
-    add(own[-1]["key"])
+    add(cell["fit"])
     return found
 
 
@@ -227,7 +226,7 @@ def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarra
         spec = _spec(plugins, mark)
         method: Method = spec.load()(**mark["parameters"])
         parts = {name: made[part] for name, part in mark["requires"].items()}
-        seed = seeds.derive(mark["seed"], "fit", mark["dataset"], mark["method"])
+        seed = seeds.of_fit(mark["seed"], mark["dataset"], mark["method"])
         method.load(folders[key], FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(),
                                              precision=card["precision"] or "float32"))  # fmt: skip
         method.key = key  # type: ignore[attr-defined]  # names what is derived from it in the store

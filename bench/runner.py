@@ -208,7 +208,8 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
     cell, fit = outcome.cell, outcome.cell.fit
     owner = plugins.owner("methods", fit.spec.name)
     return {
-        "key": cell.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name, "version": fit.spec.version,
+        "key": cell.key, "fit": fit.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name,
+        "version": fit.spec.version,
         "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role, "parameters": dict(fit.parameters),
         "seed": fit.seed, "reason": outcome.reason, "density": fit.spec.density,
         "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),

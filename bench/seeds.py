@@ -20,6 +20,11 @@ def derive(base: int, *purpose: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+def of_fit(training: int, dataset: str, method: str) -> int:
+    """What a method is fitted with, from the training's seed."""
+    return derive(training, "fit", dataset, method)
+
+
 def generator(seed: int) -> torch.Generator:
     """A CPU generator: draws are made on the CPU and moved, so that every device sees the same ones."""
     import torch

@@ -171,7 +171,7 @@ class Workshop:
 
     def _context(self, fit: Fit) -> FitContext:
         parts = {name: self.method(part) for name, part in fit.requires.items()}
-        seed = seeds.derive(fit.seed, "fit", fit.dataset, fit.spec.name)
+        seed = seeds.of_fit(fit.seed, fit.dataset, fit.spec.name)
         request = self.plan.request
         return FitContext(seed, request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
                           self.store, self.progress, precision=request.precision, devices=request.devices,

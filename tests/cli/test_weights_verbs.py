@@ -68,6 +68,12 @@ def test_the_order_of_the_fits_in_a_card_means_nothing(exported, turned):
         assert found.spec.name == "zhang-coherent"
 
 
+def test_a_method_is_exported_by_the_name_it_was_asked_for_by_whoever_fitted_it(base, exported, tmp_path):
+    run(base, "longer", f"grey,{METHOD.replace('[batch', '[preset=tiny,batch')}")
+    card = fitted.read_card(fitted.export(base / "longer", METHOD.replace("[batch", "[preset=tiny,batch"), tmp_path / "longer"))
+    assert card["fit"] == fitted.read_card(exported)["fit"]
+
+
 def test_an_imported_fit_is_taken_instead_of_training(base, exported, tmp_path, monkeypatch):
     shutil.copytree(base / "pets", tmp_path / "pets")
     assert fitted.bring_in(exported, Store(tmp_path / "store")) == list(json.loads((exported / "card.json").read_text())["fits"])
