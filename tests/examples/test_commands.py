@@ -36,7 +36,7 @@ NOT_HERE = {
 }
 LIGHTER = {
     r"^python benchmarks/adversaries": "--limit 4",
-    r"^python benchmarks/(?!adversaries)": "--quick",
+    r"^python benchmarks/(?!adversaries|article)": "--quick",
     r"^bench run (?!.*--preset tiny).*(--dataset|-d) ": "--preset tiny --limit-train 40 --limit-test 6 --draws 4",
 }
 """What is added to a command that takes minutes to days as it is written."""
