@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import prepare, samples, score_table
+from bench import keys, prepare, samples, score_table
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
@@ -141,6 +141,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = dict(found)
     if missing := list(_missing(manifest)):
         raise BenchError(f"{folder / 'manifest.json'} is damaged: {', '.join(missing)} missing")
+    if keys.key("protocol", **manifest["protocol"]) != manifest["protocol_digest"]:
+        raise BenchError(f"{folder / 'manifest.json'} was changed: its protocol is not that of its digest, which the scores are of")
     if manifest.get("schema_version", 1) < SCHEMA:
         manifest["cells"] = [_from_schema_1(cell) for cell in manifest["cells"]]
     return manifest

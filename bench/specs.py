@@ -196,7 +196,7 @@ class DatasetSpec(Spec):
     photograph). `keep_grey`: protocol `paper` keeps grey-only photographs, as the paper's counts show.
     `reference_statistics`: published figures that `bench data stats` prints beside the measured ones. `known_law`:
     the set is drawn, and `Dataset.law` gives P(C | G). `photographs`: how many the complete set has. `download`: what
-    `bench data fetch` fetches.
+    `bench data fetch` fetches. `caution`: what a reader of its results has to know, shown before all tables.
     """
 
     authors_crop: int | None = None
@@ -205,6 +205,7 @@ class DatasetSpec(Spec):
     known_law: bool = False
     photographs: int | None = None
     download: Download | None = None
+    caution: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,8 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
         factory="bench.datasets.demo:Demo",
         licence="public domain and CC0; china by danielbuechele and flower by vultilion: CC BY 2.0",
         citation="photographs that scikit-image and scikit-learn carry",
+        caution="crops of six photographs, which training and test crops share: this shows how things work and proves nothing, and "
+        "intervals and tests, which take crops for independent photographs, are too sure",
     )
 
 

@@ -33,6 +33,17 @@ def _cells(result: Results) -> Iterator[Caution]:
                        tuple(f"{c['method']} on {c['dataset']}: {c['status']}: {c.get('reason', '')}" for c in lost))  # fmt: skip
 
 
+def _datasets(result: Results) -> Iterator[Caution]:
+    from bench.plugins import registry
+    from bench.stats import FEW
+
+    for name, data in result.manifest["datasets"].items():
+        if text := getattr(registry().specs["datasets"].get(data.get("plugin", "")), "caution", ""):
+            yield Caution(f"{name}: {text}")
+        if (count := data["test"]["photographs"]) < FEW:
+            yield Caution(f"{name}: {_count(count, 'test photograph')}: too few to show anything")
+
+
 def _photographs(result: Results) -> Iterator[Caution]:
     for name, data in result.manifest["datasets"].items():
         lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
@@ -98,7 +109,7 @@ def _making(result: Results) -> Iterator[Caution]:
     yield from (Caution(f"only a part of the data: {line}") for line in limits)
 
 
-FINDERS = (_cells, _photographs, _claims, _making, _scores, _optional)
+FINDERS = (_datasets, _cells, _photographs, _claims, _making, _scores, _optional)
 
 
 def _count(n: int, what: str) -> str:

@@ -25,11 +25,16 @@ class Headline:
     summary: str
     of_set: bool = False
     """Whether it is one value of the whole test set, not one a photograph."""
+    of_density: bool = False
+    """Whether it is computed from a method's density: values of methods with densities over other spaces don't compare."""
+    several: bool = False
+    """Whether the metric has more variants."""
 
     @property
     def title(self) -> str:
-        """`fair-energy-score ↓`."""
-        return f"{self.measure.metric} {ARROWS.get(self.direction, '')}".strip()
+        """`fair-energy-score ↓`, or `coverage, a-82 →` where there are other variants."""
+        variant = f", {self.measure.variant}" if self.several else ""
+        return f"{self.measure.metric}{variant} {ARROWS.get(self.direction, '')}".strip()
 
     def estimate(self, entry: Entry) -> Estimate:
         """The entry's value with its interval."""
@@ -69,4 +74,5 @@ def _headline(metric: str, entries: Sequence[Entry], sets: bool) -> Headline | N
     direction, unit = facts.words(Measure(metric, measured[0]))
     # only of some metrics a photograph has several values, by the number of samples: the last one is of all of them
     measure = Measure(metric, variant, k=facts.count(Measure(metric, variant)) if facts.several(Measure(metric, variant)) else 0)
-    return Headline(measure, direction, unit, getattr(spec, "summary", ""), of_sets)
+    return Headline(measure, direction, unit, getattr(spec, "summary", ""), of_sets, "log_prob" in getattr(spec, "needs", ()),
+                    several=len({*measured, variant}) > 1)  # fmt: skip

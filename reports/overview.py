@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 TEXT = (
     "Every metric by its main variant (`bench show METRIC`), mean over photographs. ↓: less is better, ↑: more is better, →: best "
     "at its target, no arrow: neither. **Bold**: the colourizer with the best mean, and those that a paired permutation test with "
-    "Holm's correction does not tell from it; controls are never bold, nor values of the whole set. Of thirty metrics some are won "
-    "by chance, and most can be gamed: the ranking stands elsewhere, on purpose."
+    "Holm's correction does not tell from it; controls are never bold, nor values of the whole set, nor likelihoods, which compare "
+    "only within one space. Of thirty metrics some are won by chance, and most can be gamed: the ranking stands elsewhere, on "
+    "purpose."
 )
 ASKS = {True: "Of independent draws", False: "Of what is presented"}
 WIDEST = 6
@@ -73,7 +74,7 @@ def _tables(title: str, entries: Sequence[Entry], lines: Sequence[Headline]) -> 
     """Tables of at most `WIDEST` methods each, and their footnotes."""
     if not lines:
         return []
-    best = {line: () if line.of_set else best_set(entries, line.measure, line.direction) for line in lines}
+    best = {line: () if line.of_set or line.of_density else best_set(entries, line.measure, line.direction) for line in lines}
     for entry in entries:
         entry.estimates([line.measure for line in lines if not line.of_set])  # together: faster
     digits = {line: decimals([line.estimate(e).mean for e in entries]) for line in lines}

@@ -167,13 +167,13 @@ def _about_controls(standing: Standing, score: str) -> list[str]:
     if not others:
         return []
     above = [c for c in standing.controls if all(standing.shown_better(c, other) for other in others)]
-    beaten_by: dict[str, list[str]] = {other: [] for other in others}
-    for control in (c for c in standing.controls if c not in above):
-        for other in standing.not_beaten(control):
-            beaten_by[other].append(escape(control))
-    failing = [f"{escape(other)} ({', '.join(names)})" for other, names in beaten_by.items() if names]
     lines = [f"By the {score}, better than every colourizer: control {', '.join(map(escape, above))}."] if above else []
-    return [*lines, f"By the {score}, **not shown to beat a control**: {'; '.join(failing)}."] if failing else lines
+    for told, words in (("worse", "shown to be worse than a control"), ("", "not shown to beat a control, nor to be worse")):
+        found = {other: [escape(c) for c in standing.controls if c not in above and standing.told_from(other, c) == told]
+                 for other in others}  # fmt: skip
+        if failing := "; ".join(f"{escape(other)} ({', '.join(names)})" for other, names in found.items() if names):
+            lines.append(f"By the {score}, **{words}**: {failing}.")
+    return lines
 
 
 def _disagreements(standings: Mapping[str, Standing]) -> list[str]:

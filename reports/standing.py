@@ -62,10 +62,9 @@ class Standing:
         pairs = self._family(first, second).p_values
         return pairs.get((first, second), 1.0) <= LEVEL
 
-    def not_beaten(self, control: str) -> list[str]:
-        """The colourizers that are not shown to beat a control."""
-        others = self.colourizers.order if self.colourizers else ()
-        return [label for label in others if not self.shown_better(label, control)]
+    def told_from(self, label: str, control: str) -> str:
+        """Whether a colourizer is shown to be `better` than a control, or `worse`; else nothing."""
+        return "better" if self.shown_better(label, control) else "worse" if self.shown_better(control, label) else ""
 
     def differences(self) -> Iterator[dict[str, Any]]:
         """Every pair: `first - second` with its interval and the corrected p."""

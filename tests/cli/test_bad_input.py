@@ -170,6 +170,8 @@ def test_damaged_runs(bench, photographs, tmp_path, verb):
         status, _, err = bench(verb, "r")
         assert status == 2
         assert path[-1] in error_line(err)
+    manifest.write_text(text.replace('"scale": 128.0', '"scale": 100.0'))
+    assert "its protocol is not that of its digest" in error_line(bench(verb, "r")[2])
     manifest.write_text(text[: len(text) // 2])
     assert "manifest.json" in error_line(bench(verb, "r")[2])
 

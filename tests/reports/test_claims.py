@@ -69,6 +69,15 @@ def test_cautions_name_claims_and_what_a_fit_says_of_itself(results):
     assert not any(text.startswith("mdn") for text in texts)
 
 
+def test_cautions_tell_what_a_data_set_says_of_itself_and_where_there_are_too_few_photographs(results):
+    assert not any(caution.text.startswith("lfw:") for caution in cautions([results]))
+    results.manifest["datasets"]["lfw"]["plugin"] = "demo"
+    results.manifest["datasets"]["lfw"]["test"]["photographs"] = 5
+    texts = [caution.text for caution in cautions([results])]
+    assert texts[0].startswith("lfw: crops of six photographs, which training and test crops share: this shows how things work")
+    assert texts[1] == "lfw: 5 test photographs: too few to show anything"
+
+
 def test_a_comparison_of_runs_says_so(results):
     remarks = compare(results, results).remarks
     assert [r for r in remarks if "claimed" in r] == [f"files[kind=iid] in {name}: {SENTENCE}" for name in "AB"]

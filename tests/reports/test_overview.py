@@ -70,6 +70,24 @@ def test_bold_are_the_best_colourizers_and_those_not_told_from_them(make, tmp_pa
     assert best_set(entries, measure, "none") == ()
 
 
+def test_likelihoods_are_never_bold(make, tmp_path):
+    nll = ("negative-log-likelihood", "photograph")
+    rows = [row for name, gap in (("mdn", 0), ("zhang", 5)) for row in make.draws(name, {nll: errors(1) + gap})]
+    assert "**" not in line_of(written(make, tmp_path, rows)[0][0], nll[0])
+
+
+def test_a_row_says_which_of_several_variants_it_is(make, tmp_path):
+    rows = make.draws("mdn", {("coverage", "a-82"): errors(1), ("coverage", "b-82"): errors(2), ("psnr", "mean-of-n"): errors(3)})
+    page = written(make, tmp_path, rows)[0][0]
+    assert line_of(page, "coverage").startswith("| coverage, a-82 ")
+    assert line_of(page, "psnr").startswith("| psnr ↓ |")  # as the rows here say
+
+
+def line_of(page, metric):
+    (line,) = [line for line in page.read_text().splitlines() if line.startswith(f"| {metric}")]
+    return line
+
+
 def test_the_captions_say_how_many_samples_each_half_has(make, tmp_path):
     rows = make.draws("mdn", {("psnr", "mean-of-n"): errors(1)}) + make.rows("mdn", {EOB: errors(2)}, kind="modes", k=5)
     text = written(make, tmp_path, rows)[0][0].read_text()

@@ -73,7 +73,15 @@ def test_controls_stand_apart_with_the_place_that_they_would_have(make, tmp_path
     places = {name: row["Rank"] for name, row in cells.items()}
     assert places == {"a": "**1**", "b": "2", "*controls*": "", "ceiling": "(1)", "between": "(2–3)", "floor": "(3)"}
     assert "By the energy score, better than every colourizer: control ceiling." in text
-    assert "By the energy score, **not shown to beat a control**: b (between)." in text
+    assert "By the energy score, **not shown to beat a control, nor to be worse**: b (between)." in text
+    assert "shown to be worse than a control" not in text
+
+
+def test_a_colourizer_that_is_worse_than_a_control_is_said_to_be(make, tmp_path, base):
+    rows = [*scored(make, "a", base), *scored(make, "b", base + 0.05), *scored(make, "between", base + 0.02, role="control")]
+    text = written(make, tmp_path, rows)
+    assert "By the energy score, **shown to be worse than a control**: b (between)." in text
+    assert "not shown to beat a control" not in text
 
 
 def test_a_control_that_beats_everything_is_named_and_takes_no_rank(make, tmp_path, base, table):
