@@ -72,8 +72,7 @@ def _linear(lightness: Tensor, ab: Tensor) -> Tensor:
 def pictures(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
     """Colour fields of one grey photograph as sRGB pictures, uint8 `(k, H, W, 3)`.
 
-    lightness: `(H, W)` L in 0..100. ab: `(k, 2, h, w)`, enlarged bilinearly to the size of L, as the authors do
-    (section 7 of the facts).
+    lightness: `(H, W)` L in 0..100. ab: `(k, 2, h, w)`, enlarged bilinearly to the size of L, as the authors do.
     """
     import numpy as np
     import torch

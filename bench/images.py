@@ -100,7 +100,7 @@ def prepare(image: Image.Image, protocol: Protocol, authors_crop: int | None = N
 def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     """Bilinear resize of `(H, W, C)` to a square, float32, aspect squashed, half-pixel centres; uint8 becomes [0, 1].
 
-    Without antialiasing it is what OpenCV's default does, which the authors used (section 1 of the facts).
+    Without antialiasing it is what OpenCV's default does, which the authors used.
     """
     import numpy as np
 

@@ -18,7 +18,7 @@ class Protocol:
     """How photographs are prepared, split and scored.
 
     crop: `authors` (a data set's declared centre crop, else the whole photograph) or `square` (centre square).
-    scale: ab is divided by this in reported errors (the paper's range is [-1, 1], A1 of the facts).
+    scale: ab is divided by this in reported errors (the paper's range is [-1, 1]).
     test_size: random test photographs; a set smaller than `small_set` gives the share `test_share` instead.
     k: colourizations that a method presents; draws: independent draws of every distribution, for fair scores.
     weights: colour-rarity weights, see `bench.weights`; weight_floor: the smallest probability.

@@ -1,4 +1,4 @@
-"""Colour-rarity weights: how much an error at a true colour counts (section 3.1 of the paper; A3 of the facts).
+"""Colour-rarity weights: how much an error at a true colour counts (section 3.1 of the paper).
 
 `channel64` (default) takes the paper literally: a and b each have a histogram of 64 bins over [-128, 128) of the
 train split, and a channel's weight is 1/p of its own bin. `joint64` is one 64x64 histogram, and `zhang313`
@@ -63,7 +63,7 @@ def fit(name: str, ab: np.ndarray, floor: float) -> ColourWeights:
 def bin_centres() -> np.ndarray:
     """Zhang et al.'s 313 ab bin centres `(313, 2)`, grid step 10, sorted by a then b.
 
-    Recomputed: the convex hull of the sRGB cube's ab values, widened by a square of +-10 (section 12 of the facts).
+    Recomputed: the convex hull of the sRGB cube's ab values, widened by a square of +-10.
 
     >>> bin_centres().shape
     (313, 2)

@@ -13,7 +13,7 @@ from .presets import Preset
 
 SCALE = 128.0
 NORM_EPS = 1e-4
-"""Batch norm with the eps of the authors' code (section 2 of the facts); their decay of 0.99 needs thousands of
+"""Batch norm with the eps of the authors' code; their decay of 0.99 needs thousands of
 steps before running averages hold, so it is 0.9, the default of PyTorch, here."""
 
 

@@ -1,4 +1,4 @@
-"""The conditional VAE: a grey code beside the colour code at both inputs, the same decoder losses as the VAE (A6)."""
+"""The conditional VAE: a grey code beside the colour code at both inputs, the same decoder losses as the VAE."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class DecoderLoss(nn.Module):
         )
 
     def mahalanobis(self, difference: Tensor) -> Tensor:
-        """L_mah: squared projections over their variances, and the rest over the 20th variance (A4)."""
+        """L_mah: squared projections over their variances, and the rest over the 20th variance."""
         flat = difference.flatten(1)
         projections = flat @ self.directions.T
         rest = flat.square().sum(1) - projections.square().sum(1)

@@ -25,7 +25,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
             FEATURES,
             Parameter("vae", "method", "vae", "the codec, for example vae[loss=l2]"),
             Parameter("components", "int", 8, "components of the mixture (section 6.2)", minimum=1),
-            Parameter("sigma2", "float", 0.1, "the fixed variance of every component (A7); fit: one a dimension, from the "
+            Parameter("sigma2", "float", 0.1, "the fixed variance of every component; fit: one a dimension, from the "
                       "residuals of the training codes", allow=("fit",), minimum=1e-6),
             Parameter("loss", "str", "min", "min: only the nearest component (equation 7); exact: mixture likelihood",
                       ("min", "exact")),

@@ -184,7 +184,7 @@ class _Objective(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         code = batch["mean"]
-        if self.training:  # a fresh draw of the posterior each step (A13)
+        if self.training:  # a fresh draw of the posterior each step
             code = code + batch["deviation"] * torch.randn_like(code)
         means, log_weights = self.network(batch["features"])
         if self.exact:

@@ -20,7 +20,7 @@ class Preset:
 
     @property
     def feature_grey(self) -> int:
-        """Side of the photograph from which features are taken: 224 of 256, as the paper (A9 of the facts)."""
+        """Side of the photograph from which features are taken: 224 of 256, as the paper."""
         return self.grey * 7 // 8
 
 

@@ -12,7 +12,7 @@ class Trunk(nn.Module):
     """Features `(B, C, s, s)` to `(B, outputs)`.
 
     Convolutions without bias, ReLU, batch norm; FC(4096) with tanh; linear output; dropout before each fully
-    connected layer (section 5 and A8 of the facts).
+    connected layer.
     """
 
     def __init__(self, shape: tuple[int, int, int], outputs: int, preset: Preset, dropout: float) -> None:

@@ -15,7 +15,7 @@ CODE = Parameter("d", "int", "auto", "dimensions of the code; auto: 32 for LFW, 
 LOSS = (
     Parameter("loss", "str", "full", "decoder loss: l2; mah (specificity); full (equation 4)", ("l2", "mah", "full")),
     Parameter("norm", "str", "root", "L_hist and L_grad as norms, as in the authors' code and as the lambdas fit best, or "
-              "squared, as in equations 2 and 3 (A2)", ("root", "squared")),
+              "squared, as in equations 2 and 3", ("root", "squared")),
     Parameter("mah", "float", 0.1, "weight of L_mah in the full loss (section 3.1)", minimum=0),
     Parameter("grad", "float", 1e-3, "weight of L_grad in the full loss (section 3.1)", minimum=0),
     Parameter("mix", "float", 0.0, "share of uniform weight mixed into the colour weights: 0 is the paper's 1/p",
@@ -36,7 +36,7 @@ def bench_register_methods() -> Iterable[MethodSpec]:
             PRESET,
             CODE,
             *LOSS,
-            Parameter("kl", "float", 1e-4, "weight of the KL term, per-photograph mean (section 3.1, A5); auto: twice the "
+            Parameter("kl", "float", 1e-4, "weight of the KL term, per-photograph mean (section 3.1); auto: twice the "
                       "reconstruction loss per number, followed in training", allow=("auto",), minimum=0),
             Parameter("dropout", "float", 0.3, "dropout before the encoder's last layer", minimum=0, maximum=0.95),
             *training(STEPS, 1e-3),

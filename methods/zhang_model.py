@@ -25,7 +25,7 @@ from .zhang import STEPS
 from .zhang_net import BINS, ZhangNet, shrink
 
 NEIGHBOURS, SIGMA = 10, 5.0
-"""Soft encoding: the ten nearest bins with a Gaussian of 5 (section 11 of the facts)."""
+"""Soft encoding: the ten nearest bins with a Gaussian of 5."""
 
 
 class Zhang(Method):
@@ -81,7 +81,7 @@ class Zhang(Method):
 
     @torch.inference_mode()
     def features(self, grey: Tensor) -> Tensor:
-        """conv7 features `(B, *feature_shape)` (A9 of the facts)."""
+        """conv7 features `(B, *feature_shape)`."""
         return computed(self.precision, self.network.conv7, shrink(grey.to(self.device), PRESETS[self.preset].feature_grey))
 
     @property

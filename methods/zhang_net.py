@@ -1,4 +1,4 @@
-"""Zhang's ECCV16 network, layer by layer (section 11 of the facts). Module names follow the public PyTorch release,
+"""Zhang's ECCV16 network, layer by layer. Module names follow the public PyTorch release,
 so that its checkpoint's keys fit as they are."""
 
 from __future__ import annotations

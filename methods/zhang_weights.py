@@ -1,4 +1,4 @@
-"""Reading the public releases of Zhang's network (section 11 of the facts); nothing is ever unpickled but tensors."""
+"""Reading the public releases of Zhang's network; nothing is ever unpickled but tensors."""
 
 from __future__ import annotations
 
