@@ -47,7 +47,7 @@ def cli(context: click.Context, debug: bool) -> None:
 )
 @click.option("--protocol", help="paper or square, with parameters in brackets [paper].")
 @click.option("--preset", type=click.Choice(PRESETS), help="Network sizes [small; tiny for the demo].")
-@click.option("-k", type=int, help="Colourizations that a method presents [5].")
+@click.option("-k", "--k", type=int, help="Colourizations that a method presents [5].")
 @click.option("--draws", type=int, help="Independent draws of every distribution, for fair scores [10].")
 @click.option("--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable.")
 @click.option("--seeds", "count", type=click.IntRange(min=1), help="Train with so many seeds: 0, 1, ...")
@@ -249,6 +249,7 @@ def _finish(result: Any) -> None:
     from bench.runner import FAILURES, headline
 
     echo_table(headline(result))
+    click.echo("fair scores are of independent draws, the others of what a method presents", err=True)
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
         click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)

@@ -138,7 +138,7 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
 def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None,
           any_seed: bool = False) -> dict[str, Any]:  # fmt: skip
     """The only finished cell of a run that is meant; with `any_seed`, the one with the smallest seed."""
-    known = [c for c in manifest["cells"] if c["role"] == "colourizer" or c["method"] == method]
+    known = [c for c in manifest["cells"] if c["role"] == "colourizer" or method in (c["method"], c["name"])]
     if method is not None and method not in [name for c in known for name in (c["method"], c["name"])]:
         raise unknown(f"method of {run}", method, [c["method"] for c in manifest["cells"]])
     found = [c for c in known if method in (None, c["method"], c["name"])
@@ -150,8 +150,8 @@ def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: s
     if any_seed and len({(c["method"], c["dataset"]) for c in found}) == 1:
         found = [min(found, key=lambda c: c["seed"])]
     if len(found) > 1:
-        names = ", ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
-        raise BenchError(f"{run} has several: {names}; say which method, data set and training seed")
+        names = "; ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
+        raise BenchError(f"{run} has several: {names}. Say which method, data set and training seed")
     if found[0]["status"] != "done":
         raise BenchError(f"{run}: {found[0]['method']} on {found[0]['dataset']} {found[0]['status']}: {found[0]['reason']}")
     return dict(found[0])

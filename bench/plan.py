@@ -122,8 +122,8 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
 
     Every name and parameter is checked before any photograph is read.
     """
-    protocol = resolve_protocol(request, registry)
     _check(request)
+    protocol = resolve_protocol(request, registry)
     request = request.settled()
     choices = notation.parse_many(request.methods)
     for choice in choices:
@@ -162,7 +162,12 @@ def open_source(text: str, request: Request, registry: Registry, protocol: Proto
     else:
         spec, name = registry.get("datasets", text), text
         dataset = spec.load()(home=request.data_home)
-    return prepare.make_source(spec, name, dataset, protocol, store, progress, splits.of(name, request.splits))
+    try:
+        return prepare.make_source(spec, name, dataset, protocol, store, progress, splits.of(name, request.splits))
+    except BenchError as error:
+        if text == spec.name and path.is_dir():
+            raise BenchError(f"{error}; the folder {text} that is here is ./{text}") from error
+        raise
 
 
 def first_source(request: Request, progress: Progress) -> tuple[Source, Protocol, Store]:
@@ -179,13 +184,9 @@ def describe_fit(fit: Fit) -> dict[str, Any]:
 
 
 def _check(request: Request) -> None:
-    for name in ("limit_train", "limit_test"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
-    for name in ("devices", "nodes", "threads"):
+    for name in ("k", "draws", "limit_train", "limit_test", "devices", "nodes", "threads"):
         if (value := getattr(request, name)) is not None and value < 1:
-            raise BenchError(f"--{name} {value} is below 1")
+            raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
     if request.nodes > 1 and isinstance(request.store, str):
         raise BenchError(f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines share, where "
                          "checkpoints are for all of them")  # fmt: skip

@@ -135,6 +135,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run folder; BenchError when it is missing, damaged or of a newer schema."""
     if not folder.is_dir():
         raise BenchError(f"{folder} is no run folder: it does not exist")
+    if not (folder / "manifest.json").is_file():
+        raise BenchError(f"{folder} has no manifest.json: it is no run folder, or its run did not finish")
     found = read_json(folder / "manifest.json", SCHEMA)
     if not isinstance(found, dict):
         raise BenchError(f"{folder / 'manifest.json'} is damaged: it holds no description of a run")

@@ -38,7 +38,7 @@ KINDS = {
                    ("safetensors>=0.4", "torch>=2.4"), "bench run --methods $name,marginal,grey"),
     "dataset": Kind("drawn gradients between two random colours", "data.py",
                     ("numpy>=1.26",), "bench run --dataset $name --methods marginal,grey"),
-    "metric": Kind("median over pixels of the absolute error", "score.py",
+    "metric": Kind("root mean square over pixels of the error of a field", "score.py",
                    ("numpy>=1.26",), "bench run --metrics $name,absolute-error --methods marginal,grey"),
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ def error_line(err):
         (["-m", "vae[loss=l3]"], ["loss=l3", "l2, mah, full"]),
         (["-m", "mdn[vae=vea]"], ["unknown method 'vea'", "'vae'"]),
         (["-m", "mdn[k"], ["brackets"]),
-        (["-k", "0"], ["k=0 is below 1"]),
+        (["-k", "0"], ["--k 0 is below 1"]),
         (["--limit-train", "0"], ["limit-train 0"]),
         (["--protocol", "papre"], ["unknown protocol 'papre'", "'paper'"]),
         (["--metrics", "varience"], ["unknown metric 'varience'", "'variance'"]),
@@ -148,6 +148,13 @@ def test_output_folders(bench, photographs, tmp_path):
     )
     assert status == 2
     assert "--store" in error_line(err)
+
+
+def test_a_folder_that_is_called_as_a_data_set_is_pointed_at(bench, tmp_path):
+    Path("church").mkdir()
+    status, _, err = bench("run", "-m", "grey", "-d", "church", "--data-home", tmp_path / "empty")
+    assert status == 2
+    assert error_line(err).endswith("the folder church that is here is ./church")
 
 
 @pytest.mark.parametrize("verb", ["score", "report"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import fitted
+from bench import fitted, keys
 from bench.cli import main
 from bench.errors import BenchError
 from bench.store import Store
@@ -187,6 +187,7 @@ def test_a_run_of_another_protocol_version_is_refused(base, tmp_path):
     shutil.copytree(base / "run", tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     manifest["protocol"]["gamma"] = 2.2
+    manifest["protocol_digest"] = keys.key("protocol", **manifest["protocol"])
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BenchError, match="another version of huebench"), fitted.opened(tmp_path / "run", METHOD):
         pass
