@@ -79,7 +79,7 @@ def test_the_comparison_and_the_ranking_say_what_the_page_says(typed):
     assert words["halo", "fair-energy-score"] == "shown"  # no difference shown
     assert {word for (method, _), word in words.items() if method != "halo"} == {"identical"}
     assert any((package / "compare-first-second").iterdir())
-    assert "a control**: halo" in (package / "runs" / "first" / "tables" / "ranking.md").read_text()
+    assert "a control, nor to be worse**: halo" in (package / "runs" / "first" / "tables" / "ranking.md").read_text()
 
 
 def test_the_changed_package_is_still_clean(typed, fresh):

@@ -99,7 +99,7 @@ def test_the_method_is_in_the_tables_and_on_the_page(together):
 
 def test_the_metric_is_in_the_tables(together):
     _, run = together
-    assert "histogram-intersection ↑" in (run / "tables" / "overview.md").read_text()
+    assert "histogram-intersection, mean ↑" in (run / "tables" / "overview.md").read_text()
 
 
 @pytest.mark.slow
