@@ -1,7 +1,7 @@
 """The tables of docs/results.md, from what runs' reports have written: `python benchmarks/article.py RUN...`.
 
-Every number is read from `tables/*.csv` of a run folder, where `bench report` explains it. Only means of single training seeds
-are taken here, from `scores.parquet`: whether a difference has the same sign in all of them.
+Every number is read from `tables/*.csv` of a run folder, where `bench report` explains it. Only means of single trainings of
+the VAE are taken here, from `scores.parquet`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ from measure import table
 from bench.reports.paper_tables import TABLES
 
 NONE = "–"
-AGAINST = ("cvae", "cvae[kl=1e-4]", "zhang", "zhang-coherent", "mean", "marginal", "knn")
-"""What the MDN's error-of-best is compared with."""
+PAIRS = (
+    *(("mdn", other) for other in ("cvae", "cvae[kl=1e-4]", "zhang", "zhang-coherent", "mean", "marginal", "knn")),
+    ("mdn[sigma2=fit]", "cvae"),
+    ("mdn[vae=vae[loss=l2]]", "cvae"),
+    ("mdn[vae=vae[loss=l2]]", "knn"),
+)
+"""Whose errors-of-best are compared."""
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}
 SHORT = (
     ("calibration", "spread-skill", "ratio", "Spread–skill → 1", 2),
     ("calibration", "coverage", "a-82", "82 % intervals of a hold", 2),
     ("realism", "chroma-speckle", "ratio", "Speckle → 1", 2),
     ("realism", "colourfulness-distance", "signed", "Colourfulness off by", 1),
-    ("realism", "frechet-ab", "distance", "Fréchet-ab", 1),
 )
 LAWS = (
-    ("known-law", "law-distance", "law", "Distance to the law ↓", 4),
+    ("known-law", "ged", "field", "GED² ↓", 4),
+    ("known-law", "law-distance", "law", "Distance to the law ↓", 2),
     ("known-law", "mode-coverage", "mass", "Modes covered", 2),
     ("known-law", "mode-coverage", "expected", "of", 2),
     ("known-law", "mode-precision", "field", "Mode precision ↑", 2),
-    ("calibration", "spread-skill", "ratio", "Spread–skill → 1", 2),
 )
 """Of which table, which metric and variant, its heading, and its digits."""
 
@@ -108,10 +112,10 @@ def diversity(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
         yield f", {name}", table(["Method", "Kind", "Error-of-best ↓", "Mean error ↓", "Variance"], lines)
 
 
-def seed_means(runs: Sequence[Path], ask: str, metric: str, variant: str) -> dict[tuple[str, str], list[float]]:
-    """The mean over photographs of every training seed, by data set and method."""
+def seed_means(runs: Sequence[Path], variant: str) -> dict[tuple[str, str], list[float]]:
+    """The mean error of reconstructions of every training seed, by data set and method."""
     columns = ["dataset", "method", "seed", "value"]
-    where = [("ask", "==", ask), ("metric", "==", metric), ("variant", "==", variant), ("region", "==", "all")]
+    where = [("ask", "==", "reconstruct"), ("metric", "==", "absolute-error"), ("variant", "==", variant), ("region", "==", "all")]
     rows = pd.concat([pd.read_parquet(run / "scores.parquet", columns=columns, filters=where) for run in runs])
     means = rows.astype({"dataset": str, "method": str}).groupby(columns[:3])["value"].mean()
     return {key: list(mine) for key, mine in means.groupby(level=[0, 1])}
@@ -123,18 +127,19 @@ def across(values: Sequence[float], digits: int) -> str:
 
 
 def differences(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """The MDN's error-of-best minus others', a column a data set; after the interval the least and largest of single trainings."""
-    rows, seeds = read(runs, "diversity-differences"), seed_means(runs, "present", "error-of-best", "sum")
+    """Of errors-of-best, a column a data set; after the interval the least and largest of single trainings."""
+    rows = read(runs, "diversity-differences")
     cells = {}
     for _, row in rows.iterrows():
         for one, two, sign in ((row["first"], row["second"], 1), (row["second"], row["first"], -1)):
-            if one == "mdn" and two in AGAINST:
+            if (one, two) in PAIRS:
                 mean, *ends = (sign * row[f"error_of_best_{end}"] for end in ("mean", "low", "high"))
-                single = [a - b for a, b in zip(seeds[row["dataset"], "mdn"], seeds[row["dataset"], two], strict=True)]
-                cells[two, row["dataset"]] = f"{mean:+.4f} [{min(ends):+.4f}, {max(ends):+.4f}]{across(single, 4)}"
+                single = [sign * row[f"error_of_best_{end}"] for end in ("least", "most") if not pd.isna(row[f"error_of_best_{end}"])]
+                cells[one, two, row["dataset"]] = f"{mean:+.4f} [{min(ends):+.4f}, {max(ends):+.4f}]{across(single, 4)}"
     names = list(dict.fromkeys(rows["dataset"]))
     if cells:
-        yield "", table(["mdn −", *names], [[two, *(cells.get((two, name), NONE) for name in names)] for two in AGAINST])
+        lines = [[f"{one} − {two}", *(cells.get((one, two, name), NONE) for name in names)] for one, two in PAIRS]
+        yield "", table(["Error-of-best", *names], [line for line in lines if set(line[1:]) != {NONE}])
 
 
 def scores(runs: Sequence[Path], wanted: Sequence[tuple[str, str, str, str, int]]) -> Iterator[tuple[str, str]]:
@@ -180,7 +185,7 @@ def gaps(runs: Sequence[Path], number: int) -> Iterator[tuple[str, str]]:
     rows = read(runs, f"paper-table-{number}-differences")
     if len(rows):
         mine = rows[(rows["convention"] == "sum") & (rows["region"] == "all")]
-        means = seed_means(runs, "reconstruct", "absolute-error", next(t.variants["sum"] for t in TABLES if t.number == number))
+        means = seed_means(runs, next(t.variants["sum"] for t in TABLES if t.number == number))
         labels = labelled(runs, number)
         lines = []
         for _, row in mine.iterrows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
+from .facts import Measure
 from .markup import Caption, Table
 from .scores import (
     ERROR_OF_BEST,
@@ -94,7 +96,8 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
         WARNING,
         Caption(f"Errors are |Δa| + |Δb| (convention `sum`). {describe_protocol(results)}"),
         "Bold: the method with the lowest error-of-best, and those whose paired difference from it has an interval "
-        f"that holds 0 (or rests on fewer than {FEW} images). Controls stand apart at the end and are never bold.",
+        f"that holds 0 (or rests on fewer than {FEW} images), or another sign in some training. Controls stand apart at the "
+        "end and are never bold.",
     ]
     for dataset, entries in found.items():
         parts += _section(results, dataset, entries, best[dataset], pairs[dataset])
@@ -104,14 +107,32 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     return [*paths, *write_csv(out, "diversity-differences", differences)] if differences else paths
 
 
+def trainings(first: Entry, second: Entry, measure: Measure) -> list[float]:
+    """The mean difference of each training seed that both have, if there are several."""
+    ones, others = (entry.facts.by_seed(measure) for entry in (first, second))
+    gaps = [float((ones[seed] - others[seed]).mean()) for seed in ones if seed in others]
+    return gaps if len(gaps) > 1 else []
+
+
+def told(first: Entry, second: Entry, measure: Measure) -> str:
+    """The word for a difference, and whether some training turns it round: intervals over photographs don't know that."""
+    return _word(difference(first, second, measure), trainings(first, second, measure))
+
+
+def _word(estimate: Estimate, gaps: Sequence[float]) -> str:
+    word = verdict(estimate) if estimate.n else "not measured"
+    turned = min(gaps, default=0.0) < 0 < max(gaps, default=0.0)
+    return f"{word}, not in every training" if turned and word in ("lower", "higher") else word
+
+
 def best_and_ties(entries: Sequence[Entry]) -> list[str]:
-    """Labels of the colourizer with the lowest error-of-best and of those not shown to differ from it."""
+    """Labels of the colourizer with the lowest error-of-best and of those not shown to differ from it in every training."""
     scored = [(e.values(ERROR_OF_BEST).mean(skipna=False), e) for e in entries if e.role == "colourizer"]
     scored = [(mean, e) for mean, e in scored if mean == mean]  # NaN: not measured, or an undefined value
     if not scored:
         return []
     best = min(scored, key=lambda pair: pair[0])[1]
-    words = {e.label: verdict(difference(e, best, ERROR_OF_BEST)) for _, e in scored}
+    words = {e.label: told(e, best, ERROR_OF_BEST) for _, e in scored}
     return [label for label, word in words.items() if label == best.label or word not in ("higher", "lower")]
 
 
@@ -164,7 +185,7 @@ def _beaten(entries: Sequence[Entry], best: Sequence[str]) -> str:
         return ""
     first = min(winners, key=lambda e: e.values(ERROR_OF_BEST).mean())
     controls = [e for e in entries if e.role == "control" and len(e.values(ERROR_OF_BEST))]
-    found = [e for e in controls if verdict(difference(e, first, ERROR_OF_BEST)) in ("lower", "no difference shown")]
+    found = [e for e in controls if told(e, first, ERROR_OF_BEST) not in ("higher", "undefined", "too few images", "not measured")]
     if not found:
         return ""
     names = ", ".join(escape(e.label) for e in found)
@@ -182,7 +203,8 @@ def _differences(pairs: Sequence[dict[str, Any]]) -> list[object]:
         cells = [c for n, d in digits.items() for c in _difference_cells(r, n, d)]
         table.rows.append([escape(r["first"]), escape(r["second"]), *cells, f"{r['images']:,}"])
     return [Caption("Paired differences, photograph by photograph; each interval stands for itself (they are not corrected for the "
-                    "number of pairs)."), table]  # fmt: skip
+                    "number of pairs) and for the trainings as they are: where one of them alone would say the opposite, that is "
+                    "said."), table]  # fmt: skip
 
 
 def _published(dataset: str) -> list[object]:
@@ -204,9 +226,9 @@ def _pairs(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     for first, second in combinations(measured, 2):
         record: dict[str, Any] = {"dataset": first.dataset, "first": first.label, "second": second.label}
         for name in ("error_of_best", "variance"):
-            estimate = difference(first, second, MEASURES[name])
-            word = verdict(estimate) if estimate.n else "not measured"
-            record |= {**columns(name, estimate), f"{name}_images": estimate.n, f"{name}_first_is": word}
+            estimate, gaps = difference(first, second, MEASURES[name]), trainings(first, second, MEASURES[name])
+            record |= {**columns(name, estimate), f"{name}_images": estimate.n, f"{name}_least": min(gaps, default=math.nan),
+                       f"{name}_most": max(gaps, default=math.nan), f"{name}_first_is": _word(estimate, gaps)}
         yield {**record, "images": max(record["error_of_best_images"], record["variance_images"])}
 
 

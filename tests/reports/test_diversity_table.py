@@ -98,6 +98,20 @@ def test_differences_of_every_pair_in_plain_words(four, tmp_path):
     assert "no ranking by itself" in text
 
 
+def test_a_difference_that_a_training_turns_round_is_said_and_decides_nothing(make, tmp_path, base):
+    rows = [*method(make, "a", base, seed=0), *method(make, "a", base, seed=1)]
+    rows += [*method(make, "b", base + 0.05, seed=0), *method(make, "b", base - 0.01, seed=1)]
+    rows += [*method(make, "c", base + 0.05, seed=0), *method(make, "c", base + 0.01, seed=1)]
+    results = make.results(tmp_path / "run", rows)
+    text = write([results], Output(tmp_path))[0].read_text()
+    pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv").set_index(["first", "second"])
+    assert pairs.error_of_best_first_is[("a", "b")] == "lower, not in every training"
+    assert pairs.error_of_best_first_is[("a", "c")] == "lower"
+    assert pairs.loc[("a", "b"), ["error_of_best_least", "error_of_best_most"]].tolist() == pytest.approx([-0.05, 0.01])
+    assert "lower, not in every training" in text
+    assert best_and_ties(gather([results], ["error-of-best"], ["colourizer"])["lfw"]) == ["a", "b"]
+
+
 def test_seeds_are_averaged_for_each_image_first(make, tmp_path, base):
     shift = np.random.default_rng(5).normal(0, 0.03, N)  # cancels within a photograph
     rows = [*method(make, "a", base + shift, seed=0), *method(make, "a", base - shift, seed=1)]
