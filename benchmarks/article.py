@@ -134,7 +134,7 @@ def differences(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
         for one, two, sign in ((row["first"], row["second"], 1), (row["second"], row["first"], -1)):
             if (one, two) in PAIRS:
                 mean, *ends = (sign * row[f"error_of_best_{end}"] for end in ("mean", "low", "high"))
-                single = [sign * row[f"error_of_best_{end}"] for end in ("least", "most") if not pd.isna(row[f"error_of_best_{end}"])]
+                single = [sign * gap for gap in row[["error_of_best_least", "error_of_best_most"]].dropna()]
                 cells[one, two, row["dataset"]] = f"{mean:+.4f} [{min(ends):+.4f}, {max(ends):+.4f}]{across(single, 4)}"
     names = list(dict.fromkeys(rows["dataset"]))
     if cells:
