@@ -13,7 +13,7 @@ from bench.contracts import Progress
 from bench.errors import BenchError, NotComparable, SamplesGone, unknown
 from bench.files import read_json, write_json, write_text
 from bench.output import FORMATS, PAGE, Output, Section
-from bench.plugins import Registry
+from bench.plugins import Registry, registry
 from bench.results import Results
 from bench.specs import ReportSpec
 
@@ -129,8 +129,9 @@ def _head(manifest: dict[str, Any]) -> list[str]:
     lines = [f"Protocol `{protocol['name']}` (digest `{manifest['protocol_digest'][:12]}`), k = {protocol['k']}, "
              f"errors divided by {protocol['scale']:g}.", ""]  # fmt: skip
     for name, data in manifest["datasets"].items():
+        caution = getattr(registry().specs["datasets"].get(data.get("plugin", "")), "caution", "")
         lines.append(f"- `{name}`: {data['train']['photographs']} train, {data['test']['photographs']} test photographs"
-                     f"{_left_out(data)}")  # fmt: skip
+                     f"{_left_out(data)}{caution and f'. **{caution}**'}")  # fmt: skip
     command = " ".join(manifest["argv"])
     return [*lines, "", *([f"Command: `{command}`", ""] if command else []), *_fits(manifest)]
 

@@ -57,6 +57,13 @@ def test_a_run_writes_what_it_promises(first):
     assert not codec & {"error-of-best", "variance", "fair-energy-score", "coverage"}
 
 
+def test_what_a_data_set_says_of_itself_is_in_both_reports(tmp_path):
+    toolkit.run(methods=("grey",), datasets=("demo",), store=tmp_path / "store", out=tmp_path / "run", limit_train=20, limit_test=6,
+                metrics=("psnr",))  # fmt: skip
+    for name in ("report.md", "report/index.html"):
+        assert "proves nothing" in (tmp_path / "run" / name).read_text()
+
+
 def test_draws_are_scored_beside_what_is_presented(first):
     done = first.scores.query("status == 'done' and metric == 'absolute-error' and variant == 'sum' and region == 'all'")
     counts = done.groupby(["method", "ask"])["k"].first()
