@@ -85,7 +85,7 @@ def crowded(slots: int, request: Request) -> str:
     """What is said of slots with fewer cores than threads: convolutions' threads keep a core busy while they wait for one another,
     which may take several times as long (`benchmarks/scaling.py`). Nothing where all is well."""
     here, wanted = threads.cores(), request.threads or threads.wanted()
-    own = len(share(range(here), 0, slots))
+    own = max(1, here // slots)
     if slots < 2 or own >= wanted or request.device != "cpu":
         return ""
     return (f"{slots} slots of {wanted} threads share {here} cores, and threads that share a core are slow: take fewer slots, or "
@@ -154,12 +154,12 @@ def place(slot: int, slots: int, request: Request) -> Place:
 
 
 def share(cores: Sequence[int], slot: int, slots: int) -> tuple[int, ...]:
-    """A slot's part of the cores, at least one.
+    """A slot's part of the cores; all of them where there are more slots than cores, so that no core is left to one slot alone.
 
     >>> share([0, 1, 2, 3], 1, 2), share([0, 1], 2, 3)
-    ((1, 3), (0,))
+    ((1, 3), (0, 1))
     """
-    return tuple(cores[slot % len(cores) :: slots]) or (cores[slot % len(cores)],)
+    return tuple(cores[slot::slots]) if slots <= len(cores) else tuple(cores)
 
 
 def _gpu(slot: int) -> str:
