@@ -129,11 +129,16 @@ def _head(manifest: dict[str, Any]) -> list[str]:
     lines = [f"Protocol `{protocol['name']}` (digest `{manifest['protocol_digest'][:12]}`), k = {protocol['k']}, "
              f"errors divided by {protocol['scale']:g}.", ""]  # fmt: skip
     for name, data in manifest["datasets"].items():
-        caution = getattr(registry().specs["datasets"].get(data.get("plugin", "")), "caution", "")
+        caution = caution_of(data)
         lines.append(f"- `{name}`: {data['train']['photographs']} train, {data['test']['photographs']} test photographs"
                      f"{_left_out(data)}{caution and f'. **{caution}**'}")  # fmt: skip
     command = " ".join(manifest["argv"])
     return [*lines, "", *([f"Command: `{command}`", ""] if command else []), *_fits(manifest)]
+
+
+def caution_of(data: dict[str, Any]) -> str:
+    """What a data set of a manifest says of itself, if it does (`bench.specs.DatasetSpec.caution`)."""
+    return getattr(registry().specs["datasets"].get(data.get("plugin", "")), "caution", "")
 
 
 def _left_out(data: dict[str, Any]) -> str:

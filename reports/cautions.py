@@ -34,11 +34,11 @@ def _cells(result: Results) -> Iterator[Caution]:
 
 
 def _datasets(result: Results) -> Iterator[Caution]:
-    from bench.plugins import registry
+    from bench.report import caution_of
     from bench.stats import FEW
 
     for name, data in result.manifest["datasets"].items():
-        if text := getattr(registry().specs["datasets"].get(data.get("plugin", "")), "caution", ""):
+        if text := caution_of(data):
             yield Caution(f"{name}: {text}")
         if (count := data["test"]["photographs"]) < FEW:
             yield Caution(f"{name}: {_count(count, 'test photograph')}: too few to show anything")
