@@ -14,9 +14,11 @@ from bench.scoring import HeldOut
 from bench.seeds import derive
 
 STEPS = {"zhang": 20, "vae": 40, "mdn": 30, "cvae": 30}
-NEAR = {"chroma-speckle": 0.02, "rank-histogram": 0.005, "coverage": 0.005}
-"""What is small beside 1: speckle is high-frequency energy, which rounding adds to, and photographs have 1 of it (0.855 and 0.865
-were seen on an AMD EPYC with AVX512-BF16); the others are shares of all pixels."""
+NEAR = {"chroma-speckle": 1e-3, "rank-histogram": 0.005, "coverage": 0.005}
+"""What is small beside 1: of speckle photographs have 1, these fields a hundredth of it; the others are shares of all pixels."""
+APART = {("chroma-speckle", "ratio", "set"): 0.02}
+"""Rounding adds 1e-4 of speckle (an AMD EPYC with AVX512-BF16), and these smooth test pictures, which the ratio divides by, have
+0.009 of it."""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,8 @@ def test_every_metric_agrees_within_a_per_cent(house, fitted, name, ask):
     exact, rough = (measures(house, fitted[name][kind], name, ask) for kind in ("float32", "bfloat16"))
     assert exact.keys() == rough.keys()
     apart = {key: (exact[key], rough[key]) for key in exact
-             if not np.isclose(exact[key], rough[key], rtol=0.01, atol=NEAR.get(key[0], 1e-6), equal_nan=True)}  # fmt: skip
+             if not np.isclose(exact[key], rough[key], rtol=APART.get(key, 0.01), atol=NEAR.get(key[0], 1e-6),
+                               equal_nan=True)}  # fmt: skip
     assert apart == {}
     assert exact != rough
 
