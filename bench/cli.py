@@ -181,7 +181,7 @@ def show(name: str) -> None:
     for kind, spec in found:
         owner = plugins.owner(kind, name)
         click.echo(f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} {owner.version})")
-        documentation = f"factory: {spec.factory}\ndocumentation:\n{textwrap.indent(describe.documentation(spec), '  ')}"
+        documentation = f"factory: {describe.factory(spec)}\ndocumentation:\n{textwrap.indent(describe.documentation(spec), '  ')}"
         click.echo(textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  "))
 
 

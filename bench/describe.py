@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from importlib import import_module
 
+from bench import local_plugins
 from bench.specs import MetricSpec, Parameter, Spec
 
 KINDS = {"iid": "independent draws", "modes": "modes", "centroids": "centroids", "point": "point estimates",
@@ -54,6 +56,12 @@ def parameter(p: Parameter) -> str:
     """A parameter on one line."""
     choices = f" ({', '.join(p.choices)})" if p.choices else ""
     return f"`{p.name}={p.default}` {p.type}{choices}: {p.help}"
+
+
+def factory(spec: Spec) -> str:
+    """Where a spec's factory is: `module:name`; of a local file, whose module's name says nothing to a reader, `file:name`."""
+    module, _, name = spec.factory.partition(":")
+    return f"{inspect.getfile(import_module(module))}:{name}" if module.startswith(local_plugins.PREFIX) else spec.factory
 
 
 def documentation(spec: Spec) -> str:

@@ -18,6 +18,8 @@ from bench import keys, toml
 from bench.errors import BenchError
 from bench.hookspecs import GROUP
 
+PREFIX = "_bench_local_"
+"""Of the names under which local modules are imported."""
 _NOT_CODE = {"tests", "build", "dist", "node_modules", "__pycache__"}
 
 
@@ -37,7 +39,7 @@ class LocalPlugin:
 
     def load(self) -> object:
         """Import it; again only where its code has changed. Raises whatever it raises."""
-        name = f"_bench_local_{_identifier(self.module)}_{keys.digest_of([str(self.module), self.content])[:12]}"
+        name = f"{PREFIX}{_identifier(self.module)}_{keys.digest_of([str(self.module), self.content])[:12]}"
         module = _import(name, self.module)
         for part in self.inner:
             module = importlib.import_module(f"{module.__name__}.{part}")

@@ -37,4 +37,6 @@ def test_a_class_without_documentation_does_not_show_its_base_s(tmp_path, comman
         "@hookimpl\ndef bench_register_methods():\n    yield MethodSpec(name='bare', summary='x', factory=':Bare')\n\n"
         "class Bare(Method):\n    pass\n"
     )
-    assert command("show", "--plugin", "bare.py", "bare")[1].splitlines()[-1].strip() == "none"
+    shown = command("show", "--plugin", "bare.py", "bare")[1].splitlines()
+    assert shown[-1].strip() == "none"
+    assert shown[-3].strip() == f"factory: {tmp_path / 'bare.py'}:Bare"  # a file, and not the name that its module got here
