@@ -53,7 +53,7 @@ def bench_run_started(run: str, cells: int) -> None:
 
 @hookspec
 def bench_cell_finished(run: str, cell: str, status: str) -> None:
-    """Observer: cell `cell` of `run` ended as `done`, `cached` or `failed`. An error here never fails the run."""
+    """Observer: cell `cell` of `run` ended as `done`, `cached`, `failed` or `incompatible`. An error here never fails the run."""
 
 
 @hookspec

@@ -23,6 +23,8 @@ PAIRS = (
     ("mdn[vae=vae[loss=l2]]", "knn"),
 )
 """Whose errors-of-best are compared."""
+STANDS_FOR = {"photos": "imagenet-val"}
+"""Which of the paper's sets a set of another name stands in for."""
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}
 SHORT = (
     ("calibration", "spread-skill", "ratio", "Spread–skill → 1", 2),
@@ -174,8 +176,8 @@ def reconstructions(runs: Sequence[Path], number: int) -> Iterator[tuple[str, st
         for codec in dict.fromkeys(mine["codec"]):
             keyed = {(r["loss"], r["region"]): r for _, r in mine[mine["codec"] == codec].iterrows()}
             lines.append([f"{name}: {codec}", *(interval(keyed[c], "error", digits) if c in keyed else NONE for c in columns)])
-        if name in published:
-            lines.append([f"*{name}, published*", *(f"*{value}*" for value in published[name])])
+        if (known := STANDS_FOR.get(name, name)) in published:
+            lines.append([f"*{known}, published*", *(f"*{value}*" for value in published[known])])
     if lines:
         yield "", table(["Data set", *(f"{LOSSES[loss]}, {region}" for loss, region in columns)], lines)
 
