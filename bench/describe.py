@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
-from importlib import import_module
 
 from bench import local_plugins
 from bench.specs import MetricSpec, Parameter, Spec
@@ -59,9 +59,13 @@ def parameter(p: Parameter) -> str:
 
 
 def factory(spec: Spec) -> str:
-    """Where a spec's factory is: `module:name`; of a local file, whose module's name says nothing to a reader, `file:name`."""
+    """Where a spec's factory is: `module:name`; of a local file, whose module's name says nothing to a reader, `file:name`.
+    BenchError where it can't be imported."""
     module, _, name = spec.factory.partition(":")
-    return f"{inspect.getfile(import_module(module))}:{name}" if module.startswith(local_plugins.PREFIX) else spec.factory
+    if not module.startswith(local_plugins.PREFIX):
+        return spec.factory
+    spec.load()
+    return f"{inspect.getfile(sys.modules[module])}:{name}"
 
 
 def documentation(spec: Spec) -> str:
@@ -85,7 +89,6 @@ def _plain(spec: Spec) -> str:
 
 
 if __name__ == "__main__":
-    import sys
     from pathlib import Path
 
     from bench.plugins import registry

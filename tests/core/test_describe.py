@@ -40,3 +40,16 @@ def test_a_class_without_documentation_does_not_show_its_base_s(tmp_path, comman
     shown = command("show", "--plugin", "bare.py", "bare")[1].splitlines()
     assert shown[-1].strip() == "none"
     assert shown[-3].strip() == f"factory: {tmp_path / 'bare.py'}:Bare"  # a file, and not the name that its module got here
+
+
+def test_a_local_factory_that_cannot_be_imported_is_one_line(tmp_path, command):
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "__init__.py").write_text(
+        "from bench.hookspecs import hookimpl\nfrom bench.specs import MethodSpec\n\n"
+        "@hookimpl\ndef bench_register_methods():\n    yield MethodSpec(name='gone', summary='x', factory='.model:Gone')\n"
+    )
+    status, _, errors = command("show", "--plugin", "gone", "gone")
+    assert status == 2
+    assert "the code of gone" in errors
+    assert "can't be imported" in errors
+    assert len(errors.splitlines()) == 1
