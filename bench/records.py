@@ -1,0 +1,85 @@
+"""Files that anyone may have written, read in one place: their text becomes a value of a declared type, or one line that says what
+is wrong with it.
+
+A type is a `TypedDict`, or a dataclass, whose fields say what a reader relies on (`docs/security.md`). What a file holds beyond
+these is dropped, so nothing that was not checked can be used.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from bench.errors import BenchError
+
+T = TypeVar("T")
+
+LARGEST = 2**29
+"""Bytes of a file of JSON or TOML that is read: the manifest of a million photographs has a fifth of it."""
+Key = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""Of a thing in a store."""
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+def read(path: Path, kind: type[T], advice: str = "", newest: int | None = None) -> T:
+    """A JSON file as a value of a type. BenchError, ending in `advice`, where it is missing, no JSON, of another form, or has a
+    schema version above `newest`."""
+    return checked(loaded(path), kind, path, advice, newest)
+
+
+def loaded(path: Path) -> Any:
+    """Whatever a JSON file holds. BenchError where it is missing or no JSON."""
+    return _parsed(path, json.loads)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table of a TOML file. BenchError where it is missing or no TOML."""
+    return dict(_parsed(path, tomllib.loads))
+
+
+def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newest: int | None = None) -> T:
+    """A value from outside, as one of a type. BenchError that says which part of it is none; `where` begins the line."""
+    ending = f": {advice}" if advice else ""
+    if newest is not None:
+        version = value.get("schema_version", 0) if isinstance(value, dict) else 0
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise BenchError(f"{where} has a schema version that is no number{ending}")
+        if version > newest:
+            raise BenchError(f"{where} has schema version {version}; this huebench reads up to {newest}: upgrade it")
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BenchError(f"{where} is damaged ({_said(error)}){ending}") from error
+
+
+def text(data: bytes) -> str:
+    """Text of a file: UTF-8, also with the mark that Windows' editors put before it. ValueError for any other."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is UTF-16: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is no UTF-8: save it as UTF-8") from error
+
+
+def _parsed(path: Path, parse: Any) -> Any:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise BenchError(f"{path} has {path.stat().st_size:,} bytes, more than any such file: it is not read")
+        return parse(text(path.read_bytes()))
+    except FileNotFoundError:
+        raise BenchError(f"{path} is missing") from None
+    except OSError as error:
+        raise BenchError(f"{path} can't be read: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise BenchError(f"{path} can't be read: it is nested too deeply") from error
+    except ValueError as error:
+        raise BenchError(f"{path} can't be read: {error}") from error
+
+
+def _said(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).replace("`", "'")
