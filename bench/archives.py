@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from bench import disk
+from bench import disk, drafts
 from bench.errors import BenchError
-from bench.files import whole_folder
 
 BLOCK = 512
 """Bytes in a block of a tar archive, which ends with a block of zeros."""
@@ -56,7 +55,7 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
         raise BenchError(f"{target} is not empty: unpack {archive} into another folder")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(target) as draft:
+        with drafts.folder(target) as draft:
             _Room(archive, draft, limits or Limits(), archive.stat().st_size).take_all()
             if hasattr(os, "sync"):  # one call for hundred thousands of files
                 os.sync()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import disk, keys
+from bench import drafts, keys
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -19,19 +17,9 @@ if TYPE_CHECKING:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there: temporary file in the same folder, fsync, replace."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-        disk.sync(path.parent)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Write a file so that it is whole or not there."""
+    with drafts.file(path) as draft:
+        draft.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -71,28 +59,13 @@ def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder`, which is empty or not there; it takes its place when the block ends well. OSError
-    where it can't."""
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield draft
-        os.chmod(draft, 0o755)  # mkdtemp's 0700 is for secrets
-        if folder.is_dir():
-            folder.rmdir()
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-@contextmanager
 def folder_for_user(folder: Path) -> Iterator[Path]:
-    """`whole_folder` of one that someone named, whose parents may not be there; BenchError where it holds anything or can't be."""
+    """`drafts.folder` of one that someone named, whose parents may not be there; BenchError where it holds anything or can't be."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} exists and is not empty: choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(folder) as draft:
+        with drafts.folder(folder) as draft:
             yield draft
     except OSError as error:
         raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another folder") from error

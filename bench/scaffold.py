@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from bench import __version__
+from bench import __version__, drafts
 from bench.errors import BenchError
-from bench.files import whole_folder, write_text
+from bench.files import write_text
 from bench.plugins import Registry
 
 LICENCES = ("Apache-2.0", "MIT", "BSD-3-Clause")
@@ -131,7 +131,7 @@ def _proposal(name: str) -> str:
 
 def _write(package: Package, target: Path) -> None:
     """An empty target is replaced."""
-    with whole_folder(target) as draft:
+    with drafts.folder(target) as draft:
         for name, text in _rendered(package):
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             write_text(draft / name, text)

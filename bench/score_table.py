@@ -7,14 +7,13 @@ where they are and what they are of (`bench.score_columns`).
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import drafts
 from bench.errors import BenchError
 from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, told
 from bench.score_columns import MEASURED as MEASURED
@@ -107,19 +106,10 @@ def writing(path: Path) -> Iterator[Writer]:
     """A writer of `path`, which is whole or unchanged: a temporary file in the same folder is put in its place."""
     import pyarrow.parquet as pq
 
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
-        with pq.ParquetWriter(name, schema := _schema(), use_dictionary=list(WORDS)) as file:
-            writer = Writer(file, schema)
-            yield writer
-            writer.close()
-        with open(name, "rb+") as stream:
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with drafts.file(path) as draft, pq.ParquetWriter(draft, schema := _schema(), use_dictionary=list(WORDS)) as file:
+        writer = Writer(file, schema)
+        yield writer
+        writer.close()
 
 
 def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:

@@ -17,9 +17,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench import disk
+from bench import disk, drafts
 from bench.errors import BenchError
-from bench.files import read_json, whole_folder, write_json
+from bench.files import read_json, write_json
 
 TENSORS, MARK = "state.safetensors", "checkpoint.json"
 KEPT = 2
@@ -55,7 +55,7 @@ class Checkpoints:
         """Keep a state, then let go of all but the newest. StoreLost where it can't be written."""
         with disk.explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with whole_folder(self.folder / f"step-{state.step:08}") as draft:
+            with drafts.folder(self.folder / f"step-{state.step:08}") as draft:
                 save_file(_plain(state.tensors), draft / TENSORS, {"state": self._described(state)})
                 write_json(draft / MARK, {"files": {TENSORS: _flushed_digest(draft / TENSORS)}})
         for old in self._found()[KEPT:]:

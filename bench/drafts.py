@@ -1,0 +1,88 @@
+"""Files and folders that are not whole yet. They lie beside the place of the whole, and their names tell whose they are: what a
+process that was killed left there goes when the next one writes into the same folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bench import disk, keys
+
+_NAME = re.compile(r"\..*-draft-(\d+)-([0-9a-f]{8})-\w+")
+_SHOWN = 40
+"""Characters of a name that its draft repeats: a file system takes 255 bytes."""
+
+_swept: set[str] = set()
+
+
+@contextmanager
+def file(path: Path) -> Iterator[Path]:
+    """An empty file that takes the place of `path` when the block ends well, synced to the disk; else it goes. OSError where it
+    can't."""
+    _sweep(path.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        with open(name, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)  # mkstemp's 0600 is for secrets
+        os.replace(name, path)
+        disk.sync(path.parent)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `path`, which is empty or not there, when the block ends well; else it goes. OSError
+    where it can't."""
+    _sweep(path.parent)
+    draft = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
+    try:
+        yield draft
+        os.chmod(draft, 0o755)
+        if path.is_dir():
+            path.rmdir()
+        os.replace(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def machine() -> str:
+    """A short name of this machine, without a dash: processes of several machines share a folder."""
+    return keys.sha256(platform.node())[:8]
+
+
+def alive(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:_SHOWN]}-draft-{os.getpid()}-{machine()}-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove, once in a process, what killed processes of this machine left in a folder."""
+    place = os.path.realpath(folder)
+    if place in _swept:
+        return
+    _swept.add(place)
+    with suppress(OSError):  # it may not be there yet, or be closed to us: then the draft says so
+        for name in os.listdir(place):
+            if (found := _NAME.fullmatch(name)) and found[2] == machine() and not alive(int(found[1])):
+                path = Path(place, name)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

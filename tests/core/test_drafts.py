@@ -1,0 +1,56 @@
+"""What is half written has a name that tells whose it is, and goes when its process has gone."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench import drafts
+
+KILLED = """
+import os, pathlib, signal, sys
+from bench import drafts
+with drafts.{what}(pathlib.Path(sys.argv[1])) as draft:
+    (draft / "inside").write_text("half") if draft.is_dir() else draft.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_a_killed_process_left_goes_with_the_next_draft(tmp_path, what):
+    place = tmp_path / "table.csv"
+    subprocess.run([sys.executable, "-P", "-c", KILLED.format(what=what), str(place)], check=False)
+    left = list(tmp_path.iterdir())
+    assert len(left) == 1
+    assert left[0].name.startswith(".table.csv-draft-")
+    subprocess.run([sys.executable, "-P", "-c", KILLED.format(what=what).partition("os.kill")[0] + "pass", str(place)], check=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_drafts_of_others_and_of_the_living_stay(tmp_path):
+    strange = tmp_path / ".table.csv-draft-1-00000000-abc"  # of another machine
+    strange.touch()
+    own = tmp_path / ".mine"
+    own.touch()
+    with drafts.file(tmp_path / "a") as draft:
+        living = subprocess.run([sys.executable, "-P", "-c", "import pathlib, sys; from bench import drafts\n"
+                                 "with drafts.file(pathlib.Path(sys.argv[1])): pass", str(tmp_path / "b")], check=True)  # fmt: skip
+        assert living.returncode == 0
+        assert draft.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {strange.name, ".mine", "a", "b"}
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path):
+    place = tmp_path / "a"
+    place.write_text("before")
+    with pytest.raises(UnicodeEncodeError), drafts.file(place) as draft:
+        draft.write_text("half \udcff", encoding="utf-8")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert place.read_text() == "before"
+
+
+def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
+    place = tmp_path / ("é" * 127)
+    with drafts.file(place) as draft:
+        draft.write_text("whole")
+    assert place.read_text() == "whole"
