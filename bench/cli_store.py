@@ -61,18 +61,29 @@ def gc(store: Path | str | None, kind: tuple[str, ...], older_than: float | None
 @FOLDER
 @KIND
 @click.option("--delete", is_flag=True, help="Remove what is damaged.")
-def verify(store: Path | str | None, kind: tuple[str, ...], delete: bool) -> None:
-    """Read everything and compare it with its digests; the exit status is 1 where something is damaged."""
+@click.option("--migrate", is_flag=True, help="Take over whole things of an older huebench, whose marks had no digest.")
+def verify(store: Path | str | None, kind: tuple[str, ...], delete: bool, migrate: bool) -> None:
+    """Read everything and compare it with its digests; the exit status is 1 where something is damaged.
+
+    Marks of an older huebench have no digest of themselves: what they say can't be checked, so these things are not used. With
+    --migrate they are believed, where their files are what they say.
+    """
     from bench import housekeeping
 
-    opened, damaged, count = housekeeping.opened(store), 0, 0
-    for thing, wrong in housekeeping.verify(opened, kind):
+    opened, damaged, aged, count = housekeeping.opened(store), 0, 0, 0
+    for thing, wrong, old in housekeeping.verify(opened, kind):
         count += 1
-        if wrong:
+        if old:
+            aged += 1
+            if migrate:
+                housekeeping.migrate(opened, thing)
+        elif wrong:
             damaged += 1
             click.echo(f"damaged: {thing.kind} {thing.key[:12]} ({thing.what}): {wrong}")
             if delete:
                 housekeeping.remove(thing)
+    if aged:
+        click.echo(f"{aged} of an older huebench {'taken over' if migrate else 'not used: --migrate takes them over'}")
     click.echo(f"{count} things, {damaged} damaged{' and removed' if delete and damaged else ''}")
     if damaged:
         sys.exit(ExitCode.REGRESSION)

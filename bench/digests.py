@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
+
+Found = Mapping[str, os.stat_result]
+"""What lies below a folder and is no folder, by its path there with slashes."""
+
 
 def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk first."""
-    found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as stream:
+    """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk first. BenchError for links and
+    the like."""
+    digests = {}
+    for name, found in sorted(scan(folder).items()):
+        if not stat.S_ISREG(found.st_mode):
+            raise BenchError(f"{folder / name} is a link, or no plain file: keep plain files only")
+        with (folder / name).open("rb") as stream:
             os.fsync(stream.fileno())
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        found[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+            digests[name] = {"bytes": found.st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    return digests
+
+
+def scan(folder: Path) -> Found:
+    """Everything below a folder. Links are not followed."""
+    found, folders = {}, [""]
+    while folders:
+        place = folders.pop()
+        with os.scandir(os.path.join(folder, place)) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{place}{entry.name}/")
+                else:
+                    found[f"{place}{entry.name}"] = entry.stat(follow_symlinks=False)
     return found
 
 
@@ -24,12 +46,19 @@ def damage(folder: Path, files: Any) -> str:
     """What is wrong with a folder's files, or nothing. Files that no digest is known of are not looked at."""
     if not (isinstance(files, Mapping) and all(isinstance(f, Mapping) and f.keys() >= {"bytes", "sha256"} for f in files.values())):
         return "its mark is malformed"
+    try:
+        found = scan(folder)
+    except FileNotFoundError:
+        found = {}
     for name, wanted in files.items():
-        path = folder / name
+        if name not in found:
+            return f"{name} is missing"
+        if not stat.S_ISREG(found[name].st_mode):
+            return f"{name} is a link, or no plain file"
+        if found[name].st_size != wanted["bytes"]:
+            return f"{name} has {found[name].st_size} bytes instead of {wanted['bytes']}"
         try:
-            if path.stat().st_size != wanted["bytes"]:
-                return f"{name} has {path.stat().st_size} bytes instead of {wanted['bytes']}"
-            with path.open("rb") as stream:
+            with (folder / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != wanted["sha256"]:
                     return f"{name} is not what was written: its digest differs"
         except FileNotFoundError:
@@ -37,15 +66,12 @@ def damage(folder: Path, files: Any) -> str:
     return ""
 
 
-def look(folder: Path, mark: str) -> bytes:
-    """A short word for what changes when a file below the folder, but for its mark, is written again: there is no need to read
-    files twice that look the same."""
-    place = os.path.realpath(folder)
-    word = hashlib.blake2b(os.fsencode(place), digest_size=16)
-    for below, _, names in sorted(os.walk(place)):
-        for name in sorted(names):
-            if name != mark:
-                path = os.path.join(below, name)
-                found = os.stat(path)
-                word.update(os.fsencode(path) + f"\0{found.st_ino} {found.st_size} {found.st_mtime_ns}\0".encode())
+def look(folder: Path, found: Found, mark: str, said: bytes) -> bytes:
+    """A short word for a thing, as it was found, with what its mark says. It changes when a file is written again: there is no need
+    to read files twice that look the same. When the mark was touched says nothing."""
+    word = hashlib.blake2b(os.fsencode(os.path.realpath(folder)) + b"\0", digest_size=16)
+    for name, file in sorted(found.items()):
+        if name != mark:
+            word.update(os.fsencode(name) + f"\0{file.st_ino} {file.st_size} {file.st_mtime_ns}\0".encode())
+    word.update(hashlib.sha256(said).digest())
     return word.digest()

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import archives, digests, disk, results, seeds, weights
+from bench import archives, digests, disk, results, seeds, stored, weights
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError, unknown
 from bench.files import folder_for_user, read_json, write_json
@@ -227,8 +227,8 @@ def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarra
         method: Method = spec.load()(**mark["parameters"])
         parts = {name: made[part] for name, part in mark["requires"].items()}
         seed = seeds.of_fit(mark["seed"], mark["dataset"], mark["method"])
-        method.load(folders[key], FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(),
-                                             precision=card["precision"] or "float32"))  # fmt: skip
+        stored.load(method, folders[key], FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(),
+                                                     precision=card["precision"] or "float32"))  # fmt: skip
         method.key = key  # type: ignore[attr-defined]  # names what is derived from it in the store
         made[key] = method
     return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)

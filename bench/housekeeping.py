@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import digests, disk, locks
+from bench import digests, disk, locks, marks
 from bench.errors import BenchError
-from bench.files import read_json
-from bench.store import COMMIT_MARK, Store, machine, open_store
+from bench.files import write_bytes
+from bench.store import COMMIT_MARK, Store, discard, machine, mark_bytes, open_store, wrong_files
 
-KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "work")
+KINDS = (*marks.KINDS, "work")
 LEFT_OVER = 24 * 3600.0
 """Seconds after which what a process that is gone did not finish is a left-over."""
 ELSEWHERE = 30 * LEFT_OVER
@@ -25,7 +24,7 @@ ELSEWHERE = 30 * LEFT_OVER
 
 @dataclass(frozen=True)
 class Thing:
-    """A finished thing, or (kind `work`) a checkpoint of an unfinished one. used: seconds since 1970."""
+    """A finished thing, or (kind `work`) a checkpoint of an unfinished one, or what is in its place. used: seconds since 1970."""
 
     path: Path
     kind: str
@@ -59,17 +58,39 @@ def things(store: Store, kinds: Sequence[str] = ()) -> list[Thing]:
     return [thing for kind in kinds or KINDS for thing in _of_kind(store, kind)]
 
 
-def verify(store: Store, kinds: Sequence[str] = ()) -> Iterator[tuple[Thing, str]]:
-    """Every finished thing, and what is wrong with it."""
+def verify(store: Store, kinds: Sequence[str] = ()) -> Iterator[tuple[Thing, str, bool]]:
+    """Every finished thing, what is wrong with it, and whether that is its age: it is as an older huebench left it."""
     for thing in things(store, kinds):
-        if thing.kind == "work":  # whoever goes on with a checkpoint looks at its digests
-            continue
-        try:
-            mark = read_json(thing.path / COMMIT_MARK)
-        except BenchError as error:
-            yield thing, str(error)
-            continue
-        yield thing, digests.damage(thing.path, mark.get("files", {}))
+        if thing.kind != "work":  # whoever goes on with a checkpoint looks at its digests
+            wrong = _wrong(thing)
+            yield thing, wrong, wrong == marks.OLD and not _wrong(thing, old=True)
+
+
+def migrate(store: Store, thing: Thing) -> None:
+    """Write the mark of an older huebench as this one does. BenchError where it can't be written."""
+    mark = marks.read(mark_bytes(thing.path), thing.kind, thing.key, old=True)
+    with disk.explained(store.folder):
+        draft = store.temporary(thing.path.parent)  # what lay beside its files would be damage
+        write_bytes(draft / COMMIT_MARK, marks.written(thing.kind, thing.key, mark["files"], mark))
+        os.replace(draft / COMMIT_MARK, thing.path / COMMIT_MARK)
+        disk.sync(thing.path)
+        draft.rmdir()
+
+
+def _wrong(thing: Thing, old: bool = False) -> str:
+    """What is wrong with a finished thing, all of which is read; old: by the mark of an older huebench."""
+    try:
+        if thing.path.is_symlink():
+            return "it is a link"
+        marks.checked(thing.kind, thing.key)
+        mark = marks.read(mark_bytes(thing.path), thing.kind, thing.key, old)
+        return wrong_files(thing.path, digests.scan(thing.path), mark)
+    except (FileNotFoundError, NotADirectoryError):
+        return "it has no mark"
+    except OSError as error:
+        return f"it can't be read: {error.strerror or error}"
+    except BenchError as error:
+        return str(error)
 
 
 def prune(store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool) -> Iterator[str]:
@@ -84,7 +105,7 @@ def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int |
     for path in _left_overs(store):
         if not dry:
             with suppress(FileNotFoundError):  # its process was there first
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                discard(path)
         yield f"{removed} left-over {path.relative_to(store.folder)}"
     found = sorted(things(store, kinds), key=lambda thing: thing.used)
     total = sum(thing.bytes for thing in found)
@@ -92,22 +113,26 @@ def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int |
         old = older is not None and time.time() - thing.used > older
         if not (old or (keep is not None and total > keep)):
             continue
-        if _busy(store, thing):
+        try:
+            with _nobody_at(store, thing, dry):
+                if not dry:
+                    remove(thing)
+        except locks.Busy:
             yield f"kept {thing.kind} {thing.key[:12]}: a process is at it"
             continue
         total -= thing.bytes
-        if not dry:
-            remove(thing)
         yield f"{removed} {thing.kind} {thing.key[:12]} ({thing.what}, {written(thing.bytes)})"
 
 
 def remove(thing: Thing) -> None:
-    """The mark goes first: what is half removed is not finished. BenchError where it can't be."""
+    """It leaves its place whole, so that what is half removed is not there. BenchError where it can't be removed."""
+    gone = thing.path.with_name(f"tmp-{os.getpid()}-{machine()}-{thing.path.name[:64]}-gone")
     try:
-        (thing.path / COMMIT_MARK).unlink(missing_ok=True)
-        shutil.rmtree(thing.path)
+        with suppress(FileNotFoundError):  # another process removes it, too
+            os.replace(thing.path, gone)
+            discard(gone)
     except OSError as error:
-        raise BenchError(f"{thing.path} can't be removed ({error.strerror})") from error
+        raise BenchError(f"{thing.path} can't be removed ({error.strerror}): look after its permissions") from error
 
 
 def written(size: float) -> str:
@@ -124,43 +149,60 @@ def written(size: float) -> str:
 
 
 def _of_kind(store: Store, kind: str) -> Iterator[Thing]:
-    if kind == "work":
-        for path in sorted((store.folder / "work").glob("*/*")):
-            with suppress(FileNotFoundError):  # it was built meanwhile
-                yield Thing(path, kind, path.name, f"checkpoints of {path.parent.name}", _bytes(path), path.stat().st_mtime)
-        return
-    for mark in sorted((store.folder / kind).glob(f"??/*/{COMMIT_MARK}")):
-        if not mark.parent.name.startswith("tmp-"):
-            with suppress(FileNotFoundError):  # another process removed it, or makes it anew
-                used = mark.stat().st_mtime  # `Store.find` sets it
-                yield Thing(mark.parent, kind, mark.parent.name, _what(mark), _bytes(mark.parent), used)
+    for path in store.places(kind):
+        with suppress(FileNotFoundError):  # it was built meanwhile, or another process removed it
+            what = f"checkpoints of {path.parent.name}" if kind == "work" else _what(path, kind)
+            yield Thing(path, kind, path.name, what, _bytes(path), _used(path))
 
 
-def _what(mark: Path) -> str:
+def _used(path: Path) -> float:
+    """When a thing was used last: `Store.find` sets the time of its mark."""
     try:
-        told = read_json(mark)
-    except BenchError:
-        return "its mark can't be read"
-    if "label" in told:
-        seed = f" (seed {told['seed']})" if told.get("seed") else ""
+        return (path / COMMIT_MARK).lstat().st_mtime
+    except OSError:
+        return path.lstat().st_mtime
+
+
+def _what(path: Path, kind: str) -> str:
+    try:
+        told = marks.read(mark_bytes(path), kind, path.name)
+    except marks.Old:
+        return "of an older huebench"
+    except (BenchError, OSError):
+        return "damaged"
+    if kind == "fits":
+        seed = f" (seed {told['seed']})" if told["seed"] else ""
         return f"{told['label']} on {told['dataset']}{seed}"
-    if "ids" in told:
+    if kind == "prepared":
         return f"{len(told['ids'])} photographs"
     shape = told.get("shape")
     return f"{told.get('sample_kind', '')} {'x'.join(map(str, shape))}".strip() if shape else ""
 
 
 def _bytes(path: Path) -> int:
-    total = 0
-    for each in path.rglob("*"):
-        with suppress(FileNotFoundError):  # a draft of a process
-            total += each.stat().st_size if each.is_file() else 0
-    return total
+    try:
+        return sum(found.st_size for found in digests.scan(path).values())
+    except NotADirectoryError:
+        return path.lstat().st_size
+    except OSError:  # a draft of a process, or nothing that can be read
+        return 0
 
 
-def _busy(store: Store, thing: Thing) -> bool:
+@contextmanager
+def _nobody_at(store: Store, thing: Thing, dry: bool) -> Iterator[None]:
+    """A block in which no process builds a thing. `locks.Busy` where one does now."""
     kind = thing.path.parent.name if thing.kind == "work" else thing.kind
-    return _locked(store.lock(kind, thing.key))
+    if kind not in marks.KINDS or not marks.is_key(thing.key):  # none that anyone builds
+        yield
+    elif dry:
+        if _locked(store.lock(kind, thing.key)):
+            raise locks.Busy
+        yield
+    else:
+        lock = store.lock(kind, thing.key)
+        with locks.held(lock, wait=False):
+            yield
+            lock.unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> bool:
@@ -175,7 +217,7 @@ def _locked(path: Path) -> bool:
 
 def _left_overs(store: Store) -> Iterator[Path]:
     """Half-built folders of processes that are gone, and locks that nobody holds."""
-    for path in sorted(store.folder.glob("*/??/tmp-*")):
+    for path in sorted(store.folder.glob("*/*/tmp-*")):
         _, pid, where, *_ = *path.name.split("-"), ""
         age = _age(path)
         if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and _alive(int(pid)))):

@@ -292,8 +292,9 @@ def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
     rows = []
     for fit in plan.fits():
         cached = store.find("fits", fit.key) is not None
+        took = past.get((fit.spec.name, str(fit.parameters.get("preset"))), "unknown")
         rows.append({"step": "fit", "what": f"{fit.label} on {fit.dataset}", "state": "cached" if cached else "to do",
-                     "estimate": "" if cached else past.get((fit.spec.name, fit.parameters.get("preset")), "unknown")})  # fmt: skip
+                     "estimate": "" if cached else took})  # fmt: skip
     for cell in plan.cells:
         impossible = f"incompatible: {cell.incompatible}" if cell.incompatible else f"broken: {cell.broken}" if cell.broken else ""
         state = impossible or _state(cell, store)
@@ -306,9 +307,9 @@ def _state(cell: Cell, store: Store) -> str:
     return f"to do: {missing} of {sum(len(ask.shards) for ask in cell.asks)} shards" if missing else "cached"
 
 
-def _past_seconds(store: Store) -> dict[tuple[str, Any], str]:
+def _past_seconds(store: Store) -> dict[tuple[str, str], str]:
     """How long fits of a method at a preset took before, the latest of each."""
     return {
-        (m["method"], m["parameters"].get("preset")): f"about {m['seconds']:.0f} s (last time)"
-        for m in store.all("fits")
+        (m["method"], str(m["parameters"].get("preset"))): f"about {m['seconds']:.0f} s (last time)"
+        for m in store.all("fits") if "seconds" in m
     }

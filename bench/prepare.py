@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import images, keys, threads, workers
+from bench import images, keys, records, stored, threads, workers
 from bench.contracts import Dataset, Photo, Progress, ProgressTask
 from bench.errors import BenchError, NothingMeasured, SamplesGone
-from bench.files import allocate, read_json, write_json
+from bench.files import allocate, write_json
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
 from bench.store import Store
@@ -103,8 +103,7 @@ def index(dataset: Dataset, store: Store, progress: Progress) -> list[Photo]:
         write_json(folder / "photos.json", [asdict(p) for p in sorted(photos, key=lambda p: p.id)])
         return {}
 
-    path = store.get("indexes", key, build) / "photos.json"
-    return [Photo(**p) for p in read_json(path)]
+    return records.read(store.get("indexes", key, build) / "photos.json", list[Photo], stored.AGAIN)
 
 
 def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:
@@ -247,9 +246,11 @@ class _Rows:
 
 
 def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> PreparedSet:
-    ab = np.load(folder / "ab.npy", mmap_mode="r")
-    grey = np.load(folder / "grey.npy", mmap_mode="r")
+    ab = stored.array(folder / "ab.npy", np.float32, (None, 2, None, None))
+    grey = stored.array(folder / "grey.npy", np.uint16, (len(ab), None, None))
     ids = tuple(mark["ids"])
+    if len(ids) > len(ab):
+        raise BenchError(f"{folder} holds {len(ab)} photographs, and its mark tells of {len(ids)}: {stored.AGAIN}")
     return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
 
 
@@ -272,7 +273,7 @@ def _reasons(excluded: dict[str, str]) -> str:
 
 def reopen(store: Store, dataset: str, key: str) -> PreparedSet:
     """A prepared set by its key; BenchError when it is no longer in the store."""
-    folder = store.find("prepared", key)
-    if folder is None:
+    found = store.read("prepared", key)
+    if found is None:
         raise SamplesGone(store.gone("prepared", key, f"prepared photographs of {dataset}"))
-    return _open(dataset, key, folder, store.describe("prepared", key))
+    return _open(dataset, key, *found)

@@ -7,9 +7,7 @@ and digests keep anyone from using files of one with the mark of the other.
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import digests, disk, keys, locks
+from bench import digests, disk, keys, locks, marks
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.files import write_bytes
-from bench.store import COMMIT_MARK, Store, cache_folder
+from bench.store import COMMIT_MARK, Store, cache_folder, mark_bytes
 
 
 class RemoteStore(Store):
@@ -42,80 +40,98 @@ class RemoteStore(Store):
         """The URL."""
         return self.url
 
-    def find(self, kind: str, key: str) -> Path | None:
-        """The copy of a finished thing, fetched if this machine has none; None where the URL has no whole one."""
-        copy = super().find(kind, key)
-        if copy and (kind, key) in self._there:
-            return copy
-        mark = self._mark(kind, key)
-        if mark and not copy:
-            copy = self._fetched(kind, key, mark)
-        if mark and copy:
-            self._there.add((kind, key))
-        return copy if mark else None
-
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
-        """The marks at the URL."""
+        """What the marks at the URL say. One that can't be believed is named once, and left out."""
+        marks.known(kind)
         with self._reached("read"):
             self._system.invalidate_cache()
-            marks = [self._system.cat_file(path) for path in sorted(self._system.glob(self._at(kind, "??", "*", COMMIT_MARK)))]
-        yield from map(json.loads, marks)
+            paths = sorted(self._system.glob(f"{self._root}/{kind}/??/*/{COMMIT_MARK}"))
+            found = {key: self._system.cat_file(path) for path in paths if marks.is_key(key := path.split("/")[-2])}
+        for key, mark in found.items():
+            with self._told_there(kind, key, mark):
+                yield marks.read(mark, kind, key)
+
+    def _mark(self, kind: str, key: str) -> bytes | None:
+        """The mark of a finished thing, of which there is a copy then: fetched, if this machine has none. None where the URL has no
+        whole one."""
+        copy = super()._mark(kind, key)
+        if copy and (kind, key) in self._there:
+            return copy
+        there = self._mark_there(kind, key)
+        if there and not copy:
+            copy = self._fetched(kind, key, there)
+        if there and copy:
+            self._there.add((kind, key))
+        return copy if there else None
 
     def _make(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> None:
-        if not super().find(kind, key):  # else it was built here, and only sending it failed
+        if not super()._mark(kind, key):  # else it was built here, and only sending it failed
             super()._make(kind, key, build)
-        if not self._mark(kind, key):  # else another machine was faster
+        if not self._mark_there(kind, key):  # else another machine was faster
             self._send(kind, key)
         self._there.add((kind, key))
 
-    def _mark(self, kind: str, key: str) -> bytes | None:
-        """The mark at the URL, unless what came with it was damaged."""
+    def _mark_there(self, kind: str, key: str) -> bytes | None:
+        """The mark at the URL, unless it can't be believed, or what came with it was damaged."""
         with self._reached("read"):
             try:
-                mark: bytes = self._system.cat_file(self._at(kind, key[:2], key, COMMIT_MARK))
-            except FileNotFoundError:
+                mark: bytes = self._system.cat_file(self._at(kind, key, COMMIT_MARK))
+            except (FileNotFoundError, IsADirectoryError):
                 return None
-        return None if mark in self._refused else mark
+        if mark in self._refused:
+            return None
+        with self._told_there(kind, key, mark):
+            marks.read(mark, kind, key)
+            return mark
+        return None
 
-    def _fetched(self, kind: str, key: str, mark: bytes) -> Path | None:
-        """A copy, made by one process of this machine; None, after saying so, where what is there is damaged."""
-        lock = self.lock(f"fetch-{kind}", key)
-        try:
-            with disk.explained(self.folder), locks.held(lock):
-                if not super().find(kind, key):  # else another process fetched it meanwhile
-                    with self.building(kind, key) as folder:
-                        self._copy(kind, key, mark, folder)
-                lock.unlink(missing_ok=True)
-        except _Damaged as wrong:
-            self._refused.add(mark)
-            print(f"store: {kind} {key[:12]} at {self.url} is damaged ({wrong}): it is not used", file=sys.stderr, flush=True)
-        return super().find(kind, key)
+    def _fetched(self, kind: str, key: str, mark: bytes) -> bytes | None:
+        """The mark of a copy, made by one process of this machine; None, after saying so, where what is there is damaged."""
+        lock = self.lock(kind, key)
+        lock = lock.with_name(f"fetch-{lock.name}")
+        with self._told_there(kind, key, mark), disk.explained(self.folder), locks.held(lock):
+            if not super()._mark(kind, key):  # else another process fetched it meanwhile
+                with self.building(kind, key) as folder:
+                    self._copy(kind, key, mark, folder)
+            lock.unlink(missing_ok=True)
+        return super()._mark(kind, key)
 
     def _copy(self, kind: str, key: str, mark: bytes, folder: Path) -> None:
-        try:
-            files = json.loads(mark)["files"]
-        except (ValueError, KeyError, TypeError):
-            raise _Damaged(f"{COMMIT_MARK} is no mark") from None
-        for name in files if isinstance(files, dict) else ():
-            if not disk.inside(name):
-                raise _Damaged(f"'{name}' is no file of it")
+        """Fetch a thing's files, which its mark names, into a folder."""
+        files = marks.read(mark, kind, key)["files"]
+        for name in files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with self._reached("read"):
                 try:
-                    self._system.get_file(self._at(kind, key[:2], key, name), str(folder / name))
-                except FileNotFoundError:
-                    raise _Damaged(f"{name} is missing") from None
+                    self._system.get_file(self._at(kind, key, name), str(folder / name))
+                except (FileNotFoundError, IsADirectoryError):
+                    raise BenchError(f"{name} is missing") from None
         if wrong := digests.damage(folder, files):
-            raise _Damaged(wrong)
+            raise BenchError(wrong)
         write_bytes(folder / COMMIT_MARK, mark)
+
+    @contextmanager
+    def _told_there(self, kind: str, key: str, mark: bytes) -> Iterator[None]:
+        """A block that reads a thing at the URL, and ends where it can't be used, which is said; its mark is not asked again."""
+        try:
+            yield
+        except StoreLost:
+            raise
+        except marks.Old as old:
+            self._refused.add(mark)
+            disk.say_once(("old", self.url), f"store: things at {self.url} are not used ({old}): a run makes what it needs again")
+        except BenchError as wrong:
+            self._refused.add(mark)
+            about = self.url, kind, key, mark
+            disk.say_once(about, f"store: {kind} {key[:12]} at {self.url} is damaged ({wrong}): it is not used")
 
     def _send(self, kind: str, key: str) -> None:
         """Files first, then the mark, which appears whole."""
-        folder, mark = self.path(kind, key), self._at(kind, key[:2], key, COMMIT_MARK)
+        folder, mark = self.path(kind, key), self._at(kind, key, COMMIT_MARK)
         draft = f"{mark}-{uuid.uuid4().hex}"
         with self._reached("written"):
-            for name in self.describe(kind, key)["files"]:
-                self._put(folder / name, self._at(kind, key[:2], key, name))
+            for name in marks.read(mark_bytes(folder), kind, key)["files"]:
+                self._put(folder / name, self._at(kind, key, name))
             self._put(folder / COMMIT_MARK, draft)
             self._system.mv(draft, mark)
 
@@ -123,8 +139,13 @@ class RemoteStore(Store):
         self._system.makedirs(where.rpartition("/")[0], exist_ok=True)
         self._system.put_file(str(file), where)
 
-    def _at(self, *parts: str) -> str:
-        return "/".join((self._opened[1].rstrip("/"), *parts))
+    def _at(self, kind: str, key: str, name: str) -> str:
+        marks.checked(kind, key)
+        return "/".join((self._root, kind, key[:2], key, name))
+
+    @property
+    def _root(self) -> str:
+        return self._opened[1].rstrip("/")
 
     @property
     def _system(self) -> Any:
@@ -148,7 +169,7 @@ class RemoteStore(Store):
         """A block of calls of fsspec, whose back ends raise errors of many kinds: each is a line that names the store."""
         try:
             yield
-        except (BenchError, _Damaged):
+        except BenchError:
             raise
         except (PermissionError, FileNotFoundError, NotImplementedError) as error:
             raise StoreLost(f"the store {self.url} can't be {doing} ({_first_line(error)}): choose another with --store") from error
@@ -161,10 +182,6 @@ class RemoteStore(Store):
     def _away(self, error: Exception) -> Infrastructure:
         why = _first_line(error)
         return Infrastructure(f"the store {self.url} is out of reach ({why}): the same command goes on when it is back")
-
-
-class _Damaged(Exception):
-    """What is wrong with a thing at the URL."""
 
 
 def _first_line(error: Exception) -> str:

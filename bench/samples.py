@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench import stored
 from bench.contracts import SampleSet
-from bench.errors import SamplesGone
+from bench.errors import BenchError, SamplesGone
 from bench.files import write_bytes
 from bench.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+FILE = "samples.safetensors"
 SHARD = 16
 """Photographs in a shard."""
 
@@ -37,19 +39,22 @@ def write(folder: Path, samples: SampleSet) -> dict[str, Any]:
     for name in ("weights", "log_prob"):
         if (extra := getattr(samples, name)) is not None:
             tensors[name] = extra.detach().cpu().contiguous()
-    write_bytes(folder / "samples.safetensors", save(tensors))
+    write_bytes(folder / FILE, save(tensors))
     return {"sample_kind": samples.kind, "n_drawn": samples.n_drawn, "shape": list(samples.ab.shape)}
 
 
 def read(store: Store, key: str) -> SampleSet:
     """One shard. BenchError when it is missing or damaged."""
-    from safetensors.torch import load_file
-
-    folder = store.find("samples", key)
-    if folder is None:
+    found = store.read("samples", key)
+    if found is None:
         raise SamplesGone(store.gone("samples", key, f"samples {key[:12]}"))
-    mark = store.describe("samples", key)
-    tensors = load_file(folder / "samples.safetensors")
+    folder, mark = found
+    tensors = stored.tensors(folder / FILE)
+    given = {name: (tensor.dtype.is_floating_point, list(tensor.shape)) for name, tensor in tensors.items()}
+    shape = mark["shape"]
+    known = {"ab": (True, shape), "weights": (True, shape[:2]), "log_prob": (True, shape[:1])}
+    if len(shape) != 5 or shape[2] != 2 or "ab" not in given or any(known.get(name) != form for name, form in given.items()):
+        raise BenchError(f"{folder / FILE} does not hold the samples that its mark tells of: {stored.AGAIN}")
     return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"], tensors.get("log_prob"))
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import keys
+from bench import keys, stored
 from bench.contracts import Score
-from bench.errors import BenchError
 from bench.files import write_bytes
 
 if TYPE_CHECKING:
@@ -78,11 +77,9 @@ def write(folder: Path, scores: ShardScores) -> dict[str, Any]:
 
 def read(folder: Path, mark: Mapping[str, Any]) -> ShardScores:
     """What `write` wrote. BenchError when it is damaged."""
-    try:
-        values = np.load(folder / "values.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BenchError(f"{folder / 'values.npy'} is damaged ({error}): remove its folder and score again") from error
-    columns = {(m, v, r, int(n)): row for (m, v, r, n), row in zip(mark["columns"], values, strict=True)}
+    names = [tuple(name) for name in mark["columns"]]
+    values = np.array(stored.array(folder / "values.npy", np.float64, (len(names), None)))
+    columns = dict(zip(names, values, strict=True))
     return ShardScores(mark["sample_kind"], mark["k"], values.shape[1], columns, set(mark["metrics"]), dict(mark["refused"]))
 
 

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench import disk, drafts
-from bench.errors import BenchError
-from bench.files import read_json, write_json
+from bench import disk, drafts, records, stored
+from bench.errors import BenchError, reason
+from bench.files import write_json
 
 TENSORS, MARK = "state.safetensors", "checkpoint.json"
 KEPT = 2
@@ -42,6 +42,17 @@ class State:
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `name.`, without it."""
         return {k.removeprefix(f"{name}."): v for k, v in self.tensors.items() if k.startswith(f"{name}.")}
+
+
+class _Mark(TypedDict):
+    files: dict[str, str]
+
+
+class _Described(TypedDict):
+    step: int
+    score: float
+    last: float
+    training: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,16 +91,19 @@ class Checkpoints:
         return json.dumps({**asdict(state), "tensors": None, "training": self.training})
 
     def _read(self, folder: Path) -> State:
-        mark, path = read_json(folder / MARK), folder / TENSORS
-        if not path.is_file() or _digest(path) != _expected(mark):
+        mark, path = records.read(folder / MARK, _Mark), folder / TENSORS
+        if not path.is_file() or _digest(path) != mark["files"].get(TENSORS):
             raise BenchError(f"checkpoint {path} is damaged or truncated: its digest differs from {MARK}")
-        with safe_open(path, "pt") as file:
-            described = json.loads(file.metadata()["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        try:
+            with safe_open(path, "pt") as file:
+                said = json.loads((file.metadata() or {}).get("state", ""))
+            described = records.checked(said, _Described, f"checkpoint {path}")
+        except (ValueError, RecursionError, SafetensorError) as error:
+            raise BenchError(f"checkpoint {path} is damaged ({reason(error)})") from error
         differing = sorted(k for k, v in self.training.items() if described["training"].get(k) != v)
         if differing:
             raise BenchError(f"checkpoint {folder} is of another training ({', '.join(differing)} differ)")
-        return State(described["step"], described["score"], described["last"], tensors)
+        return State(described["step"], described["score"], described["last"], stored.tensors(path))
 
 
 def _delete(folder: Path) -> None:
@@ -113,8 +127,3 @@ def _flushed_digest(path: Path) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _expected(mark: Any) -> str | None:
-    files = mark.get("files") if isinstance(mark, dict) else None
-    return files.get(TENSORS) if isinstance(files, dict) else None

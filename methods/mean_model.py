@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from bench import stored
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.errors import BenchError
 from bench.prepare import PreparedSet
@@ -56,7 +57,7 @@ class Mean(Method):
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.extractor = extractor(context, "features")
-        tensors = load_file(folder / "mean.safetensors")
+        tensors = stored.tensors(folder / "mean.safetensors")
         self.base, self.weights, self.deviation = (tensors[n] for n in ("base", "weights", "deviation"))
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PointMass:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import keys
+from bench import keys, stored
 from bench.contracts import FitContext
 from bench.errors import BenchError
 from bench.files import allocate
@@ -82,7 +82,7 @@ def stored_features(part: FeatureExtractor, train: PreparedSet, context: FitCont
         out.flush()
         return {"shape": list(shape)}
 
-    return Stored(np.load(context.store.get("features", key, build) / "features.npy", mmap_mode="r"))
+    return Stored(stored.array(context.store.get("features", key, build) / "features.npy", np.float16, shape))
 
 
 @dataclass(frozen=True)

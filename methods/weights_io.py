@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
+from bench import stored
 from bench.files import read_json, write_json
 
 
@@ -25,5 +26,5 @@ def config(folder: Path) -> dict[str, Any]:
 
 def load(folder: Path, module: nn.Module, device: str) -> None:
     """Read a module's state, strictly, and make it ready for prediction."""
-    module.load_state_dict(load_file(folder / "weights.safetensors"))
+    module.load_state_dict(stored.tensors(folder / "weights.safetensors"))
     module.to(device).eval()

@@ -26,8 +26,8 @@ def store(tmp_path, monkeypatch):
 
 
 def _fill(folder, i):
-    (folder / "weights.bin").write_bytes(bytes([i]) * 1000 * (i + 1))
-    return {"label": f"mdn{i}", "dataset": "church", "seed": i}
+    (folder / "weights.safetensors").write_bytes(bytes([i]) * 1000 * (i + 1))
+    return {"method": "mdn", "version": "1", "label": f"mdn{i}", "parameters": {}, "dataset": "church", "seed": i, "requires": {}}
 
 
 def kept(store):
@@ -91,11 +91,11 @@ def test_gc_removes_left_overs_of_processes_that_are_gone(command, store):
 
 def test_verify_names_what_is_damaged(command, store):
     assert command("store", "verify")[:2] == (0, "3 things, 0 damaged\n")
-    path = store.path("fits", KEYS[1]) / "weights.bin"
+    path = store.path("fits", KEYS[1]) / "weights.safetensors"
     path.write_bytes(bytes([9]) + path.read_bytes()[1:])
     status, out, _ = command("store", "verify")
     assert status == 1
-    assert out.startswith("damaged: fits cdcdcdcdcdcd (mdn1 on church (seed 1)): weights.bin is not what was written")
+    assert out.startswith("damaged: fits cdcdcdcdcdcd (mdn1 on church (seed 1)): weights.safetensors is not what was written")
     assert out.endswith("\n3 things, 1 damaged\n")
     assert command("store", "verify", "--delete")[1].endswith("3 things, 1 damaged and removed\n")
     assert kept(store) == [KEYS[0], KEYS[2]]

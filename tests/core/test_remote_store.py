@@ -12,11 +12,14 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.remote_store import RemoteStore
 from bench.store import COMMIT_MARK, Store, open_store
 
 KEY, OTHER = "ab" * 32, "cd" * 32
+FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
+"""What any fit says of itself."""
 
 
 class Faulty(LocalFileSystem):
@@ -65,9 +68,9 @@ def machine(far, tmp_path, monkeypatch):
 
 def build(folder):
     (folder / "deep").mkdir()
-    (folder / "deep" / "weights.bin").write_bytes(b"all of it")
+    (folder / "deep" / "weights.safetensors").write_bytes(b"all of it")
     (folder / "a.json").write_text("{}")
-    return {"note": "made"}
+    return FIT | {"notes": {"by": "first"}}
 
 
 def must_not_build(folder):
@@ -76,6 +79,12 @@ def must_not_build(folder):
 
 def refuse(folder):
     raise RuntimeError("no")
+
+
+def signed(mark):
+    """A mark that anyone may have written, with a right digest."""
+    rest = f"{json.dumps(mark).removeprefix('{')}\n"
+    return f'{{\n  "digest": "{keys.sha256(rest)}",{rest}'.encode()
 
 
 def there(far, key=KEY):
@@ -87,11 +96,11 @@ def test_what_one_machine_builds_another_finds(machine, far):
     made = machine().get("fits", KEY, build)
     found = machine("elsewhere").find("fits", KEY)
     assert found != made
-    assert (found / "deep" / "weights.bin").read_bytes() == b"all of it"
+    assert (found / "deep" / "weights.safetensors").read_bytes() == b"all of it"
     assert machine("elsewhere").get("fits", KEY, must_not_build) == found
-    assert machine("elsewhere").describe("fits", KEY)["note"] == "made"
+    assert machine("elsewhere").describe("fits", KEY)["notes"] == {"by": "first"}
     assert Store(far).find("fits", KEY), "the layout is that of a folder"
-    assert sorted(p.name for p in there(far).rglob("*")) == ["a.json", COMMIT_MARK, "deep", "weights.bin"]
+    assert sorted(p.name for p in there(far).rglob("*")) == ["a.json", COMMIT_MARK, "deep", "weights.safetensors"]
     assert [mark["key"] for mark in machine("third").all("fits")] == [KEY]
     assert list(machine("third").all("samples")) == []
     assert machine().place == f"file://{far}"
@@ -101,7 +110,7 @@ def test_what_one_machine_builds_another_finds(machine, far):
 def test_the_mark_goes_last(machine):
     machine(scheme="faulty").get("fits", KEY, build)
     names = [Path(call).name for call in Faulty.calls]
-    assert sorted(names[:-1]) == ["a.json", "weights.bin"]
+    assert sorted(names[:-1]) == ["a.json", "weights.safetensors"]
     assert names[-1].startswith(f"{COMMIT_MARK}-")
 
 
@@ -110,7 +119,7 @@ def test_what_could_not_be_sent_is_not_finished_and_is_sent_later_without_buildi
     with pytest.raises(Infrastructure, match="out of reach"):
         machine(scheme="faulty").get("fits", KEY, build)
     Faulty.fault = None
-    assert (there(far) / "deep" / "weights.bin").is_file()
+    assert (there(far) / "deep" / "weights.safetensors").is_file()
     assert machine(scheme="faulty").find("fits", KEY) is None
     assert machine("elsewhere", "faulty").find("fits", KEY) is None
     machine(scheme="faulty").get("fits", KEY, must_not_build)
@@ -126,7 +135,7 @@ def test_a_build_that_fails_sends_nothing(machine, far):
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "mark"])
 def test_what_is_damaged_there_is_named_once_and_made_again(machine, far, capsys, harm):
     machine().get("fits", KEY, build)
-    path = there(far) / ("deep/weights.bin" if harm != "mark" else COMMIT_MARK)
+    path = there(far) / ("deep/weights.safetensors" if harm != "mark" else COMMIT_MARK)
     if harm == "remove":
         path.unlink()
     else:
@@ -147,10 +156,10 @@ def test_a_mark_can_not_name_files_outside(machine, far, tmp_path, capsys, name)
     machine().get("fits", KEY, build)
     mark = json.loads((there(far) / COMMIT_MARK).read_text())
     mark["files"] = {name: mark["files"]["a.json"]}
-    (there(far) / COMMIT_MARK).write_text(json.dumps(mark))
+    (there(far) / COMMIT_MARK).write_bytes(signed(mark))
     before = set(tmp_path.rglob("*"))
     assert machine("elsewhere").find("fits", KEY) is None
-    assert "is no file of it" in capsys.readouterr().err
+    assert "such a thing has only" in capsys.readouterr().err
     assert not [p for p in set(tmp_path.rglob("*")) - before if p.is_file() and p.suffix != ".lock"]
 
 
@@ -175,23 +184,23 @@ def test_what_was_removed_there_is_not_finished(machine, far):
 def test_of_two_machines_that_build_the_same_the_first_mark_stays(machine, far):
     def slow(folder):
         machine("elsewhere").get("fits", KEY, build)
-        return build(folder) | {"note": "later"}
+        return build(folder) | {"notes": {"by": "second"}}
 
     machine("here").get("fits", KEY, slow)
-    assert json.loads((there(far) / COMMIT_MARK).read_text())["note"] == "made"
-    assert machine("third").describe("fits", machine("third").find("fits", KEY).name)["note"] == "made"
+    assert json.loads((there(far) / COMMIT_MARK).read_text())["notes"] == {"by": "first"}
+    assert machine("third").describe("fits", machine("third").find("fits", KEY).name)["notes"] == {"by": "first"}
 
 
 def test_two_processes_of_a_machine_share_one_url(far, tmp_path):
     code = """
-import sys, time
+import json, sys, time
 from bench.store import open_store
 def build(folder):
     with open(sys.argv[3], "a") as log: log.write("built\\n")
-    (folder / "weights.bin").write_bytes(b"all of it"); time.sleep(0.5); return {}
-print((open_store(sys.argv[1]).get("fits", sys.argv[2], build) / "weights.bin").read_text())
+    (folder / "weights.safetensors").write_bytes(b"all of it"); time.sleep(0.5); return json.loads(sys.argv[4])
+print((open_store(sys.argv[1]).get("fits", sys.argv[2], build) / "weights.safetensors").read_text())
 """
-    command = [sys.executable, "-c", code, f"file://{far}", KEY, str(tmp_path / "log")]
+    command = [sys.executable, "-c", code, f"file://{far}", KEY, str(tmp_path / "log"), json.dumps(FIT)]
     environment = os.environ | {"BENCH_STORE_CACHE": str(tmp_path / "copies")}
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     assert [(each.communicate(timeout=60)[0], each.returncode) for each in both] == [("all of it\n", 0)] * 2
