@@ -161,9 +161,9 @@ def _choice(value: Any) -> str:
     return notation.write(value["name"], {key: _parameter(given) for key, given in value.items() if key != "name"})
 
 
-def _parameter(value: Any) -> str:
+def _parameter(value: Any) -> str | list[Any]:
     if isinstance(value, list):
-        return f"[{','.join(map(_parameter, value))}]"
+        return list(map(_parameter, value))
     return str(value).lower() if isinstance(value, bool) else _choice(value) if isinstance(value, dict) else str(value)
 
 

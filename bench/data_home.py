@@ -117,9 +117,10 @@ def check(name: str, progress: Progress, home: Path | None,
 def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     """Prepare both parts of a request's data sets in the store, as its runs will use them: one row a part."""
     duplicates.check(request)
+    opened = [plan.first_source(replace(request, datasets=(name,)), progress) for name in request.datasets]
+    splits.check(request.splits, [source.name for source, _, _ in opened])
     rows = []
-    for name in request.datasets:
-        source, rules, kept = plan.first_source(replace(request, datasets=(name,)), progress)
+    for source, rules, kept in opened:
         data = plan.prepared(source, request, rules, kept, progress)
         for part, made in (("train", data.train), ("test", data.test)):
             rows.append({"dataset": source.name, "part": part, "photographs": str(len(made)), "left out": str(len(made.excluded)),
