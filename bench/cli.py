@@ -17,7 +17,7 @@ from bench.cli_colorize import colorize
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
 from bench.cli_new import new
-from bench.cli_options import SWITCHES, Duration, Place, Verbs, config
+from bench.cli_options import SWITCHES, Duration, Place, Verbs, config, duplicates, near_duplicates
 from bench.config import PRESETS
 from bench.errors import BenchError, ExitCode, unknown
 from bench.plugins import KINDS, registry, use
@@ -58,6 +58,8 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
 @click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
 @click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids to train and test with; one a data set.")
+@duplicates
+@near_duplicates
 @click.option("--device", help=f"{DEVICE_HELP} [cpu].")
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
 @click.option("--executor", help="How tasks are executed (`bench list executors`), as process[slots=2] [$BENCH_EXECUTOR, process].")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bench.cli_options import Place, Verbs
+from bench.cli_options import Place, Verbs, duplicates, near_duplicates
 from bench.errors import ExitCode
 from bench.table import aligned, echo_table
 
@@ -83,13 +83,16 @@ def fetch(name: str, home: Path | None, urls: tuple[str, ...], file: Path | None
 @click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids, as `bench data split` writes them; repeatable.")
 @click.option("--limit-train", type=int, help="Use only so many training photographs.")
 @click.option("--limit-test", type=int, help="Use only so many test photographs.")
+@duplicates
+@near_duplicates
 @click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
 def prepare(names: tuple[str, ...], home: Path | None, **choices: Any) -> None:
     """Prepare the photographs of NAME (or a folder) for runs: read, crop, convert, and keep them in the store."""
     from bench import data_home, progress, runner
     from bench.request import Request
 
-    request = Request(datasets=names, data_home=runner.data_home(home), **choices)
+    given = {name: value for name, value in choices.items() if value is not None}
+    request = Request(datasets=names, data_home=runner.data_home(home), **given)
     echo_table(data_home.prepared(request, progress.choose()))
 
 

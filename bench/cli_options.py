@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench import plugins
+from bench.config import COPIES
 from bench.switches import Switches, locate
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ SWITCHES = (
                  help="A plugin that does not load is an error.", callback=_choose(lambda _: Switches(strict=True))),
 )  # fmt: skip
 """Every verb takes them, before its name or after it."""
+
+
+duplicates = click.option("--duplicates", type=click.Choice(COPIES),
+                          help="What becomes of training photographs that are in the test part, too [drop].")  # fmt: skip
+near_duplicates = click.option("--near-duplicates", type=click.IntRange(0, 64), metavar="BITS",
+                               help="Also of those that differ in at most so many of 256 bits [0]; 24 finds what was saved anew.")  # fmt: skip
 
 
 class Verbs(click.Group):

@@ -28,6 +28,8 @@ from bench.switches import Switches, locate
 
 PRESETS = ("paper", "small", "tiny")
 """Sizes of networks that the command line takes."""
+COPIES = ("drop", "keep", "fail")
+"""What may become of photographs to train with that are in the test part, too (`bench.duplicates`)."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,12 @@ def _preset(value: Any) -> str:
     return str(value)
 
 
+def _copies(value: Any) -> str:
+    if value not in COPIES:
+        raise ValueError(f"is not one of {', '.join(COPIES)}")
+    return str(value)
+
+
 def _choices(value: Any) -> tuple[str, ...]:
     """Method or metric strings; a table has the name and the parameters, and a list among these is a grid."""
     return tuple(_choice(one) for one in (value if isinstance(value, list) else [value]))
@@ -153,16 +161,16 @@ def _choice(value: Any) -> str:
     return notation.write(value["name"], {key: _parameter(given) for key, given in value.items() if key != "name"})
 
 
-def _parameter(value: Any) -> str:
+def _parameter(value: Any) -> str | list[Any]:
     if isinstance(value, list):
-        return f"[{','.join(map(_parameter, value))}]"
+        return list(map(_parameter, value))
     return str(value).lower() if isinstance(value, bool) else _choice(value) if isinstance(value, dict) else str(value)
 
 
 RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
     "methods": _choices, "datasets": _texts, "protocol": _text, "preset": _preset, "k": _whole, "draws": _whole, "seeds": _seeds,
     "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _place, "data-home": _path,
-    "splits": _paths, "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration,
+    "splits": _paths, "duplicates": _copies, "near-duplicates": _whole, "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration,
     "memory": _number, "scheduler": _text, "threads": _whole, "precision": _text, "devices": _whole, "nodes": _whole,
     "strategy": _text, "cache-budget": _number,
 })  # fmt: skip

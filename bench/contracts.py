@@ -116,7 +116,8 @@ class Progress(Protocol):
 class FitContext:
     """What `Method.fit` gets beside the training photographs.
 
-    parts: fitted methods by the name of the parameter that requires them. seed: of everything random.
+    parts: fitted methods by the name of the parameter that requires them. part_keys: of their fits in the store, by the same
+    names: what is derived from a part, and kept, is kept by its key. seed: of everything random.
     notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...); one named `caution`
     is also among what a report says before any table.
 
@@ -131,6 +132,7 @@ class FitContext:
     protocol: BenchProtocol
     weights: ColourWeights
     parts: Mapping[str, Method]
+    part_keys: Mapping[str, str] = field(kw_only=True)
     store: Store
     progress: Progress
     notes: dict[str, Any] = field(default_factory=dict)
@@ -140,6 +142,11 @@ class FitContext:
     strategy: str = "auto"
     work: Path | None = None
     cache_budget: int = 24 * 2**30
+
+    def __post_init__(self) -> None:
+        for name in self.parts:
+            if not self.part_keys.get(name):
+                raise ValueError(f"part {name} has no key: FitContext.part_keys names the fit of every part")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import archives, digests, downloads, keys, plan, prepare, runner, splits
+from bench import archives, digests, downloads, duplicates, keys, plan, runner, splits
 from bench.contracts import Dataset, Progress
 from bench.downloads import Fetched, NotFetched
 from bench.errors import BenchError
@@ -97,7 +97,10 @@ def check(name: str, progress: Progress, home: Path | None,
     source, _, _ = plan.first_source(Request(datasets=(name,), data_home=place, store=store), progress)
     count = len(source.train) + len(source.test)
     rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
-            _row("digest of the photographs", source.digest, "")]  # fmt: skip
+            _row("digest of the photographs", source.digest, ""),
+            _row("training photographs that are in the test part, too",
+                 str(len(duplicates.same_files(source.digests, source.train, source.test))), ""),
+            _row("test photographs that are copies of others there", str(len(duplicates.same_files(source.digests, source.test))), "")]
     lies, wanted, recorded = source.dataset.place(), spec.download, downloads.recorded(place, "datasets").get(name, {})
     if lies and lies.is_file() and wanted:
         found = Fetched.of(lies)
@@ -113,11 +116,13 @@ def check(name: str, progress: Progress, home: Path | None,
 
 def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     """Prepare both parts of a request's data sets in the store, as its runs will use them: one row a part."""
+    duplicates.check(request)
+    opened = [plan.first_source(replace(request, datasets=(name,)), progress) for name in request.datasets]
+    splits.check(request.splits, [source.name for source, _, _ in opened])
     rows = []
-    for name in request.datasets:
-        source, rules, kept = plan.first_source(replace(request, datasets=(name,)), progress)
-        for part, limit in (("train", request.limit_train), ("test", request.limit_test)):
-            made = prepare.prepare(source, part, limit, rules, kept, progress, request.strict)
+    for source, rules, kept in opened:
+        data = plan.prepared(source, request, rules, kept, progress)
+        for part, made in (("train", data.train), ("test", data.test)):
             rows.append({"dataset": source.name, "part": part, "photographs": str(len(made)), "left out": str(len(made.excluded)),
                          "kept in": str(kept.path("prepared", made.key))})  # fmt: skip
     return rows
@@ -126,6 +131,8 @@ def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
 def write_split(request: Request, out: Path | None, progress: Progress) -> tuple[dict[str, Any], Path]:
     """Write the split of a request's only data set; returns what is in the file, and where it is."""
     source, rules, _ = plan.first_source(request, progress)
+    for line in duplicates.said_of_files(source):
+        progress.say(line)
     place = out or Path(f"{source.name}-split.json")
     made = {"schema_version": splits.SCHEMA, "dataset": source.name, "photographs": source.digest, "protocol": rules.name,
             "split_seed": rules.split_seed, "digest": splits.digest(source.train, source.test), "train": list(source.train),

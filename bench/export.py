@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import __version__, exchange, keys, plan, prepare
+from bench import __version__, exchange, keys, plan, prepare, splits
 from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
@@ -76,6 +76,7 @@ def grey_levels(light: np.ndarray) -> np.ndarray:
 def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, PreparedSet]:
     """The protocol, the data set and the prepared test photographs of a request's first data set."""
     source, protocol, store = plan.first_source(request, progress)
+    splits.check(request.splits, [source.name])
     return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict)
 
 

@@ -228,8 +228,8 @@ def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarra
         parts = {name: made[part] for name, part in mark["requires"].items()}
         seed = seeds.of_fit(mark["seed"], mark["dataset"], mark["method"])
         stored.load(method, folders[key], FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(),
+                                                     part_keys=mark["requires"],
                                                      precision=card["precision"] or "float32"))  # fmt: skip
-        method.key = key  # type: ignore[attr-defined]  # names what is derived from it in the store
         made[key] = method
     return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import keys, notation, prepare, samples, splits
+from bench import duplicates, keys, notation, prepare, samples, splits
 from bench.contracts import Law, Method, Progress, Wanted
+from bench.duplicates import Duplicates
 from bench.errors import BenchError, reason
 from bench.notation import Choice
 from bench.plugins import Registry, registry
@@ -91,11 +92,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set of a run: its source and both prepared parts."""
+    """A data set of a run: its source, both prepared parts, and what one has of the other."""
 
     source: Source
     train: PreparedSet
     test: PreparedSet
+    duplicates: Duplicates
 
     def law(self, ids: Sequence[str]) -> Law | None:
         """The known P(C | G) of some photographs, if there is one."""
@@ -135,7 +137,7 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     if len(set(names)) != len(names):
         raise BenchError(f"two data sets have the name {next(n for n in names if names.count(n) > 1)}: rename a folder")
     splits.check(request.splits, names)
-    data = {s.name: _prepared(s, request, protocol, store, progress) for s in sources}
+    data = {s.name: prepared(s, request, protocol, store, progress) for s in sources}
     cells = [_cell(choice, d, seed, request, protocol, registry)
              for d in data.values() for choice in choices for seed in request.seeds]  # fmt: skip
     return Plan(request, protocol, data, tuple(cells))
@@ -170,6 +172,16 @@ def open_source(text: str, request: Request, registry: Registry, protocol: Proto
         raise
 
 
+def prepared(source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress) -> Data:
+    """Both parts of a data set as a run takes them. What is left out is said."""
+    train, test, copies = duplicates.parts(source, request, protocol, store, progress)
+    said = {copy.id for copy in copies.train}
+    for name, why in (*train.excluded.items(), *test.excluded.items()):
+        if name not in said:
+            progress.say(f"{source.name}: left out {name}: {why}")
+    return Data(source, train, test, copies)
+
+
 def first_source(request: Request, progress: Progress) -> tuple[Source, Protocol, Store]:
     """A request's first data set, with the protocol and the store that it names."""
     plugins, store = registry(), open_store(request.store)
@@ -190,17 +202,9 @@ def _check(request: Request) -> None:
     if request.nodes > 1 and isinstance(request.store, str):
         raise BenchError(f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines share, where "
                          "checkpoints are for all of them")  # fmt: skip
+    duplicates.check(request)
     if not request.methods or not request.datasets:
         raise BenchError("no method or no data set given")
-
-
-def _prepared(source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress) -> Data:
-    parts = [prepare.prepare(source, part, limit, protocol, store, progress, request.strict)
-             for part, limit in (("train", request.limit_train), ("test", request.limit_test))]  # fmt: skip
-    for part in parts:
-        for name, why in part.excluded.items():
-            progress.say(f"{source.name}: left out {name}: {why}")
-    return Data(source, *parts)
 
 
 def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[MethodSpec, dict[str, Any]]:

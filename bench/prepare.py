@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ LEVELS = 65535 / 100
 @dataclass(frozen=True)
 class Source:
     """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids; lists: the digest of the split, where
-    a file brought it."""
+    a file brought it. digests: of the photographs' files, by id, as far as they are known."""
 
     name: str
     spec: DatasetSpec
@@ -41,6 +41,7 @@ class Source:
     train: tuple[str, ...]
     test: tuple[str, ...]
     lists: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protoc
     digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in photos)
     ids = [p.id for p in photos]
     train, test = lists.parts(ids) if lists else dataset.split(ids) or split(ids, protocol, name)
-    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "")
+    digests = {p.id: p.digest for p in photos}
+    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "", digests)
 
 
 def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:

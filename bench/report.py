@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bench import keys
+from bench import duplicates, keys
 from bench.contracts import Progress
 from bench.errors import BenchError, NotComparable, SamplesGone, unknown
 from bench.files import read_json, write_json, write_text
@@ -130,8 +130,9 @@ def _head(manifest: dict[str, Any]) -> list[str]:
              f"errors divided by {protocol['scale']:g}.", ""]  # fmt: skip
     for name, data in manifest["datasets"].items():
         caution = caution_of(data)
+        copies = "".join(f". **{text}**" for text, _ in duplicates.remarks(data))
         lines.append(f"- `{name}`: {data['train']['photographs']} train, {data['test']['photographs']} test photographs"
-                     f"{_left_out(data)}{caution and f'. **{caution}**'}")  # fmt: skip
+                     f"{_left_out(data)}{copies}{caution and f'. **{caution}**'}")  # fmt: skip
     command = " ".join(manifest["argv"])
     return [*lines, "", *([f"Command: `{command}`", ""] if command else []), *_fits(manifest)]
 
@@ -144,7 +145,8 @@ def caution_of(data: dict[str, Any]) -> str:
 def _left_out(data: dict[str, Any]) -> str:
     count = sum(len(data[part]["excluded"]) for part in ("train", "test"))
     kept = sum(len(data[part]["grey_only_kept"]) for part in ("train", "test"))
-    return (f"; {count} left out (named in manifest.json)" if count else "") + (
+    copies = f", {dropped} of them copies of test photographs" if (dropped := duplicates.left_out(data)) else ""
+    return (f"; {count} left out (named in manifest.json){copies}" if count else "") + (
         f"; {kept} grey-only kept" if kept else ""
     )
 

@@ -142,7 +142,7 @@ def _open_folder(out: Path | str | None, made: Plan) -> Path:
     marker = folder / "settings.json"
     if marker.is_file():
         before = read_json(marker)
-        differ = sorted(k for k in settings if before.get(k) != settings[k])
+        differ = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
         if differ:
             raise BenchError(f"{folder} holds a run with other settings ({', '.join(differ)}): choose another --out")
         return folder
@@ -169,6 +169,8 @@ def _settings(made: Plan) -> dict[str, Any]:
         "limit_train": request.limit_train,
         "limit_test": request.limit_test,
         "metrics": list(request.metrics),
+        **({"duplicates": request.duplicates} if request.duplicates != "drop" else {}),
+        **({"near_duplicates": request.near_duplicates} if request.near_duplicates else {}),
         **({"splits": lists} if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists}) else {}),
     }
 
@@ -199,6 +201,7 @@ def _describe_data(data: plan.Data) -> dict[str, Any]:
         "plugin": data.source.spec.name,
         "split": data.source.lists,
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
+        "duplicates": data.duplicates.described(),
         "train": {"key": data.train.key, **data.train.summary, "ids": list(data.train.ids)},
         "test": {"key": data.test.key, **data.test.summary, "ids": list(data.test.ids)},
     }

@@ -41,10 +41,10 @@ class LoadedMetric:
     def version(self) -> str:
         """The spec's, and the parameters that are not the default, files by their content: `1[p=1.0]`. Values of
         different versions are different measures."""
-        changed = {p.name: digest_of(p.type, self.parameters[p.name]) for p in self.spec.parameters
-                   if self.parameters[p.name] != p.default}  # fmt: skip
-        given = ",".join(f"{name}={str(value)[:12]}" for name, value in sorted(changed.items()))
-        return f"{self.spec.version}[{given}]" if given else self.spec.version
+        changed = {p.name: self.parameters[p.name] for p in self.spec.parameters if self.parameters[p.name] != p.default}
+        files = {p.name: str(digest_of(p.type, changed[p.name]))[:12] for p in self.spec.parameters
+                 if p.type == "path" and p.name in changed}  # fmt: skip
+        return notation.write(self.spec.version, {**changed, **files})
 
     def new(self) -> Metric:
         """A fresh metric. BenchError when it lacks something, such as a file of weights."""

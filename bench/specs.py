@@ -65,7 +65,7 @@ class Parameter:
             raise BenchError(f"{owner} needs {self.name}=...{choices}: {self.help}")
 
     def _typed(self, value: Any, owner: str) -> Any:
-        text = str(value).strip()
+        text = str(value) if self.type == "path" else str(value).strip()  # a name may begin or end with a space
         try:
             if self.type == "bool":
                 return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[text.lower()]

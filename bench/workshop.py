@@ -75,7 +75,6 @@ class Workshop:
                 method.load(stored, context)
             else:
                 self._fit_and_keep(method, fit, context)
-            method.key = fit.key  # type: ignore[attr-defined]  # names what is derived from it in the store
             self.fitted[fit.key] = method
         return self.fitted[fit.key]
 
@@ -171,12 +170,13 @@ class Workshop:
 
     def _context(self, fit: Fit) -> FitContext:
         parts = {name: self.method(part) for name, part in fit.requires.items()}
+        part_keys = {name: part.key for name, part in fit.requires.items()}
         seed = seeds.of_fit(fit.seed, fit.dataset, fit.spec.name)
         request = self.plan.request
         return FitContext(seed, request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
-                          self.store, self.progress, precision=request.precision, devices=request.devices,
-                          nodes=request.nodes, strategy=request.strategy, work=self.store.work("fits", fit.key),
-                          cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
+                          self.store, self.progress, part_keys=part_keys, precision=request.precision,
+                          devices=request.devices, nodes=request.nodes, strategy=request.strategy,
+                          work=self.store.work("fits", fit.key), cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
     def _sample(self, cell: Cell, start: int, stop: int) -> None:
         """Make the missing ones among the shards `start` to `stop`, counted over the cell's asks, and score them all."""

@@ -50,7 +50,7 @@ class Cvae(Method):
         self.precision = context.precision
         self.d = code_size(self.code_size, train_set.dataset)
         self.extractor = extractor(context, "features")
-        features = stored_features(self.extractor, train_set, context)
+        features = stored_features(context, "features", train_set)
         with isolated(context.seed):
             self._build(context.device)
         objective = _Objective(self.network, fit_loss(self.choice, train_set, context.weights, context.seed), self.kl)

@@ -41,7 +41,7 @@ class Mdn(Method):
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
         self.precision = context.precision
         self._attach(context)
-        features = stored_features(self.extractor, train_set, context)
+        features = stored_features(context, "features", train_set)
         mean, deviation = codes(self.codec, train_set, context)
         with isolated(context.seed):
             self._build(context.device)

@@ -44,7 +44,7 @@ class Mean(Method):
 
     def fit(self, train: PreparedSet, context: FitContext) -> None:
         self.extractor = extractor(context, "features")
-        features = stored_features(self.extractor, train, context)
+        features = stored_features(context, "features", train)
         self.base = _mean_field(train)
         edges = np.linspace(0, len(train), FOLDS + 1).astype(int).tolist()
         self.weights, penalty = chosen_ridge([self._sums(features, train, *fold) for fold in pairwise(edges)])

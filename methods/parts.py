@@ -65,11 +65,12 @@ class Features(Protocol):
         """Those of some photographs."""
 
 
-def stored_features(part: FeatureExtractor, train: PreparedSet, context: FitContext) -> Features:
-    """Features of all training photographs, computed once and kept in the store; or, where they and all that are there would
-    be more than `context.cache_budget` bytes, computed again whenever they are asked for."""
+def stored_features(context: FitContext, name: str, train: PreparedSet) -> Features:
+    """Features of all training photographs by the part `name`, computed once and kept in the store; or, where they and all that
+    are there would be more than `context.cache_budget` bytes, computed again whenever they are asked for."""
+    part = extractor(context, name)
     shape = (len(train), *part.feature_shape)
-    key = keys.key("features", part=getattr(part, "key", ""), photographs=train.key)
+    key = keys.key("features", part=context.part_keys[name], photographs=train.key)
     if context.store.find("features", key) is None:
         needed, held = _bytes(shape), sum(_bytes(mark["shape"]) for mark in context.store.all("features"))
         if needed + held > context.cache_budget:

@@ -45,10 +45,14 @@ def _datasets(result: Results) -> Iterator[Caution]:
 
 
 def _photographs(result: Results) -> Iterator[Caution]:
+    from bench.duplicates import remarks
+
     for name, data in result.manifest["datasets"].items():
         lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
         if lines:
             yield Caution(f"{name}: {_count(len(lines), 'photograph')} left out", tuple(lines))
+        for text, details in remarks(data):
+            yield Caution(f"{name}: {text}", tuple(details))
         grey = [image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])]
         if grey:
             yield Caution(f"{name}: {_count(len(grey), 'photograph')} without any colour kept, as the protocol says", tuple(grey))

@@ -83,17 +83,18 @@ class Ground:
         law = Toy().law([self.test.ids[row] for row in rows])
         return Shown(self.test.grey(list(rows)), self.test.truth(list(rows)), law)
 
-    def context(self, parts: Mapping[str, Method], seed: int) -> FitContext:
-        """For a fit with a seed."""
+    def context(self, recipe: Recipe, seed: int, of_parts: int | None = None) -> FitContext:
+        """For a fit of a method with a seed; its parts have been fitted with the same one unless given."""
         protocol = toy_protocol()
         colours = weights.fit(protocol.weights, self.train.ab, protocol.weight_floor)
-        return FitContext(seed, "cpu", protocol, colours, parts, self.store, Quiet())
+        parts = self.parts(recipe, seed if of_parts is None else of_parts)
+        keys = {name: part.key for name, part in recipe.parts.items()}
+        return FitContext(seed, "cpu", protocol, colours, parts, self.store, Quiet(), part_keys=keys)
 
     def load(self, recipe: Recipe, seed: int, folder: Path | None = None) -> Method:
         """A method from the folder where its fit is, by its key unless given; its parts likewise."""
         method = recipe.new()
-        method.load(folder or self.store.path("fits", recipe.key), self.context(self.parts(recipe, seed), seed))
-        method.key = recipe.key  # type: ignore[attr-defined]  # as the harness does
+        method.load(folder or self.store.path("fits", recipe.key), self.context(recipe, seed))
         return method
 
     def parts(self, recipe: Recipe, seed: int) -> dict[str, Method]:
@@ -111,7 +112,7 @@ def fit(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     error in answering, are told apart from an error in fitting."""
     with threads.pinned(THREADS):
         ground, recipe = Ground.reopen(job["store"], job["prepared"]), Recipe.read(job["recipe"])
-        context = ground.context(ground.parts(recipe, job["seed"]), job["seed"])
+        context = ground.context(recipe, job["seed"])
         method = recipe.new()
         child.report(folder, "started", True)
         start = time.monotonic()

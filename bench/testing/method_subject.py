@@ -108,12 +108,11 @@ class MethodSubject(SpecSubject):
     def fit_again(self, seed: int) -> Fitted:
         """Fitted here, once more."""
         ground = self.session.ground
-        context = ground.context(ground.parts(self.recipe, SEED), seed)
+        context = ground.context(self.recipe, seed, SEED)
         method = self.recipe.new()
         before = random_states(), settings()
         method.fit(ground.train, context)
         after = random_states(), settings()
-        method.key = self.recipe.key  # type: ignore[attr-defined]  # as the harness does
         return Fitted(method, (before[0], after[0]), (before[1], after[1]))
 
     def distribution(self, rows: Sequence[int], seeds: Sequence[int]) -> ColorDistribution:

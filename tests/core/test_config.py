@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import config
+from bench import config, notation
 from bench.errors import BenchError
 from bench.switches import Switches
 
@@ -55,6 +55,16 @@ def test_a_run_described_in_a_file(tmp_path, monkeypatch):
     }  # fmt: skip
     assert found.plugins == Switches((tmp_path / "halo.py",), frozenset({"lpips"}), autoload=False, strict=True)
     assert found.gate == {"baseline": "b.json"}
+
+
+def test_text_in_a_table_is_taken_as_it_is(tmp_path):
+    text = """[run]
+methods = [{ name = "precomputed", folder = 'o, "[x]', kind = "iid" }, { name = "vae", loss = ["[l2]", "a,b"], codec = { name = "c", p = "," } }]
+"""
+    (first, second) = config.read(write(tmp_path, text)).run["methods"]
+    assert dict(notation.parse(first).given) == {"folder": 'o, "[x]', "kind": "iid"}
+    assert [dict(choice.given) for choice in notation.parse_many(second)] == [
+        {"codec": 'c[p=","]', "loss": "[l2]"}, {"codec": 'c[p=","]', "loss": "a,b"}]  # fmt: skip
 
 
 def test_every_key_is_a_field_of_a_request_or_the_folder():

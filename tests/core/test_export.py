@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import pickle
 import shutil
@@ -118,6 +119,34 @@ def bench(tmp_path, monkeypatch, capsys, tmp_path_factory):
         return status, *capsys.readouterr()
 
     return call
+
+
+def test_inputs_are_of_the_split_that_is_given(bench, photographs):
+    status, _, err = bench("data", "split", photographs, "--out", "ours.json")
+    assert status == 0, err
+    ours = json.loads(Path("ours.json").read_text())
+    theirs = {"dataset": "photos", "train": ours["train"][4:], "test": ours["train"][:4]}
+    Path("theirs.json").write_text(json.dumps(theirs))
+    status, _, err = bench("export-inputs", photographs, "inputs", "--split", "theirs.json")
+    assert status == 0, err
+    with Path("inputs/inputs.csv").open(newline="", encoding="utf-8") as table:
+        assert [row["id"] for row in csv.DictReader(table)] == theirs["test"]
+    run = ("run", "-d", photographs, "-m", "precomputed[folder=made,kind=point]", "--split", "theirs.json", "--metrics",
+           "absolute-error", "--figures", "none", "--out", "run")  # fmt: skip
+    for row in csv.DictReader(Path("inputs/inputs.csv").open(newline="", encoding="utf-8")):
+        place = Path("made") / row["file"].removesuffix(".png")
+        place.mkdir(parents=True)
+        Image.open(Path("inputs") / row["file"]).convert("RGB").resize((64, 64)).save(place / "0.png")
+    status, _, err = bench(*run)
+    assert status == 0, err
+    for words, lists in (("is a split of cats, which is not used here", {**theirs, "dataset": "cats"}),
+                         ("1 of its ids are not in dataset photos", {**theirs, "test": ["gone.png"]})):  # fmt: skip
+        Path("wrong.json").write_text(json.dumps(lists))
+        for verb in (("export-inputs", photographs, "no"), ("data", "prepare", photographs)):
+            status, _, err = bench(*verb, "--split", "wrong.json")
+            assert status == 2, verb
+            assert words in err.splitlines()[-1]
+        assert not Path("no").exists()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,57 @@ def test_what_is_written_is_read_again(name, parameters):
     assert str(choice) == text
 
 
+TEXTS = st.text() | st.text('ab,=[]"\\ \n;', max_size=12)
+
+
+@settings(max_examples=500)
+@given(NAMES, st.dictionaries(NAMES, METHODS | TEXTS, max_size=4), NAMES, NAMES)
+def test_any_text_can_be_a_value(name, parameters, outer, place):
+    inner = write(name, parameters)
+    assert parse(inner) == Choice(name, tuple(sorted(parameters.items())))
+    assert str(parse(inner)) == inner
+    assert parse_many(f"a,{inner} , b") == [*dict.fromkeys([Choice("a"), parse(inner), Choice("b")])]
+    assert parse(write(outer, {place: inner})) == Choice(outer, ((place, inner),))  # as what a method requires
+
+
+@settings(max_examples=300)
+@given(NAMES, st.dictionaries(NAMES, st.lists(METHODS | TEXTS, min_size=1, max_size=3, unique=True), min_size=1, max_size=2))
+def test_any_texts_can_be_a_grid(name, grid):
+    got = [dict(choice.given) for choice in parse_many(write(name, grid))]
+    assert got == [dict(zip(sorted(grid), values)) for values in itertools.product(*(grid[key] for key in sorted(grid)))]
+
+
+@settings(max_examples=300)
+@given(st.text('ab=,[]"\\ ', max_size=14))
+def test_any_text_with_quotes_is_read_or_refused_in_one_line(text):
+    lines, choices = refusal_or_choices(text)
+    assert len(lines) == (0 if choices else 1)
+    assert parse_many(",".join(map(str, choices))) == choices if choices else True
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('p[folder="o, [x]"]', "o, [x]"),
+        ('p[ folder = "o, [x]" ]', "o, [x]"),
+        ('p[folder=" o "]', " o "),
+        ('p[folder=""]', ""),
+        ('p[folder="say ""so"""]', 'say "so"'),
+        ('p[folder="C:\\o, x\\"]', "C:\\o, x\\"),
+        ('p[folder="[l2,mah]"]', "[l2,mah]"),
+        ('p[folder=4" x 6"]', '4" x 6"'),
+        ('p[folder=q[path="o, ]"]]', 'q[path="o, ]"]'),
+    ],
+)
+def test_quotes(text, value):
+    assert dict(parse(text).given) == {"folder": value}
+
+
+def test_what_needs_no_quotes_gets_none():
+    assert write("m", {"a": "x/y z", "vae": 'v[p="o, x"]', "n": 0.5, "grid": ["l2", "a,b"]}) == \
+        'm[a=x/y z,grid=[l2,"a,b"],n=0.5,vae=v[p="o, x"]]'  # fmt: skip
+
+
 @settings(max_examples=60, deadline=None)
 @given(NAMES, st.dictionaries(NAMES, st.lists(WORDS, min_size=1, max_size=3, unique=True), min_size=1, max_size=3))
 def test_a_grid_gives_every_combination_once(name, grid):
@@ -102,6 +153,14 @@ def test_two_grids_give_their_product_in_reading_order():
         ("a[=1]", "parameter=value"),
         ("a[x=1,x=2]", "twice"),
         ("a[x=1, x =1]", "twice"),
+        ('a[x="1]', "quote"),
+        ('a[x="1""]', "quote"),
+        ('a["x=1]', "quote"),
+        ('a[x="1"2]', "closing quote"),
+        ('a[x="1" "2"]', "closing quote"),
+        ('a[x=["1"2,3]]', "closing quote"),
+        ("a[folder=o, [x],kind=iid]", 'parameter=value.*in quotes: folder="a, \\[b\\]"'),
+        ("a[folder=o]x,kind=iid]", 'in quotes: folder="a, \\[b\\]"'),
     ],
 )
 def test_a_bad_string_is_refused_and_quoted_in_one_line(text, says):

@@ -42,7 +42,7 @@ class Photographs(Dataset):
 class Squares:
     """Features that differ at once between photographs, as a few steps of zhang's do not: lightness, 16 x 16."""
 
-    key, feature_shape = "squares", (4, 8, 8)
+    feature_shape = (4, 8, 8)
 
     def features(self, grey):
         return functional.pixel_unshuffle(functional.adaptive_avg_pool2d(grey - 50, 16), 2)
@@ -63,8 +63,9 @@ class House:
 
     def context(self, parts=None, seed=5):
         self.stores += 1
-        store = Store(self.folder / f"store{self.stores}")
-        return FitContext(seed, "cpu", self.protocol, self.colours, parts or {}, store, Quiet())
+        store, parts = Store(self.folder / f"store{self.stores}"), parts or {}
+        part_keys = {name: keys.key("test", part=name, made=type(part).__name__) for name, part in parts.items()}
+        return FitContext(seed, "cpu", self.protocol, self.colours, parts, store, Quiet(), part_keys=part_keys)
 
     def make(self, method, **options):
         """A method, not yet fitted, with declared defaults but tiny."""
@@ -84,7 +85,6 @@ class House:
     def fit_again(self, name, context=None, **options):
         method = self.make(name, **options)
         method.fit(self.train, context or self.context(self.parts(name)))
-        method.key = keys.key("test", name=name)
         return method
 
 

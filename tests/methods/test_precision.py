@@ -40,7 +40,6 @@ def fitted(house):
         for kind in ("float32", "bfloat16"):
             made[name][kind] = twin = house.make(name, steps=steps, batch=16)
             twin.load(folder, replace(house.context(parts(name, kind)), precision=kind))
-            twin.key = method.key
     return made
 
 

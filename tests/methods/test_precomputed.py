@@ -1,6 +1,7 @@
 """Outputs of models that live elsewhere: exported, coloured by a program that knows nothing of huebench, scored."""
 
 import csv
+import html
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 import bench
-from bench import prepare, samples
+from bench import notation, prepare, samples
 from bench.cli import main
 from bench.progress import Quiet
 from bench.request import Request
@@ -271,11 +272,31 @@ def test_modes_need_k_files_and_give_their_weights(house, tmp_path):
     assert result.claimed == []
 
 
+@pytest.mark.parametrize("name", ["results, final", "o, [x]", 'say "so"', " out ", "[l2,mah]", '"', "a=b"])
+def test_a_folder_of_any_name(house, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(house.folder / "tinted", name)
+    quoted = name.replace('"', '""')
+    result = house.run("run", f'precomputed[folder="{quoted}",kind=iid]', "grey", limit_test=2)
+    assert [cell["reason"] for cell in result.cells] == ["", ""]
+    label = result.cells[0]["method"]
+    assert dict(notation.parse(label).given) == {"folder": name, "kind": "iid"}
+    assert result.cells[0]["fit"] == house.run("plain", f"precomputed[folder={house.folder / 'tinted'},kind=iid]",
+                                               limit_test=2).cells[0]["fit"]  # fmt: skip
+    read = list(csv.DictReader((house.folder / "run" / "summary.csv").open(newline="", encoding="utf-8")))
+    assert label in {row["method"] for row in read}
+    assert html.escape(label) in (house.folder / "run/report/index.html").read_text()
+    shutil.rmtree(house.folder / "run")
+    shutil.rmtree(house.folder / "plain")
+
+
 @pytest.mark.parametrize(("method", "says"), [
     ("precomputed", "precomputed needs folder=...: the folder of the outputs"),
     ("precomputed[folder=.]", "precomputed needs kind=... (iid, modes, centroids, point)"),
     ("precomputed[folder=.,kind=draws]", "kind=draws is not one of"),
     ("precomputed[folder=nowhere,kind=iid]", "nowhere can't be read: No such file"),
+    ("precomputed[folder=o, [x],kind=iid]", '; text that holds commas, brackets or quotes goes in quotes: folder="a, [b]"'),
+    ('precomputed[folder="o, [x],kind=iid]', "a quote isn't closed in"),
 ])  # fmt: skip
 def test_what_is_not_stated_is_asked_for(house, capsys, method, says):
     assert house.bench("run", "--methods", method, "--dataset", house.photographs) == 2

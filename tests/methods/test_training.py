@@ -534,11 +534,11 @@ def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path)
 
 @pytest.mark.parametrize("rows", [slice(0, 32), np.array([3, 0, 7]), slice(1, 2)])
 def test_features_beyond_the_budget_are_computed_again(house, rows):
-    part = house.fit("zhang")
-    stored = parts.stored_features(part, house.train, house.context())
+    part = {"features": house.fit("zhang")}
+    stored = parts.stored_features(house.context(part), "features", house.train)
     listener = Listener()
-    context = dataclasses.replace(house.context(), cache_budget=100_000, progress=listener)
-    computed = parts.stored_features(part, house.train, context)
+    context = dataclasses.replace(house.context(part), cache_budget=100_000, progress=listener)
+    computed = parts.stored_features(context, "features", house.train)
     assert len(listener.lines) == 1
     assert "--cache-budget" in listener.lines[0]
     assert not list(context.store.all("features"))
@@ -547,16 +547,15 @@ def test_features_beyond_the_budget_are_computed_again(house, rows):
 
 
 def test_the_budget_is_for_all_features_in_the_store(house):
-    part, context = house.fit("zhang"), house.context()
-    parts.stored_features(part, house.train, context)
+    both = {"features": house.fit("zhang"), "other": house.fit_again("zhang")}
+    context = house.context(both)
+    parts.stored_features(context, "features", house.train)
     (kept,) = context.store.all("features")
     size = 2 * int(np.prod(kept["shape"]))
-    other = house.fit_again("zhang")
-    other.key = "another"
     for budget, kind in ((2 * size - 1, parts.Computed), (2 * size, parts.Stored)):
         tight = dataclasses.replace(context, cache_budget=budget)
-        assert isinstance(parts.stored_features(part, house.train, tight), parts.Stored)  # it is there already
-        assert isinstance(parts.stored_features(other, house.train, tight), kind)
+        assert isinstance(parts.stored_features(tight, "features", house.train), parts.Stored)  # it is there already
+        assert isinstance(parts.stored_features(tight, "other", house.train), kind)
 
 
 def test_methods_train_beyond_the_budget(house):
