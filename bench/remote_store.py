@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from bench import digests, disk, keys, locks
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.files import write_bytes
 from bench.store import COMMIT_MARK, Store, cache_folder
+from bench.text import say
 
 
 class RemoteStore(Store):
@@ -88,7 +88,7 @@ class RemoteStore(Store):
                 lock.unlink(missing_ok=True)
         except _Damaged as wrong:
             self._refused.add(mark)
-            print(f"store: {kind} {key[:12]} at {self.url} is damaged ({wrong}): it is not used", file=sys.stderr, flush=True)
+            say(f"store: {kind} {key[:12]} at {self.url} is damaged ({wrong}): it is not used", err=True)
         return super().find(kind, key)
 
     def _copy(self, kind: str, key: str, mark: bytes, folder: Path) -> None:

@@ -11,13 +11,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, told
+from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, opened, told
 from bench.score_columns import MEASURED as MEASURED
+from bench.text import storable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +85,8 @@ class Writer:
     def _append(self, column: ScoreColumn, count: int, given: Mapping[str, Any], whole: bool) -> None:
         import pyarrow as pa
 
+        texts = {name: storable(value) for name, value in vars(column).items() if isinstance(value, str)}
+        column = replace(column, **texts)
         if self._held + count > ROWS:
             self._flush()
         made = {name: given.get(name, getattr(column, name, None)) for name in COLUMNS}
@@ -108,13 +111,13 @@ def writing(path: Path) -> Iterator[Writer]:
     import pyarrow.parquet as pq
 
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
     try:
-        with pq.ParquetWriter(name, schema := _schema(), use_dictionary=list(WORDS)) as file:
-            writer = Writer(file, schema)
-            yield writer
-            writer.close()
-        with open(name, "rb+") as stream:
+        with os.fdopen(handle, "wb") as stream:
+            with pq.ParquetWriter(stream, schema := _schema(), use_dictionary=list(WORDS)) as file:
+                writer = Writer(file, schema)
+                yield writer
+                writer.close()
+            stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
@@ -124,10 +127,10 @@ def writing(path: Path) -> Iterator[Writer]:
 
 def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """A whole table, text as categories. BenchError when it is damaged. Tables of older runs get the columns they lack."""
-    import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        with opened(path) as file:
+            frame = file.read(use_pandas_metadata=True).to_pandas()
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
     if "ask" not in frame and "kind" in frame:  # schema 1 knew nothing but what methods presented
@@ -142,7 +145,8 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataF
     """Rows as a table with all columns."""
     import pandas as pd
 
-    return pd.DataFrame(list(rows), columns=list(columns))
+    kept = [{name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
+    return pd.DataFrame(kept, columns=list(columns))
 
 
 def _schema() -> pa.Schema:
