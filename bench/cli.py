@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from bench.errors import BenchError, ExitCode, unknown
 from bench.plugins import KINDS, registry, use
 from bench.specs import CLAIMED
 from bench.table import echo_table
+from bench.text import one_line, prepare_streams, say, say_json
 
 FOLDER = click.Path(path_type=Path)
 DEVICE_HELP = "cpu, cuda, cuda:N or mps"
@@ -123,7 +123,7 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], *
     made = output.request(folder, **wanted)
     names = notation.split(",".join(reports)) if reports else ()
     reporting.write(read, made, registry(), progress.choose(), names)
-    click.echo(f"report: {made.entrance}")
+    say(f"report: {made.entrance}")
 
 
 @cli.command()
@@ -145,10 +145,10 @@ def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...
     paths = reporting.write_comparison(found, made, registry())
     echo_table(comparing.table(comparing.headline(found, registry())))
     for remark in found.remarks:
-        click.echo(f"remark: {remark}")
+        say(f"remark: {remark}")
     if found.omissions:
-        click.echo(f"not compared, for reasons that the comparison lists: {len(found.omissions)}")
-    click.echo(f"comparison: {next((p for s in ('.html', '.md', '.csv') for p in paths if p.suffix == s), made.folder)}")
+        say(f"not compared, for reasons that the comparison lists: {len(found.omissions)}")
+    say(f"comparison: {next((p for s in ('.html', '.md', '.csv') for p in paths if p.suffix == s), made.folder)}")
 
 
 @cli.command("list")
@@ -164,7 +164,7 @@ def list_(kind: str | None, as_json: bool) -> None:
         for k in kinds for name, spec in sorted(plugins.specs[k].items())
     ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows)
     else:
         echo_table([{k: r[k] for k in ("kind", "name", "summary")} for r in rows])
     cli_plugins.warn_of_broken()
@@ -182,9 +182,9 @@ def show(name: str) -> None:
         raise unknown("plugin", name, [n for specs in plugins.specs.values() for n in specs])
     for kind, spec in found:
         owner = plugins.owner(kind, name)
-        click.echo(f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} {owner.version})")
+        say(f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} {owner.version})")
         documentation = f"factory: {describe.factory(spec)}\ndocumentation:\n{textwrap.indent(describe.documentation(spec), '  ')}"
-        click.echo(textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  "))
+        say(*textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  ").split("\n"))
 
 
 @cli.command()
@@ -194,7 +194,7 @@ def env() -> None:
     from bench.environment import environment
 
     folders = {"store": str(store.default_place()), "data home": str(runner.data_home(None))}
-    click.echo(json.dumps(environment() | folders, indent=2))
+    say_json(environment() | folders)
 
 
 for _command in (check, colorize, export_inputs, check_outputs, new, gate, baselines, cli_data.commands, cli_plugins.commands,
@@ -204,6 +204,7 @@ for _command in (check, colorize, export_inputs, check_outputs, new, gate, basel
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error is one line on standard error and an exit status (`bench.errors.ExitCode`)."""
+    prepare_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
@@ -225,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _stop(message: str, code: ExitCode) -> None:
-    click.echo(f"bench: {message}", err=True)
+    say(f"bench: {one_line(message)}", err=True)
     sys.exit(code)
 
 
@@ -251,15 +252,15 @@ def _finish(result: Any) -> None:
     from bench.runner import FAILURES, headline
 
     echo_table(headline(result))
-    click.echo("fair scores are of independent draws, the others of what a method presents", err=True)
+    say("fair scores are of independent draws, the others of what a method presents", err=True)
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
-        click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
+        say(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
     if failed and (result.folder / FAILURES).is_file():
-        click.echo(f"bench: tracebacks are in {result.folder / FAILURES}", err=True)
+        say(f"bench: tracebacks are in {result.folder / FAILURES}", err=True)
     if result.claimed:
-        click.echo(f"remark: {', '.join(result.claimed)}: {CLAIMED}")
-    click.echo(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")
+        say(f"remark: {', '.join(result.claimed)}: {CLAIMED}")
+    say(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")
     if failed:
         sys.exit(ExitCode.CELLS_FAILED)
 

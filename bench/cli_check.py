@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +12,7 @@ import click
 
 from bench.cli_options import Duration
 from bench.errors import BenchError, ExitCode
+from bench.text import one_line, say, say_json
 
 if TYPE_CHECKING:
     from bench.testing.results import CheckResult
@@ -33,13 +32,13 @@ def check(names: Sequence[str], expected: Sequence[str], timeout: float, as_json
     if list_rules:
         from bench.testing.page import table
 
-        click.echo(table())
+        say(*table().split("\n"))
         return
     if not names:
         raise BenchError("name a plugin to check: bench check NAME (`bench list` shows them)")
     results = _checked(names, _reasons(expected), timeout, as_json)
     if as_json:
-        click.echo(json.dumps([asdict(result) for result in results], indent=2))
+        say_json([asdict(result) for result in results])
     if not all(result.ok for result in results):
         sys.exit(ExitCode.CELLS_FAILED)
 
@@ -68,16 +67,15 @@ def _show(result: CheckResult) -> None:
     seen = f": {result.seen}" if result.seen and result.status not in ("passed", "expected failure") else ""
     note = f" ({result.seen})" if result.seen and result.status == "passed" else ""
     reason = f": {result.reason}" if result.status == "expected failure" else ""
-    click.echo(f"{result.status:<16} {result.check}{seen}{note}{reason}")
+    say(f"{result.status:<16} {result.check}{seen}{note}{reason}")
     if not result.ok:
-        below = f"rule: {result.rule}\nmend: {result.mend}"
-        click.echo(textwrap.indent(below, " " * 19))
+        say(*(f"{'':<19}{name}: {one_line(text)}" for name, text in (("rule", result.rule), ("mend", result.mend))))
 
 
 def _summarise(results: Sequence[CheckResult]) -> None:
     counts = Counter(result.status for result in results)
     shown = ", ".join(f"{count} {status}" for status, count in counts.items())
-    click.echo(f"{results[0].kind} {results[0].subject}: {shown}")
+    say(f"{results[0].kind} {results[0].subject}: {shown}")
 
 
 def _reasons(expected: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bench.errors import ExitCode
+from bench.text import say
 
 FOLDER = click.Path(path_type=Path)
 
@@ -40,7 +41,7 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
         show.say(f"{made.card['label']}, fitted on {made.card['data']['name']} with seed {made.card['seed']}, of {place}")
         failed = colorizing.colourize(meant, made, out, k, seed, show, stdin)
     for photo, why in failed:
-        click.echo(f"bench: {photo.source}: {why}", err=True)
-    click.echo(f"{len(meant) - len(failed)} of {len(meant)} photograph(s): {out}")
+        say(f"bench: {photo.source}: {why}", err=True)
+    say(f"{len(meant) - len(failed)} of {len(meant)} photograph(s): {out}")
     if failed:
         sys.exit(ExitCode.CELLS_FAILED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import click
 
 from bench.cli_options import Place, Verbs, duplicates, near_duplicates
 from bench.errors import ExitCode
-from bench.table import aligned, echo_table
+from bench.table import echo_table
+from bench.text import say, say_json
 
 FOLDER = click.Path(path_type=Path)
 HOME = click.option("--data-home", "home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
@@ -33,7 +33,7 @@ def list_(home: Path | None, as_json: bool) -> None:
     from bench import data_home
 
     rows = data_home.overview(home)
-    click.echo(json.dumps(rows, indent=2) if as_json else aligned(rows))
+    say_json(rows) if as_json else echo_table(rows)
 
 
 @commands.command()
@@ -45,7 +45,7 @@ def info(name: str, home: Path | None, as_json: bool) -> None:
     from bench import data_home
 
     found = data_home.info(name, home)
-    click.echo(json.dumps(found, indent=2) if as_json else aligned([{"about": k, "": v} for k, v in found.items()]))
+    say_json(found) if as_json else echo_table([{"about": k, "": v} for k, v in found.items()])
 
 
 @commands.command()
@@ -55,7 +55,7 @@ def where(name: str | None, home: Path | None) -> None:
     """The data home, or where in it NAME lies."""
     from bench import data_home
 
-    click.echo(data_home.where(name, home))
+    say(data_home.where(name, home))
 
 
 @commands.command()
@@ -72,7 +72,7 @@ def fetch(name: str, home: Path | None, urls: tuple[str, ...], file: Path | None
     if urls and file:
         raise BenchError("--url and --file exclude one another: give one")
     place = data_home.fetch(name, home, progress.choose(), urls, digest, file)
-    click.echo(f"{name}: {place}")
+    say(f"{name}: {place}")
 
 
 @commands.command()
@@ -107,7 +107,7 @@ def check(name: str, home: Path | None, store: Path | str | None) -> None:
     rows, wrong = data_home.check(name, progress.choose(), home, store)
     echo_table(rows)
     for line in wrong:
-        click.echo(f"bench: {name}: {line}", err=True)
+        say(f"bench: {name}: {line}", err=True)
     if wrong:
         sys.exit(ExitCode.REGRESSION)
 
@@ -125,7 +125,7 @@ def split(name: str, home: Path | None, store: Path | str | None, protocol: str,
 
     request = Request(datasets=(name,), data_home=runner.data_home(home), store=store, protocol=protocol)
     made, place = data_home.write_split(request, out, progress.choose())
-    click.echo(f"{len(made['train']):,} to train, {len(made['test']):,} to test, digest {made['digest']}: {place}")
+    say(f"{len(made['train']):,} to train, {len(made['test']):,} to test, digest {made['digest']}: {place}")
 
 
 @commands.command()
@@ -140,4 +140,4 @@ def stats(name: str, home: Path | None, as_json: bool, **options: Any) -> None:
     from bench import data_stats, progress
 
     rows = data_stats.statistics(name, progress=progress.choose(), data_home=home, **options)
-    click.echo(json.dumps(rows, indent=2) if as_json else aligned(rows))
+    say_json(rows) if as_json else echo_table(rows)

@@ -9,6 +9,7 @@ import click
 
 from bench.cli_options import Place
 from bench.specs import PRESENTED
+from bench.text import say
 
 FOLDER = click.Path(path_type=Path)
 
@@ -31,8 +32,8 @@ def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
 
     given = {name: value for name, value in options.items() if value is not None}
     count = export.export_inputs(Request(datasets=(dataset,), **given), folder, progress.choose())
-    click.echo(f"{count} inputs: {folder}")
-    click.echo(export.LAYOUT)
+    say(f"{count} inputs: {folder}")
+    say(export.LAYOUT)
 
 
 @click.command("check-outputs")
@@ -49,8 +50,8 @@ def check_outputs(inputs: Path, outputs: Path, kind: Any, k: int | None, draws: 
     check = export.check_outputs(inputs, outputs, kind, k, draws)
     problems = [*check.problems, *check.unreadable(progress.choose())]
     for problem in problems:
-        click.echo(f"{problem.kind}: {problem.where}: {problem.why}")
+        say(f"{problem.kind}: {problem.where}: {problem.why}")
     checking.require(problems, outputs)
     for remark in checking.remarks(check, inputs):
-        click.echo(f"remark: {remark}")
-    click.echo(f"{len(check.wanted.ids)} photographs, {check.found.count} files, kind {kind}: complete")
+        say(f"remark: {remark}")
+    say(f"{len(check.wanted.ids)} photographs, {check.found.count} files, kind {kind}: complete")

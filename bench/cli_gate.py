@@ -10,6 +10,7 @@ import click
 
 from bench.cli_options import Verbs, config
 from bench.errors import BenchError, ExitCode
+from bench.text import say
 
 if TYPE_CHECKING:
     from bench.gate import Gate
@@ -41,7 +42,7 @@ def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseli
     from bench.plugins import registry
 
     if suggest:
-        click.echo(noise.suggest([results.read(run) for run in runs], metrics, registry()))
+        say(*noise.suggest([results.read(run) for run in runs], metrics, registry()).split("\n"))
         return
     if len(runs) > 1 or metrics:
         raise BenchError("bench gate takes one run, and the metrics of its baseline: several, and --metrics, are for --suggest")
@@ -74,8 +75,8 @@ def write(run: Path, file: Path, metrics: tuple[str, ...], floor_of: tuple[Path,
     made = baseline.make(results.read(run), file, metrics, registry(), force=force, floor_of=others)
     baseline.write(made)
     for text in made.left_out:
-        click.echo(f"not gated: {text}", err=True)
-    click.echo(f"baseline: {file} ({len(made.quantities)} quantities, {file.stat().st_size / 1000:.0f} kB)")
+        say(f"not gated: {text}", err=True)
+    say(f"baseline: {file} ({len(made.quantities)} quantities, {file.stat().st_size / 1000:.0f} kB)")
 
 
 def _settings(margins: Path | None) -> Settings:
@@ -92,7 +93,10 @@ def _finish(found: Gate, wanted: dict[str, Any]) -> None:
     from bench import gate_ci, gate_output
     from bench.files import write_for_user
 
-    click.echo(f"bench: {found.summary}" if found.refusals else gate_output.table(found), err=bool(found.refusals))
+    if found.refusals:
+        say(f"bench: {found.summary}", err=True)
+    else:
+        say(*gate_output.table(found).split("\n"))
     if wanted["markdown"]:
         write_for_user(wanted["markdown"], gate_output.markdown(found))
     if wanted["junit"]:
@@ -100,8 +104,7 @@ def _finish(found: Gate, wanted: dict[str, Any]) -> None:
     if wanted["json_file"]:
         gate_output.write_json(wanted["json_file"], found)
     if gate_ci.in_github() if wanted["github"] is None else wanted["github"]:
-        for line in gate_ci.github(found):
-            click.echo(line)
+        say(*gate_ci.github(found))
     gate_ci.step_summary(found)
     if found.code != ExitCode.OK:
         sys.exit(found.code)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bench import scaffold
+from bench.text import say
 
 
 @click.command()
@@ -22,6 +23,6 @@ def new(kind: str, name: str, out: Path | None, licence: str) -> None:
     package = scaffold.Package(kind, name, licence)
     folder = scaffold.create(package, registry(), out)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        click.echo(f"  {path.relative_to(folder)}")
-    click.echo(f"{kind} '{name}' is in {folder}. Next:")
-    click.echo(f'  cd {folder} && pip install -e ".[dev]" && pytest')
+        say(f"  {path.relative_to(folder)}")
+    say(f"{kind} '{name}' is in {folder}. Next:")
+    say(f'  cd {folder} && pip install -e ".[dev]" && pytest')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from bench import plugins
 from bench.errors import ExitCode
 from bench.table import echo_table
+from bench.text import say, say_json
 
 
 @click.group("plugins")
@@ -40,11 +40,11 @@ def doctor(as_json: bool) -> None:
     else:
         echo_table([{k: v for k, v in row.items() if k != "error"} for row in rows])
         for row in broken:
-            click.echo(f"{row['plugin']} ({row['distribution']} {row['version']}) did not load: {row['error']}")
+            say(f"{row['plugin']} ({row['distribution']} {row['version']}) did not load: {row['error']}")
         for row in rows:
             if row["registers"] == "nothing" and row["state"] == "on":
-                click.echo(f"{row['plugin']} ({row['distribution']}) registers nothing: are its hooks marked with hookimpl?")
-        click.echo(f"{len(rows) - len(broken)} of {len(rows)} plugins are well")
+                say(f"{row['plugin']} ({row['distribution']}) registers nothing: are its hooks marked with hookimpl?")
+        say(f"{len(rows) - len(broken)} of {len(rows)} plugins are well")
     if broken:
         sys.exit(ExitCode.USAGE)
 
@@ -53,7 +53,7 @@ def warn_of_broken() -> None:
     """One line on standard error for each plugin that did not load."""
     for plugin in plugins.registry().plugins:
         if plugin.error:
-            click.echo(f"plugin {plugin.name} of {plugin} did not load: {plugin.error}", err=True)
+            say(f"plugin {plugin.name} of {plugin} did not load: {plugin.error}", err=True)
 
 
 def _row(plugin: plugins.Plugin) -> dict[str, str]:
@@ -70,6 +70,6 @@ def _short(origin: str) -> str:
 
 def _print(rows: list[dict[str, str]], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows)
     else:
         echo_table(rows)

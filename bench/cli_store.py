@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from bench.cli_options import Age, Place, Size, Verbs
 from bench.errors import ExitCode
 from bench.table import echo_table
+from bench.text import say, say_json
 
 FOLDER = click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
 KIND = click.option("--kind", multiple=True, help="Only fits, samples, scores, features, prepared, indexes or work; repeatable.")
@@ -34,10 +34,10 @@ def ls(store: Path | str | None, kind: tuple[str, ...], by: str, as_json: bool) 
     ordered = sorted(things, key=lambda t: (-t.bytes, t.key) if by == "size" else (t.used, t.key))
     rows = [thing.row() for thing in ordered]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows)
     else:
         echo_table([{name: row[name] for name in ("kind", "key", "what", "size", "used")} for row in rows])
-        click.echo(f"{len(rows)} things, {housekeeping.written(sum(t.bytes for t in things))}")
+        say(f"{len(rows)} things, {housekeeping.written(sum(t.bytes for t in things))}")
 
 
 @commands.command()
@@ -54,7 +54,7 @@ def gc(store: Path | str | None, kind: tuple[str, ...], older_than: float | None
     from bench import housekeeping
 
     for removed in housekeeping.prune(housekeeping.opened(store), kind, older_than, keep, dry_run):
-        click.echo(removed)
+        say(removed)
 
 
 @commands.command()
@@ -79,11 +79,11 @@ def verify(store: Path | str | None, kind: tuple[str, ...], delete: bool, migrat
                 housekeeping.migrate(opened, thing)
         elif wrong:
             damaged += 1
-            click.echo(f"damaged: {thing.kind} {thing.key[:12]} ({thing.what}): {wrong}")
+            say(f"damaged: {thing.kind} {thing.key[:12]} ({thing.what}): {wrong}")
             if delete:
                 housekeeping.remove(thing)
     if aged:
-        click.echo(f"{aged} of an older huebench {'taken over' if migrate else 'not used: --migrate takes them over'}")
-    click.echo(f"{count} things, {damaged} damaged{' and removed' if delete and damaged else ''}")
+        say(f"{aged} of an older huebench {'taken over' if migrate else 'not used: --migrate takes them over'}")
+    say(f"{count} things, {damaged} damaged{' and removed' if delete and damaged else ''}")
     if damaged:
         sys.exit(ExitCode.REGRESSION)

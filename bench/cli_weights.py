@@ -8,6 +8,7 @@ import click
 
 from bench.cli_options import Place, Verbs
 from bench.table import echo_table
+from bench.text import say
 
 FOLDER = click.Path(path_type=Path)
 WHERE = click.option("--folder", type=FOLDER, help="Where published weights are [$BENCH_WEIGHTS or the cache folder].")
@@ -39,8 +40,8 @@ def fetch(name: str, folder: Path | None, urls: tuple[str, ...], digest: str) ->
     from bench import pretrained, progress
 
     place = pretrained.fetch(name, folder, progress.choose(), urls, digest)
-    click.echo(f"{name}: {place}")
-    click.echo(f"use it: -m '{pretrained.get(name).use.format(path=place)}'")
+    say(f"{name}: {place}")
+    say(f"use it: -m '{pretrained.get(name).use.format(path=place)}'")
 
 
 @commands.command()
@@ -64,7 +65,7 @@ def export(run: Path, method: str, dataset: str | None, seed: int | None, out: P
     from bench import fitted
 
     place = out or Path("".join(c if c.isalnum() or c in "-." else "-" for c in method).strip("-"))
-    click.echo(f"{method}: {fitted.export(run, method, place, dataset, seed)}")
+    say(f"{method}: {fitted.export(run, method, place, dataset, seed)}")
 
 
 @commands.command("import")
@@ -77,4 +78,4 @@ def import_(folder: Path, store: Path | str | None) -> None:
 
     opened = open_store(store)
     keys = fitted.bring_in(folder, opened)
-    click.echo(f"{len(keys)} fit(s) in {opened.place}")
+    say(f"{len(keys)} fit(s) in {opened.place}")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import unicodedata
@@ -13,8 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from bench import records
 from bench.errors import BenchError
 from bench.exchange import MANIFEST, stem
+from bench.files import is_debris
+from bench.text import storable
 
 PICTURES = frozenset({".png", ".npy", ".npz", ".pt", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """Files that look like colourizations; what else lies in the folder (a README, a log) is nobody's business."""
@@ -91,7 +93,7 @@ def _walk(folder: Path, problems: list[Problem], place: str = "") -> Iterator[st
     """Names of all files that look like colourizations. A link is followed to a file inside the folder only."""
     try:
         with os.scandir(folder / place) as found:
-            entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            entries = sorted((entry for entry in found if not is_debris(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         problems.append(Problem("damaged", place, error.strerror or "can't be read"))
         return
@@ -120,7 +122,7 @@ def _named(there: Iterable[str], images: Collection[str] | None, problems: list[
     """By folder and name."""
     known = {place: image for image in images or () for place in (image, stem(image))}
     for name in sorted(there):
-        place = unicodedata.normalize("NFC", PurePosixPath(name).parent.as_posix())
+        place = unicodedata.normalize("NFC", storable(PurePosixPath(name).parent.as_posix()))
         image = place if images is None else known.get(place)
         if image is None:
             continue
@@ -133,13 +135,14 @@ def _named(there: Iterable[str], images: Collection[str] | None, problems: list[
 def _listed(manifest: Path, there: Collection[str], images: Collection[str] | None,
             problems: list[Problem]) -> Iterator[_Row]:  # fmt: skip
     """By the manifest."""
-    for line, row in _read(manifest):
+    for line, row in records.read_csv(manifest, ("id", "n", "file"), "it needs id, n, file and, if wanted, weight"):
         where = f"{MANIFEST} line {line}"
         try:
-            found = _Row(row["id"], int(row["n"]), row["file"], float(row["weight"]) if row.get("weight") else None)
+            weight = float(row["weight"]) if row.get("weight") else None
+            found = _Row(row["id"], int(row["n"]), _slashed(row["file"], there), weight)
             if not found.file:
                 raise ValueError
-        except (KeyError, TypeError, ValueError):
+        except ValueError:
             problems.append(Problem("misnamed", where, "needs id, a whole number n, file and, if there is one, a number as weight"))
             continue
         if images is not None and found.image not in images:
@@ -152,16 +155,9 @@ def _listed(manifest: Path, there: Collection[str], images: Collection[str] | No
             yield found
 
 
-def _read(manifest: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            if missing := {"id", "n", "file"} - set(reader.fieldnames or ()):
-                names = ", ".join(sorted(missing))
-                raise BenchError(f"{manifest} has no column {names}: it needs id, n, file and, if wanted, weight")
-            yield from ((reader.line_num, row) for row in reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BenchError(f"{manifest} can't be read: {error}") from error
+def _slashed(file: str, there: Collection[str]) -> str:
+    """A file's name as it is here, where a program on Windows may have written backslashes."""
+    return file if file in there else file.replace("\\", "/")
 
 
 def _once(rows: Iterable[_Row], problems: list[Problem]) -> Iterator[_Row]:

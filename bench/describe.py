@@ -91,7 +91,8 @@ def _plain(spec: Spec) -> str:
 if __name__ == "__main__":
     from pathlib import Path
 
+    from bench.files import write_text
     from bench.plugins import registry
 
     path = Path(sys.argv[1])
-    path.write_text(metrics_page(path.read_text(), registry().specs["metrics"]))
+    write_text(path, metrics_page(path.read_text("utf-8"), registry().specs["metrics"]))

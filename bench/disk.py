@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import Infrastructure, StoreLost
+from bench.text import say
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
@@ -60,7 +60,7 @@ def say_once(about: Hashable, line: str) -> None:
     """A line on standard error, once in a process for each thing that it is about."""
     if about not in _said:
         _said.add(about)
-        print(line, file=sys.stderr, flush=True)
+        say(line, err=True)
 
 
 def inside(name: str) -> bool:

@@ -37,7 +37,7 @@ def _version(name: str) -> str:
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
     if path.is_file():
-        for line in path.read_text().splitlines():
+        for line in path.read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
+from bench.text import visible
+
 LONGEST = 400
 
 
@@ -74,7 +76,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
 def reason(error: BaseException) -> str:
     """An error in one line, at most `LONGEST` characters: what a failed row says."""
     text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-    line = " ".join(text.split()) or type(error).__name__
+    line = visible(" ".join(text.split())) or type(error).__name__
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
@@ -92,4 +94,4 @@ _LIBRARIES = tuple({path for path in map(sysconfig.get_path, ("purelib", "platli
 
 def trace(error: BaseException) -> str:
     """The traceback of an error, for whoever mends it; of a mistake that its one line explains there is none."""
-    return "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))
+    return "" if isinstance(error, BenchError) else visible("".join(traceback.format_exception(error)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import __version__, exchange, keys, plan, prepare, splits
+from bench import __version__, exchange, keys, plan, prepare, records, splits
 from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
@@ -18,6 +17,7 @@ from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import Kind
+from bench.text import csv_of_data, markdown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ def export_inputs(request: Request, folder: Path, progress: Progress) -> int:
     protocol, source, test = test_part(request, progress)
     with folder_for_user(folder) as place:
         rows = list(_pictures(place, test, progress))
-        write_text(place / exchange.TABLE, _csv(rows))
-        write_text(place / "README.md", f"# Inputs of {source.name}\n\nWritten by `bench export-inputs`. {LAYOUT}\n")
+        write_text(place / exchange.TABLE, csv_of_data(COLUMNS, rows))
+        write_text(place / "README.md", f"# Inputs of {markdown(source.name)}\n\nWritten by `bench export-inputs`. {LAYOUT}\n")
         write_json(place / exchange.RECORD, _record(protocol, source, test))
     return len(rows)
 
@@ -107,20 +107,11 @@ def _new_file(path: Path, image: str) -> Iterator[io.BufferedWriter]:
                          "rename one in the data set, or export on another file system") from error  # fmt: skip
 
 
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _ids(table: Path) -> tuple[str, ...]:
     try:
-        with table.open(newline="", encoding="utf-8") as stream:
-            return tuple(row["id"] for row in csv.DictReader(stream))
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise BenchError(f"{table} can't be read ({error}): export the inputs again") from error
+        return tuple(row["id"] for _, row in records.read_csv(table, ["id"]))
+    except BenchError as error:
+        raise BenchError(f"{error}: export the inputs again") from error
 
 
 def _record(protocol: Protocol, source: Source, test: PreparedSet) -> dict[str, Any]:

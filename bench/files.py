@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from bench import drafts, keys
 from bench.errors import BenchError
+from bench.text import storable
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+DEBRIS = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+"""Folders that archives of a Mac, network storages and file systems leave beside files."""
+
+
+def is_debris(name: str) -> bool:
+    """Whether a file or folder is of a system, and nobody's photograph: hidden, or one of `DEBRIS`."""
+    return name.startswith(".") or name in DEBRIS
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -23,8 +33,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8 text."""
-    write_bytes(path, text.encode())
+    """`write_bytes` of UTF-8; bytes of names that are none are spelt out."""
+    write_bytes(path, storable(text).encode())
 
 
 def write_for_user(path: Path, text: str) -> None:
@@ -44,7 +54,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
     """A JSON file; BenchError when it is missing, damaged or of a schema newer than `newest`."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise BenchError(f"{path} is missing") from None
     except (OSError, ValueError) as error:

@@ -52,7 +52,7 @@ def in_github(environment: Mapping[str, str] = os.environ) -> bool:
 def step_summary(gate: Gate, environment: Mapping[str, str] = os.environ) -> None:
     """Append the Markdown to the step summary, where there is one; other steps have written there, too."""
     if path := environment.get("GITHUB_STEP_SUMMARY"):
-        with Path(path).open("a", encoding="utf-8") as stream:
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(f"{markdown(gate)}\n")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 from bench.files import write_for_user
 from bench.gate import VERDICTS, Gate, Row
 from bench.table import aligned
+from bench.text import markdown as escape
+from bench.text import one_line
 
 SCHEMA = 1
 MARKS = {"regressed": "❌", "not comparable": "🚫", "inconclusive": "⚠️", "ok": "✅"}
@@ -26,8 +27,8 @@ def table(gate: Gate) -> str:
     """The rows, the worst first, as an aligned table, and what else there is to say."""
     rows = [cells(row) for row in _sorted(gate)]
     lines = [aligned(rows)] if rows else []
-    lines += [f"warning: {text}" for text in gate.warnings] + [f"note: {text}" for text in gate.notes]
-    return "\n".join([*lines, gate.summary])
+    lines += [f"warning: {one_line(text)}" for text in gate.warnings] + [f"note: {one_line(text)}" for text in gate.notes]
+    return "\n".join([*lines, one_line(gate.summary)])
 
 
 def markdown(gate: Gate) -> str:
@@ -102,16 +103,6 @@ def _rows(rows: list[Row]) -> Iterator[str]:
         yield from ("", f"| | {' | '.join(cells(rows[0]))} |", f"|{'---|' * (1 + len(cells(rows[0])))}")
     for row in rows:
         yield f"| {MARKS[row.verdict]} | {' | '.join(map(escape, cells(row).values()))} |"
-
-
-def escape(text: object) -> str:
-    r"""Text from outside on one line of Markdown, also in a table's cell.
-
-    >>> escape("a|b <c> @you")
-    'a\\|b \\<c\\> \\@you'
-    """
-    line = " ".join(re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", str(text)).split())
-    return re.sub(r"([\\`*_<>|~&$@\[\]#])", r"\\\1", line)
 
 
 def _record(row: Row) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def hear(fit: str) -> str:
     """The first process' word of a fit; who started the processes ends this one where none comes."""
     while not _told(fit).exists():
         time.sleep(0.2)
-    return _told(fit).read_text()
+    return _told(fit).read_text("utf-8")
 
 
 def _told(fit: str) -> Path:

@@ -6,7 +6,6 @@ standard deviation s, the means of k new ones against k new ones differ by less 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from bench.plugins import Registry
 from bench.report import check_comparable
 from bench.results import Results
 from bench.specs import Direction
+from bench.text import one_line, toml
 from bench.worsening import LEVEL
 
 
@@ -106,7 +106,7 @@ def _set_values(each: SetValue, columns: Mapping[Quantity, Mapping[int, Column]]
 def _fragment(results: Sequence[Results], known: Mapping[Quantity, Floor]) -> Iterator[str]:
     fewest = min(f.seeds for f in known.values())
     yield "# Margins at the noise floor of training seeds: what one training may be worse than another with 95 %, when nothing"
-    yield f"# but the seed changes. From {', '.join(str(r.folder) for r in results)}."
+    yield f"# but the seed changes. From {', '.join(one_line(r.folder) for r in results)}."
     yield "# Where the baseline and the run have k seeds each, divide by the root of k."
     if fewest < 5:
         yield f"# With {fewest} seeds the floor is wide, because so few say little of the spread: five or more are better."
@@ -114,13 +114,8 @@ def _fragment(results: Sequence[Results], known: Mapping[Quantity, Floor]) -> It
         share = f"{_percent(found.value / abs(found.mean))} of " if found.mean else ""
         yield ""
         yield "[[margin]]"
-        yield from (f"{place} = {_quoted(text)}" for place, text in quantity._asdict().items())
+        yield from (f"{place} = {toml(text)}" for place, text in quantity._asdict().items())
         yield f"absolute = {_up(found.value)}  # {share}{found.mean:.4g}; {found.seeds} seeds"
-
-
-def _quoted(text: str) -> str:
-    """A TOML string; JSON's escapes are TOML's."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _percent(share: float) -> str:

@@ -18,6 +18,7 @@ from bench.protocol import Protocol
 from bench.request import Request
 from bench.specs import MethodSpec
 from bench.store import Store, open_store
+from bench.text import storable
 
 SEEDS = 2
 """Version of how draws get their seeds (`bench.asking`): samples of another one are not reused."""
@@ -160,7 +161,7 @@ def open_source(text: str, request: Request, registry: Registry, protocol: Proto
     known = registry.specs["datasets"]
     if text not in known and (path.is_dir() or "/" in text or "\\" in text or text.startswith(".")):
         spec = registry.get("datasets", "folder")
-        name, dataset = path.resolve().name, spec.load()(path=path)
+        name, dataset = storable(path.resolve().name), spec.load()(path=path)
     else:
         spec, name = registry.get("datasets", text), text
         dataset = spec.load()(home=request.data_home)
@@ -233,7 +234,7 @@ def _fit(choice: Choice, data: Data, seed: int, request: Request, protocol: Prot
                    requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
                    weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=request.precision,
                    **{name: n for name in ("devices", "nodes") if (n := getattr(request, name)) > 1})  # fmt: skip
-    return Fit(key, str(choice), spec, parameters, data.source.name, seed, requires)
+    return Fit(key, storable(str(choice)), spec, parameters, data.source.name, seed, requires)
 
 
 def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Cell:

@@ -19,6 +19,7 @@ from bench.files import allocate, write_json
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
 from bench.store import Store
+from bench.text import storable
 
 if TYPE_CHECKING:
     import torch
@@ -127,6 +128,8 @@ def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protoc
     photos = index(dataset, store, progress)
     digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in photos)
     ids = [p.id for p in photos]
+    if odd := next((i for i in ids if storable(i) != i), None):
+        raise BenchError(f"dataset {name}: the id '{odd}' holds bytes that are no UTF-8: the plugin is to spell them out")
     train, test = lists.parts(ids) if lists else dataset.split(ids) or split(ids, protocol, name)
     digests = {p.id: p.digest for p in photos}
     return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "", digests)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.contracts import Progress, ProgressTask
+from bench.text import one_line, say
 
 
 class Quiet:
@@ -35,7 +36,7 @@ class Lines:
 
     def say(self, line: str) -> None:
         """One line on standard error."""
-        print(line, file=sys.stderr, flush=True)
+        say(line, err=True)
 
 
 class Bars:
@@ -45,8 +46,9 @@ class Bars:
         from rich import progress as rich
         from rich.console import Console
 
-        columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
-                   rich.TimeElapsedColumn(), rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[note]}"))  # fmt: skip
+        described, note = (rich.TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[note]"))
+        columns = (described, rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn(),
+                   rich.TimeRemainingColumn(), note)  # fmt: skip
         self.console = Console(stderr=True)
         self._display = rich.Progress(*columns, console=self.console)
         self._open, self._turn = 0, threading.Lock()
@@ -58,7 +60,7 @@ class Bars:
             self._open += 1
             if self._open == 1:
                 self._display.start()
-        bar = self._display.add_task(description, total=total, note="")
+        bar = self._display.add_task(one_line(description), total=total, note="")
         try:
             yield _RichBar(self._display, bar)
         finally:
@@ -70,7 +72,7 @@ class Bars:
 
     def say(self, line: str) -> None:
         """One line above the bars."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(one_line(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def _forget(self) -> None:
         """Bars that are done stay on the screen, and are not drawn again."""
@@ -92,7 +94,7 @@ class _RichBar:
         self.display, self.task = display, task
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self.display.update(self.task, advance=steps, note=note)  # type: ignore[attr-defined]
+        self.display.update(self.task, advance=steps, note=one_line(note))  # type: ignore[attr-defined]
 
 
 class _LineBar:

@@ -7,8 +7,11 @@ these is dropped, so nothing that was not checked can be used.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -41,6 +44,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     return dict(_parsed(path, tomllib.loads))
 
 
+def read_csv(path: Path, columns: Iterable[str], advice: str = "") -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line numbers; commas, semicolons or tabs are between its cells. BenchError, ending in
+    `advice`, where it is missing, no CSV, or lacks one of the columns."""
+    names, rows = _parsed(path, _table)
+    if missing := sorted(set(columns) - set(names)):
+        raise BenchError(f"{path} has no column {', '.join(missing)}{f': {advice}' if advice else ''}")
+    return rows
+
+
 def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newest: int | None = None) -> T:
     """A value from outside, as one of a type. BenchError that says which part of it is none; `where` begins the line."""
     ending = f": {advice}" if advice else ""
@@ -64,6 +76,16 @@ def text(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start} is no UTF-8: save it as UTF-8") from error
+
+
+def _table(text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    first = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True, delimiter=max(",;\t", key=first.count))
+    try:
+        rows = [(reader.line_num, {name: cell for name, cell in row.items() if name is not None}) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error
+    return list(reader.fieldnames or ()), rows
 
 
 def _parsed(path: Path, parse: Any) -> Any:

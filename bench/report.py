@@ -16,6 +16,8 @@ from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins import Registry, registry
 from bench.results import Results
 from bench.specs import ReportSpec
+from bench.text import markdown as escape
+from bench.text import markdown_code as code
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
@@ -114,27 +116,27 @@ def _page(results: Sequence[Results], out: Output) -> str:
         shown = [path for path in section.paths if path.suffix in (".md", ".png") and PAGE.parent not in
                  path.relative_to(out.folder).parents]  # fmt: skip
         if shown:
-            lines += [f"## {section.title}", ""]
+            lines += [f"## {escape(section.title)}", ""]
         for path in shown:
             relative = quote(path.relative_to(out.folder).as_posix())
             if path.suffix == ".md":
-                lines += [path.read_text().rstrip(), ""]
+                lines += [path.read_text("utf-8").rstrip(), ""]
             elif path.suffix == ".png":
-                lines += [f"![{path.stem}]({relative})", ""]
+                lines += [f"![{escape(path.stem)}]({relative})", ""]
     return "\n".join(lines) + "\n"
 
 
 def _head(manifest: dict[str, Any]) -> list[str]:
     protocol = manifest["protocol"]
-    lines = [f"Protocol `{protocol['name']}` (digest `{manifest['protocol_digest'][:12]}`), k = {protocol['k']}, "
+    lines = [f"Protocol {code(protocol['name'])} (digest {code(manifest['protocol_digest'][:12])}), k = {protocol['k']}, "
              f"errors divided by {protocol['scale']:g}.", ""]  # fmt: skip
     for name, data in manifest["datasets"].items():
         caution = caution_of(data)
-        copies = "".join(f". **{text}**" for text, _ in duplicates.remarks(data))
-        lines.append(f"- `{name}`: {data['train']['photographs']} train, {data['test']['photographs']} test photographs"
-                     f"{_left_out(data)}{copies}{caution and f'. **{caution}**'}")  # fmt: skip
+        copies = "".join(f". **{escape(said)}**" for said, _ in duplicates.remarks(data))
+        lines.append(f"- {code(name)}: {data['train']['photographs']} train, {data['test']['photographs']} test photographs"
+                     f"{_left_out(data)}{copies}{caution and f'. **{escape(caution)}**'}")  # fmt: skip
     command = " ".join(manifest["argv"])
-    return [*lines, "", *([f"Command: `{command}`", ""] if command else []), *_fits(manifest)]
+    return [*lines, "", *([f"Command: {code(command)}", ""] if command else []), *_fits(manifest)]
 
 
 def caution_of(data: dict[str, Any]) -> str:
@@ -156,7 +158,7 @@ def _fits(manifest: dict[str, Any]) -> list[str]:
     lines = ["| fit | data set | seconds | notes |", "|---|---|---|---|"]
     for fit in manifest["fits"]:
         notes = ", ".join(f"{k} {_short(v)}" for k, v in fit["notes"].items())
-        lines.append(f"| {fit['label']} | {fit['dataset']} | {fit['seconds']:.0f} | {notes} |")
+        lines.append(f"| {escape(fit['label'])} | {escape(fit['dataset'])} | {fit['seconds']:.0f} | {escape(notes)} |")
     return [*lines, ""]
 
 

@@ -29,6 +29,7 @@ from bench.score_run import rescore as rescore
 from bench.score_run import summarise as summarise
 from bench.specs import ExecutorSpec
 from bench.store import Store, open_store
+from bench.text import visible
 from bench.workshop import Workshop
 
 EXECUTOR = "BENCH_EXECUTOR"
@@ -80,7 +81,7 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
     traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
     if traces:
-        write_text(folder / FAILURES, "\n\n".join(traces))
+        write_text(folder / FAILURES, visible("\n\n".join(traces)))
     else:
         (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
     manifest = _manifest(made, outcomes, store, plugins, argv)

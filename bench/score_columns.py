@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -252,10 +253,11 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def opened(path: Path) -> Any:
     """A parquet file. BenchError when it is damaged."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # which takes text for UTF-8, whatever the system's names are
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
 

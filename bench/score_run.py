@@ -22,6 +22,7 @@ from bench.score_table import Writer
 from bench.scoring import IID, HeldOut, LoadedMetric
 from bench.specs import MetricSpec
 from bench.store import Store, open_store
+from bench.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     of_sets = _sets(sets, before, names)
     write_bytes(folder / "set_scores.parquet", of_sets.to_parquet(index=False))
     scored = results.read(folder)
-    write_text(folder / "summary.csv", summarise(scored.table.columns).to_csv(index=False))
+    write_text(folder / "summary.csv", csv(summarise(scored.table.columns)))
     if not table.done:
         reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))
         raise NothingMeasured(f"nothing was measured: {reasons}")

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import drafts
 from bench.errors import BenchError
-from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, told
+from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, opened, told
 from bench.score_columns import MEASURED as MEASURED
+from bench.text import storable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +84,8 @@ class Writer:
     def _append(self, column: ScoreColumn, count: int, given: Mapping[str, Any], whole: bool) -> None:
         import pyarrow as pa
 
+        texts = {name: storable(value) for name, value in vars(column).items() if isinstance(value, str)}
+        column = replace(column, **texts)
         if self._held + count > ROWS:
             self._flush()
         made = {name: given.get(name, getattr(column, name, None)) for name in COLUMNS}
@@ -106,7 +109,9 @@ def writing(path: Path) -> Iterator[Writer]:
     """A writer of `path`, which is whole or unchanged: a temporary file in the same folder is put in its place."""
     import pyarrow.parquet as pq
 
-    with drafts.file(path) as draft, pq.ParquetWriter(draft, schema := _schema(), use_dictionary=list(WORDS)) as file:
+    schema = _schema()
+    with (drafts.file(path) as draft, draft.open("wb") as stream,  # pyarrow knows no path that is not UTF-8
+          pq.ParquetWriter(stream, schema, use_dictionary=list(WORDS)) as file):  # fmt: skip
         writer = Writer(file, schema)
         yield writer
         writer.close()
@@ -114,10 +119,10 @@ def writing(path: Path) -> Iterator[Writer]:
 
 def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """A whole table, text as categories. BenchError when it is damaged. Tables of older runs get the columns they lack."""
-    import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        with opened(path) as file:
+            frame = file.read(use_pandas_metadata=True).to_pandas()
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
     if "ask" not in frame and "kind" in frame:  # schema 1 knew nothing but what methods presented
@@ -132,7 +137,8 @@ def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataF
     """Rows as a table with all columns."""
     import pandas as pd
 
-    return pd.DataFrame(list(rows), columns=list(columns))
+    kept = [{name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
+    return pd.DataFrame(kept, columns=list(columns))
 
 
 def _schema() -> pa.Schema:

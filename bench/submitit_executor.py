@@ -108,7 +108,7 @@ def _watch(job: Any, ended: Callable[[Callable[[], str]], None]) -> None:
     try:
         while not (job.done() or failed.exists()):
             time.sleep(POLL)
-        told = failed.read_text() if failed.exists() else ""
+        told = failed.read_text("utf-8") if failed.exists() else ""
     except OSError as error:  # the shared folder is out of reach
         ended(partial(_raise, error))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ from bench.errors import BenchError
 
 def read(path: Path, absent: str) -> dict[str, Any]:
     """The table of a file; BenchError when it is damaged, or missing: then `absent` says what to do."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BenchError(f"{path} is missing: {absent}") from None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {error}") from error
+    from bench import records  # most commands read none
+
+    if not path.exists():
+        raise BenchError(f"{path} is missing: {absent}")
+    return records.read_toml(path)

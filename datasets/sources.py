@@ -22,6 +22,7 @@ from typing import IO, ClassVar, cast
 from bench import keys
 from bench.contracts import Dataset
 from bench.errors import BenchError, NothingMeasured
+from bench.text import storable
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 BLOCK = 512
@@ -229,4 +230,4 @@ def _stamp(name: str, status: os.stat_result) -> str:
 
 def _clean(name: str) -> str:
     """Composed Unicode (file systems differ), and bytes that are no UTF-8 spelt out."""
-    return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    return unicodedata.normalize("NFC", storable(name))

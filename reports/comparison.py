@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,13 +16,15 @@ from bench.files import write_text
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.text import csv, html
+from bench.text import markdown as escape
 
 from .headlines import ARROWS
 from .markup import Table, html_page, to_html, to_latex
 from .picture_grid import picture_of
 from .sheet import Group, column_sheet
 from .style import plain, save_bytes
-from .tables import decimals, describe_dataset, describe_protocol, escape, safe_name, with_interval
+from .tables import decimals, describe_dataset, describe_protocol, safe_name, with_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +110,7 @@ class Picture:
         with Image.open(self.path) as picture:
             picture.convert("RGB").save(buffer, "JPEG", quality=QUALITY)
         data = base64.b64encode(buffer.getvalue()).decode()
-        return f'<img style="max-width:100%" alt="{html.escape(self.title)}" src="data:image/jpeg;base64,{data}">'
+        return f'<img style="max-width:100%" alt="{html(self.title)}" src="data:image/jpeg;base64,{data}">'
 
 
 def _html(part: object) -> str:
@@ -206,7 +207,8 @@ def _by_reason(omissions: Iterable[Omission]) -> dict[tuple[str, str, str], list
 
 
 def _where(omissions: Sequence[Omission]) -> str:
-    places = (" on ".join(escape(t) for t in (o.method, o.dataset) if t) + (f" ({o.ask})" if o.ask else "") for o in omissions)
+    places = (" on ".join(escape(t) for t in (o.method, o.dataset) if t) + (f" ({escape(o.ask)})" if o.ask else "")
+              for o in omissions)  # fmt: skip
     return "; ".join(dict.fromkeys(places))
 
 
@@ -262,7 +264,7 @@ def _csv(comparison: Comparison) -> str:
 
     records = [*map(_record, comparison.rows), *map(_set_record, comparison.sets), *map(_omission_record, comparison.omissions)]
     table = pd.DataFrame(records)
-    return str(table.astype({name: "Int64" for name in COUNTS if name in table}).to_csv(index=False))
+    return csv(table.astype({name: "Int64" for name in COUNTS if name in table}))
 
 
 def _record(row: Row) -> dict[str, Any]:

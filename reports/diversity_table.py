@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.text import markdown as escape
 
 from .facts import Measure
 from .markup import Caption, Table
@@ -30,7 +31,6 @@ from .tables import (
     decimals,
     describe_dataset,
     describe_protocol,
-    escape,
     from_columns,
     verdict,
     with_interval,

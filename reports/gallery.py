@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.files import write_bytes
+from bench.text import visible
 
 from .headlines import headlines
 from .scores import CLAIM, Entry, gather, shared_images
@@ -96,12 +97,12 @@ def describe(wall: Wall, folder: str, side: int, disagreements: Sequence[float])
     """A wall as JSON: its methods, its photographs, and one value a photograph of every measure and method."""
     methods, start = [], 1
     for entry in wall.entries:
-        methods.append({"label": entry.label, "role": entry.role, "kind": entry.kind, "start": start, "count": wall.shown(entry),
-                        "of": entry.k})  # fmt: skip
+        methods.append({"label": visible(entry.label), "role": entry.role, "kind": entry.kind, "start": start,
+                        "count": wall.shown(entry), "of": entry.k})  # fmt: skip
         start += wall.shown(entry)
     return {
-        "dataset": wall.dataset, "folder": folder, "side": side, "tiles": wall.tiles, "methods": methods,
-        "images": list(wall.images), "measures": _measures(wall), "disagreement": [_number(d) for d in disagreements],
+        "dataset": visible(wall.dataset), "folder": folder, "side": side, "tiles": wall.tiles, "methods": methods,
+        "images": list(map(visible, wall.images)), "measures": _measures(wall), "disagreement": [_number(d) for d in disagreements],
     }  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def _measures(wall: Wall) -> list[dict[str, Any]]:
         known = [entries[e.label] for e in wall.entries if e.label in entries]
         for line in headlines(known, sets=False):
             columns = {e.label.removesuffix(CLAIM): e.values(line.measure) for e in known if e.facts.count(line.measure)}
-            values = {label: [_number(v) for v in column.reindex(list(wall.images))] for label, column in columns.items()}
+            values = {visible(label): [_number(v) for v in column.reindex(list(wall.images))] for label, column in columns.items()}
             found.append({
                 "title": f"{line.measure.metric}, {'draws' if draws else 'presented'}", "direction": line.direction,
                 "unit": line.unit, "variant": line.measure.variant, "summary": line.summary, "values": values,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
+
+from bench.text import html, latex
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -20,7 +21,7 @@ PACKAGES = r"""% Needs in the preamble: \usepackage[T1]{fontenc} \usepackage{boo
 
 @dataclass
 class Table:
-    """A table; cells are Markdown already (`tables.escape` what comes from outside).
+    """A table; cells are Markdown already (`bench.text.markdown` of what comes from outside).
 
     The first `words` columns are text, set left; the others are numbers, set right. hints: what a column or a row means,
     by its title. A row of one filled cell is the heading of the rows below it.
@@ -58,7 +59,7 @@ def html_page(title: str, body: str) -> str:
     style = ("body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 1em;color-scheme:light dark}"
              "table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2em .7em;text-align:left;"
              "border-bottom:1px solid #8885}.number{text-align:right}.tip{display:none}")  # fmt: skip
-    return (f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
+    return (f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html(title)}</title>\n'
             f"<style>{style}</style>\n{BEGIN}\n{body}\n{END}\n</html>\n")  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def _html_head(title: str, hint: str, number: bool) -> str:
 
 
 def _tip(hint: str) -> str:
-    return f'<span class="tip" role="tooltip">{html.escape(hint)}</span>' if hint else ""
+    return f'<span class="tip" role="tooltip">{html(hint)}</span>' if hint else ""
 
 
 def _html_bodies(table: Table) -> str:
@@ -182,38 +183,11 @@ def _latex_tokens(tokens: Sequence[Token]) -> str:
     out = []
     for token in tokens:
         if token.type in ("text", "text_special"):
-            out.append(latex_escape(token.content))
+            out.append(latex(token.content))
         elif token.type == "code_inline":
-            out.append(rf"\texttt{{{latex_escape(token.content)}}}")
+            out.append(rf"\texttt{{{latex(token.content)}}}")
         elif token.type in marks:
             out.append(marks[token.type])
         else:
             raise ValueError(f"no LaTeX for a {token.type}: {token.content!r}")
     return "".join(out)
-
-
-_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-            "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-            "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}"}  # fmt: skip
-_SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$", "−": "$-$", "–": "--", "—": "---",
-            "…": r"\ldots{}", "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≠": r"$\neq$",
-            "²": "$^2$", "³": "$^3$", "½": r"$\frac12$", "√": r"$\surd$", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "χ": r"$\chi$",
-            "σ": r"$\sigma$", "μ": r"$\mu$", "λ": r"$\lambda$", "“": "``", "”": "''", "‘": "`", "’": "'"}  # fmt: skip
-
-
-def latex_escape(text: str) -> str:
-    r"""Text from anywhere as LaTeX that pdflatex takes; letters that its fonts lack become their code points.
-
-    >>> latex_escape("50 % of a_b → ✓")
-    '50 \\% of a\\_b $\\rightarrow$ \\texttt{[U+2713]}'
-    """
-    return "".join(_latex_character(c) for c in text)
-
-
-def _latex_character(c: str) -> str:
-    known = _SPECIAL.get(c) or _SYMBOLS.get(c)
-    if known:
-        return known
-    if c.isascii() or ("À" <= c <= "ÿ" and c.isalpha()) or c in "ŁłŒœŠšŽžŸ":  # LaTeX knows them
-        return c if c.isprintable() else " "
-    return rf"\texttt{{[U+{ord(c):04X}]}}"

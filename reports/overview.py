@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.text import markdown as escape
 
 from .headlines import Headline, headlines
 from .markup import Caption, Table
@@ -21,7 +22,6 @@ from .tables import (
     describe_dataset,
     describe_protocol,
     describe_samples,
-    escape,
     with_interval,
     write_csv,
     write_tables,

@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from bench.files import write_bytes, write_text
 from bench.hookspecs import hookimpl
 from bench.output import PAGE, Output, Section
 from bench.specs import ReportSpec
+from bench.text import html as escape
 
 from .cautions import cautions
 from .gallery import PHOTOGRAPHS, hang, walls
@@ -133,7 +133,7 @@ def _title(path: Path) -> str:
 
 def _fragment(path: Path) -> str:
     """What a table's own page holds; its headings one level down."""
-    text = path.read_text()
+    text = path.read_text("utf-8")
     if BEGIN not in text or END not in text:
         return f'<p><a href="../{escape(path.parent.name)}/{escape(path.name)}">{escape(path.name)}</a></p>'
     return text[text.index(BEGIN) + len(BEGIN) : text.rindex(END)]

@@ -12,6 +12,7 @@ from bench import notation
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.text import markdown as escape
 
 from .facts import Measure
 from .markup import Caption, Table
@@ -24,7 +25,6 @@ from .tables import (
     decimals,
     describe_dataset,
     describe_protocol,
-    escape,
     from_columns,
     verdict,
     with_interval,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.text import markdown as escape
 
 from .facts import Measure
 from .headlines import meaning
@@ -25,7 +26,6 @@ from .tables import (
     describe_dataset,
     describe_protocol,
     describe_samples,
-    escape,
     write_csv,
     write_tables,
 )

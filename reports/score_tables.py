@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.text import markdown as escape
 
 from .facts import Measure
 from .markup import Caption, Table
@@ -22,7 +23,6 @@ from .tables import (
     decimals,
     describe_protocol,
     describe_samples,
-    escape,
     with_interval,
     write_csv,
     write_tables,

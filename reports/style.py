@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.files import write_bytes
 from bench.output import Output
-
-from .tables import one_line
+from bench.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,6 +13,9 @@ from bench import keys
 from bench.files import write_text
 from bench.output import Output
 from bench.specs import CLAIMED
+from bench.text import csv
+from bench.text import markdown as escape
+from bench.text import markdown_code as code
 
 from .facts import Measure
 from .markup import Caption, html_page, to_html, to_latex
@@ -68,24 +71,6 @@ class Notes:
         """As `cell`, and what was not measured has its note too."""
         found = self.cell(entry, metric, text)
         return f"{NOTHING} {self.mark(NOT_MEASURED)}" if found == NOTHING else found
-
-
-def escape(text: object) -> str:
-    r"""Text from outside as Markdown in a table's cell.
-
-    >>> escape("a|b\n*c* vae[loss=l2,test_size=3]")
-    'a\\|b \\*c\\* vae[loss=l2,test_size=3]'
-    >>> escape("1. Portraits"), escape("# z")
-    ('1\\. Portraits', '\\# z')
-    """
-    inside = re.sub(r"([\\`*<>|~&$]|(?<=\])\(|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
-    # at the beginning of a line: lists, headings, definitions
-    return re.sub(r"^(\d+)([.)])(?=\s|$)|^([-+#=\[])", lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", inside)
-
-
-def one_line(text: object) -> str:
-    """Without line breaks and other control characters."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", str(text)).split())
 
 
 def safe_name(name: str) -> str:
@@ -144,8 +129,8 @@ def describe_protocol(results: Sequence[Results], draws: bool = False) -> Captio
     digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
     presets = dict.fromkeys(str(r.manifest["preset"]) for r in results if r.manifest.get("preset"))
     return Caption(
-        f"Protocol `{protocol['name']}` (digest {digest}), preset {' and '.join(presets) or 'unknown'}, "
-        f"weights {protocol['weights']}; ab divided by {protocol['scale']:g} before errors and variances are "
+        f"Protocol {code(protocol['name'])} (digest {escape(digest)}), preset {escape(' and '.join(presets) or 'unknown')}, "
+        f"weights {escape(protocol['weights'])}; ab divided by {protocol['scale']:g} before errors and variances are "
         f"taken; {samples}. In brackets: 95 % bootstrap intervals over test photographs, after averaging "
         "over seeds."
     )
@@ -180,7 +165,7 @@ def write_csv(out: Output, name: str, records: Sequence[Mapping[str, Any]]) -> l
     """`tables/<name>.csv` with a column for every key, if it is wanted."""
     import pandas as pd
 
-    return [_write(out, f"{name}.csv", pd.DataFrame(list(records)).to_csv(index=False))] if out.wants("csv") else []
+    return [_write(out, f"{name}.csv", csv(pd.DataFrame(list(records))))] if out.wants("csv") else []
 
 
 def _markdown(parts: Sequence[object]) -> str:

@@ -60,7 +60,7 @@ class Job:
 
     def _last_words(self) -> str:
         log = self.folder / "log"
-        lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
+        lines = log.read_text("utf-8", "replace").strip().splitlines() if log.is_file() else []
         return f": {lines[-1]}" if lines else " without a word"
 
 
@@ -151,6 +151,6 @@ def alive(number: int) -> bool:
         return False
     state = Path(f"/proc/{number}/stat")
     try:
-        return state.read_text().rpartition(")")[2].split()[0] != "Z"
+        return state.read_text("utf-8", "replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return not Path("/proc/self").exists()  # gone meanwhile, or a system without such files

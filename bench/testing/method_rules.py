@@ -81,7 +81,7 @@ def saves_safetensors_and_json(subject: MethodSubject) -> str | None:
     for path in sorted(p for p in subject.saved.rglob("*") if p.is_file()):
         try:
             if path.suffix == ".json":
-                json.loads(path.read_text())
+                json.loads(path.read_text("utf-8"))
             elif path.suffix == ".safetensors":
                 with safe_open(path, "pt"):
                     pass
@@ -204,7 +204,7 @@ def _end(numbers: set[int]) -> list[str]:
     names = []
     for number in numbers:
         with suppress(OSError):
-            names.append(Path(f"/proc/{number}/comm").read_text().strip())
+            names.append(Path(f"/proc/{number}/comm").read_text("utf-8", "replace").strip())
             os.kill(number, signal.SIGKILL)
     return names
 

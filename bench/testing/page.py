@@ -40,4 +40,4 @@ if __name__ == "__main__":
     from bench.files import write_text
 
     path = Path(sys.argv[1])
-    write_text(path, page(path.read_text()))
+    write_text(path, page(path.read_text("utf-8")))

@@ -42,14 +42,15 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     import pandas as pd
 
     from bench.reports.markup import Table
-    from bench.reports.tables import escape, write_csv, write_tables
+    from bench.reports.tables import write_csv, write_tables
+    from bench.text import markdown
 
     ranks = mean_ranks(pd.concat([result.scores for result in results]))
     if ranks.empty:
         return []
     records = [dict(zip(map(str, ranks.columns), row)) for row in ranks.itertuples(index=False)]
     table = Table(["Data set", "Method", "Mean rank", "Metrics"], words=2)
-    table.rows = [[escape(r["dataset"]), escape(r["method"]), f"{r['rank']:.2f}", f"{r['metrics']}"] for r in records]
+    table.rows = [[markdown(r["dataset"]), markdown(r["method"]), f"{r['rank']:.2f}", f"{r['metrics']}"] for r in records]
     return [*write_tables(out, "mean-rank", ["### Mean ranks", TEXT, table]), *write_csv(out, "mean-rank", records)]
 
 

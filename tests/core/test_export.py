@@ -204,7 +204,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_untouched(bench, photographs,
 def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch, photographs, bench):
     (tmp_path / "file").write_text("")
     assert bench("export-inputs", photographs, "file/inputs")[0] == 2
-    monkeypatch.setattr(export, "_csv", lambda rows: 1 / 0)
+    monkeypatch.setattr(export, "csv_of_data", lambda columns, rows: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         bench("export-inputs", photographs, "inputs")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]

@@ -1,7 +1,6 @@
 """What people and CI systems read: tables, Markdown, JSON, JUnit XML, annotations."""
 
 import json
-import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +14,9 @@ from bench.files import write_for_user
 from bench.gate import Gate, Row
 from bench.gate_ci import MOST, github, in_github, junit, step_summary
 from bench.gate_margins import Margin, Quantity
-from bench.gate_output import as_json, escape, markdown, table
+from bench.gate_output import as_json, markdown, table
+from bench.text import markdown as escape
+from bench.text import one_line
 from bench.worsening import Evidence
 
 NASTY = "a|b <script> & [x](y) `c` @you, 50%\n::error::\x07 :"
@@ -71,7 +72,7 @@ def test_names_stay_one_cell_of_plain_text(name):
     inside = next(t for t in reversed(tokens) if t.type == "inline")
     assert {child.type for child in inside.children} <= {"text", "text_special"}
     shown = "".join(child.content for child in inside.children)
-    assert shown == " ".join(re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", f"a{name}").split()).replace("\u0000", "\ufffd")
+    assert shown == one_line(f"a{name}")
 
 
 def test_json_has_everything_and_no_nan():

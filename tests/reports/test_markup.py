@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from bench.output import Output
 from bench.reports import diversity_table, overview, paper_tables, ranking, score_tables
-from bench.reports.markup import Caption, Table, latex_escape, to_html, to_latex
-from bench.reports.tables import escape
+from bench.reports.markup import Caption, Table, to_html, to_latex
+from bench.text import latex
+from bench.text import markdown as escape
 
 NASTY = "<script>alert(1)</script> & a_b% #1 \\ {x} $y$ ~^ | *q* `z` [t](javascript:1) \"' – ₂ 日本"
 
@@ -115,5 +116,5 @@ def test_the_latex_of_every_table_compiles(make, tmp_path):
 @needs_latex
 def test_every_character_compiles(tmp_path):
     characters = [chr(c) for c in (*range(1, 0x250), *range(0x2000, 0x2100), 0x3BC, 0x65E5, 0x1F600)]
-    (tmp_path / "all.tex").write_text("\n\n".join(latex_escape(c) + "x" for c in characters))
+    (tmp_path / "all.tex").write_text("\n\n".join(latex(c) + "x" for c in characters))
     compiled(tmp_path, ["all.tex"])

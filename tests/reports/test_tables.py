@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from bench.reports import tables
-from bench.reports.tables import decimals, escape, safe_name, verdict
+from bench.reports.tables import decimals, safe_name, verdict
 from bench.stats import Estimate
+from bench.text import markdown as escape
 
 PLUGINS = ("paper_tables", "diversity_table", "eob_variance", "picture_grid", "ranking", "score_tables", "curves")
 
