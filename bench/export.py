@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import __version__, exchange, keys, plan, prepare
+from bench import __version__, exchange, keys, plan, prepare, records
 from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
 from bench.files import folder_for_user, write_json, write_text
+from bench.forms import Input
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
@@ -22,8 +23,6 @@ from bench.specs import Kind
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
-"""Version of `inputs.json`."""
 BATCH = 64
 COLUMNS = ("id", "file", "sha256", "width", "height")
 LAYOUT = (
@@ -115,16 +114,12 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _ids(table: Path) -> tuple[str, ...]:
-    try:
-        with table.open(newline="", encoding="utf-8") as stream:
-            return tuple(row["id"] for row in csv.DictReader(stream))
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise BenchError(f"{table} can't be read ({error}): export the inputs again") from error
+    return tuple(row["id"] for row in records.read_csv(table, Input, "export the inputs again"))
 
 
 def _record(protocol: Protocol, source: Source, test: PreparedSet) -> dict[str, Any]:
     return {
-        "schema_version": SCHEMA, "huebench": __version__, "dataset": source.name, "digest": source.digest,
+        "schema_version": exchange.SCHEMA, "huebench": __version__, "dataset": source.name, "digest": source.digest,
         "protocol": protocol.describe(), "protocol_digest": protocol.digest, "preparation": protocol.preparation,
         "split_digest": keys.digest_of(source.test), "photographs": len(test), "ids_digest": keys.digest_of(test.ids),
         "excluded": test.excluded, "k": protocol.k, "draws": protocol.draws, "layout": LAYOUT,

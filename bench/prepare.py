@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import images, keys, threads, workers
+from bench import images, keys, records, threads, workers
 from bench.contracts import Dataset, Photo, Progress, ProgressTask
 from bench.errors import BenchError, NothingMeasured, SamplesGone
-from bench.files import allocate, read_json, write_json
+from bench.files import allocate, write_json
+from bench.forms import PreparedMark
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
 from bench.store import Store
@@ -104,7 +105,7 @@ def index(dataset: Dataset, store: Store, progress: Progress) -> list[Photo]:
         return {}
 
     path = store.get("indexes", key, build) / "photos.json"
-    return [Photo(**p) for p in read_json(path)]
+    return records.read(path, list[Photo], "remove its folder and repeat the run")
 
 
 def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:
@@ -247,10 +248,13 @@ class _Rows:
 
 
 def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> PreparedSet:
-    ab = np.load(folder / "ab.npy", mmap_mode="r")
-    grey = np.load(folder / "grey.npy", mmap_mode="r")
-    ids = tuple(mark["ids"])
-    return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
+    said = records.checked(mark, PreparedMark, f"{folder}: its mark")
+    ab = records.read_array(folder / "ab.npy", np.float32, mapped=True)
+    grey = records.read_array(folder / "grey.npy", np.uint16, mapped=True)
+    ids = tuple(said["ids"])
+    if ab.ndim != 4 or ab.shape[1] != 2 or grey.ndim != 3 or min(len(ab), len(grey)) < len(ids):
+        raise BenchError(f"{folder} is damaged (its arrays are not of its photographs): remove it and repeat the run")
+    return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], said["excluded"], tuple(said["grey_only"]))
 
 
 def give_back(array: np.ndarray) -> None:

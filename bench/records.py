@@ -7,14 +7,20 @@ these is dropped, so nothing that was not checked can be used.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import tokenize
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
-from bench.errors import BenchError
+from bench.errors import LONGEST, BenchError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 
@@ -36,24 +42,53 @@ def loaded(path: Path) -> Any:
     return _parsed(path, json.loads)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The table of a TOML file. BenchError where it is missing or no TOML."""
-    return dict(_parsed(path, tomllib.loads))
+def read_toml(path: Path, absent: str = "") -> dict[str, Any]:
+    """The table of a TOML file. BenchError where it is missing (`absent` says what to do then) or no TOML."""
+    return dict(_parsed(path, tomllib.loads, absent))
 
 
-def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newest: int | None = None) -> T:
-    """A value from outside, as one of a type. BenchError that says which part of it is none; `where` begins the line."""
-    ending = f": {advice}" if advice else ""
+def read_csv(path: Path, row: type[T], advice: str = "") -> list[T]:
+    """The rows of a CSV file with a header, as values of a type, numbers read from their text. BenchError where it is missing, no
+    CSV, or a row is of another form."""
+    rows = _parsed(path, lambda text: list(csv.DictReader(io.StringIO(text, newline=""), strict=True)))
+    return checked(rows, list[row], path, advice, strict=False)  # type: ignore[valid-type]
+
+
+def of_text(text: str, kind: type[T], where: Path | str, advice: str = "") -> T:
+    """JSON inside of another file, as a value of a type. BenchError where it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
+    return checked(value, kind, where, advice)
+
+
+def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newest: int | None = None, strict: bool = True) -> T:
+    """A value from outside, as one of a type. BenchError that says which part of it is none; `where` begins the line. Without
+    `strict` numbers may be text."""
     if newest is not None:
         version = value.get("schema_version", 0) if isinstance(value, dict) else 0
         if isinstance(version, bool) or not isinstance(version, int):
-            raise BenchError(f"{where} has a schema version that is no number{ending}")
+            raise BenchError(f"{where} has a schema version that is no number{_ending(advice)}")
         if version > newest:
             raise BenchError(f"{where} has schema version {version}; this huebench reads up to {newest}: upgrade it")
     try:
-        return msgspec.convert(value, kind, strict=True)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise BenchError(f"{where} is damaged ({_said(error)}){ending}") from error
+        return msgspec.convert(value, kind, strict=strict)
+    except (msgspec.ValidationError, RecursionError, SystemError, OverflowError) as error:  # the latter: numbers of 400 digits
+        raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
+
+
+def read_array(path: Path, kind: Any, mapped: bool = False) -> np.ndarray:
+    """The array of a `.npy` file, of numbers of a kind, in memory or mapped. BenchError where it is missing or something else."""
+    import numpy as np
+
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a shape that lies takes no memory
+        if isinstance(array, np.ndarray) and array.dtype == kind and array.ndim:
+            return array if mapped else np.array(array)
+        raise ValueError(f"it holds no array of {np.dtype(kind)}")
+    except (OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, tokenize.TokenError) as error:
+        raise BenchError(f"{path} is damaged ({_line(error)}): remove its folder and repeat the command that made it") from error
 
 
 def text(data: bytes) -> str:
@@ -66,20 +101,32 @@ def text(data: bytes) -> str:
         raise ValueError(f"byte {error.start} is no UTF-8: save it as UTF-8") from error
 
 
-def _parsed(path: Path, parse: Any) -> Any:
+def _parsed(path: Path, parse: Any, absent: str = "") -> Any:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BenchError(f"{path} can't be read: it is no plain file")
         if path.stat().st_size > LARGEST:
             raise BenchError(f"{path} has {path.stat().st_size:,} bytes, more than any such file: it is not read")
         return parse(text(path.read_bytes()))
     except FileNotFoundError:
-        raise BenchError(f"{path} is missing") from None
+        raise BenchError(f"{path} is missing{_ending(absent)}") from None
     except OSError as error:
         raise BenchError(f"{path} can't be read: {error.strerror or error}") from error
-    except RecursionError as error:
-        raise BenchError(f"{path} can't be read: it is nested too deeply") from error
-    except ValueError as error:
-        raise BenchError(f"{path} can't be read: {error}") from error
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise BenchError(f"{path} can't be read: {_said(error)}") from error
+
+
+def _ending(advice: str) -> str:
+    return f": {advice}" if advice else ""
 
 
 def _said(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).replace("`", "'")
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, SystemError | OverflowError):
+        return "a number is too large"
+    return _line(error).replace("`", "'")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import keys
+from bench import keys, records
 from bench.contracts import Score
 from bench.errors import BenchError
 from bench.files import write_bytes
+from bench.forms import ScoresMark
 
 if TYPE_CHECKING:
     from bench.scoring import LoadedMetric
@@ -78,12 +79,12 @@ def write(folder: Path, scores: ShardScores) -> dict[str, Any]:
 
 def read(folder: Path, mark: Mapping[str, Any]) -> ShardScores:
     """What `write` wrote. BenchError when it is damaged."""
-    try:
-        values = np.load(folder / "values.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BenchError(f"{folder / 'values.npy'} is damaged ({error}): remove its folder and score again") from error
-    columns = {(m, v, r, int(n)): row for (m, v, r, n), row in zip(mark["columns"], values, strict=True)}
-    return ShardScores(mark["sample_kind"], mark["k"], values.shape[1], columns, set(mark["metrics"]), dict(mark["refused"]))
+    values = records.read_array(folder / "values.npy", np.float64)
+    said = records.checked(mark, ScoresMark, f"{folder}: its mark", "remove the folder and score again")
+    if values.ndim != 2 or len(values) != len(said["columns"]):
+        raise BenchError(f"{folder} is damaged (its values are not those that its mark names): remove it and score again")
+    columns = dict(zip(said["columns"], values))
+    return ShardScores(said["sample_kind"], said["k"], values.shape[1], columns, set(said["metrics"]), said["refused"])
 
 
 def joined(parts: Sequence[ShardScores]) -> ShardScores:
