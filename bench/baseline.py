@@ -9,17 +9,17 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import noise, score_table
+from bench import noise, records, score_table
 from bench.errors import BenchError, NothingMeasured
-from bench.files import read_json, write_for_user
+from bench.files import write_for_user
+from bench.forms import BaselineFile, ColumnOfBaseline, Gated
 from bench.gate_columns import Chosen, Column, SetValue, choose, image_ids
 from bench.gate_margins import Quantity
 from bench.noise import Floor
@@ -30,6 +30,7 @@ SCHEMA = 1
 DIGITS = 6
 FORM = "huebench baseline"
 """By this a file is known to be one."""
+MEND = "write it again, or restore it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +95,19 @@ def read(path: Path) -> Baseline:
     """A baseline file; BenchError when it is missing, damaged, of a newer schema, or something else."""
     if not path.exists():
         raise BenchError(f"{path} is missing: `bench baseline write RUN {path}` makes it of a run")
-    found = read_json(path, sys.maxsize)
-    if not isinstance(found, dict) or found.get("form") != FORM:
+    given = records.loaded(path)
+    if not isinstance(given, dict) or given.get("form") != FORM:
         raise BenchError(f"{path} is no baseline: `bench baseline write RUN FILE` makes one")
-    read_json(path, SCHEMA)  # refuses a newer one
-    try:
-        return _parsed(path, found)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BenchError(f"{path} is damaged ({type(error).__name__}: {error}): write it again, or restore it") from error
+    found = records.checked(given, BaselineFile, path, MEND, SCHEMA)
+    columns = tuple(_column(line) for line in found["columns"])
+    sets = tuple(SetValue(_quantity(s), tuple(s["parts"]), s["version"]) for s in found["sets"])
+    floors = {_quantity(f): Floor(f["floor"], f["seeds"], f["mean"]) for f in found["floors"]}
+    said: dict[str, Any] = dict(found)
+    manifest = {name: said[name] for name in ("date", *_PROVENANCE, "environment", *_LISTS)}
+    baseline = Baseline(path, manifest, columns, sets, floors, tuple(found["left_out"]))
+    if wrong := next(_unfit(baseline), ""):
+        raise BenchError(f"{path} is damaged ({wrong}): {MEND}")
+    return baseline
 
 
 def text(baseline: Baseline) -> str:
@@ -173,47 +179,35 @@ def _lines(values: Sequence[Any]) -> str:
 
 def _is_baseline(path: Path) -> bool:
     try:
-        return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("form") == FORM
-    except (OSError, ValueError, AttributeError):
+        found = records.loaded(path)
+    except BenchError:
         return False
+    return isinstance(found, dict) and found.get("form") == FORM
 
 
-def _parsed(path: Path, found: Mapping[str, Any]) -> Baseline:
-    columns = tuple(_column(line) for line in found["columns"])
-    sets = tuple(SetValue(_quantity(s), tuple(s["parts"]), s["version"]) for s in found["sets"])
-    floors = {_quantity(f): Floor(float(f["floor"]), int(f["seeds"]), float(f["mean"])) for f in found["floors"]}
-    baseline = Baseline(path, {k: found[k] for k in ("date", *_PROVENANCE, "environment", *_LISTS)}, columns, sets, floors,
-                        tuple(found["left_out"]))  # fmt: skip
-    _check(baseline)
-    return baseline
-
-
-def _check(baseline: Baseline) -> None:
-    """ValueError for what does not fit together."""
+def _unfit(baseline: Baseline) -> Iterator[str]:
+    """What does not fit together."""
     places = [(column.quantity, column.seed) for column in baseline.columns]
     if len(set(places)) < len(places):
-        raise ValueError("two columns of one quantity and seed")
+        yield "two columns of one quantity and seed"
     for column in baseline.columns:
-        data = baseline.manifest["datasets"][column.quantity.dataset]
-        if len(column.values) != len(data["test"]["ids"]):
-            raise ValueError(f"a column of {column.quantity} has {len(column.values)} values, not {len(data['test']['ids'])}")
+        data = baseline.manifest["datasets"].get(column.quantity.dataset)
+        if data is None:
+            yield f"a column of {column.quantity}, whose data set it does not have"
+        elif len(column.values) != len(data["test"]["ids"]):
+            yield f"a column of {column.quantity} has {len(column.values)} values, not {len(data['test']['ids'])}"
         if np.isinf(column.values).any():
-            raise ValueError(f"an infinite value of {column.quantity}")
+            yield f"an infinite value of {column.quantity}"
     for each in baseline.sets:
-        if missing := [p for p in each.parts if each.quantity._replace(variant=p) not in {q for q, _ in places}]:
-            raise ValueError(f"{each.quantity} lacks {', '.join(missing)}")
-    for name, data in baseline.manifest["datasets"].items():
-        _ = (data["digest"], data["train"]["ids_digest"], data["test"]["ids_digest"], name)
-    _ = [baseline.manifest["protocol"].items(), *(m["seeds"] for m in baseline.manifest["methods"])]
+        if not each.parts or any(each.quantity._replace(variant=part) not in {q for q, _ in places} for part in each.parts):
+            yield f"{each.quantity} lacks columns that it is made of"
 
 
-def _column(line: Mapping[str, Any]) -> Column:
-    if line["direction"] not in ("up", "down", "target", "none"):
-        raise ValueError(f"direction {line['direction']!r}")
-    values = np.array([math.nan if value is None else float(value) for value in line["values"]], dtype=np.float64)
-    return Column(_quantity(line), int(line["seed"]), str(line["ask"]), str(line["kind"]), int(line["k"]), str(line["version"]),
-                  str(line["unit"]), line["direction"], values, bool(line.get("part", False)))  # fmt: skip
+def _column(line: ColumnOfBaseline) -> Column:
+    values = np.array([math.nan if value is None else value for value in line["values"]], dtype=np.float64)
+    return Column(_quantity(line), line["seed"], line["ask"], line["kind"], line["k"], line["version"], line["unit"],
+                  line["direction"], values, line.get("part", False))  # fmt: skip
 
 
-def _quantity(line: Mapping[str, Any]) -> Quantity:
-    return Quantity(*(str(line[name]) for name in Quantity._fields))
+def _quantity(line: Gated) -> Quantity:
+    return Quantity(line["dataset"], line["method"], line["metric"], line["variant"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import samples
+from bench import places, samples
 from bench.contracts import Metric, SampleSet
 from bench.score_columns import ScoreColumn
 from bench.score_table import Writer
@@ -73,7 +73,7 @@ class CellScores:
 
     def _lose(self, table: Writer, ask: Mapping[str, Any], reasons: Mapping[str, str], status: str = "refused") -> None:
         for metric in (m for m in self.metrics if m.spec.name in reasons):
-            table.lose(replace(self._about(ask, metric), status=status, reason=reasons[metric.spec.name]))
+            table.lose(replace(self._about(ask, metric), status=status, reason=places.text(reasons[metric.spec.name])))
 
     def _about(self, ask: Mapping[str, Any], metric: LoadedMetric) -> ScoreColumn:
         spec = metric.spec

@@ -16,7 +16,18 @@ from bench.cli_colorize import colorize
 from bench.cli_export import check_outputs, export_inputs
 from bench.cli_gate import baselines, gate
 from bench.cli_new import new
-from bench.cli_options import SWITCHES, Duration, Place, Verbs, config, duplicates, near_duplicates
+from bench.cli_options import (
+    STORE,
+    STORES,
+    SWITCHES,
+    Duration,
+    Place,
+    Verbs,
+    config,
+    duplicates,
+    near_duplicates,
+    own_store,  # fmt: skip
+)
 from bench.config import PRESETS
 from bench.errors import BenchError, ExitCode, unknown
 from bench.plugins import KINDS, registry, use
@@ -98,11 +109,12 @@ def run(debug: bool, /, dry_run: bool, **options: Any) -> None:
 @cli.command()
 @click.argument("folder", type=FOLDER, metavar="RUN")
 @click.option("--metrics", multiple=True, help="Comma-separated [all]; the scores of others are kept.")
-def score(folder: Path, metrics: tuple[str, ...]) -> None:
+@STORE
+def score(folder: Path, metrics: tuple[str, ...], store: Path | str | None) -> None:
     """Score the stored samples of a run again; nothing is sampled."""
     from bench import progress, runner
 
-    _finish(runner.rescore(folder, metrics, progress.choose()))
+    _finish(runner.rescore(folder, metrics, progress.choose(), own_store(store)))
 
 
 @cli.command()
@@ -113,12 +125,14 @@ def score(folder: Path, metrics: tuple[str, ...]) -> None:
 @click.option("--reports", multiple=True, help="Comma-separated report names [all].")
 @click.option("--image", "images", multiple=True, help="Id of a test photograph for grids of pictures; repeatable [the first].")
 @click.option("--count", type=click.IntRange(min=1), default=8, show_default=True, help="Photographs in a grid of pictures.")
-def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], **wanted: Any) -> None:
+@STORES
+def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], stores: tuple[Path | str, ...],
+           **wanted: Any) -> None:  # fmt: skip
     """Write the tables, figures and the page of one or several runs."""
     from bench import notation, output, progress, results
     from bench import report as reporting
 
-    read = [results.read(r) for r in runs]
+    read = [results.read(r, results.choose(r, stores) or own_store(None)) for r in runs]
     folder = out or (runs[0] if len(runs) == 1 else Path("report"))
     made = output.request(folder, **wanted)
     names = notation.split(",".join(reports)) if reports else ()
@@ -133,14 +147,17 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], *
 @click.option("--metrics", multiple=True, help="Comma-separated [all].")
 @click.option("--format", "formats", multiple=True, help="Comma-separated: md, csv, html, latex [md,csv,html].")
 @click.option("--changed", type=click.IntRange(min=0), default=5, show_default=True, help="Photographs that changed most.")
-def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...], formats: tuple[str, ...], changed: int) -> None:
+@STORES
+def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...], stores: tuple[Path | str, ...],
+            formats: tuple[str, ...], changed: int) -> None:  # fmt: skip
     """Compare RUN_B with RUN_A, photograph by photograph: what got better, what got worse, what only one has."""
     from bench import compare as comparing
     from bench import notation, output, results
     from bench import report as reporting
 
     names = notation.split(",".join(metrics)) if metrics else ()
-    found = comparing.compare(results.read(first), results.read(second), names)
+    runs = [results.read(run, results.choose(run, stores) or own_store(None)) for run in (first, second)]
+    found = comparing.compare(runs[0], runs[1], names)
     made = output.request(out or reporting.default_folder(first, second), formats=formats or ("md,csv,html",), count=changed)
     paths = reporting.write_comparison(found, made, registry())
     echo_table(comparing.table(comparing.headline(found, registry())))

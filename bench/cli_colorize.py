@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli_options import STORE, own_store
 from bench.errors import ExitCode
 from bench.text import say
 
@@ -23,8 +24,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the colours: another one gives others.")
 @click.option("--out", type=FOLDER, default=Path("colorized"), show_default=True, help="Folder of the results.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N or mps")
+@STORE
 def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path | None, dataset: str | None, trained: int | None,
-             seed: int, out: Path, device: str) -> None:  # fmt: skip
+             seed: int, out: Path, device: str, store: Path | str | None) -> None:  # fmt: skip
     """Write k colour versions of each PHOTO (a file, a folder of them, or - for standard input), and a sheet of all.
 
     Only the lightness of a photograph is looked at, and it stays as it is. Photographs that fail are named at the end; the others
@@ -37,7 +39,7 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
     runner.check_device(device)
     place, show = weights or colorizing.newest(method), progress.choose()
     stdin = sys.stdin.buffer.read() if any(photo.path is None for photo in meant) else b""
-    with fitted.opened(place, method, dataset, trained, device, show) as made:
+    with fitted.opened(place, method, dataset, trained, device, show, own_store(store)) as made:
         show.say(f"{made.card['label']}, fitted on {made.card['data']['name']} with seed {made.card['seed']}, of {place}")
         failed = colorizing.colourize(meant, made, out, k, seed, show, stdin)
     for photo, why in failed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli_options import Verbs, config
+from bench.cli_options import STORE, Verbs, config, own_store
 from bench.errors import BenchError, ExitCode
 from bench.text import say
 
@@ -31,6 +31,7 @@ METRICS_HELP = "Comma-separated, NAME or NAME:VARIANT [those with a headline or 
 @click.option("--github/--no-github", default=None, help="Print GitHub annotations [where $GITHUB_ACTIONS is true].")
 @click.option("--suggest", is_flag=True, help="Print margins at the noise floor of the RUNs' training seeds, and stop.")
 @click.option("--metrics", multiple=True, help=f"For --suggest. {METRICS_HELP}")
+@STORE
 def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseline_file: Path | None, margins: Path | None,
          **wanted: Any) -> None:  # fmt: skip
     """Hold RUN against a baseline: exit status 1 where it is shown to be worse by more than a margin.
@@ -42,7 +43,7 @@ def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseli
     from bench.plugins import registry
 
     if suggest:
-        say(*noise.suggest([results.read(run) for run in runs], metrics, registry()).split("\n"))
+        say(*noise.suggest([results.read(run, own_store(wanted["store"])) for run in runs], metrics, registry()).split("\n"))
         return
     if len(runs) > 1 or metrics:
         raise BenchError("bench gate takes one run, and the metrics of its baseline: several, and --metrics, are for --suggest")
@@ -50,8 +51,8 @@ def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseli
     path = baseline_file or (Path(settings.baseline) if settings.baseline else None)
     if path is None:
         raise BenchError("bench gate needs --baseline FILE: `bench baseline write RUN FILE` makes one")
-    choice = wanted["inconclusive"]
-    found = gating.judge(results.read(runs[0]), baseline.read(path), settings, registry(), choice and choice == "fail")
+    choice, run = wanted["inconclusive"], results.read(runs[0], own_store(wanted["store"]))
+    found = gating.judge(run, baseline.read(path), settings, registry(), choice and choice == "fail")
     _finish(found, wanted)
 
 
@@ -66,13 +67,15 @@ def baselines() -> None:
 @click.option("--metrics", multiple=True, help=METRICS_HELP)
 @click.option("--floor", "floor_of", type=FILE, multiple=True, metavar="RUN", help="A run of other seeds: for the noise floor.")
 @click.option("--force", is_flag=True, help="Also of a run in which something failed: without that.")
-def write(run: Path, file: Path, metrics: tuple[str, ...], floor_of: tuple[Path, ...], force: bool) -> None:
+@STORE
+def write(run: Path, file: Path, metrics: tuple[str, ...], floor_of: tuple[Path, ...], force: bool,
+          store: Path | str | None) -> None:  # fmt: skip
     """Write what RUN measured into FILE, to be committed."""
     from bench import baseline, results
     from bench.plugins import registry
 
-    others = [results.read(other) for other in floor_of]
-    made = baseline.make(results.read(run), file, metrics, registry(), force=force, floor_of=others)
+    read, *others = [results.read(one, own_store(store)) for one in (run, *floor_of)]
+    made = baseline.make(read, file, metrics, registry(), force=force, floor_of=others)
     baseline.write(made)
     for text in made.left_out:
         say(f"not gated: {text}", err=True)

@@ -98,6 +98,17 @@ class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         return located(value)
 
 
+STORE = click.option("--store", type=Place(), help="Folder or URL of the run's samples and fits, where it is not your own store: "
+                     "what a run names is opened when you say so [$BENCH_STORE or the cache folder].")
+STORES = click.option("--store", "stores", type=Place(), multiple=True, help="The same; repeatable, for runs of several stores.")
+
+
+def own_store(given: Path | str | None) -> Path | str | None:
+    """The store that is given, else that of a `bench.toml`."""
+    found = config()
+    return given or (found.run.get("store") if found else None)
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
     """Seconds, or a number with a unit: 90s, 10m, 2h."""
 

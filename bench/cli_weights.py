@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli_options import Place, Verbs
+from bench.cli_options import STORE, Place, Verbs, own_store
 from bench.table import echo_table
 from bench.text import say
 
@@ -60,12 +60,14 @@ def verify(name: str, folder: Path | None) -> None:
 @click.option("--dataset", help="The data set that it was fitted on, where there are several.")
 @click.option("--seed", type=int, help="The seed that it was fitted with, where there are several.")
 @click.option("--out", type=FOLDER, help="A new folder [METHOD].")
-def export(run: Path, method: str, dataset: str | None, seed: int | None, out: Path | None) -> None:
+@STORE
+def export(run: Path, method: str, dataset: str | None, seed: int | None, out: Path | None,
+           store: Path | str | None) -> None:  # fmt: skip
     """Write METHOD, as RUN fitted it, to one folder: safetensors, and a card that says what it is."""
     from bench import fitted
 
     place = out or Path("".join(c if c.isalnum() or c in "-." else "-" for c in method).strip("-"))
-    say(f"{method}: {fitted.export(run, method, place, dataset, seed)}")
+    say(f"{method}: {fitted.export(run, method, place, dataset, seed, own_store(store))}")
 
 
 @commands.command("import")

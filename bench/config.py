@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench import gate_margins, notation, toml
+from bench import gate_margins, notation
 from bench.errors import BenchError, unknown
 from bench.switches import Switches, locate
 
@@ -44,7 +44,9 @@ class Config:
 
 def read(path: Path) -> Config:
     """A `bench.toml`. BenchError for what it can't be, with the nearest name for an unknown key."""
-    table = toml.read(path, "give the path of a bench.toml")
+    from bench import records  # light verbs don't need it
+
+    table = records.read_toml(path, "give the path of a bench.toml")
     sections = _known(table, dict.fromkeys(("run", "plugins", "gate"), _table), str(path))
     gate_margins.parse(sections.get("gate", {}), f"{path} [gate]")
     run = _known(sections.get("run", {}), RUN, f"{path} [run]")
@@ -94,13 +96,13 @@ def _truth(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
         raise TypeError("is no whole number")
     return value
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e100:
         raise TypeError("is no number above 0")
     return float(value)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from bench import keys
+from bench import keys, records
 from bench.contracts import Wanted
-from bench.errors import BenchError
-from bench.files import read_json
+from bench.forms import Inputs
 
+SCHEMA = 1
+"""Version of `inputs.json`."""
 RECORD = "inputs.json"
 """Written beside the inputs. A copy beside the outputs says what they were made from."""
 TABLE = "inputs.csv"
@@ -21,7 +20,6 @@ LONGEST = 200
 """Characters of a name between two slashes; file systems take 255 bytes, and `.png` is to follow."""
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 """Names of devices under Windows, whatever their suffix."""
-_FIELDS = ("dataset", "digest", "protocol", "preparation", "photographs", "k", "draws")
 
 
 def stem(image: str) -> str:
@@ -36,22 +34,16 @@ def stem(image: str) -> str:
     return "/".join(map(_part, image.split("/")))
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
+def read_record(folder: Path) -> Inputs | None:
     """The record of exported inputs in a folder, if there is one. BenchError when it is damaged."""
     path = folder / RECORD
-    if not path.is_file():
-        return None
-    record = read_json(path)
-    missing = [name for name in _FIELDS if not isinstance(record, dict) or name not in record]
-    if missing or not isinstance(record["preparation"], dict):
-        raise BenchError(f"{path} is no record of `bench export-inputs`: {', '.join(missing) or 'preparation'} missing or damaged")
-    return dict(record)
+    return records.read(path, Inputs, "`bench export-inputs` writes it", SCHEMA) if path.is_file() else None
 
 
-def made_from_others(record: Mapping[str, Any], wanted: Wanted) -> str:
+def made_from_others(record: Inputs, wanted: Wanted) -> str:
     """Why outputs of these inputs are none of the wanted photographs under the wanted protocol, or nothing."""
     if record["digest"] != wanted.digest:
-        return f"made from inputs of other photographs ({record['dataset']}, content {str(record['digest'])[:12]}; " \
+        return f"made from inputs of other photographs ({record['dataset']}, content {record['digest'][:12]}; " \
                f"here {wanted.dataset}, {wanted.digest[:12]})"  # fmt: skip
     before, now = record["preparation"], wanted.protocol.preparation
     differ = [f"{name} {before.get(name)}, here {now.get(name)}" for name in {**before, **now} if before.get(name) != now.get(name)]

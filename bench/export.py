@@ -22,8 +22,6 @@ from bench.text import csv_of_data, markdown
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
-"""Version of `inputs.json`."""
 BATCH = 64
 COLUMNS = ("id", "file", "sha256", "width", "height")
 LAYOUT = (
@@ -108,15 +106,12 @@ def _new_file(path: Path, image: str) -> Iterator[io.BufferedWriter]:
 
 
 def _ids(table: Path) -> tuple[str, ...]:
-    try:
-        return tuple(row["id"] for _, row in records.read_csv(table, ["id"]))
-    except BenchError as error:
-        raise BenchError(f"{error}: export the inputs again") from error
+    return tuple(row["id"] for _, row in records.read_csv(table, ["id"], "export the inputs again"))
 
 
 def _record(protocol: Protocol, source: Source, test: PreparedSet) -> dict[str, Any]:
     return {
-        "schema_version": SCHEMA, "huebench": __version__, "dataset": source.name, "digest": source.digest,
+        "schema_version": exchange.SCHEMA, "huebench": __version__, "dataset": source.name, "digest": source.digest,
         "protocol": protocol.describe(), "protocol_digest": protocol.digest, "preparation": protocol.preparation,
         "split_digest": keys.digest_of(source.test), "photographs": len(test), "ids_digest": keys.digest_of(test.ids),
         "excluded": test.excluded, "k": protocol.k, "draws": protocol.draws, "layout": LAYOUT,

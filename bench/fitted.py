@@ -6,7 +6,6 @@ everything that it requires, a folder `fits/<key>` of what the method saved: saf
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,16 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from bench import archives, digests, disk, results, seeds, stored, weights
+from bench import archives, digests, disk, places, records, results, seeds, stored, weights
 from bench.contracts import FitContext, Method, Progress
-from bench.errors import BenchError, unknown
-from bench.files import folder_for_user, read_json, write_json
+from bench.errors import BenchError, reason, unknown
+from bench.files import folder_for_user, write_json
+from bench.forms import Card, ScoreMean
 from bench.plugins import Registry, registry
 from bench.prepare import reopen
 from bench.progress import Quiet
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec, MethodSpec
-from bench.store import COMMIT_MARK, Store, open_store
+from bench.store import COMMIT_MARK, Store
+from bench.text import bare
 
 CARD, COLOURS = "card.json", "colours.npy"
 SCHEMA = 1
@@ -49,17 +50,19 @@ class Fitted:
         return Protocol(**self.card["protocol"])
 
 
-def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: int | None = None) -> Path:
+def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: int | None = None,
+           store: Path | str | None = None) -> Path:  # fmt: skip
     """Write a fitted method of a run to a folder that is new or empty. BenchError where the run has none or several of them, or
-    where it can't do without its store."""
+    where it can't do without its store. store: as `bench.results.read` takes it."""
     manifest = results.read_manifest(run)
-    cell, store = _cell(run, manifest, method, dataset, seed), open_store(manifest["store"])
-    fits = _fits(manifest, cell, store)
+    cell = _cell(run, manifest, method, dataset, seed)
+    opened_store = results.open_store_of(run, manifest, store)
+    fits = _fits(manifest, cell, opened_store)
     card = _card(manifest, cell, fits) | {"scores": _scores(run, cell)}
     with folder_for_user(out) as place:
         for key in fits:
-            shutil.copytree(_stored(store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
-        np.save(place / COLOURS, _colours(manifest, cell["dataset"], store).prior, allow_pickle=False)
+            shutil.copytree(_stored(opened_store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
+        np.save(place / COLOURS, _colours(manifest, cell["dataset"], opened_store).prior, allow_pickle=False)
         write_json(place / CARD, card | {"files": digests.of_folder(place)})
         _see_that_it_stands_alone(place)
     return out
@@ -82,25 +85,24 @@ def bring_in(folder: Path, store: Store) -> list[str]:
     return list(card["fits"])
 
 
-def read_card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> Card:
     """The card of an exported method, whose files are as they were written. BenchError for anything else."""
-    card = read_json(folder / CARD, SCHEMA) if (folder / CARD).is_file() else None
-    if not isinstance(card, dict) or not {"fit", "fits", "files", "protocol", "method"} <= card.keys():
+    if not (folder / CARD).is_file():
         raise BenchError(f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one")
+    card = records.read(folder / CARD, Card, "don't use it", SCHEMA)
+    needed = [card["fit"], *(part for mark in card["fits"].values() for part in mark["requires"].values())]
+    if strange := next((key for key in needed if key not in card["fits"]), None):
+        raise BenchError(f"{folder / CARD} names a fit '{strange[:80]}', which it does not hold: don't use it")
     try:
-        named = [card["fit"], *card["fits"], *(part for mark in card["fits"].values() for part in mark["requires"].values())]
-        strange = [key for key in named if key not in card["fits"] or not re.fullmatch("[0-9a-f]+", key)]
         _in_order(card["fits"])
-    except (AttributeError, KeyError, TypeError, CycleError) as error:
-        raise BenchError(f"{folder / CARD} is malformed: don't use it") from error
-    if strange:  # keys become paths in a store
-        raise BenchError(f"{folder / CARD} names a fit '{str(strange[0])[:80]}', which no exported method has: don't use it")
+    except CycleError as error:
+        raise BenchError(f"{folder / CARD} is damaged (its fits require one another): don't use it") from error
     for name in card["files"]:
         if not disk.inside(name) or Path(name).suffix.lower() in archives.PICKLES:
-            raise BenchError(f"{folder / CARD} lists '{str(name)[:80]}', which no exported method has: don't use it")
+            raise BenchError(f"{folder / CARD} lists '{name[:80]}', which no exported method has: don't use it")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or (path.is_file() and name != CARD and name not in card["files"]):
+        if path.is_symlink() or not (path.is_dir() or (path.is_file() and (name == CARD or name in card["files"]))):
             raise BenchError(f"{folder} holds '{name[:80]}', which was not exported: don't use it")
     if wrong := digests.damage(folder, card["files"]):
         raise BenchError(f"{folder} is not what was exported: {wrong}; copy it again")
@@ -109,10 +111,10 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(place: Path, method: str | None = None, dataset: str | None = None, seed: int | None = None,
-           device: str = "cpu", progress: Progress | None = None) -> Iterator[Fitted]:  # fmt: skip
+def opened(place: Path, method: str | None = None, dataset: str | None = None, seed: int | None = None, device: str = "cpu",
+           progress: Progress | None = None, store: Path | str | None = None) -> Iterator[Fitted]:  # fmt: skip
     """A fitted method of an exported folder, or of a run, while the block lasts; of several trainings with different seeds, the one
-    with the smallest."""
+    with the smallest. store: of a run, as `bench.results.read` takes it."""
     if (place / CARD).is_file():
         card = read_card(place)
         names, of = (card["method"], card["label"]), card["data"]["name"]
@@ -121,23 +123,24 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
                 raise BenchError(f"{place} holds {card['label']} of {of}, seed {card['seed']}, not {asked}")
         with tempfile.TemporaryDirectory() as empty:
             folders = {key: place / "fits" / key for key in card["fits"]}
-            prior = np.load(place / COLOURS, allow_pickle=False)
-            yield _open(card, folders, prior, Store(Path(empty)), device, progress)
+            yield _open(place, card, folders, _prior(place, card), Store(Path(empty)), device, progress)
         return
     if not (place / "manifest.json").is_file():
         raise BenchError(f"{place} holds neither a run nor an exported method")
     manifest = results.read_manifest(place)
     Protocol.of(manifest["protocol"], place / "manifest.json")
-    cell, store = _cell(place, manifest, method, dataset, seed, any_seed=True), open_store(manifest["store"])
-    fits = _fits(manifest, cell, store)
-    folders = {key: _stored(store, key, cell) for key in fits}
-    prior = _colours(manifest, cell["dataset"], store).prior
-    yield _open(_card(manifest, cell, fits), folders, prior, store, device, progress)
+    cell = _cell(place, manifest, method, dataset, seed, any_seed=True)
+    opened_store = results.open_store_of(place, manifest, store)
+    fits = _fits(manifest, cell, opened_store)
+    folders = {key: _stored(opened_store, key, cell) for key in fits}
+    prior = _colours(manifest, cell["dataset"], opened_store).prior
+    yield _open(place, _card(manifest, cell, fits), folders, prior, opened_store, device, progress)
 
 
 def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None,
           any_seed: bool = False) -> dict[str, Any]:  # fmt: skip
     """The only finished cell of a run that is meant; with `any_seed`, the one with the smallest seed."""
+    method = method and places.labels([method])[method]
     known = [c for c in manifest["cells"] if c["role"] == "colourizer" or method in (c["method"], c["name"])]
     if method is not None and method not in [name for c in known for name in (c["method"], c["name"])]:
         raise unknown(f"method of {run}", method, [c["method"] for c in manifest["cells"]])
@@ -162,17 +165,19 @@ def _fits(manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store) ->
     known = {mark["key"]: mark for mark in manifest["fits"]}
     if cell.get("fit") not in known:
         raise BenchError(f"the fit of {cell['method']} on {cell['dataset']} is not known to the run: repeat it")
-    found: dict[str, dict[str, Any]] = {}
-
-    def add(key: str) -> None:
+    needed, queue = list[str](), [cell["fit"]]
+    while queue:
+        key = queue.pop()
         if key not in known:
             raise BenchError(f"what {cell['method']} on {cell['dataset']} requires is not in {store.place}: repeat the run")
-        for part in known[key]["requires"].values():
-            add(part)
-        found.setdefault(key, {n: v for n, v in known[key].items() if n not in ("files", "kind", "key", "schema_version")})
-
-    add(cell["fit"])
-    return found
+        if key not in needed:
+            needed.append(key)
+            queue += known[key]["requires"].values()
+    try:
+        order = _in_order({key: known[key] for key in needed})
+    except CycleError as error:
+        raise BenchError(f"the fits of {cell['method']} on {cell['dataset']} require one another: repeat the run") from error
+    return {key: {n: v for n, v in known[key].items() if n != "key"} for key in order}
 
 
 def _stored(store: Store, key: str, cell: Mapping[str, Any]) -> Path:
@@ -193,7 +198,7 @@ def _card(manifest: Mapping[str, Any], cell: Mapping[str, Any], fits: Mapping[st
     return {
         "schema_version": SCHEMA, "label": cell["method"], "method": cell["name"], "version": cell["version"],
         "distribution": cell["distribution"], "licence": spec.licence if spec else "", "citation": spec.citation if spec else "",
-        "data": {"name": cell["dataset"], "digest": data["digest"], "photographs": data["train"]["photographs"],
+        "data": {"name": cell["dataset"], "digest": data.get("digest", ""), "photographs": data["train"]["photographs"],
                  "ids_digest": data["train"]["ids_digest"], "licence": source.licence if isinstance(source, DatasetSpec) else ""},
         "protocol": manifest["protocol"], "protocol_digest": manifest["protocol_digest"],
         "precision": manifest.get("precision", ""), "seed": cell["seed"],
@@ -205,33 +210,52 @@ def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The means over test photographs, if the run has been scored. Those of several seeds are means over them, too."""
     if not (run / "summary.csv").is_file():
         return []
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(run / "summary.csv", keep_default_na=False)[["dataset", "method", "status", *SCORES]]
-    except (ValueError, KeyError) as error:
-        raise BenchError(f"{run / 'summary.csv'} is damaged: `bench score {run}` writes it again") from error
-    mine = table[(table["dataset"] == cell["dataset"]) & (table["method"] == cell["method"]) & (table["status"] == "done")]
-    return [{name: float(row[name]) if name == "mean" else row[name] for name in SCORES} for row in mine.to_dict("records")]
+    table, advice = run / "summary.csv", f"`bench score {run}` writes it again"
+    place = (cell["dataset"], cell["method"], "done")
+    rows = ({name: bare(cell) for name, cell in row.items()} for _, row in records.read_csv(table, SCORES, advice))
+    found = [row for row in rows if tuple(map(row.get, ("dataset", "method", "status"))) == place]
+    return [dict(row) for row in records.checked(found, list[ScoreMean], table, advice, strict=False)]
 
 
-def _open(card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarray, store: Store, device: str,
+def _prior(folder: Path, card: Mapping[str, Any]) -> np.ndarray:
+    """The colours' weights beside a card. BenchError where they are none."""
+    prior = np.array(stored.array(folder / COLOURS, np.float64))
+    if prior.shape != weights.SHAPES.get(card["protocol"]["weights"]) or not np.isfinite(prior).all() or (prior <= 0).any():
+        raise BenchError(f"{folder / COLOURS} holds no colours' weights: don't use it")
+    return prior
+
+
+def _open(place: Path, card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarray, store: Store, device: str,
           progress: Progress | None) -> Fitted:  # fmt: skip
     plugins = registry()
     made: dict[str, Method] = {}
     colours = weights.ColourWeights(card["protocol"]["weights"], prior)
-    protocol = Protocol(**card["protocol"])
+    protocol = Protocol.of(card["protocol"], place)
     for key in _in_order(card["fits"]):
         mark = card["fits"][key]
         spec = _spec(plugins, mark)
-        method: Method = spec.load()(**mark["parameters"])
         parts = {name: made[part] for name, part in mark["requires"].items()}
         seed = seeds.of_fit(mark["seed"], mark["dataset"], mark["method"])
-        stored.load(method, folders[key], FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(),
-                                                     part_keys=mark["requires"],
-                                                     precision=card["precision"] or "float32"))  # fmt: skip
+        context = FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(), part_keys=mark["requires"],
+                             precision=card.get("precision") or "float32")  # fmt: skip
+        try:
+            method: Method = spec.load()(**_parameters(spec, mark, place))
+        except BenchError:
+            raise
+        except Exception as error:
+            raise BenchError(f"{place}: {mark['label']} can't be made ({reason(error)}): don't use it") from error
+        stored.load(method, folders[key], context)
         made[key] = method
     return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)
+
+
+def _parameters(spec: MethodSpec, mark: Mapping[str, Any], place: Path) -> dict[str, Any]:
+    """What a method was made with, as its spec allows. Files are not among it: what they gave was learned, and a card could name
+    any file of its reader. BenchError where the method can't do without."""
+    if needed := next((p.name for p in spec.parameters if p.type == "path" and p.required), ""):
+        raise BenchError(f"{place}: {mark['label']} needs its own {needed}, which is no part of what was learned: run it instead")
+    files = {p.name for p in spec.parameters if p.type == "path"}
+    return spec.resolve({name: value for name, value in mark["parameters"].items() if name not in files})
 
 
 def _in_order(fits: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from bench import places
 from bench.baseline import Baseline
 from bench.errors import ExitCode, NothingMeasured
 from bench.gate_margins import Margin, Quantity, Settings
@@ -34,6 +35,11 @@ VERDICTS: tuple[Verdict, ...] = ("regressed", "not comparable", "inconclusive", 
 
 
 _NONE = Margin(math.nan, "")
+
+
+def _shown(path: Path) -> str:
+    """What is said of it goes to pull requests."""
+    return places.text(str(path))
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,11 @@ class Gate:
     def summary(self) -> str:
         """One line."""
         if self.refusals:
-            return f"run {self.run} is not comparable with {self.baseline} (baseline and run): {'; '.join(self.refusals)}"
+            why = "; ".join(self.refusals)
+            return f"run {_shown(self.run)} is not comparable with {_shown(self.baseline)} (baseline and run): {why}"
         counts = Counter(row.verdict for row in self.rows)
         said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-        return f"{said or 'nothing to gate'}: run {self.run} against {self.baseline}"
+        return f"{said or 'nothing to gate'}: run {_shown(self.run)} against {_shown(self.baseline)}"
 
     def of(self, *verdicts: Verdict) -> list[Row]:
         """The rows of some verdicts."""

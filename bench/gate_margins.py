@@ -12,14 +12,12 @@ What no rule matches has margin 0. In patterns `*` is any text and `?` any chara
 
 from __future__ import annotations
 
-import math
-import re
+import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from bench import toml
 from bench.errors import BenchError, unknown
 
 PLACES = ("dataset", "method", "metric", "variant")
@@ -94,7 +92,9 @@ class Settings:
 
 def read(path: Path) -> Settings:
     """A `gate.toml`. BenchError when it is missing or damaged, or says what it can't."""
-    return parse(toml.read(path, "write it, or leave --margins out (margin 0)"), str(path))
+    from bench import records  # light verbs don't need it
+
+    return parse(records.read_toml(path, "write it, or leave --margins out (margin 0)"), str(path))
 
 
 def parse(table: Mapping[str, Any], where: str) -> Settings:
@@ -126,7 +126,7 @@ def _rule(table: Mapping[str, Any], where: str) -> Rule:
     if given[0] == "skip":
         if value is not True:
             raise BenchError(f"{where}: skip = {value!r} can only be true: leave the rule out otherwise")
-    elif isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < math.inf):
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < 1e100):
         raise BenchError(f"{where}: {given[0]} = {value!r} is no number from 0 on")
     return Rule(**table)
 
@@ -138,5 +138,4 @@ def _check_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> N
 
 
 def _matches(pattern: str, text: str) -> bool:
-    expression = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))

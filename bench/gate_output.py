@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import places
 from bench.files import write_for_user
 from bench.gate import VERDICTS, Gate, Row
 from bench.table import aligned
@@ -39,7 +40,8 @@ def markdown(gate: Gate) -> str:
 def as_json(gate: Gate) -> dict[str, Any]:
     """Everything, JSON-able; what is not known is null."""
     return {
-        "schema_version": SCHEMA, "run": str(gate.run), "baseline": str(gate.baseline), "exit_code": int(gate.code),
+        "schema_version": SCHEMA, "run": places.text(str(gate.run)), "baseline": places.text(str(gate.baseline)),
+        "exit_code": int(gate.code),
         "summary": gate.summary, "refusals": list(gate.refusals), "warnings": list(gate.warnings), "notes": list(gate.notes),
         "rows": [_record(row) for row in gate.rows],
     }  # fmt: skip

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from bench import keys, toml
+from bench import keys
 from bench.errors import BenchError
 from bench.hookspecs import GROUP
 
@@ -90,7 +91,7 @@ def _is_code(path: Path) -> bool:
 
 def _project(folder: Path) -> Iterator[LocalPlugin]:
     file = folder / "pyproject.toml"
-    project = toml.read(file, "give a project's folder").get("project", {})
+    project = _described(file)
     entries = project.get("entry-points", {}).get(GROUP, {})
     if not entries:
         raise BenchError(f"{file} has no entry points of the group {GROUP}: add [project.entry-points.{GROUP}]")
@@ -99,6 +100,14 @@ def _project(folder: Path) -> Iterator[LocalPlugin]:
         module, _, attribute = value.partition(":")
         place, inner = _locate(folder, module.strip())
         yield LocalPlugin(name, place, distribution, version, folder, code, attribute.strip(), inner)
+
+
+def _described(file: Path) -> dict[str, Any]:
+    """The table `[project]` of a `pyproject.toml`, as far as it is read."""
+    from bench import forms, records  # most verbs read none
+
+    found = records.read_toml(file, "give a project's folder")
+    return dict(records.checked(found, forms.PyProject, file).get("project", {}))
 
 
 def _locate(folder: Path, module: str) -> tuple[Path, tuple[str, ...]]:

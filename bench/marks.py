@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
-from bench import disk, keys, records
+from bench import disk, forms, keys, records
 from bench.errors import BenchError
+from bench.forms import FileMark
 from bench.records import Count, Key
 from bench.specs import Kind as SampleKind
 
@@ -23,35 +24,17 @@ SCHEMA = 2
 """Version of a mark. One of version 1 had no digest of itself."""
 
 
-class Stored(TypedDict):
-    """A file of a thing."""
-
-    bytes: Count
-    sha256: Key
-
-
 class Mark(TypedDict):
     """What all marks say. files: by their names in the thing's folder."""
 
     schema_version: int
     kind: str
     key: Key
-    files: dict[str, Stored]
+    files: dict[str, FileMark]
 
 
-class FitMark(Mark):
-    """Of a fitted method. imported: it was exported elsewhere (`bench.fitted`)."""
-
-    method: str
-    version: str
-    label: str
-    parameters: dict[str, Any]
-    dataset: str
-    seed: int
-    requires: dict[str, Key]
-    notes: NotRequired[dict[str, Any]]
-    seconds: NotRequired[float]
-    imported: NotRequired[bool]
+class FitMark(Mark, forms.FitMark):
+    """Of a fitted method."""
 
 
 class SampleMark(Mark):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from bench import combined
+from bench import combined, places
 from bench.errors import BenchError, NothingMeasured
 from bench.gate_columns import Chosen, Column, SetValue, choose
 from bench.gate_margins import Quantity
@@ -106,7 +106,7 @@ def _set_values(each: SetValue, columns: Mapping[Quantity, Mapping[int, Column]]
 def _fragment(results: Sequence[Results], known: Mapping[Quantity, Floor]) -> Iterator[str]:
     fewest = min(f.seeds for f in known.values())
     yield "# Margins at the noise floor of training seeds: what one training may be worse than another with 95 %, when nothing"
-    yield f"# but the seed changes. From {', '.join(one_line(r.folder) for r in results)}."
+    yield f"# but the seed changes. From {', '.join(one_line(places.text(str(r.folder))) for r in results)}."
     yield "# Where the baseline and the run have k seeds each, divide by the root of k."
     if fewest < 5:
         yield f"# With {fewest} seeds the floor is wide, because so few say little of the spread: five or more are better."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import duplicates, keys, notation, prepare, samples, splits
+from bench import duplicates, keys, notation, places, prepare, samples, splits
 from bench.contracts import Law, Method, Progress, Wanted
 from bench.duplicates import Duplicates
 from bench.errors import BenchError, reason
@@ -28,7 +28,7 @@ SEEDS = 2
 class Fit:
     """One method to be fitted on one data set with one seed, and the fits that it requires.
 
-    `label` is what was asked for; `parameters` are all of them, resolved.
+    `label` is what was asked for, paths shortened (`bench.places`); `parameters` are all of them, resolved.
     """
 
     key: str
@@ -141,6 +141,8 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     data = {s.name: prepared(s, request, protocol, store, progress) for s in sources}
     cells = [_cell(choice, d, seed, request, protocol, registry)
              for d in data.values() for choice in choices for seed in request.seeds]  # fmt: skip
+    called = places.labels(map(str, choices))
+    cells = [replace(cell, fit=replace(cell.fit, label=called[cell.fit.label])) for cell in cells]
     return Plan(request, protocol, data, tuple(cells))
 
 

@@ -43,10 +43,11 @@ class Protocol:
     @classmethod
     def of(cls, described: Mapping[str, Any], place: Path) -> Protocol:
         """The protocol that `describe` gave. BenchError where a file of another version of huebench has other choices."""
-        try:
-            return cls(**described)
-        except TypeError as error:
-            raise BenchError(f"{place} is of another version of huebench ({error}): make it again") from error
+        from bench import forms, records
+
+        if odd := sorted(described.keys() ^ cls.__dataclass_fields__.keys()):
+            raise BenchError(f"{place} is of another version of huebench (protocol: {', '.join(odd)[:80]}): make it again")
+        return cls(**records.checked(described, forms.Choices, f"{place}: protocol"))
 
     def describe(self) -> dict[str, Any]:
         """All choices, JSON-able."""

@@ -123,8 +123,11 @@ class _Wanted:
 
 def _metrics(known: Baseline) -> Iterator[str]:
     """The baseline's metrics with their parameters, which are in their versions: `1[p=1.0]`."""
+    from bench import combined
+    from bench.plugins import registry
+
     for name, version in dict.fromkeys((column.quantity.metric, column.version) for column in known.columns):
-        yield f"{name}[{version.partition('[')[2]}" if "[" in version else name
+        yield combined.text_of(name, version, registry())
 
 
 def _several(texts: str | Sequence[str]) -> tuple[str, ...]:

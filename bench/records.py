@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from bench.errors import BenchError
+from bench.errors import LONGEST, BenchError
 
 T = TypeVar("T")
 
@@ -39,9 +39,9 @@ def loaded(path: Path) -> Any:
     return _parsed(path, json.loads)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The table of a TOML file. BenchError where it is missing or no TOML."""
-    return dict(_parsed(path, tomllib.loads))
+def read_toml(path: Path, absent: str = "") -> dict[str, Any]:
+    """The table of a TOML file. BenchError where it is missing (`absent` says what to do then) or no TOML."""
+    return dict(_parsed(path, tomllib.loads, absent))
 
 
 def read_csv(path: Path, columns: Iterable[str], advice: str = "") -> list[tuple[int, dict[str, str]]]:
@@ -49,23 +49,32 @@ def read_csv(path: Path, columns: Iterable[str], advice: str = "") -> list[tuple
     `advice`, where it is missing, no CSV, or lacks one of the columns."""
     names, rows = _parsed(path, _table)
     if missing := sorted(set(columns) - set(names)):
-        raise BenchError(f"{path} has no column {', '.join(missing)}{f': {advice}' if advice else ''}")
+        raise BenchError(f"{path} has no column {', '.join(missing)}{_ending(advice)}")
     return rows
 
 
-def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newest: int | None = None) -> T:
-    """A value from outside, as one of a type. BenchError that says which part of it is none; `where` begins the line."""
-    ending = f": {advice}" if advice else ""
+def of_text(text: str, kind: type[T], where: Path | str, advice: str = "") -> T:
+    """JSON inside of another file, as a value of a type. BenchError where it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
+    return checked(value, kind, where, advice)
+
+
+def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newest: int | None = None, strict: bool = True) -> T:
+    """A value from outside, as one of a type. BenchError that says which part of it is none; `where` begins the line. Without
+    `strict` numbers may be text."""
     if newest is not None:
         version = value.get("schema_version", 0) if isinstance(value, dict) else 0
         if isinstance(version, bool) or not isinstance(version, int):
-            raise BenchError(f"{where} has a schema version that is no number{ending}")
+            raise BenchError(f"{where} has a schema version that is no number{_ending(advice)}")
         if version > newest:
             raise BenchError(f"{where} has schema version {version}; this huebench reads up to {newest}: upgrade it")
     try:
-        return msgspec.convert(value, kind, strict=True)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise BenchError(f"{where} is damaged ({_said(error)}){ending}") from error
+        return msgspec.convert(value, kind, strict=strict)
+    except (msgspec.ValidationError, RecursionError, SystemError, OverflowError) as error:  # the latter: numbers of 400 digits
+        raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
 
 
 def text(data: bytes) -> str:
@@ -88,20 +97,32 @@ def _table(text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     return list(reader.fieldnames or ()), rows
 
 
-def _parsed(path: Path, parse: Any) -> Any:
+def _parsed(path: Path, parse: Any, absent: str = "") -> Any:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BenchError(f"{path} can't be read: it is no plain file")
         if path.stat().st_size > LARGEST:
             raise BenchError(f"{path} has {path.stat().st_size:,} bytes, more than any such file: it is not read")
         return parse(text(path.read_bytes()))
     except FileNotFoundError:
-        raise BenchError(f"{path} is missing") from None
+        raise BenchError(f"{path} is missing{_ending(absent)}") from None
     except OSError as error:
         raise BenchError(f"{path} can't be read: {error.strerror or error}") from error
-    except RecursionError as error:
-        raise BenchError(f"{path} can't be read: it is nested too deeply") from error
-    except ValueError as error:
-        raise BenchError(f"{path} can't be read: {error}") from error
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise BenchError(f"{path} can't be read: {_said(error)}") from error
+
+
+def _ending(advice: str) -> str:
+    return f": {advice}" if advice else ""
 
 
 def _said(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).replace("`", "'")
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, SystemError | OverflowError):
+        return "a number is too large"
+    return _line(error).replace("`", "'")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__

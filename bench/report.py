@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bench import duplicates, keys
+from bench import duplicates, keys, places, records
 from bench.contracts import Progress
 from bench.errors import BenchError, NotComparable, SamplesGone, unknown
-from bench.files import read_json, write_json, write_text
+from bench.files import write_json, write_text
+from bench.forms import Compared
 from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins import Registry, registry
 from bench.results import Results
@@ -189,9 +190,10 @@ def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> 
 
 def _open_folder(comparison: Comparison, folder: Path) -> None:
     """Make the folder; one that exists must hold a comparison of the same runs, or nothing."""
-    runs = [str(run.folder.resolve()) for run in comparison.runs]
+    runs = [run.folder.resolve() for run in comparison.runs]
     if (folder / MARKER).is_file():
-        if read_json(folder / MARKER).get("runs") != runs:
+        known = records.read(folder / MARKER, Compared, "choose another --out", keys.SCHEMA)
+        if [places.found(run, folder.resolve()) for run in known["runs"]] != runs:
             raise BenchError(f"{folder} holds a comparison of other runs: choose another --out")
         return
     if (folder / "manifest.json").exists() or (folder / "settings.json").exists():
@@ -199,4 +201,4 @@ def _open_folder(comparison: Comparison, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} exists and holds no comparison: choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / MARKER, {"schema_version": keys.SCHEMA, "runs": runs})
+    write_json(folder / MARKER, {"schema_version": keys.SCHEMA, "runs": [places.relative(run, folder.resolve()) for run in runs]})

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import keys
-from bench.files import read_json, write_json
+from bench import keys, records
+from bench.files import write_json
+from bench.forms import Asked
 from bench.store import located
 
 FILE = "request.json"
-"""In a run folder: what was asked for."""
+"""In a run folder while the run is on: what was asked for, with the paths of this machine. It goes when the run ends, since others
+may be shown the folder."""
 CHECKED = "checked"
 
 
@@ -68,18 +70,28 @@ def write(folder: Path, request: Request, checked: Sequence[str] = ()) -> None:
     """Keep a request in the run folder. checked: how its prepared photographs looked when they were held against their digests
     (`bench.store.Store.looks`)."""
     given: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
-    given["splits"] = [str(path.resolve()) for path in request.splits]
-    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **given})
+    paths = {"splits": [str(path.resolve()) for path in request.splits],
+             "data_home": request.data_home and str(request.data_home.resolve())}  # fmt: skip
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **given, **paths})
 
 
 def read(folder: Path) -> Request:
-    """What `write` kept."""
+    """What `write` kept. BenchError where it is gone, or something else."""
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-                             for name, value in read_json(folder / FILE).items() if name not in ("schema_version", CHECKED)}
+                             for name, value in _kept(folder).items() if name != CHECKED}  # fmt: skip
     kept: dict[str, Callable[[Any], Any]] = {"data_home": Path, "store": located, "splits": lambda paths: tuple(map(Path, paths))}
     return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))
 
 
 def checked(folder: Path) -> list[str]:
     """The looks that `write` kept."""
-    return list(read_json(folder / FILE).get(CHECKED, ()))
+    return list(_kept(folder)["checked"])
+
+
+def remove(folder: Path) -> None:
+    """The run has ended: nobody needs it."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def _kept(folder: Path) -> Asked:
+    return records.read(folder / FILE, Asked, "repeat the run", keys.SCHEMA)

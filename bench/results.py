@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import os
+import shlex
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import keys, prepare, samples, score_table
-from bench.errors import BenchError, unknown
-from bench.files import read_json
+from bench import keys, places, prepare, records, samples, score_table
+from bench.errors import BenchError, SamplesGone, unknown
+from bench.forms import Choices, Manifest
 from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
 from bench.score_table import SET_COLUMNS
-from bench.store import Store, open_store
+from bench.store import Store, default_place, located, open_store
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+MANIFEST = "manifest.json"
 SCHEMA = 2
 """Version of a run folder's manifest. 2: a cell has several asks (what was presented, draws); 1 had one."""
 
@@ -39,11 +42,12 @@ class Results:
     """What a run measured.
 
     `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores, column by column; `set_scores` the
-    values of whole test sets (`SET_COLUMNS`).
+    values of whole test sets (`SET_COLUMNS`). where: the reader's store (`open_store_of`).
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], scores: Scores | pd.DataFrame, set_scores: pd.DataFrame) -> None:
-        self.folder, self.manifest, self.set_scores = folder, manifest, set_scores
+    def __init__(self, folder: Path, manifest: dict[str, Any], scores: Scores | pd.DataFrame, set_scores: pd.DataFrame,
+                 where: Path | str | None = None) -> None:  # fmt: skip
+        self.folder, self.manifest, self.set_scores, self.where = folder, manifest, set_scores, where
         self.table: Scores = scores if isinstance(scores, Scores) else FrameScores(scores)
 
     @cached_property
@@ -79,11 +83,14 @@ class Results:
         """The pictures of some test photographs, with what every finished cell presented (first seed only)."""
         test = self._test_set(dataset)
         position = {name: i for i, name in enumerate(test.ids)}
-        wanted = [position[name] for name in images]
+        wanted = [position.get(name, -1) for name in images]
         fields: dict[str, np.ndarray] = {}
         for cell in self.cells:
             if cell["dataset"] == dataset and cell["status"] == "done" and cell["method"] not in fields:
-                fields[cell["method"]] = samples.read_rows(self.store, cell["asks"][0]["shards"], wanted)
+                shards = cell["asks"][0]["shards"] if cell["asks"] else []
+                if min(wanted, default=0) < 0 or len(shards) != len(samples.shards(test.ids)):
+                    raise BenchError(f"{self.folder / MANIFEST} is damaged: samples of {cell['method']} don't fit {dataset}")
+                fields[cell["method"]] = samples.read_rows(self.store, shards, wanted)
         grey, truth = test.grey(wanted)[:, 0].numpy(), test.truth(wanted).numpy()
         return [
             Pictures(image, grey[row], truth[row], {m: f[row] for m, f in fields.items()})
@@ -95,10 +102,10 @@ class Results:
         """Methods whose draws are independent as whoever made them claims; the harness could not check it."""
         return list(dict.fromkeys(c["method"] for c in self.cells if c.get("claims_draws") and c["status"] == "done"))
 
-    @property
+    @cached_property
     def store(self) -> Store:
-        """The store that holds the samples."""
-        return open_store(self.manifest["store"])
+        """The store that holds the samples. SamplesGone where it is another one than the reader's."""
+        return open_store_of(self.folder, self.manifest, self.where)
 
     def _test_set(self, dataset: str) -> prepare.PreparedSet:
         if dataset not in self._tests:
@@ -111,8 +118,9 @@ class Results:
         return {}
 
 
-def read(folder: Path) -> Results:
-    """The results in a run folder; BenchError when it is missing, damaged or of a newer schema."""
+def read(folder: Path, store: Path | str | None = None) -> Results:
+    """The results in a run folder; BenchError when it is missing, damaged or of a newer schema. store: where its samples are, if
+    they are wanted: the store that the run names is opened only where it is this one or, None, `bench.store.default_place`."""
     manifest = read_manifest(folder)
     path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():
@@ -122,7 +130,7 @@ def read(folder: Path) -> Results:
     if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
         raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
     of_sets = score_table.read(sets, SET_COLUMNS) if sets.is_file() else score_table.frame([], SET_COLUMNS)
-    return Results(folder, manifest, _scores(path, manifest), of_sets)
+    return Results(folder, manifest, _scores(path, manifest), of_sets, store)
 
 
 def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
@@ -132,37 +140,50 @@ def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder; BenchError when it is missing, damaged or of a newer schema."""
+    """The manifest of a run folder (`bench.forms.Manifest`); BenchError when it is missing, damaged or of a newer schema."""
+    path = folder / MANIFEST
     if not folder.is_dir():
         raise BenchError(f"{folder} is no run folder: it does not exist")
-    if not (folder / "manifest.json").is_file():
-        raise BenchError(f"{folder} has no manifest.json: it is no run folder, or its run did not finish")
-    found = read_json(folder / "manifest.json", SCHEMA)
-    if not isinstance(found, dict):
-        raise BenchError(f"{folder / 'manifest.json'} is damaged: it holds no description of a run")
-    manifest = dict(found)
-    if missing := list(_missing(manifest)):
-        raise BenchError(f"{folder / 'manifest.json'} is damaged: {', '.join(missing)} missing")
+    if not path.is_file():
+        raise BenchError(f"{folder} has no {MANIFEST}: it is no run folder, or its run did not finish")
+    manifest: dict[str, Any] = dict(records.read(path, Manifest, newest=SCHEMA))
+    records.checked(manifest["protocol"], Choices, f"{path}: protocol")
     if keys.key("protocol", **manifest["protocol"]) != manifest["protocol_digest"]:
-        raise BenchError(f"{folder / 'manifest.json'} was changed: its protocol is not that of its digest, which the scores are of")
-    if manifest.get("schema_version", 1) < SCHEMA:
-        manifest["cells"] = [_from_schema_1(cell) for cell in manifest["cells"]]
+        raise BenchError(f"{path} was changed: its protocol is not that of its digest, which the scores are of")
+    if strange := next((c["dataset"] for c in manifest["cells"] if c["dataset"] not in manifest["datasets"]), None):
+        raise BenchError(f"{path} is damaged: a cell is of the data set '{strange[:80]}', which the run does not have")
+    manifest["cells"] = [_whole(cell) for cell in manifest["cells"]]
     return manifest
 
 
-def _missing(manifest: dict[str, Any]) -> Iterator[str]:
-    """What every reader of a manifest relies on."""
-    yield from (k for k in ("protocol", "protocol_digest", "datasets", "cells", "store", "argv", "fits") if k not in manifest)
-    protocol = manifest.get("protocol") or {}
-    yield from (f"protocol's {k}" for k in ("name", "k", "scale", "weights", "weight_floor") if k not in protocol)
-    for name, data in (manifest.get("datasets") or {}).items():
-        for part in ("train", "test"):
-            wanted = ("key", "photographs", "ids_digest", "excluded", "grey_only_kept")
-            yield from (f"{name}'s {part} {k}" for k in wanted if k not in (data.get(part) or {}))
-    for cell in manifest.get("cells") or ():
-        yield from (f"a cell's {k}" for k in ("key", "dataset", "method", "status") if k not in cell)
+def open_store_of(folder: Path, manifest: dict[str, Any], where: Path | str | None = None) -> Store:
+    """The store of a run: `where` the reader says that it is. Without that, the reader's own, if the run names it: whoever made
+    the manifest can't have another one opened. SamplesGone, with what to say, where it names another."""
+    if where is None:
+        named, own = places.found(manifest["store"], folder), default_place()
+        if _resolved(named) != _resolved(own):
+            raise SamplesGone(f"{folder} was made with the store {named}, which is not opened, since yours is {own}: add --store "
+                              f"{shlex.quote(str(named))} if you trust who wrote there, or name a copy")  # fmt: skip
+    return open_store(where)
 
 
-def _from_schema_1(cell: dict[str, Any]) -> dict[str, Any]:
-    name = "reconstruct" if cell.get("role") == "codec" else "present"
-    return {**cell, "asks": [{"ask": name, "n": cell.get("k", 0), "shards": cell.get("shards", []), "refused": ""}]}
+def choose(folder: Path, stores: Sequence[Path | str]) -> Path | str | None:
+    """The store of a run among some that the reader gives: the one that it names, else the first."""
+    if len(stores) < 2:
+        return next(iter(stores), None)
+    named = _resolved(places.found(read_manifest(folder)["store"], folder))
+    return next((store for store in stores if _resolved(store) == named), stores[0])
+
+
+def _resolved(where: Path | str) -> str:
+    place = located(where)
+    return os.path.realpath(place) if isinstance(place, Path) else places.relative(place.rstrip("/"), Path())
+
+
+def _whole(cell: dict[str, Any]) -> dict[str, Any]:
+    """A cell with all that readers ask of it; one of schema 1 was asked for one thing."""
+    asked = "reconstruct" if cell.get("role") == "codec" else "present"
+    asks = [] if "shards" not in cell else [{"ask": asked, "n": cell.get("k", 0), "shards": cell["shards"], "refused": ""}]
+    usual = {"name": cell["method"], "version": "", "distribution": "", "role": "colourizer", "parameters": {}, "seed": 0,
+             "reason": "", "density": "", "claims_draws": False, "asks": asks}  # fmt: skip
+    return usual | cell

@@ -11,12 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench import keys, notation, output, plan, report, results, scoring
+from bench import keys, notation, output, places, plan, records, report, results, scoring
 from bench import request as requests
 from bench.contracts import Progress
 from bench.environment import environment
 from bench.errors import BenchError
-from bench.files import read_json, write_json, write_text
+from bench.files import write_json, write_text
 from bench.plan import Plan
 from bench.plugins import Registry, registry
 from bench.progress import Quiet
@@ -79,13 +79,14 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     requests.write(folder, replace(made.request, store=store.place), [store.looks("prepared", part.key) for part in parts])
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
+    requests.remove(folder)
     traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
     if traces:
-        write_text(folder / FAILURES, visible("\n\n".join(traces)))
+        write_text(folder / FAILURES, visible(places.text("\n\n".join(traces))))
     else:
         (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
-    manifest = _manifest(made, outcomes, store, plugins, argv)
-    write_json(folder / "manifest.json", manifest)
+    manifest = _manifest(made, outcomes, store, plugins, argv) | {"store": places.relative(store.place, folder)}
+    write_json(folder / results.MANIFEST, manifest)
     return score(Scoring(folder, manifest, metrics, store, plugins, progress))
 
 
@@ -142,7 +143,7 @@ def _open_folder(out: Path | str | None, made: Plan) -> Path:
     folder = Path(out) if out else Path("runs") / now.strftime("%Y%m%dT%H%M%S.%fZ")
     marker = folder / "settings.json"
     if marker.is_file():
-        before = read_json(marker)
+        before = records.read(marker, dict[str, Any], "choose another --out", keys.SCHEMA)
         differ = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
         if differ:
             raise BenchError(f"{folder} holds a run with other settings ({', '.join(differ)}): choose another --out")
@@ -169,7 +170,7 @@ def _settings(made: Plan) -> dict[str, Any]:
         "seeds": list(request.seeds),
         "limit_train": request.limit_train,
         "limit_test": request.limit_test,
-        "metrics": list(request.metrics),
+        "metrics": list(places.labels(request.metrics).values()),
         **({"duplicates": request.duplicates} if request.duplicates != "drop" else {}),
         **({"near_duplicates": request.near_duplicates} if request.near_duplicates else {}),
         **({"splits": lists} if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists}) else {}),
@@ -181,17 +182,16 @@ def _manifest(
 ) -> dict[str, Any]:
     return {
         "schema_version": results.SCHEMA,
-        "argv": list(argv),
+        "argv": [places.text(part) for part in argv],
         "protocol": made.protocol.describe(),
         "protocol_digest": made.protocol.digest,
         "preset": made.request.preset,
         "precision": made.request.precision,
         "threads": made.request.threads,
-        "store": store.place,
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
         "cells": [_describe_cell(o, plugins) for o in outcomes],
-        "fits": [store.describe("fits", f.key) for f in made.fits() if store.find("fits", f.key)],
-        "plugins": [asdict(p) for p in plugins.plugins],
+        "fits": [places.cleaned(store.describe("fits", f.key)) for f in made.fits() if store.find("fits", f.key)],
+        "plugins": [places.cleaned(asdict(p)) for p in plugins.plugins],
         "environment": environment(),
     }
 
@@ -203,9 +203,9 @@ def _describe_data(data: plan.Data) -> dict[str, Any]:
         "split": data.source.lists,
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
         "duplicates": data.duplicates.described(),
-        "train": {"key": data.train.key, **data.train.summary, "ids": list(data.train.ids)},
-        "test": {"key": data.test.key, **data.test.summary, "ids": list(data.test.ids)},
-    }
+        **{name: {"key": part.key, **part.summary, "excluded": places.cleaned(part.excluded), "ids": list(part.ids)}
+           for name, part in (("train", data.train), ("test", data.test))},
+    }  # fmt: skip
 
 
 def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
@@ -214,10 +214,11 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
     return {
         "key": cell.key, "fit": fit.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name,
         "version": fit.spec.version,
-        "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role, "parameters": dict(fit.parameters),
-        "seed": fit.seed, "reason": outcome.reason, "density": fit.spec.density,
+        "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role,
+        "parameters": places.cleaned(dict(fit.parameters)), "seed": fit.seed, "reason": places.text(outcome.reason),
+        "density": fit.spec.density,
         "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
-        "asks": [ask.described() for ask in cell.asks],
+        "asks": [ask.described() | {"refused": places.text(ask.refused)} for ask in cell.asks],
         "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
         "seconds": round(outcome.seconds, 3),
     }  # fmt: skip

@@ -63,5 +63,7 @@ def read_rows(store: Store, keys: Sequence[str], rows: Sequence[int]) -> np.ndar
     found: dict[int, np.ndarray] = {}
     for shard, some in groupby(sorted(set(rows)), lambda row: row // SHARD):
         fields = read(store, keys[shard]).ab.numpy()  # a whole shard, of which a few rows are kept
-        found.update((row, fields[row % SHARD].copy()) for row in some)
+        found.update((row, fields[row % SHARD].copy()) for row in some if row % SHARD < len(fields))
+    if len({field.shape for field in found.values()}) > 1 or not set(rows) <= found.keys():
+        raise SamplesGone(f"samples {keys[0][:12]}, ... are not of the photographs that they should be of: repeat the run")
     return np.stack([found[row] for row in rows])

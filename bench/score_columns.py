@@ -6,12 +6,12 @@ at a time, and never the long table of all rows.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, groupby
@@ -19,7 +19,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench import records
+from bench.errors import LONGEST, BenchError
+from bench.forms import ScoreIndex, ScoreLine
 from bench.specs import Direction
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ MEASURED = ("done", "undefined")
 UNDEFINED = "it has no value for this photograph"
 INDEX = "huebench.columns"
 """In the file's metadata: where every column lies."""
+ROOM, PACKED = 2**23, 4
+"""Rows that a file may have, beside so many for each of its bytes: values of photographs take more than that."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +170,15 @@ class FrameScores(Scores):
 
 
 class FileScores(Scores):
-    """Scores in a file of `bench.score_table.writing`. ids: data set -> ids of its test photographs."""
+    """Scores in a file of `bench.score_table.writing`. ids: data set -> ids of its test photographs. BenchError where what it says
+    of its columns can't be."""
 
     def __init__(self, path: Path, ids: Mapping[str, Sequence[str]]) -> None:
         self.path, self.ids = path, ids
-        found = json.loads(self._file.metadata.metadata[INDEX.encode()])
-        words = found["words"]
-        self.columns = [_parsed(line, words) for line in found["columns"]]
+        found = records.of_text(self._file.metadata.metadata[INDEX.encode()].decode(errors="replace"), ScoreIndex, path)
+        names = [name for name in ScoreColumn.__dataclass_fields__ if name != "place"] + ["begin", "whole"]
+        lines = [dict(zip(names, line)) for line in found["columns"]]
+        self.columns = [self._column(line, found["words"]) for line in records.checked(lines, list[ScoreLine], path)]
         self._known: dict[str, pd.Index[str]] = {}
         self._last: tuple[int, np.ndarray] | None = None
 
@@ -189,23 +195,49 @@ class FileScores(Scores):
         (start, whole), images = column.place, self.images(column.dataset)
         parts = [self._part(group, begin, end) for group, begin, end in self._groups(start, column.rows)]
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if np.isinf(values).any():
+            raise BenchError(f"{self.path} is damaged: {column.metric} has an infinite value")
         if whole:
             return np.arange(len(images)), values
-        names = self._read([(start, column.rows)], ["image"]).column(0).to_pylist()
-        return images.get_indexer(names), values
+        found = self._read([(start, column.rows)], ["image"]).column(0).to_pylist()
+        at = images.get_indexer(found) if images.is_unique else np.full(len(found), -1)
+        if (at < 0).any():
+            raise BenchError(f"{self.path} is damaged: {column.metric} is of photographs that {column.dataset} does not have")
+        return at, values
 
     def frame(self, columns: Sequence[ScoreColumn]) -> pd.DataFrame:
-        return self._read([(column.place[0], column.rows) for column in columns]).unify_dictionaries().to_pandas()
+        with explained(self.path):
+            return self._read([(column.place[0], column.rows) for column in columns]).unify_dictionaries().to_pandas()
+
+    def _column(self, line: ScoreLine, words: Sequence[str]) -> ScoreColumn:
+        """What a line says."""
+        values: dict[str, Any] = {**line}
+        place = values.pop("begin"), values.pop("whole")
+        if max(values[name] for name in _TEXTS) >= len(words):
+            raise BenchError(f"{self.path} is damaged: it names words that it does not have")
+        made: dict[str, Any] = {name: math.nan if value is None else words[value] if name in _TEXTS else value
+                                for name, value in values.items()}  # fmt: skip
+        column = ScoreColumn(**made, place=place)
+        ids = self.ids.get(column.dataset)
+        if (column.undefined > column.rows or line["begin"] + column.rows > self._ends[-1] or ids is None
+                or (column.measured and line["whole"] and len(ids) != column.rows)):  # fmt: skip
+            raise BenchError(f"{self.path} is damaged: it has no such rows as it says of {column.metric or column.method}")
+        return column
 
     @cached_property
     def _file(self) -> Any:
-        return opened(self.path)
+        from bench.score_table import schema
+
+        file, wanted = opened(self.path), schema()
+        if not file.schema_arrow.equals(wanted):
+            raise BenchError(f"{self.path} is damaged: its columns are not those of a table of scores")
+        return file
 
     @cached_property
     def _ends(self) -> list[int]:
         """Where the row groups end."""
         meta = self._file.metadata
-        return list(accumulate(meta.row_group(i).num_rows for i in range(meta.num_row_groups)))
+        return list(accumulate(meta.row_group(i).num_rows for i in range(meta.num_row_groups))) or [0]
 
     def _groups(self, start: int, count: int) -> list[tuple[int, int, int]]:
         """Row groups that hold some rows, and where in them these begin and end."""
@@ -235,10 +267,12 @@ class FileScores(Scores):
         return pa.concat_tables(parts)
 
     def _group(self, number: int, columns: Sequence[str] | None) -> pa.Table:
-        try:
-            return self._file.read_row_group(number, columns=columns)
-        except (OSError, ValueError) as error:
-            raise BenchError(f"{self.path} can't be read: {str(error).splitlines()[0]}") from error
+        with explained(self.path):
+            found = self._file.read_row_group(number, columns=columns)
+            found.validate(full=columns != ["value"])
+        if len(found) != self._file.metadata.row_group(number).num_rows:
+            raise BenchError(f"{self.path} is damaged: it has fewer rows than it says")
+        return found
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -252,14 +286,28 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def opened(path: Path) -> Any:
-    """A parquet file. BenchError when it is damaged."""
+    """A parquet file. BenchError when it is damaged, or holds more rows than its bytes can: they would fill the memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with explained(path):
+        file = pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # which takes text for UTF-8, whatever the names of the system are
+        if file.metadata.num_rows > ROOM + PACKED * path.stat().st_size:
+            raise BenchError(f"{path} can't be read: {file.metadata.num_rows:,} rows in {path.stat().st_size:,} bytes")
+    return file
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """A block that reads a parquet file: whatever its reader raises is one line."""
+    import pyarrow as pa
+
     try:
-        return pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # which takes text for UTF-8, whatever the system's names are
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
+        yield
+    except BenchError:
+        raise
+    except (OSError, ValueError, TypeError, LookupError, MemoryError, NotImplementedError, pa.ArrowException) as error:
+        raise BenchError(f"{path} can't be read: {' '.join(str(error).split())[:LONGEST] or type(error).__name__}") from error
 
 
 def has_index(path: Path) -> bool:
@@ -271,14 +319,6 @@ def has_index(path: Path) -> bool:
 def text(value: Any) -> str:
     """Missing values become empty text."""
     return value if isinstance(value, str) else ""
-
-
-def _parsed(line: Sequence[Any], words: Sequence[str]) -> ScoreColumn:
-    *fields, start, whole = line
-    values = dict(zip(ScoreColumn.__dataclass_fields__, fields))
-    made: dict[str, Any] = {name: math.nan if value is None else words[value] if name in _TEXTS else value
-                            for name, value in values.items()}  # fmt: skip
-    return ScoreColumn(**made, place=(start, whole))
 
 
 _TEXTS = frozenset(ScoreColumn.__dataclass_fields__) - {*_NUMBERS, "rows", "undefined", "mean", "squares", "place"}

@@ -21,7 +21,7 @@ from bench.score_columns import UNDEFINED, ScoreColumn, Scores
 from bench.score_table import Writer
 from bench.scoring import IID, HeldOut, LoadedMetric
 from bench.specs import MetricSpec
-from bench.store import Store, open_store
+from bench.store import Store
 from bench.text import csv
 
 if TYPE_CHECKING:
@@ -41,16 +41,17 @@ class Scoring:
     progress: Progress
 
 
-def rescore(folder: Path, metrics: Sequence[str], progress: Progress) -> Results:
+def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Path | str | None = None) -> Results:
     """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
 
-    With metrics, those alone: the scores of the others are kept as they are.
+    With metrics, those alone: the scores of the others are kept as they are. store: as `bench.results.read` takes it.
     """
     plugins = registry()
     loaded = scoring.load_metrics(metrics, plugins)
     manifest = results.read_manifest(folder)
     others = results.read(folder) if metrics else None
-    measured = score(Scoring(folder, manifest, loaded, open_store(manifest["store"]), plugins, progress), others)
+    opened = results.open_store_of(folder, manifest, store)
+    measured = score(Scoring(folder, manifest, loaded, opened, plugins, progress), others)
     report.write([measured], Output(folder), plugins, progress)
     return measured
 
@@ -72,7 +73,7 @@ def score(work: Scoring, before: Results | None = None) -> Results:
             _keep(before.table, names, table)
     of_sets = _sets(sets, before, names)
     write_bytes(folder / "set_scores.parquet", of_sets.to_parquet(index=False))
-    scored = results.read(folder)
+    scored = results.read(folder, work.store.place)
     write_text(folder / "summary.csv", csv(summarise(scored.table.columns)))
     if not table.done:
         reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))

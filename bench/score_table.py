@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import drafts
 from bench.errors import BenchError
-from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, opened, told
+from bench.score_columns import INDEX, UNDEFINED, ScoreColumn, explained, opened, told
 from bench.score_columns import MEASURED as MEASURED
 from bench.text import storable
 
@@ -109,39 +109,66 @@ def writing(path: Path) -> Iterator[Writer]:
     """A writer of `path`, which is whole or unchanged: a temporary file in the same folder is put in its place."""
     import pyarrow.parquet as pq
 
-    schema = _schema()
+    form = schema()
     with (drafts.file(path) as draft, draft.open("wb") as stream,  # pyarrow knows no path that is not UTF-8
-          pq.ParquetWriter(stream, schema, use_dictionary=list(WORDS)) as file):  # fmt: skip
-        writer = Writer(file, schema)
+          pq.ParquetWriter(stream, form, use_dictionary=list(WORDS)) as file):  # fmt: skip
+        writer = Writer(file, form)
         yield writer
         writer.close()
 
 
 def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """A whole table, text as categories. BenchError when it is damaged. Tables of older runs get the columns they lack."""
+    with opened(path) as file, explained(path):
+        there = file.schema_arrow.names
+        missing = [c for c in columns if c not in there and not (c == "ask" and "kind" in there)]
+        if missing or len(set(there)) < len(there):
+            raise BenchError(f"{path} is damaged: columns {', '.join(missing)} are missing or there twice")
+        table = file.read(columns=[c for c in columns if c in there]).replace_schema_metadata(None)
+        table.validate(full=True)
+        found = {c: _converted(path, c, table.column(c)).to_pandas() for c in table.column_names}
+    if "ask" in columns and "ask" not in found:  # schema 1 knew nothing but what methods presented
+        asks = found["kind"].map(lambda kind: "reconstruct" if kind == "reconstruction" else "present")
+        found["ask"] = asks.astype("category")
+    return frame(found, columns)
 
-    try:
-        with opened(path) as file:
-            frame = file.read(use_pandas_metadata=True).to_pandas()
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} can't be read: {str(error).splitlines()[0]}") from error
-    if "ask" not in frame and "kind" in frame:  # schema 1 knew nothing but what methods presented
-        frame = frame.assign(ask=frame["kind"].map(lambda kind: "reconstruct" if kind == "reconstruction" else "present"))
-    missing = [c for c in columns if c not in frame]
-    if missing:
-        raise BenchError(f"{path} is damaged: columns {', '.join(missing)} are missing")
-    return frame[list(columns)].astype({c: "category" for c in columns if c in WORDS})
 
-
-def frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows as a table with all columns."""
+def frame(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows, or columns by name, as a table with all columns."""
     import pandas as pd
 
-    kept = [{name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
+    kept = rows if isinstance(rows, Mapping) else [
+        {name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows
+    ]
     return pd.DataFrame(kept, columns=list(columns))
 
 
-def _schema() -> pa.Schema:
+NUMBERS = ("seed", "k", "images")
+
+
+def _converted(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as what it should be: text as categories, whole numbers or floats. BenchError for anything else."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if not (pa.types.is_null(kind) or (text if name in WORDS else number)):
+        raise BenchError(f"{path} is damaged: column {name} holds {kind}")
+    if name in WORDS:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(kind)
+        return column.cast(pa.string()).dictionary_encode()
+    if name in NUMBERS:
+        return column.cast(pa.int64()).fill_null(0)
+    values = column.cast(pa.float64())
+    if pa.compute.any(pa.compute.is_inf(values)).as_py():
+        raise BenchError(f"{path} is damaged: column {name} has an infinite value")
+    return values
+
+
+def schema() -> pa.Schema:
+    """Of the table of scores."""
     import pyarrow as pa
 
     words = pa.dictionary(pa.int32(), pa.string())

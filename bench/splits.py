@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from bench import keys
+from bench import keys, records
 from bench.errors import BenchError
-from bench.files import read_json
+from bench.forms import Lists
 
 SCHEMA = 1
 
@@ -56,10 +55,8 @@ def check(paths: Iterable[Path], datasets: Sequence[str]) -> None:
 
 def read(path: Path) -> Split:
     """A split file. BenchError where it is damaged: its digest is not that of its ids, an id is listed twice, a part is empty."""
-    found = read_json(path, SCHEMA)
-    if not isinstance(found, dict) or not isinstance(found.get("dataset"), str):
-        raise BenchError(f"{path} is no split: it must name its dataset; `bench data split NAME` writes one")
-    train, test = (_ids(path, found, part) for part in ("train", "test"))
+    found = records.read(path, Lists, "`bench data split NAME` writes a split", SCHEMA)
+    train, test = found["train"], found["test"]
     twice = next((i for i, count in Counter(train + test).items() if count > 1), None)
     if twice is not None:
         raise BenchError(f"{path}: the id '{twice}' is listed twice: a photograph is to train or to test with")
@@ -71,10 +68,3 @@ def read(path: Path) -> Split:
 def digest(train: Sequence[str], test: Sequence[str]) -> str:
     """What two equal splits have in common."""
     return keys.key("split", train=list(train), test=list(test))
-
-
-def _ids(path: Path, found: Mapping[str, Any], part: str) -> list[str]:
-    ids = found.get(part)
-    if not (isinstance(ids, list) and ids and all(isinstance(name, str) for name in ids)):
-        raise BenchError(f"{path} is no split: '{part}' must be a list of ids; `bench data split NAME` writes one")
-    return ids

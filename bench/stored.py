@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 AGAIN = "remove its folder and run again"
 
 
-def array(path: Path, dtype: Any, shape: tuple[int | None, ...]) -> np.memmap[Any, Any]:
-    """A `.npy` file as a memory map; None: as long as it is. BenchError for any other, such as one that claims more than it has, or
-    holds objects."""
+def array(path: Path, dtype: Any, shape: tuple[int | None, ...] | None = None) -> np.memmap[Any, Any]:
+    """A `.npy` file as a memory map; None: of any shape, or as long as it is. BenchError for any other, such as one that claims more
+    than it has, or holds objects."""
     import numpy as np
 
     try:
@@ -28,6 +28,7 @@ def array(path: Path, dtype: Any, shape: tuple[int | None, ...]) -> np.memmap[An
             found: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # NumPy's errors for strange headers are of any kind
         raise _unreadable(path, error) from error
+    shape = (None,) * found.ndim if shape is None else shape
     if found.dtype != dtype or found.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, found.shape)):
         wanted = tuple("n" if n is None else n for n in shape)
         raise BenchError(f"{path} holds {str(found.dtype)[:40]!a} {found.shape} instead of {np.dtype(dtype)} {wanted}: {AGAIN}")

@@ -149,7 +149,7 @@ def read_csv(path: Path, words: Sequence[str] = ()) -> pd.DataFrame:
 
     table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str))
     words = table.select_dtypes(exclude=["number", "bool"])
-    return table.assign(**{name: words[name].map(_bare) for name in words}).rename(columns=_bare)
+    return table.assign(**{name: words[name].map(bare) for name in words}).rename(columns=bare)
 
 
 def csv_of_data(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -174,7 +174,8 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
+    """A cell of `csv`, as it was before."""
     return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value) else value
 
 

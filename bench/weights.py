@@ -7,6 +7,7 @@ Zhang's 313 bins (nearest centre); both give one weight to both channels. p sums
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache, reduce
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 BINS, LOW, WIDTH = 64, -128.0, 4.0
-WIDTHS = {"channel64": 2 * BINS, "joint64": BINS * BINS, "zhang313": 313}
+SHAPES = {"channel64": (2, BINS), "joint64": (BINS, BINS), "zhang313": (313,)}
+WIDTHS = {name: math.prod(shape) for name, shape in SHAPES.items()}
 
 _BATCH = 256  # photographs that are counted at a time: memory stays flat
 

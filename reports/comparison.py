@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bench import places
 from bench.errors import BenchError
 from bench.files import write_text
 from bench.hookspecs import hookimpl
@@ -139,7 +140,9 @@ def _grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
 def _head(comparison: Comparison) -> Iterator[object]:
     first, second = comparison.runs
     yield "# Comparison of two runs"
-    yield f"A is {escape(first.folder)}, B is {escape(second.folder)}. Differences are B − A."
+    called = places.labels(str(run.folder) for run in comparison.runs)
+    a, b = (escape(called[str(run.folder)]) for run in comparison.runs)
+    yield f"A is {a}, B is {b}. Differences are B − A."
     yield describe_protocol(comparison.runs)
     for dataset in (name for name in first.datasets if name in second.datasets):
         yield f"Data set {describe_dataset(comparison.runs, dataset)}."
@@ -295,7 +298,7 @@ def _draw(comparison: Comparison, dataset: str, changes: Sequence[Change], out: 
     try:
         pages = [dict(zip(images, run.pictures(dataset, images))) for run in comparison.runs]
     except (BenchError, OSError) as error:
-        return Sheet(dataset, changes, None, str(error))
+        return Sheet(dataset, changes, None, places.text(str(error)))
     some = [change for change in changes if change.images]
     remarks = ["The photographs that changed most, chosen by that; the first training seed.",
                *(f"{plain(c.row.fact.method)}, from above: {', '.join(plain(image) for image, _, _ in c.images)}" for c in some)]

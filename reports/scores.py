@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -244,7 +243,7 @@ class _Reader:
             label=method + suffix + (CLAIM if claimed else ""),
             role=first.role,
             run=(measured or columns)[0][0],
-            parameters=dict(json.loads(first.parameters)) if first.parameters else {},  # a failed cell may have none
+            parameters=_parameters(first),
             kind=", ".join(dict.fromkeys(column.kind for _, column in measured)),
             k=max((column.k for _, column in measured), default=0),
             seeds=tuple(dict.fromkeys(str(column.seed) for _, column in measured)),
@@ -285,6 +284,14 @@ def _run_names(results: Sequence[Results]) -> list[str]:
     """Folder names, numbered where two runs have the same."""
     names = [r.folder.name for r in results]
     return [n if names.count(n) == 1 else f"{n} #{names[: i + 1].count(n)}" for i, n in enumerate(names)]
+
+
+def _parameters(column: ScoreColumn) -> dict[str, Any]:
+    """Of the method; a failed cell may have none."""
+    from bench import records
+
+    where = f"the table of scores: parameters of {column.method}"
+    return records.of_text(column.parameters, dict[str, Any], where) if column.parameters else {}
 
 
 def _failure(column: ScoreColumn) -> Failure:

@@ -55,7 +55,7 @@ def cells(table, statuses=()):
 
 def data(ids=IDS, **more):
     """A data set in a manifest."""
-    part = {"key": "k", "photographs": len(ids), "excluded": {}, "grey_only_kept": [], "ids_digest": str(hash(tuple(ids)))}
+    part = {"key": "0" * 64, "photographs": len(ids), "excluded": {}, "grey_only_kept": [], "ids_digest": str(hash(tuple(ids)))}
     return {"digest": "d", "train": {**part, "ids_digest": "t"}, "test": {**part, "ids": list(ids)}} | more
 
 

@@ -181,7 +181,7 @@ def change(text, key, value):
         (lambda text: change(text, "schema_version", 2), "has schema version 2; this huebench reads up to 1: upgrade it"),
         (lambda text: change(text, "form", "x"), "is no baseline"),
         (lambda text: "[1, 2]", "is no baseline"),
-        (lambda text: change(text, "columns", None), r"is damaged \(KeyError: 'columns'\)"),
+        (lambda text: change(text, "columns", None), r"is damaged \(Object missing required field 'columns'\)"),
         (lambda text: change(text, "columns", [{}]), "is damaged"),
         (lambda text: change(text, "datasets", {}), "is damaged"),
         (lambda text: change(text, "methods", [3]), "is damaged"),
@@ -189,7 +189,7 @@ def change(text, key, value):
         (lambda text: text.replace("[0.1", '["x", 0.1', 1).replace('"values": [', '"values": ["y", ', 1), "is damaged"),
         (lambda text: text.replace('"values": [', '"values": [1, ', 1), r"is damaged .* has 41 values, not 40"),
         (lambda text: text.replace('"values": [', '"values": [Infinity, ', 1), "is damaged"),
-        (lambda text: text.replace('"direction": "down"', '"direction": "sideways"'), "direction 'sideways'"),
+        (lambda text: text.replace('"direction": "down"', '"direction": "sideways"'), "'sideways' - at"),
         (lambda text: text.replace('"seed": 1', '"seed": 0'), "two columns of one quantity and seed"),
     ],
 )  # fmt: skip
