@@ -119,8 +119,8 @@ class CellOfRun(TypedDict):
     k: NotRequired[Count]
 
 
-class FitMark(TypedDict):
-    """What a fit says of itself, in a store's mark and in an exported card."""
+class Fitted(TypedDict):
+    """What was fitted, on what."""
 
     method: str
     version: str
@@ -129,9 +129,14 @@ class FitMark(TypedDict):
     dataset: str
     seed: Whole
     requires: dict[str, Key]
+    imported: NotRequired[bool]
+
+
+class FitMark(Fitted):
+    """What a fit says of itself, in a manifest and in an exported card."""
+
     notes: dict[str, Plain]
     seconds: Number
-    imported: NotRequired[bool]
 
 
 class FitOfRun(FitMark):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from bench import disk, forms, keys, records
 from bench.errors import BenchError
@@ -33,8 +33,11 @@ class Mark(TypedDict):
     files: dict[str, FileMark]
 
 
-class FitMark(Mark, forms.FitMark):
+class FitMark(Mark, forms.Fitted):
     """Of a fitted method."""
+
+    notes: NotRequired[dict[str, Any]]
+    seconds: NotRequired[float]
 
 
 class SampleMark(Mark):
@@ -101,6 +104,7 @@ KINDS = {
     "scores": Kind(ScoreMark, frozenset({"values.npy"})),
     "features": Kind(FeatureMark, suffixes=METHODS_OWN),
     "prepared": Kind(PreparedMark, frozenset({"ab.npy", "grey.npy"})),
+    "duplicates": Kind(Mark, frozenset({"pairs.json"})),
     "indexes": Kind(Mark, frozenset({"photos.json"})),
 }
 
