@@ -253,12 +253,14 @@ def _finish(result: Any) -> None:
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
         click.echo(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
-    if failed and (result.folder / FAILURES).is_file():
+    for trouble in result.troubles:
+        click.echo(f"bench: {trouble}", err=True)
+    if (failed or result.troubles) and (result.folder / FAILURES).is_file():
         click.echo(f"bench: tracebacks are in {result.folder / FAILURES}", err=True)
     if result.claimed:
         click.echo(f"remark: {', '.join(result.claimed)}: {CLAIMED}")
     click.echo(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")
-    if failed:
+    if failed or result.troubles:
         sys.exit(ExitCode.CELLS_FAILED)
 
 

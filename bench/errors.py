@@ -73,9 +73,17 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
 
 def reason(error: BaseException) -> str:
     """An error in one line, at most `LONGEST` characters: what a failed row says."""
-    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    text = said(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {said(error)}"
     line = " ".join(text.split()) or type(error).__name__
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def said(error: BaseException) -> str:
+    """What an error says of itself, as text that can be written anywhere. A file's name that is no UTF-8 becomes `\\udcff`."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - a third party's error, which can't even be shown
+        return "it can't be shown"
 
 
 def place(error: BaseException) -> str:
@@ -92,4 +100,6 @@ _LIBRARIES = tuple({path for path in map(sysconfig.get_path, ("purelib", "platli
 
 def trace(error: BaseException) -> str:
     """The traceback of an error, for whoever mends it; of a mistake that its one line explains there is none."""
-    return "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))
+    if isinstance(error, BenchError):
+        return ""
+    return "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()

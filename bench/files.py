@@ -35,8 +35,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8 text."""
-    write_bytes(path, text.encode())
+    """`write_bytes` of UTF-8 text. What UTF-8 can't hold, as a part of a file's name may be, is written as `\\udcff`."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_for_user(path: Path, text: str) -> None:

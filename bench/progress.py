@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bench.contracts import Progress, ProgressTask
@@ -21,6 +21,10 @@ class Quiet:
 
     def say(self, line: str) -> None:
         """Nothing."""
+
+
+def unheard(what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
+    """A `bench.contracts.Step` that nobody hears of."""
 
 
 class Lines:
@@ -45,8 +49,9 @@ class Bars:
         from rich import progress as rich
         from rich.console import Console
 
-        columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
-                   rich.TimeElapsedColumn(), rich.TimeRemainingColumn(), rich.TextColumn("{task.fields[note]}"))  # fmt: skip
+        columns = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn(), rich.MofNCompleteColumn(),
+                   rich.TimeElapsedColumn(), rich.TimeRemainingColumn(),
+                   rich.TextColumn("{task.fields[note]}", markup=False))  # fmt: skip
         self.console = Console(stderr=True)
         self._display = rich.Progress(*columns, console=self.console)
         self._open, self._turn = 0, threading.Lock()

@@ -54,6 +54,10 @@ class RemoteStore(Store):
             self._there.add((kind, key))
         return copy if mark else None
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the URL has it."""
+        return self._mark(kind, key) is not None
+
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
         """The marks at the URL."""
         with self._reached("read"):

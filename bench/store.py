@@ -83,6 +83,10 @@ class Store:
             disk.say_once(about, f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used")
         return None if wrong else path
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether a thing was finished; its files are not read."""
+        return (self.path(kind, key) / COMMIT_MARK).is_file()
+
     def gone(self, kind: str, key: str, what: str) -> str:
         """Why a thing can't be read, and what to do."""
         path = self.path(kind, key)
