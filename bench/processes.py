@@ -137,7 +137,9 @@ class _Pool:
     def _serve(self, worker: Worker) -> None:
         while task := self._tasks.get():
             try:
-                result = worker.perform(task, self.workshop.progress)
+                told = worker.perform(task, self.workshop.progress)
+                if (result := self.workshop.believed(task, told)) is not told:
+                    worker.end()  # nobody knows what else it would say
             except Exception as error:  # noqa: BLE001 - the system gives no process, or none of what it is asked: said, tried again
                 result = Result(f"{task.name}: {reason(error)}", lost=True)
             if self._ending:

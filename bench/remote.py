@@ -93,7 +93,7 @@ class Futures:
                 task, answer = self._ended.get(timeout=1.0)
                 break
         try:
-            return task, records.checked(json.loads(answer()), Result, "an answer")
+            return task, self.workshop.believed(task, records.checked(json.loads(answer()), Result, "an answer"))
         except Exception as error:  # noqa: BLE001 - whatever the engine says of a worker that is gone
             text = " ".join(str(error).split()) or type(error).__name__
             return task, Result(f"{task.name}: {self.engine} lost it: {text[:300]}", lost=True)

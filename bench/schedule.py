@@ -105,8 +105,6 @@ def drive(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome
             continue
         task, result = pool.wait()
         running -= 1
-        if not result.reason and (lacking := workshop.lacking(task)):
-            result = Result(f"{task.name}: its process said that it is done, but {lacking} not in the store", lost=True)
         if result.lost and task not in again:
             again.add(task)
             workshop.progress.say(f"{task.name}: {result.reason}; it is tried once more")

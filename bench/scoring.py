@@ -120,10 +120,12 @@ def unusable(metrics: Sequence[LoadedMetric]) -> dict[str, str]:
 
 
 def by_plugin(metrics: Sequence[LoadedMetric]) -> list[list[LoadedMetric]]:
-    """Those that one plugin brings are asked together, huebench's own first: where they pass a limit, others don't suffer."""
+    """huebench's own; those that one plugin brings, which are kept together; optional ones, each by itself. Where some pass a limit
+    the others don't suffer."""
     found: dict[str, list[LoadedMetric]] = {HOME: []}
     for metric in metrics:
-        found.setdefault(metric.identity, []).append(metric)
+        alone = metric.spec.optional and metric.identity != HOME
+        found.setdefault(f"optional {metric.spec.name}" if alone else metric.identity, []).append(metric)
     return [group for group in found.values() if group]
 
 

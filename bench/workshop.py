@@ -123,15 +123,15 @@ class Workshop:
             return failure(error, time.monotonic() - start, whole=task.kind in ("score", "report"))
         return replace(done, seconds=time.monotonic() - start)
 
-    def lacking(self, task: Task) -> str:
-        """What is not in the store of what a task makes that is said to be done."""
-        if task.kind == "fit":
-            return "" if self.store.has("fits", task.fit) else "its fit is"
-        if task.kind != "sample":
-            return ""
-        shards = self._shards(next(cell for cell in self.plan.cells if cell.key == task.cell), task)
-        gone = sum(not self.store.has("samples", key) for _, key, _ in shards)
-        return f"{gone} of its {len(shards)} shards of samples are" if gone else ""
+    def believed(self, task: Task, result: Result) -> Result:
+        """What another process says of a fit or samples, unless it says that it is done and the store has nothing of it: plugins
+        share that process."""
+        wanted = [("fits", task.fit)] if task.fit else [("samples", key) for _, key, _ in self._shards(self._cell(task), task)]
+        gone = 0 if result.reason else sum(not self.store.has(*thing) for thing in wanted)
+        if not gone:
+            return result
+        what = f"{gone} of its {len(wanted)} {wanted[0][0]} are not in the store"
+        return Result(f"{task.name}: its process said that it is done, but {what}", result.seconds, lost=True)
 
     def leave_out(self, result: Result) -> None:
         """Do without the metrics at which a task has failed."""
@@ -160,9 +160,7 @@ class Workshop:
             return Result()
         if task.kind in ("score", "report"):
             return self._write(task)
-        cell = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
-        if cell is None:
-            raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
+        cell = self._cell(task)
         if task.kind == "sample":
             self._sample(cell, task)
             return Result()
@@ -175,6 +173,12 @@ class Workshop:
         else:
             self.method(fit)
         return Result()
+
+    def _cell(self, task: Task) -> Cell:
+        found = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
+        if found is None:
+            raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
+        return found
 
     def _metric(self, name: str) -> LoadedMetric:
         return next(metric for metric in self.metrics if metric.spec.name == name)
