@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = [a for a in arguments if a != "--debug"]
     use(None)
     try:
-        cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
+        with _interrupted_by_signals():
+            cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
     except click.ClickException as error:
@@ -220,6 +224,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _stop(str(error), error.exit_code)
     except BrokenPipeError:
         sys.exit(ExitCode.OK)
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """A block in which SIGTERM and SIGHUP, by which a CI ends a command, or a terminal that is closed, interrupt as Ctrl-C does."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
+    heard = [number for number, before in kept.items() if before is signal.SIG_DFL]  # nohup ignores SIGHUP
+
+    def interrupt(*_: Any) -> None:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)  # another one does not disturb what tidies up
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    for number in heard if here else ():
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in heard if here else ():
+            signal.signal(number, kept[number])
 
 
 def _stop(message: str, code: ExitCode) -> None:
