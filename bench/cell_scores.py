@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import places, samples
-from bench.contracts import Metric, SampleSet
+from bench.contracts import Metric, SampleSet, Step
+from bench.errors import reason
+from bench.progress import unheard
+from bench.schedule import CHUNK
 from bench.score_columns import ScoreColumn
 from bench.score_table import Writer
-from bench.scoring import IID, HeldOut, LoadedMetric, Scorer, in_threads
+from bench.scoring import IID, HeldOut, LoadedMetric, Scorer, begin, by_plugin, in_threads
 from bench.shard_scores import ShardScores
 from bench.store import Store
 
@@ -28,13 +31,16 @@ WIDTH = np.dtype(np.float64).itemsize
 
 @dataclass(frozen=True)
 class CellScores:
-    """Scores one finished cell of a run, which has a folder; `write` appends them to its table."""
+    """Scores one finished cell of a run, which has a folder; `write` appends them to its table. left_out: metrics that are not
+    asked, and why."""
 
     cell: Mapping[str, Any]
     metrics: Sequence[LoadedMetric]
     test: HeldOut
     store: Store
     folder: Path
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    step: Step = unheard
 
     def write(self, table: Writer, images: pa.Array) -> list[dict[str, Any]]:
         """The columns of every metric for every ask; a metric that is refused is one row that says why. images: ids of the
@@ -49,20 +55,36 @@ class CellScores:
 
     def _ask(self, ask: Mapping[str, Any], table: Writer, images: pa.Array) -> list[dict[str, Any]]:
         first = samples.read(self.store, ask["shards"][0])
-        scorer = Scorer(self.test, self.metrics, self.store)
         with tempfile.TemporaryFile(dir=self.folder) as file:
-            found = _Found(_Columns(len(self.test.prepared), file.fileno()))
-            for number, scores in enumerate(in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))):
-                found.add(number * samples.SHARD, scores)
-                if scorer.gathering:
-                    found.add(number * samples.SHARD, scorer.gathered(ask, number))
+            found = _Found(_Columns(len(self.test.prepared), file.fileno()), failed=dict(self.left_out))
+            for group in by_plugin([m for m in self.metrics if m.spec.name not in self.left_out]):
+                self._gather(group, ask, found)
             for metric in self.metrics:
                 self._columns(metric, ask, found.columns, table, images)
             self._lose(table, ask, found.refused)
             self._lose(table, ask, found.failed, "failed")
-            whole = [m for m in self.metrics if m.spec.name not in {**found.refused, **found.failed}]
-            return [self._set_row(metric, first, ask, *values) for metric in whole
-                    for values in _set_values(scorer.made[metric.spec.name], metric.spec.name, found.columns)]  # fmt: skip
+            return [self._set_row(metric, first, ask, *values) for metric in self.metrics
+                    for values in found.sets.get(metric.spec.name, ())]  # fmt: skip
+
+    def _gather(self, group: Sequence[LoadedMetric], ask: Mapping[str, Any], found: _Found) -> None:
+        """What the metrics of one plugin say of all shards, and of the whole set."""
+        what = f"{self.cell['method']} on {self.cell['dataset']}"
+        begin(self.step, what, group)
+        scorer = Scorer(self.test, group, self.store)
+        found.failed.update(scorer.unmade)
+        for number, scores in enumerate(in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))):
+            if number % CHUNK == 0:
+                begin(self.step, what, group)
+            found.add(number * samples.SHARD, scores)
+            if scorer.gathering:
+                found.add(number * samples.SHARD, scorer.gathered(ask, number))
+        for name, made in scorer.made.items():
+            if name not in found.refused and name not in found.failed:
+                begin(self.step, what, [m for m in group if m.spec.name == name])
+                try:
+                    found.sets[name] = list(_set_values(made, name, found.columns))
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a row with its reason; the others' values are not lost
+                    found.failed[name] = reason(error)
 
     def _columns(self, metric: LoadedMetric, ask: Mapping[str, Any], columns: _Columns, table: Writer, images: pa.Array) -> None:
         spec = metric.spec
@@ -102,11 +124,13 @@ def failed(cell: Mapping[str, Any], run: str) -> ScoreColumn:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found of a cell's shards; refused, failed: metric -> the first shard's reason."""
+    """What was found of a cell's shards; refused, failed: metric -> the first shard's reason. sets: metric -> values of the whole
+    set, with intervals."""
 
     columns: _Columns
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, list[tuple[str, float, float, float]]] = field(default_factory=dict)
 
     def add(self, start: int, scores: ShardScores) -> None:
         """A shard whose first photograph has a position."""
@@ -160,4 +184,5 @@ def _set_values(made: Metric, name: str, columns: _Columns) -> Iterator[tuple[st
         for variant, found in set_interval(made.combine, whole).items():
             yield variant, found.mean, found.low, found.high
     for value in made.finish():
-        yield value.variant, value.value, value.low, value.high
+        value.variant.encode()  # ValueError for a name that can't be written
+        yield value.variant, float(value.value), float(value.low), float(value.high)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = [a for a in arguments if a != "--debug"]
     use(None)
     try:
-        cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
+        with _interrupted_by_signals():
+            cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
     except click.ClickException as error:
@@ -240,6 +244,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _stop(str(error), error.exit_code)
     except BrokenPipeError:
         sys.exit(ExitCode.OK)
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """A block in which SIGTERM and SIGHUP, by which a CI ends a command, or a terminal that is closed, interrupt as Ctrl-C does."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
+    heard = [number for number, before in kept.items() if before is signal.SIG_DFL]  # nohup ignores SIGHUP
+
+    def interrupt(*_: Any) -> None:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)  # another one does not disturb what tidies up
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    for number in heard if here else ():
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in heard if here else ():
+            signal.signal(number, kept[number])
 
 
 def _stop(message: str, code: ExitCode) -> None:
@@ -273,12 +298,14 @@ def _finish(result: Any) -> None:
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
         say(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
-    if failed and (result.folder / FAILURES).is_file():
+    for trouble in result.troubles:
+        say(f"bench: {trouble}", err=True)
+    if (failed or result.troubles) and (result.folder / FAILURES).is_file():
         say(f"bench: tracebacks are in {result.folder / FAILURES}", err=True)
     if result.claimed:
         say(f"remark: {', '.join(result.claimed)}: {CLAIMED}")
     say(f"report: {result.folder / 'report' / 'index.html'} (or report.md)")
-    if failed:
+    if failed or result.troubles:
         sys.exit(ExitCode.CELLS_FAILED)
 
 

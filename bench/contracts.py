@@ -112,6 +112,13 @@ class Progress(Protocol):
         """One line of text."""
 
 
+class Step(Protocol):
+    """Hears of what begins."""
+
+    def __call__(self, what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
+        """What, whether the limits hold for it, and metrics or reports that can be left out if it passes one."""
+
+
 @dataclass(frozen=True)
 class FitContext:
     """What `Method.fit` gets beside the training photographs.

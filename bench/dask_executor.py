@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from bench import remote, threads
@@ -23,8 +23,9 @@ MISSING = "executor dask needs the package distributed: pip install 'huebench[da
 def dask(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], scheduler: str = "",
          slots: int | str = "auto") -> list[Outcome]:  # fmt: skip
     """Tasks on the cluster whose scheduler is at an address, else on `slots` processes of this machine (auto: one a core, or
-    one a GPU). A task whose worker dies is tried once more on another."""
+    one a GPU). A task whose worker dies is tried once more on another. BenchError where the scheduler is lost."""
     assert workshop.folder is not None
+    workshop.rest()
     folder, request = workshop.folder, workshop.plan.request
     usual = usual_slots(request) if request.device == "cuda" else threads.cores()
     here = 0 if scheduler else usual if slots == "auto" else int(slots)
@@ -39,8 +40,14 @@ def dask(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome]
 
         try:
             return drive(workshop, cells, finished, remote.Futures(workshop, submit, lambda: here or count(), "dask"))
+        except Exception as error:
+            if isinstance(error, BenchError) or client.status == "running":
+                raise
+            raise BenchError(f"the dask scheduler {scheduler or 'of this run'} is gone: what is finished stays, and the same command "
+                             "goes on when there is one again") from error  # fmt: skip
         finally:
-            client.run(remote.end, str(folder.resolve()))
+            with suppress(Exception):  # workers that are out of reach end their processes when they end
+                client.run(remote.end, str(folder.resolve()))
 
 
 def perform(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
-from bench.text import visible
+from bench.text import storable, visible
 
 LONGEST = 400
 
@@ -75,9 +75,17 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
 
 def reason(error: BaseException) -> str:
     """An error in one line, at most `LONGEST` characters: what a failed row says."""
-    text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    text = said(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {said(error)}"
     line = visible(" ".join(text.split())) or type(error).__name__
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def said(error: BaseException) -> str:
+    """What an error says of itself, as text that can be written anywhere."""
+    try:
+        return storable(str(error))
+    except Exception:  # noqa: BLE001 - a third party's error, which can't even be shown
+        return "it can't be shown"
 
 
 def place(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from bench import duplicates, keys, notation, places, prepare, samples, splits
 from bench.contracts import Law, Method, Progress, Wanted
 from bench.duplicates import Duplicates
-from bench.errors import BenchError, reason
+from bench.errors import BenchError
 from bench.notation import Choice
 from bench.plugins import Registry, registry
 from bench.prepare import PreparedSet, Source
@@ -72,7 +72,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit and what it is asked for the photographs of the test part. broken: why the method can't even be made."""
+    """One fit and what it is asked for the photographs of the test part. incompatible: why the method can't be fitted; broken: why
+    it can't even be made. Both are known when it was tried (`Plan.tried`)."""
 
     key: str
     fit: Fit
@@ -119,18 +120,19 @@ class Plan:
         possible = (cell for cell in self.cells if not (cell.incompatible or cell.broken))
         return list({f.key: f for cell in possible for f in cell.fit.chain()}.values())
 
+    def tried(self, unfit: Mapping[str, str], broken: Mapping[str, str]) -> Plan:
+        """The same plan, with what trying its methods has shown: keys of fits -> why not."""
+        return replace(self, cells=tuple(_judged(cell, unfit, broken) for cell in self.cells))
+
 
 def make(request: Request, registry: Registry, store: Store, progress: Progress) -> Plan:
-    """Check a request, prepare its data sets and lay out its cells. Nothing is fitted.
+    """Check a request, prepare its data sets and lay out its cells. Nothing is fitted, and no method's code is imported.
 
     Every name and parameter is checked before any photograph is read.
     """
-    _check(request)
+    choices = check(request, registry)
     protocol = resolve_protocol(request, registry)
     request = request.settled()
-    choices = notation.parse_many(request.methods)
-    for choice in choices:
-        _resolve(choice, request.preset, registry)
     sources = [
         open_source(text, request, registry, protocol, store, progress) for text in dict.fromkeys(request.datasets)
     ]
@@ -144,6 +146,16 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     called = places.labels(map(str, choices))
     cells = [replace(cell, fit=replace(cell.fit, label=called[cell.fit.label])) for cell in cells]
     return Plan(request, protocol, data, tuple(cells))
+
+
+def check(request: Request, registry: Registry) -> list[Choice]:
+    """The methods of a request. BenchError for any name or parameter that is wrong; no code of a method is imported."""
+    _check(request)
+    resolve_protocol(request, registry)
+    choices = notation.parse_many(request.methods)
+    for choice in choices:
+        _resolve(choice, request.preset, registry)
+    return choices
 
 
 def resolve_protocol(request: Request, registry: Registry) -> Protocol:
@@ -241,18 +253,20 @@ def _fit(choice: Choice, data: Data, seed: int, request: Request, protocol: Prot
 
 def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Cell:
     fit = _fit(choice, data, seed, request, protocol, registry)
-    unfit, broken = None, ""
-    for part in fit.chain():
-        try:
-            unfit = unfit or _unfit(part, data, protocol)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - its code can't be imported, or raises: a failed row; the others go on
-            broken = broken or reason(error)
     asks = tuple(_ask(name, n, fit, data, request, protocol) for name, n in _asks(fit.spec, protocol))
     key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
-    return Cell(key, fit, asks, unfit, broken)
+    return Cell(key, fit, asks)
 
 
-def _unfit(fit: Fit, data: Data, protocol: Protocol) -> str | None:
+def _judged(cell: Cell, unfit: Mapping[str, str], broken: Mapping[str, str]) -> Cell:
+    for part in cell.fit.chain():
+        if part.key in unfit or part.key in broken:
+            return replace(cell, incompatible=unfit.get(part.key), broken=broken.get(part.key, ""))
+    return cell
+
+
+def unfit(fit: Fit, data: Data, protocol: Protocol) -> str | None:
+    """Why a method can't be fitted on a data set, or None; it is made for that, and may raise anything."""
     if "law" in fit.spec.sees and not data.source.spec.known_law:
         return f"the law of {data.source.name} is not known"
     method, source = fit.method(), data.source

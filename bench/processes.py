@@ -10,20 +10,21 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, TypedDict
 
 import psutil
 
-from bench import threads
+from bench import records, threads
 from bench.contracts import Progress, ProgressTask
 from bench.errors import BenchError, reason
 from bench.plan import Cell
@@ -35,8 +36,12 @@ from bench.workshop import Workshop
 
 TICK = 0.1
 """Seconds between looks at the clock and at the memory."""
-GRACE = 5.0
-"""Seconds that a process may take to end once it has closed its pipe."""
+GRACE = 20.0
+"""Seconds that a process may take to end, with all that it started, once it has closed its pipe or is told to end."""
+LONGEST = 2**22
+"""Bytes of a message: what is longer, or is none, is passed over."""
+AHEAD = 1000
+"""Messages that wait to be looked at: a process that sends more waits."""
 START = 300.0
 """Seconds that a worker may take until its first step: it imports PyTorch and opens the data."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGBUS)
@@ -93,7 +98,7 @@ def crowded(slots: int, request: Request) -> str:
 
 
 class _Pool:
-    """A thread a slot, which waits for the slot's process."""
+    """A thread a slot, which waits for the slot's process. A single slot goes on with the process that prepared the run."""
 
     def __init__(self, workshop: Workshop, slots: int) -> None:
         assert workshop.folder is not None
@@ -101,8 +106,13 @@ class _Pool:
         self._tasks: queue.Queue[Task | None] = queue.Queue()
         self._results: queue.Queue[tuple[Task, Result]] = queue.Queue()
         self._ending = False
-        self._workers = [Worker(workshop.folder, workshop.plan.request, workshop.store, place(i, slots, workshop.plan.request))
-                         for i in range(slots)]  # fmt: skip
+        self._lent = workshop.worker if slots == 1 else None
+        workers = [self._lent] if self._lent else [
+            Worker(workshop.folder, workshop.plan.request, workshop.store, place(i, slots, workshop.plan.request))
+            for i in range(slots)]  # fmt: skip
+        if not self._lent:
+            workshop.rest()
+        self._workers = [worker for worker in workers if worker]
         for worker in self._workers:
             threading.Thread(target=self._serve, args=(worker,), daemon=True).start()
 
@@ -117,16 +127,19 @@ class _Pool:
                 return self._results.get(timeout=1.0)
 
     def end(self) -> None:
-        """End all processes."""
+        """End all processes but the one that is lent, which ends with the run."""
         self._ending = True
         for worker in self._workers:
             self._tasks.put(None)
-            worker.end()
+            if worker is not self._lent:
+                worker.end()
 
     def _serve(self, worker: Worker) -> None:
         while task := self._tasks.get():
             try:
-                result = worker.perform(task, self.workshop.progress)
+                told = worker.perform(task, self.workshop.progress)
+                if (result := self.workshop.believed(task, told)) is not told:
+                    worker.end()  # nobody knows what else it would say
             except Exception as error:  # noqa: BLE001 - the system gives no process, or none of what it is asked: said, tried again
                 result = Result(f"{task.name}: {reason(error)}", lost=True)
             if self._ending:
@@ -172,20 +185,36 @@ def _gpu(slot: int) -> str:
     return visible[slot % len(visible)]
 
 
+class Event(TypedDict, total=False):
+    """A message of a worker: what happens on the way, and how a task ended; `token`: the one that came with the task."""
+
+    worker: int
+    step: tuple[str, bool, tuple[str, ...]]
+    say: str
+    begin: tuple[int, str, int]
+    advance: tuple[int, int, str]
+    end: int
+    result: Result
+    token: str
+
+
 @dataclass
 class Worker:
-    """A child process that does tasks, started when there is one, and again after it was ended. step: what it does, since when."""
+    """A child process that does tasks, started when there is one, and again after it was ended. step: what it does, since when.
+    blamed: what can be left out if that goes wrong."""
 
     folder: Path
     request: Request
     store: Store
     place: Place = field(default_factory=Place)
-    child: subprocess.Popen[str] | None = None
-    events: queue.Queue[dict[str, Any] | None] = field(default_factory=queue.Queue)
+    child: subprocess.Popen[bytes] | None = None
+    events: queue.Queue[Event | None] = field(default_factory=lambda: queue.Queue(AHEAD))
     step: str = ""
     limited: bool = True
+    blamed: tuple[str, ...] = ()
     since: float = 0.0
     looked: float = 0.0
+    number: int = 0
 
     @property
     def alive(self) -> bool:
@@ -195,62 +224,63 @@ class Worker:
     def perform(self, task: Task, progress: Progress) -> Result:
         """Have a task done. The process is ended where a step passes a limit."""
         start = time.monotonic()
-        self.step, self.since = "", start
+        self.step, self.blamed, self.since = "", (), start
+        token = secrets.token_hex(16)
         try:
             child = self.child if self.child is not None and self.alive else self._spawn()
+            message = json.dumps({"folder": str(self.folder), "task": task.message(), "token": token})
+            assert child.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it died: the next event says so
-                print(json.dumps({"folder": str(self.folder), "task": task.message()}), file=child.stdin, flush=True)
-            return Result(**self._follow(progress))
+                child.stdin.write(message.encode() + b"\n")
+                child.stdin.flush()
+            return self._follow(progress, token)
         except Overrun as overrun:
             self.end()
-            return Result(str(overrun), time.monotonic() - start)
+            return Result(str(overrun), time.monotonic() - start, blamed=self.blamed)
         except Lost as lost:
             self.end()
-            return Result(str(lost), time.monotonic() - start, lost=lost.outside)
+            return Result(str(lost), time.monotonic() - start, lost=lost.outside, blamed=self.blamed)
 
     def end(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started: `bench.supervisor` does so when its standard input is closed."""
         if (child := self.child) is None:
             return
         self.child = None  # its number may soon be another process'
-        tree = _tree(child.pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        for each in tree:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError, AttributeError, ValueError):
-                pipe.close()  # type: ignore[union-attr]
-        self.store.sweep(child.pid)
+        assert child.stdin is not None
+        with contextlib.suppress(OSError):
+            child.stdin.close()
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            _kill(child)
+        self.store.sweep(self.number)
 
-    def _spawn(self) -> subprocess.Popen[str]:
+    def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **switches().variables(), **self.place.variables}
-        self.events = queue.Queue()
-        self.child = child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            encoding="utf-8", env=environment, start_new_session=True)  # fmt: skip
-        if self.place.cores:  # long before PyTorch is imported, and starts threads
-            with contextlib.suppress(psutil.Error, AttributeError):
-                psutil.Process(child.pid).cpu_affinity(list(self.place.cores))
+        self.events, self.number = queue.Queue(AHEAD), 0
+        cores = [",".join(map(str, self.place.cores))] if self.place.cores else []
+        self.child = child = subprocess.Popen([sys.executable, "-P", "-m", "bench.supervisor", "bench.worker", *cores],
+                                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+                                              start_new_session=True)  # fmt: skip
         threading.Thread(target=_hear, args=(child, self.events), daemon=True).start()
         return child
 
-    def _follow(self, progress: Progress) -> dict[str, Any]:
-        """Show what happens until the outcome comes."""
+    def _follow(self, progress: Progress, token: str) -> Result:
+        """Show what happens until the outcome comes. A result without the task's token is nobody's."""
         bars: dict[int, tuple[ExitStack, ProgressTask]] = {}
         with ExitStack() as open_bars:
             while True:
                 event = self._next()
-                if "result" in event:
-                    return dict(event["result"])
-                if "step" in event:
-                    self.step, self.limited = event["step"]
+                if "result" in event and event.get("token") == token:
+                    return event["result"]
+                if "worker" in event:
+                    self.number = self.number or event["worker"]
+                elif "step" in event:
+                    self.step, self.limited, self.blamed = event["step"]
                     self.since = time.monotonic()
                 elif "say" in event:
                     progress.say(event["say"])
-                elif "begin" in event:
+                elif "begin" in event and event["begin"][0] not in bars:
                     number, description, total = event["begin"]
                     stack = open_bars.enter_context(ExitStack())
                     bars[number] = stack, stack.enter_context(progress.task(description, total))
@@ -260,7 +290,7 @@ class Worker:
                 elif "end" in event and event["end"] in bars:
                     bars.pop(event["end"])[0].close()
 
-    def _next(self) -> dict[str, Any]:
+    def _next(self) -> Event:
         """The next event. Limits are looked at every `TICK`, however many events there are."""
         while True:
             if time.monotonic() - self.looked > TICK:
@@ -269,7 +299,7 @@ class Worker:
             try:
                 event = self.events.get(timeout=TICK)
             except queue.Empty:
-                if not self.alive and self.events.empty():  # a process that it forked may hold the pipe open
+                if not self.alive and self.events.empty():
                     event = None
                 else:
                     continue
@@ -295,15 +325,47 @@ class Worker:
             raise Overrun(f"{self.step or _STARTING} used {used / 2**30:.1f} GiB, more than {request.memory:g} (--memory)")
 
 
-def _hear(child: subprocess.Popen[str], events: queue.Queue[dict[str, Any] | None]) -> None:
+def _hear(child: subprocess.Popen[bytes], events: queue.Queue[Event | None]) -> None:
     assert child.stdout is not None
+    with child.stdout:
+        for line in _lines(child.stdout):
+            if event := understood(line):
+                _put(child, events, event)
+    _put(child, events, None)
+
+
+def _put(child: subprocess.Popen[bytes], events: queue.Queue[Event | None], event: Event | None) -> None:
+    """Wait until there is room, as long as the process is alive: later there may be nobody who looks."""
+    while True:
+        with contextlib.suppress(queue.Full):
+            return events.put(event, timeout=TICK)
+        if child.poll() is not None:
+            return None
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
+    """Lines of at most `LONGEST` bytes; longer ones are passed over, and never in memory."""
+    whole = True
+    while line := pipe.readline(LONGEST):
+        if whole and line.endswith(b"\n"):
+            yield line
+        whole = line.endswith(b"\n")
+
+
+def understood(line: bytes) -> Event | None:
+    """A line of a worker as an event; None where it is none: plugins share the worker's process, and may write anything."""
     try:
-        with contextlib.suppress(ValueError):  # the pipe is closed: it was ended
-            for line in child.stdout:
-                with contextlib.suppress(json.JSONDecodeError):  # the half line of one that is killed
-                    events.put(json.loads(line))
-    finally:
-        events.put(None)
+        return records.checked(json.loads(line), Event, "a worker's message")
+    except (ValueError, RecursionError, BenchError):
+        return None
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End a process and what is below it, where it does not end itself."""
+    for each in _tree(child.pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    child.wait()
 
 
 def memory(pid: int) -> int:

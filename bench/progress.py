@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bench.contracts import Progress, ProgressTask
@@ -22,6 +22,10 @@ class Quiet:
 
     def say(self, line: str) -> None:
         """Nothing."""
+
+
+def unheard(what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
+    """A `bench.contracts.Step` that nobody hears of."""
 
 
 class Lines:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import request
+from bench import records, request
 from bench.plugins import switches
 from bench.processes import Place, Worker, place
 from bench.progress import Quiet
@@ -41,7 +41,7 @@ def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str
     _end(lambda run, thread: run != told["folder"] and thread == threading.get_ident())
     worker = _workers.get((told["folder"], threading.get_ident())) or _worker(folder, told, slot, variables or {})
     try:
-        result = worker.perform(Task(**told["task"]), Quiet())
+        result = worker.perform(records.checked(told["task"], Task, "a message"), Quiet())
     finally:
         if not keep:
             worker.end()
@@ -93,7 +93,7 @@ class Futures:
                 task, answer = self._ended.get(timeout=1.0)
                 break
         try:
-            return task, Result(**json.loads(answer()))
+            return task, self.workshop.believed(task, records.checked(json.loads(answer()), Result, "an answer"))
         except Exception as error:  # noqa: BLE001 - whatever the engine says of a worker that is gone
             text = " ".join(str(error).split()) or type(error).__name__
             return task, Result(f"{task.name}: {self.engine} lost it: {text[:300]}", lost=True)

@@ -40,6 +40,10 @@ class RemoteStore(Store):
         """The URL."""
         return self.url
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the URL has it."""
+        return self._mark_there(kind, key) is not None
+
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
         """What the marks at the URL say. One that can't be believed is named once, and left out."""
         marks.known(kind)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bench import duplicates, keys, places, records
-from bench.contracts import Progress
-from bench.errors import BenchError, NotComparable, SamplesGone, unknown
+from bench.contracts import Progress, Step
+from bench.errors import BenchError, ExitCode, NotComparable, SamplesGone, place, reason, trace, unknown
 from bench.files import write_json, write_text
 from bench.forms import Compared
 from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins import Registry, registry
+from bench.progress import unheard
 from bench.results import Results
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
@@ -27,28 +29,62 @@ MARKER = "comparison.json"
 """The file by which a folder of a comparison is known."""
 
 
-def write(results: Sequence[Results], out: Output, plugins: Registry, progress: Progress, names: Sequence[str] = ()) -> Output:
-    """Write all (or the named) reports over runs, in the formats and with the figures that are wanted; returns `out`, which
-    then says what was written. `report.md` shows it in order.
+def write(results: Sequence[Results], out: Output, plugins: Registry, progress: Progress, names: Sequence[str] = (),
+          without: Container[str] = (), step: Step = unheard) -> Output:  # fmt: skip
+    """Write all (or the named) reports over runs, but some, in the formats and with the figures that are wanted; returns `out`,
+    which then says what was written. `report.md` shows it in order. `step` hears of what begins.
 
     NotComparable when the runs' protocols differ, with what differs. BenchError for an unknown report, format or figure.
+    Where reports fail the others are written, and ReportsFailed, or the error of the only one that explains itself, is raised then.
     """
     check_comparable(results)
     _check_images(results, out.images)
-    specs = choose(plugins, out, names)
-    try:
+    specs = [spec for spec in choose(plugins, out, names) if spec.name not in without]
+    failed: dict[str, BaseException] = {}
+    with _writable(out):
         out.folder.mkdir(parents=True, exist_ok=True)
-        with progress.task("reports", len(specs)) as bar:
-            for spec in specs:
-                paths = _made(spec, results, out)
-                out.sections.append(Section(spec, tuple(paths)))
-                bar.advance(1, spec.name)
-        if out.wants("md"):
+    with progress.task("reports", len(specs)) as bar:
+        for spec in specs:
+            step(f"writing report '{spec.name}'", False, [spec.name])
+            try:
+                with _writable(out):
+                    out.sections.append(Section(spec, tuple(_made(spec, results, out))))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the other reports are written
+                failed[spec.name] = error
+            bar.advance(1, spec.name)
+    if out.wants("md"):
+        with _writable(out):
             write_text(out.folder / "report.md", _page(results, out))
-    except OSError as error:
-        place = error.filename or out.folder
-        raise BenchError(f"{place} can't be written ({error.strerror or error}): remove it, or choose another --out") from error
+    if failed:
+        raise _failed(failed)
     return out
+
+
+class ReportsFailed(BenchError):
+    """Reports could not be written; the others were. traces: of those that did not explain themselves."""
+
+    exit_code = ExitCode.CELLS_FAILED
+    traces: tuple[str, ...] = ()
+
+
+def _failed(errors: Mapping[str, BaseException]) -> BenchError:
+    said = {name: f"{reason(error)}{'' if isinstance(error, BenchError) else place(error)}" for name, error in errors.items()}
+    first = next(iter(errors.values()))
+    if len(set(said.values())) == 1 and isinstance(first, BenchError):
+        return first
+    made = ReportsFailed("; ".join(f"report '{name}' failed: {why}" for name, why in said.items()))
+    made.traces = tuple(f"report '{name}': {said[name]}\n\n{text}" for name, error in errors.items() if (text := trace(error)))
+    made.__cause__ = first
+    return made
+
+
+@contextmanager
+def _writable(out: Output) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or out.folder
+        raise BenchError(f"{where} can't be written ({error.strerror or error}): remove it, or choose another --out") from error
 
 
 def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
@@ -175,7 +211,8 @@ def default_folder(first: Path, second: Path) -> Path:
 def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> list[Path]:
     """Let every report kind that compares write its files; returns them.
 
-    BenchError for an unknown format, and for a folder that holds anything but a comparison of the same runs.
+    BenchError for an unknown format, and for a folder that holds anything but a comparison of the same runs. Where one fails the
+    others are written, as `write` does.
     """
     _check_formats(out)
     kinds = [s for _, s in sorted(plugins.specs["reports"].items()) if isinstance(s, ReportSpec) and s.compares]
@@ -183,9 +220,19 @@ def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> 
         raise BenchError("no report kind that compares runs is installed: `bench list reports` says what did not load")
     try:
         _open_folder(comparison, out.folder)
-        return [path for spec in kinds for path in spec.load()(comparison, out)]
     except OSError as error:
         raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
+    paths: list[Path] = []
+    failed: dict[str, BaseException] = {}
+    for spec in kinds:
+        try:
+            with _writable(out):
+                paths += spec.load()(comparison, out)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other kinds are written
+            failed[spec.name] = error
+    if failed:
+        raise _failed(failed)
+    return paths
 
 
 def _open_folder(comparison: Comparison, folder: Path) -> None:

@@ -42,12 +42,14 @@ class Results:
     """What a run measured.
 
     `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores, column by column; `set_scores` the
-    values of whole test sets (`SET_COLUMNS`). where: the reader's store (`open_store_of`).
+    values of whole test sets (`SET_COLUMNS`). where: the reader's store (`open_store_of`). `troubles`: what went wrong in this run
+    beside cells, such as a report.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], scores: Scores | pd.DataFrame, set_scores: pd.DataFrame,
                  where: Path | str | None = None) -> None:  # fmt: skip
         self.folder, self.manifest, self.set_scores, self.where = folder, manifest, set_scores, where
+        self.troubles: list[str] = []
         self.table: Scores = scores if isinstance(scores, Scores) else FrameScores(scores)
 
     @cached_property

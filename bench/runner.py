@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import functools
 import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +18,21 @@ from bench import keys, notation, output, places, plan, records, report, results
 from bench import request as requests
 from bench.contracts import Progress
 from bench.environment import environment
-from bench.errors import BenchError
+from bench.errors import BenchError, ExitCode
 from bench.files import write_json, write_text
 from bench.plan import Plan
 from bench.plugins import Registry, registry
+from bench.processes import Worker
 from bench.progress import Quiet
 from bench.request import Request
 from bench.results import Results
-from bench.schedule import Outcome
-from bench.score_run import Scoring, score
+from bench.schedule import Outcome, Result, Task
 from bench.score_run import headline as headline
 from bench.score_run import rescore as rescore
 from bench.score_run import summarise as summarise
+from bench.scoring import LoadedMetric
 from bench.specs import ExecutorSpec
-from bench.store import Store, open_store
+from bench.store import Store, open_store, trust
 from bench.text import visible
 from bench.workshop import Workshop
 
@@ -52,13 +56,13 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
 
     Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",), preset="tiny")`.
     `out` is the run folder (default `runs/<time>`), `figures` names those to draw (none given: all; `none`: none). Finished
-    work is reused; a run that was cut off goes on.
+    work is reused; a run that was cut off goes on. What went wrong beside cells is in the results' `troubles`.
     Raises BenchError for anything that the caller can mend.
     """
     progress = progress or Quiet()
     report.choose(registry(), output.request(Path(), figures=figures))
-    measured = measure(request or Request(**choices), out=out, progress=progress, debug=debug, argv=argv)
-    report.write([measured], output.request(measured.folder, figures=figures), registry(), progress)
+    reports = Task("writing reports", kind="report", given=tuple(figures))
+    measured = _run(request or Request(**choices), out, progress, debug, argv, reports)
     _notify(registry(), progress, "bench_run_finished", run=measured.folder.name)
     return measured
 
@@ -66,28 +70,115 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
 def measure(request: Request, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
             argv: Sequence[str] = ()) -> Results:  # fmt: skip
     """`run` without its reports."""
-    request = _with_home(request)
-    progress = progress or Quiet()
+    return _run(request, out, progress or Quiet(), debug, argv)
+
+
+def _run(request: Request, out: Path | str | None, progress: Progress, debug: bool, argv: Sequence[str],
+         reports: Task | None = None) -> Results:  # fmt: skip
     plugins = registry()
-    store = open_store(request.store)
-    check_device(request.device)
-    executor = choose_executor(request, plugins)
-    metrics = scoring.load_metrics(request.metrics, plugins)
-    made = plan.make(request, plugins, store, progress)
-    folder = _open_folder(out, made)
-    parts = (part for data in made.data.values() for part in (data.train, data.test))
-    requests.write(folder, replace(made.request, store=store.place), [store.looks("prepared", part.key) for part in parts])
-    _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
-    outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
-    requests.remove(folder)
-    traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
+    with _planned(_with_home(request), plugins, progress, debug) as (workshop, executor):
+        made, store = workshop.plan, workshop.store
+        workshop.folder = folder = _open_folder(out, made)
+        parts = (part for data in made.data.values() for part in (data.train, data.test))
+        requests.write(folder, replace(made.request, store=store.place), [store.looks("prepared", part.key) for part in parts])
+        if workshop.worker:
+            workshop.worker.folder = folder
+        _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
+        outcomes = _execute(workshop, executor, plugins)
+        manifest = _manifest(made, outcomes, store, plugins, argv) | {"store": places.relative(store.place, folder)}
+        write_json(folder / results.MANIFEST, manifest)
+        traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
+        scored = _written(workshop, Task("scoring", kind="score"))
+        reported = _written(workshop, reports) if reports and not scored.reason else Result()
+        _keep_traces(folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)])
+        requests.remove(folder)
+    if scored.reason:
+        raise _as_error(scored)
+    measured = results.read(folder, store.place)
+    measured.troubles = [f"{name}: {why}" for name, why in workshop.left_out.items()] + [reported.reason] * bool(reported.reason)
+    return measured
+
+
+def _written(workshop: Workshop, task: Task) -> Result:
+    """Have tables or reports written, without the metrics or reports at which a process was ended."""
+    while True:
+        left_out = workshop.left_out
+        result = workshop.ask(replace(task, without=tuple(sorted(left_out.items()))))
+        if not result.reason or not set(result.blamed) - left_out.keys():
+            return result
+        workshop.leave_out(result)
+
+
+def _keep_traces(folder: Path, traces: Sequence[str]) -> None:
     if traces:
         write_text(folder / FAILURES, visible(places.text("\n\n".join(traces))))
     else:
         (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
-    manifest = _manifest(made, outcomes, store, plugins, argv) | {"store": places.relative(store.place, folder)}
-    write_json(folder / results.MANIFEST, manifest)
-    return score(Scoring(folder, manifest, metrics, store, plugins, progress))
+
+
+def _as_error(result: Result) -> BenchError:
+    error = BenchError(result.reason)
+    error.exit_code = ExitCode(result.mistake or ExitCode.CELLS_FAILED)
+    return error
+
+
+@contextmanager
+def _planned(request: Request, plugins: Registry, progress: Progress,
+             debug: bool = False) -> Iterator[tuple[Workshop, Callable[..., list[Outcome]]]]:  # fmt: skip
+    """A workshop whose data are prepared and whose methods and metrics were tried, and the executor. Where the executor has limits
+    a process of its own does that, and all that plugins do afterwards; it is there until the block ends."""
+    store = open_store(request.store)
+    check_device(request.device)
+    spec, executor = choose_executor(request, plugins)
+    metrics = scoring.load_metrics(request.metrics, plugins)
+    plan.check(request, plugins)
+    with ExitStack() as stack:
+        worker = None
+        if spec.limits and not debug:
+            folder = stack.enter_context(_draft())
+            requests.write(folder, replace(request, store=store.place))
+            worker = Worker(folder, request, store)
+            stack.callback(worker.end)
+            opened = worker.perform(Task("preparing the photographs", kind="open"), progress)
+            if opened.reason:
+                raise _as_error(replace(opened, mistake=opened.mistake or ExitCode.USAGE))
+            trust(opened.looks)
+        made = plan.make(request, plugins, store, Quiet() if worker else progress)
+        workshop = Workshop(made, store, progress, debug, worker=worker)
+        yield _tried(workshop, metrics), executor
+
+
+@contextmanager
+def _draft() -> Iterator[Path]:
+    """A folder for the time being: a run that can't begin has none."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="huebench-"))
+    except OSError as error:
+        raise BenchError(f"no folder for temporary files ({error.strerror or error}): set TMPDIR to one that has room") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tried(workshop: Workshop, metrics: Sequence[LoadedMetric]) -> Workshop:
+    """The same workshop, after every method and every metric was made once."""
+    unfit: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    for cell in workshop.plan.cells:
+        for fit in cell.fit.chain():
+            if fit.key not in unfit and fit.key not in broken:
+                result = workshop.ask(Task(f"making {fit.label}", cell.key, fit.key, kind="method"))
+                unfit |= {fit.key: result.unfit} if result.unfit else {}
+                broken |= {fit.key: result.reason} if result.reason else {}
+    for metric in metrics:
+        result = workshop.ask(Task(f"making {metric.spec.name}", kind="metric", given=(metric.spec.name,)))
+        if result.mistake:
+            raise _as_error(result)
+        if result.reason:
+            workshop.leave_out(replace(result, blamed=(metric.spec.name,)))
+    workshop.plan = workshop.plan.tried(unfit, broken)
+    return workshop
 
 
 def check_device(device: str) -> None:
@@ -108,7 +199,7 @@ def _with_home(request: Request) -> Request:
     return replace(request, data_home=data_home(request.data_home))
 
 
-def choose_executor(request: Request, plugins: Registry) -> Callable[..., list[Outcome]]:
+def choose_executor(request: Request, plugins: Registry) -> tuple[ExecutorSpec, Callable[..., list[Outcome]]]:
     """The executor that is asked for, else `$BENCH_EXECUTOR`, else `process`. BenchError where it can't keep the limits."""
     limits = [f"--{name}" for name in ("timeout", "memory") if getattr(request, name) is not None]
     choice = notation.parse(request.executor or os.environ.get(EXECUTOR, "").strip() or "process")
@@ -122,7 +213,7 @@ def choose_executor(request: Request, plugins: Registry) -> Callable[..., list[O
         if not any(parameter.name == "scheduler" for parameter in spec.parameters):
             raise BenchError(f"executor {spec.name} has no scheduler: leave --scheduler out, or take --executor dask")
         given["scheduler"] = request.scheduler
-    return functools.partial(spec.load(), **spec.resolve(given))
+    return spec, functools.partial(spec.load(), **spec.resolve(given))
 
 
 def _execute(workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry) -> list[Outcome]:
@@ -239,8 +330,5 @@ def main_argv() -> list[str]:
 
 def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
-    store = open_store(request.store)
-    check_device(request.device)
-    choose_executor(request, registry())
-    scoring.load_metrics(request.metrics, registry())
-    return list(plan.summary(plan.make(_with_home(request), registry(), store, progress), store))
+    with _planned(_with_home(request), registry(), progress) as (workshop, _):
+        return list(plan.summary(workshop.plan, workshop.store))

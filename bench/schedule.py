@@ -7,8 +7,8 @@ results into outcomes of cells. One failed cell never stops the others; a task w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.errors import StoreLost
 from bench.plan import Cell, Fit
@@ -23,13 +23,21 @@ CHUNK = 16
 @dataclass(frozen=True)
 class Task:
     """A fit by its key, or the shards `start` to `stop` of a cell, counted over its asks. name: what people call it. cell: for
-    which it is done first."""
+    which it is done first. without: metrics that are left out, and why.
+
+    kind: `fit` and `sample`, which pools do; and what a run does before and after these (`bench.workshop.Workshop.perform`):
+    `open`, to prepare the photographs; `method` and `metric`, to make one and see whether it can be used; `score` and `report`,
+    to write what `given` says.
+    """
 
     name: str
-    cell: str
+    cell: str = ""
     fit: str = ""
     start: int = 0
     stop: int = 0
+    kind: Literal["fit", "sample", "open", "method", "metric", "score", "report"] = "sample"
+    given: tuple[str, ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
 
     def message(self) -> dict[str, Any]:
         """What is sent to another process."""
@@ -39,13 +47,21 @@ class Task:
 @dataclass(frozen=True)
 class Result:
     """How a task ended. trace: of a method's error. lost: its worker went, or a disk or network failed, and no method did.
-    fatal: the store can't be used, so nothing else can be done."""
+    fatal: the store can't be used, so nothing else can be done. mistake: exit status of one that the user can mend.
+
+    unfit: why a method can't be fitted on these photographs. blamed: what was at work when a step passed a limit or its process
+    ended, and can be left out: metrics, reports. looks: of prepared photographs (`bench.store.Store.looks`).
+    """
 
     reason: str = ""
     seconds: float = 0.0
     trace: str = ""
     lost: bool = False
     fatal: bool = False
+    mistake: int = 0
+    unfit: str = ""
+    blamed: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,9 @@ def drive(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome
             again.add(task)
             workshop.progress.say(f"{task.name}: {result.reason}; it is tried once more")
             schedule.put_back(task)
+        elif result.blamed:
+            workshop.leave_out(result)
+            schedule.put_back(task)
         elif result.fatal:
             raise StoreLost(result.reason)
         else:
@@ -125,8 +144,9 @@ class Schedule:
         for task in self.waiting:
             if self._ready(task):
                 self.waiting.remove(task)
-                self.running.add(task)
-                return task
+                begun = replace(task, without=tuple(sorted(self.workshop.left_out.items())))
+                self.running.add(begun)
+                return begun
         return None
 
     def put_back(self, task: Task) -> None:
@@ -164,7 +184,7 @@ class Schedule:
         known = {task.fit for task in self.waiting}
         for fit in cell.fit.chain():
             if fit.key not in known and not self.workshop.store.find("fits", fit.key):
-                yield Task(f"fitting {fit.label} on {fit.dataset}", cell.key, fit.key)
+                yield Task(f"fitting {fit.label} on {fit.dataset}", cell.key, fit.key, kind="fit")
         count = sum(len(ask.shards) for ask in cell.asks)
         for start in range(0, count, CHUNK):
             yield Task(f"sampling {cell.name}", cell.key, "", start, min(start + CHUNK, count))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import prepare, report, results, score_table, scoring
 from bench.cell_scores import CellScores, failed
-from bench.contracts import Progress
+from bench.contracts import Progress, Step
 from bench.errors import NothingMeasured
 from bench.files import write_bytes, write_text
 from bench.output import Output
 from bench.plugins import Registry, registry
+from bench.progress import unheard
 from bench.results import Results
 from bench.score_columns import UNDEFINED, ScoreColumn, Scores
 from bench.score_table import Writer
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """A run whose samples are there, and what is to be scored."""
+    """A run whose samples are there, and what is to be scored. left_out: metrics that are not asked, and why."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -39,6 +40,8 @@ class Scoring:
     store: Store
     plugins: Registry
     progress: Progress
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    step: Step = unheard
 
 
 def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Path | str | None = None) -> Results:
@@ -50,8 +53,8 @@ def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Pat
     loaded = scoring.load_metrics(metrics, plugins)
     manifest = results.read_manifest(folder)
     others = results.read(folder) if metrics else None
-    opened = results.open_store_of(folder, manifest, store)
-    measured = score(Scoring(folder, manifest, loaded, opened, plugins, progress), others)
+    opened, left_out = results.open_store_of(folder, manifest, store), scoring.unusable(loaded)
+    measured = score(Scoring(folder, manifest, loaded, opened, plugins, progress, left_out), others)
     report.write([measured], Output(folder), plugins, progress)
     return measured
 
@@ -64,7 +67,7 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     with work.progress.task("scoring", len(manifest["cells"])) as bar, score_table.writing(folder / "scores.parquet") as table:
         for cell, test, images in _cells(work):
             if cell["status"] == "done":
-                sets += CellScores(cell, work.metrics, test, work.store, folder).write(table, images)
+                sets += CellScores(cell, work.metrics, test, work.store, folder, work.left_out, work.step).write(table, images)
             else:
                 table.lose(failed(cell, folder.name))
             bar.advance(1, cell["method"])

@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench import keys, notation, samples, seeds, shard_scores, threads, weights
-from bench.contracts import Dataset, Law, Metric, SampleSet, ScoreContext
+from bench.contracts import Dataset, Law, Metric, SampleSet, ScoreContext, Step
 from bench.errors import BenchError, reason
 from bench.notation import Choice
 from bench.plan import digest_of
-from bench.plugins import Registry
+from bench.plugins import HOME, Registry
 from bench.prepare import PreparedSet
 from bench.shard_scores import ShardScores
 from bench.specs import MetricSpec
@@ -91,8 +91,8 @@ def held_out(test: PreparedSet, train: PreparedSet, protocol: Mapping[str, Any],
 
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:
-    """The metrics that are named, or all but the optional ones. BenchError where one can't be made, or is named twice: its
-    values would be taken for one another's."""
+    """The metrics that are named, or all but the optional ones; none of their code is imported. BenchError where one is unknown,
+    or is named twice: its values would be taken for one another's."""
     specs = registry.specs["metrics"]
     standard = [Choice(name) for name, spec in sorted(specs.items()) if isinstance(spec, MetricSpec) and not spec.optional]
     loaded = []
@@ -103,9 +103,36 @@ def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]
     names = [metric.spec.name for metric in loaded]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise BenchError(f"--metrics names {twice} twice: score again into another run to compare its parameters")
-    for metric in loaded:
-        metric.new()
     return loaded
+
+
+def unusable(metrics: Sequence[LoadedMetric]) -> dict[str, str]:
+    """Those that can't be made, and why. BenchError where one says what it lacks, such as a file of weights."""
+    found = {}
+    for metric in metrics:
+        try:
+            metric.new()
+        except BenchError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - failed rows; the other metrics' scores are not lost
+            found[metric.spec.name] = reason(error)
+    return found
+
+
+def by_plugin(metrics: Sequence[LoadedMetric]) -> list[list[LoadedMetric]]:
+    """huebench's own; those that one plugin brings, which are kept together; optional ones, each by itself. Where some pass a limit
+    the others don't suffer."""
+    found: dict[str, list[LoadedMetric]] = {HOME: []}
+    for metric in metrics:
+        alone = metric.spec.optional and metric.identity != HOME
+        found.setdefault(f"optional {metric.spec.name}" if alone else metric.identity, []).append(metric)
+    return [group for group in found.values() if group]
+
+
+def begin(step: Step, what: str, group: Sequence[LoadedMetric]) -> None:
+    """The metrics of a plugin are asked. The limit of time, and the blame, are for those that huebench does not bring itself."""
+    names = [m.spec.name for m in group if m.identity != HOME]
+    step(f"scoring {what} by {', '.join(names)}" if names else f"scoring {what}", bool(names), names)
 
 
 def keep_scores(test: HeldOut, metrics: Sequence[LoadedMetric], ask: Mapping[str, Any], numbers: Sequence[int],
@@ -119,13 +146,20 @@ def keep_scores(test: HeldOut, metrics: Sequence[LoadedMetric], ask: Mapping[str
 
 class Scorer:
     """Metrics that score shard by shard; what they say is taken from the store, or put there. gathering: those that have to see
-    all shards, one after the other; nothing of theirs is kept."""
+    all shards, one after the other; nothing of theirs is kept. unmade: those that can't be made, and why."""
 
     def __init__(self, test: HeldOut, metrics: Sequence[LoadedMetric], store: Store) -> None:
         self.test, self.store = test, store
-        self.made = {m.spec.name: m.new() for m in metrics}
-        self.gathering = [m for m in metrics if type(self.made[m.spec.name]).finish is not Metric.finish]
-        self.groups = shard_scores.groups([m for m in metrics if m not in self.gathering])
+        self.made: dict[str, Metric] = {}
+        self.unmade: dict[str, str] = {}
+        for metric in metrics:
+            try:
+                self.made[metric.spec.name] = metric.new()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
+                self.unmade[metric.spec.name] = reason(error)
+        usable = [m for m in metrics if m.spec.name in self.made]
+        self.gathering = [m for m in usable if type(self.made[m.spec.name]).finish is not Metric.finish]
+        self.groups = shard_scores.groups([m for m in usable if m not in self.gathering])
 
     def scores(self, ask: Mapping[str, Any], number: int) -> ShardScores:
         """What the metrics that don't gather say of a shard."""
@@ -172,7 +206,7 @@ class _Shard:
             found.add(name, self.scorer.made[name].score(self._samples, *self._beside))
         except BenchError as error:
             found.refused[name] = str(error)
-        except Exception as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
             found.failed[name] = reason(error)
 
     @cached_property

@@ -40,9 +40,10 @@ class ShardScores:
     failed: dict[str, str] = field(default_factory=dict)
 
     def add(self, metric: str, scores: Sequence[Score]) -> None:
-        """What a metric gave. ValueError for a value too many or too few."""
+        """What a metric gave. ValueError for a value too many or too few, and for a name that can't be written."""
         found: dict[Name, np.ndarray] = {}
         for score in scores:
+            f"{score.variant}{score.region}".encode()
             values = np.asarray(score.values, dtype=np.float64)
             if values.shape != (self.count,):
                 raise ValueError(f"{score.variant} ({score.region}) has values {values.shape} of {self.count} photographs")

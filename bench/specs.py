@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, reason, said, unknown
 
 ParameterType = Literal["int", "float", "bool", "str", "path", "method"]
 Direction = Literal["up", "down", "target", "none"]
@@ -118,8 +118,9 @@ class Spec:
         module, _, attribute = self.factory.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise BenchError(f"the code of {self.name}, {self.factory}, can't be imported: {error}") from error
+        except (Exception, SystemExit) as error:
+            why = said(error) if isinstance(error, ImportError | AttributeError | ValueError) else reason(error)
+            raise BenchError(f"the code of {self.name}, {self.factory}, can't be imported: {why}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,10 @@ class Store:
         return sorted(path for path in (self.folder / kind).glob("*/*")
                       if not path.name.startswith("tmp-") and path.name not in BROWSED)  # fmt: skip
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether a thing was finished; its files are not read."""
+        return (self.path(kind, key) / COMMIT_MARK).is_file()
+
     def gone(self, kind: str, key: str, what: str) -> str:
         """Why a thing can't be read, and what to do."""
         path = self.path(kind, key)

@@ -32,6 +32,7 @@ def submitit(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outc
              slots: int = 16, **job: Any) -> list[Outcome]:  # fmt: skip
     """Tasks as jobs, `slots` at once; logs are in the run folder, below `jobs`. A job that is lost is submitted once more."""
     assert workshop.folder is not None
+    workshop.rest()
     folder, machines = workshop.folder, workshop.plan.request.nodes
     engine = _engine(workshop, cluster, **job)
     together = _engine(workshop, cluster, **job, count=machines) if machines > 1 else None

@@ -1,9 +1,9 @@
-"""A process that does tasks for another: `python -m bench.worker`, started by `bench.processes`.
+"""A process that does tasks for another: `python -m bench.supervisor bench.worker`, started by `bench.processes`.
 
-One JSON object a line. In: `{"folder": run folder, "task": {...}}` (`bench.schedule.Task`). Out: what happens on the way
-(`step`, `say`, `begin`, `advance`, `end`) and, for each task, `{"result": {...}}`. No model is ever sent: the worker makes the
-plan from the run folder's `request.json`, and writes to the store itself. It ends, with all its children, when nobody is left to
-listen.
+One JSON object a line. In: `{"folder": run folder, "task": {...}, "token": ...}` (`bench.schedule.Task`). Out: what happens on the
+way (`step`, `say`, `begin`, `advance`, `end`) and, for each task, `{"result": {...}, "token": ...}` (`bench.processes.Event`). No
+model is ever sent: the worker makes the plan from the folder's `request.json`, and writes to the store itself. `bench.supervisor`
+ends it, with all that it started, when nobody is left to listen.
 """
 
 from __future__ import annotations
@@ -11,41 +11,44 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import queue
-import signal
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from bench import plan, request
-from bench.contracts import ProgressTask
-from bench.errors import BenchError, Infrastructure, StoreLost
+from bench import plan, records, request
+from bench.contracts import Progress, ProgressTask
+from bench.errors import BenchError
 from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
 from bench.store import open_store, trust
-from bench.workshop import Workshop
+from bench.workshop import Workshop, failure
+
+LONGEST = 2**16
+"""Characters of a text that is told: the line stays below what is read (`bench.processes.LONGEST`)."""
 
 
 class Telling:
     """A `bench.contracts.Progress` that tells the parent."""
 
     def __init__(self, replies: TextIO) -> None:
-        self._replies, self._numbers = replies, itertools.count()
+        self._replies, self._numbers, self._turn = replies, itertools.count(), threading.Lock()
 
     def tell(self, **event: Any) -> None:
         """Send one line."""
-        print(json.dumps(event), file=self._replies, flush=True)
+        line = json.dumps(event) + "\n"
+        with self._turn:
+            self._replies.write(line)
+            self._replies.flush()
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[ProgressTask]:
         """A bar of the parent's."""
         number = next(self._numbers)
-        self.tell(begin=[number, description, total])
+        self.tell(begin=[number, _short(description), int(total)])
         try:
             yield _Bar(self, number)
         finally:
@@ -53,11 +56,15 @@ class Telling:
 
     def say(self, line: str) -> None:
         """One line of text."""
-        self.tell(say=line)
+        self.tell(say=_short(line))
 
-    def step(self, what: str, limited: bool) -> None:
-        """A step of work begins: the parent's clock starts again, if there is a limit."""
-        self.tell(step=[what, limited])
+    def step(self, what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
+        """A step of work begins: the parent's clock starts again, if there is a limit. blamed: what can be left out if it fails."""
+        self.tell(step=[_short(what), limited, list(blamed)])
+
+    def result(self, result: Result, token: str) -> None:
+        """How the task ended that came with a token."""
+        self.tell(result=asdict(replace(result, reason=_short(result.reason), trace=_short(result.trace))), token=token)
 
 
 class _Bar:
@@ -65,43 +72,39 @@ class _Bar:
         self.telling, self.number = telling, number
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self.telling.tell(advance=[self.number, steps, note])
+        self.telling.tell(advance=[self.number, int(steps), _short(note)])
+
+
+def _short(text: str) -> str:
+    return str(text)[:LONGEST]
 
 
 def main() -> None:
-    """Do the tasks that standard input names, until it ends."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what plugins print goes to standard error, and not between the lines
-    tasks: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    """Do the tasks that standard input names, until it ends. Plugins find nothing there, and what they print goes to standard
+    error, not between the lines."""
+    tasks, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
     telling = Telling(replies)
     workshop: Workshop | None = None
-    while True:
-        message = json.loads(tasks.get())
+    for line in tasks:
+        message = json.loads(line)
+        folder, task = Path(message["folder"]), records.checked(message["task"], Task, "a message")
         try:
             if workshop is None:
                 telling.step("opening the run's data", False)  # whose digests take long where there is much
-                workshop = _workshop(Path(message["folder"]), telling)
-            result = workshop.perform(Task(**message["task"]))
+                workshop = _workshop(folder, telling, telling if task.kind == "open" else Quiet())
+            workshop = replace(workshop, folder=folder, broken={})  # what failed is known to who sends the tasks
+            result = workshop.perform(task)
         except BenchError as error:
-            result = Result(str(error), lost=isinstance(error, Infrastructure), fatal=isinstance(error, StoreLost))
-        workshop = workshop and replace(workshop, broken={})  # what failed is known to who sends the tasks
-        telling.tell(result=asdict(result))
+            result = failure(error, whole=True)
+        telling.result(result, message["token"])
 
 
-def _listen(tasks: queue.Queue[str]) -> None:
-    for line in sys.stdin:
-        tasks.put(line)
-    os.killpg(0, signal.SIGKILL)  # the worker leads a group of its own
-
-
-def _workshop(folder: Path, telling: Telling) -> Workshop:
+def _workshop(folder: Path, telling: Telling, progress: Progress) -> Workshop:
     asked = request.read(folder)
     store = open_store(asked.store)
     trust(request.checked(folder))  # else each task's process would read all prepared photographs once more
-    made = plan.make(asked, registry(), store, Quiet())
+    made = plan.make(asked, registry(), store, progress)
     return Workshop(made, store, telling, folder=folder, step=telling.step)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import nodes, samples, scoring, seeds, threads, weights
+from bench import nodes, plan, samples, scoring, seeds, threads, weights
 from bench.asking import Asking
-from bench.contracts import FitContext, Method, Progress
-from bench.errors import BenchError, Infrastructure, StoreLost, reason, trace
+from bench.contracts import FitContext, Method, Progress, Step
+from bench.errors import BenchError, Infrastructure, StoreLost, reason, said, trace
 from bench.plan import Ask, Cell, Fit, Plan, describe_fit
 from bench.plugins import registry
+from bench.progress import unheard
 from bench.schedule import Outcome, Result, Task
 from bench.scoring import HeldOut, LoadedMetric
 from bench.store import Store
 from bench.weights import ColourWeights
+
+if TYPE_CHECKING:
+    from bench.processes import Worker
+
+
+def failure(error: BaseException, seconds: float = 0.0, whole: bool = False) -> Result:
+    """What is told of an error; whole: in all its words, however many."""
+    lost, fatal = isinstance(error, Infrastructure), isinstance(error, StoreLost)
+    mistake = error.exit_code if isinstance(error, BenchError) else 0
+    text = said(error) if whole and mistake else reason(error)
+    return Result(text, seconds, trace(error), lost, fatal, mistake)
 
 
 @dataclass
 class Workshop:
     """What executing cells needs: the store, the fitted methods of this process and the weights of each data set.
 
-    folder: of the run. step: told what begins, and whether it is under the limits. broken: fits that failed, and why: they are
-    not tried again for another cell.
+    folder: of the run. step: told what begins, whether it is under the limits, and what can be left out if it goes wrong. broken:
+    fits that failed, and why: they are not tried again for another cell. left_out: metrics that can't be used, and why. worker:
+    the process that has prepared the run, if there is one.
     """
 
     plan: Plan
@@ -34,7 +47,9 @@ class Workshop:
     progress: Progress
     debug: bool = False
     folder: Path | None = None
-    step: Callable[[str, bool], None] = lambda what, limited: None
+    step: Step = unheard
+    worker: Worker | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
@@ -100,26 +115,90 @@ class Workshop:
         start = time.monotonic()
         try:
             with threads.pinned(self.plan.request.threads or threads.wanted()):
-                self._do(task)
+                done = self._do(task)
         except (Exception, SystemExit) as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
-            lost, fatal = isinstance(error, Infrastructure), isinstance(error, StoreLost)
-            return Result(reason(error), time.monotonic() - start, trace(error), lost, fatal)
-        return Result(seconds=time.monotonic() - start)
+            return failure(error, time.monotonic() - start, whole=task.kind in ("score", "report"))
+        return replace(done, seconds=time.monotonic() - start)
 
-    def _do(self, task: Task) -> None:
-        cell = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
-        if cell is None:
-            raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
-        if not task.fit:
-            self._sample(cell, task.start, task.stop)
-            return
+    def believed(self, task: Task, result: Result) -> Result:
+        """What another process says of a fit or samples, unless it says that it is done and the store has nothing of it: plugins
+        share that process."""
+        wanted = [("fits", task.fit)] if task.fit else [("samples", key) for _, key, _ in self._shards(self._cell(task), task)]
+        gone = 0 if result.reason else sum(not self.store.has(*thing) for thing in wanted)
+        if not gone:
+            return result
+        what = f"{gone} of its {len(wanted)} {wanted[0][0]} are not in the store"
+        return Result(f"{task.name}: its process said that it is done, but {what}", result.seconds, lost=True)
+
+    def leave_out(self, result: Result) -> None:
+        """Do without the metrics at which a task has failed."""
+        self.left_out.update(dict.fromkeys(result.blamed, result.reason))
+        self.progress.say(f"{', '.join(result.blamed)}: {result.reason}; left out of this run")
+
+    def ask(self, task: Task) -> Result:
+        """Have the process do a task that has prepared the run, else this one; once more where it was lost."""
+        if not self.worker:
+            return self.perform(task)
+        result = self.worker.perform(task, self.progress)
+        return self.worker.perform(task, self.progress) if result.lost else result
+
+    def rest(self) -> None:
+        """End the process that has prepared the run: others do its tasks."""
+        if self.worker:
+            self.worker.end()
+
+    def _do(self, task: Task) -> Result:
+        if task.kind == "open":
+            parts = (part for data in self.plan.data.values() for part in (data.train, data.test))
+            return Result(looks=tuple(self.store.looks("prepared", part.key) for part in parts))
+        if task.kind == "metric":
+            self.step(task.name, True, task.given)
+            self._metric(*task.given).new()
+            return Result()
+        if task.kind in ("score", "report"):
+            return self._write(task)
+        cell = self._cell(task)
+        if task.kind == "sample":
+            self._sample(cell, task)
+            return Result()
         fit = next(fit for fit in cell.fit.chain() if fit.key == task.fit)
+        if task.kind == "method":
+            self.step(task.name, True)
+            return Result(unfit=plan.unfit(fit, self.plan.data[fit.dataset], self.plan.protocol) or "")
         if self.plan.request.nodes > 1:
             self._fit_together(fit)
         else:
             self.method(fit)
+        return Result()
+
+    def _cell(self, task: Task) -> Cell:
+        found = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
+        if found is None:
+            raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
+        return found
+
+    def _metric(self, name: str) -> LoadedMetric:
+        return next(metric for metric in self.metrics if metric.spec.name == name)
+
+    def _write(self, task: Task) -> Result:
+        """The tables of a run whose manifest is written, or the reports of one that has tables."""
+        from bench import output, report, results
+        from bench.score_run import Scoring, score
+
+        assert self.folder is not None
+        if task.kind == "score":
+            manifest, left_out = results.read_manifest(self.folder), dict(task.without)
+            score(Scoring(self.folder, manifest, self.metrics, self.store, registry(), self.progress, left_out, self.step))
+            return Result()
+        made = output.request(self.folder, figures=task.given)
+        try:
+            read = results.read(self.folder, self.store.place)
+            report.write([read], made, registry(), self.progress, (), dict(task.without), self.step)
+        except report.ReportsFailed as error:
+            return replace(failure(error, whole=True), trace="\n\n".join(error.traces))
+        return Result()
 
     def _fit_together(self, fit: Fit) -> None:
         """The first process keeps the fit, under its lock; the others train along, if there is anything to train."""
@@ -178,18 +257,23 @@ class Workshop:
                           devices=request.devices, nodes=request.nodes, strategy=request.strategy,
                           work=self.store.work("fits", fit.key), cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
 
-    def _sample(self, cell: Cell, start: int, stop: int) -> None:
-        """Make the missing ones among the shards `start` to `stop`, counted over the cell's asks, and score them all."""
-        shards = [(ask, *shard) for ask in cell.asks for shard in ask.shards][start:stop]
-        missing = [(ask, key, rows) for ask, key, rows in shards if self.store.find("samples", key) is None]
+    def _shards(self, cell: Cell, task: Task) -> list[tuple[Ask, str, range]]:
+        """The shards `start` to `stop`, counted over the cell's asks."""
+        return [(ask, *shard) for ask in cell.asks for shard in ask.shards][task.start : task.stop]
+
+    def _sample(self, cell: Cell, task: Task) -> None:
+        """Make the missing ones among a task's shards, and score them all, plugin by plugin."""
+        missing = [(ask, key, rows) for ask, key, rows in self._shards(cell, task) if self.store.find("samples", key) is None]
         if missing:
             self._make(cell, missing)
-        self.step(f"scoring {cell.name}", False)
-        at = 0
-        for ask in cell.asks:
-            numbers = range(max(start - at, 0), min(stop - at, len(ask.shards)))
-            scoring.keep_scores(self.test_set(cell.fit.dataset), self.metrics, ask.described(), numbers, self.store)
-            at += len(ask.shards)
+        test, left_out = self.test_set(cell.fit.dataset), {name for name, _ in task.without}
+        for group in scoring.by_plugin([m for m in self.metrics if m.spec.name not in left_out]):
+            scoring.begin(self.step, cell.name, group)
+            at = 0
+            for ask in cell.asks:
+                numbers = range(max(task.start - at, 0), min(task.stop - at, len(ask.shards)))
+                scoring.keep_scores(test, group, ask.described(), numbers, self.store)
+                at += len(ask.shards)
 
     def _make(self, cell: Cell, missing: list[tuple[Ask, str, range]]) -> None:
         method = self.method(cell.fit)

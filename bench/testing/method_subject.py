@@ -68,7 +68,8 @@ class MethodSubject(SpecSubject):
         registry = with_specs(self.spec, SPEC)
         request = Request(methods=(self._written(),), datasets=(SPEC.name,))
         made = plan.make(request, registry, self.session.ground.store, Quiet())
-        if reason := made.cells[0].incompatible:
+        found = (plan.unfit(part, made.data[SPEC.name], made.protocol) for part in made.cells[0].fit.chain())
+        if reason := next(filter(None, found), ""):
             raise Broken(f"{reason} ({len(self.session.ground.train)} toy photographs, {self._written()})",
                          "declare test_parameters with which a fit on so few photographs is possible")  # fmt: skip
         return made

@@ -27,6 +27,13 @@ SAID = {
     "exits": "SystemExit: no GPU here",
     "forks": r"fitting forks on photographs0: its process ended by signal 9 \(SIGKILL\): out of memory\?",
     "crash": r"fitting crash on photographs0: its process ended by signal 6 \(SIGABRT\)",
+    "hangs-at-import": r"^making hangs-at-import took longer than 5 s \(--timeout\)$",
+    "raises-at-import": r"the code of raises-at-import, .*raising:Broken, can't be imported: RuntimeError: no luck$",
+    "hangs-when-made": r"^making hangs-when-made took longer than 5 s \(--timeout\)$",
+    "aborts-when-made": r"^making aborts-when-made: its process ended by signal 6 \(SIGABRT\)$",
+    "hangs-when-asked": r"^making hangs-when-asked took longer than 5 s \(--timeout\)$",
+    "not-utf-8": r"^ValueError: bad \\udcff$",
+    "lies": r"^fitting lies on photographs0 took longer than 5 s \(--timeout\)$",
 }
 
 
@@ -34,7 +41,7 @@ SAID = {
 def broken(photographs, tmp_path_factory):
     """One run of all of them between two sound ones."""
     folder = tmp_path_factory.mktemp("broken")
-    methods = ",".join(["sound", *SAID, "late", "marginal"])
+    methods = ",".join(["sound", *SAID, "late", "babbles", "marginal"])
     command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", methods, "-d", str(photographs),
                "--metrics", "absolute-error", "--timeout", "5", "--memory", "1", "--executor", "process", "--out",
                "run", "--store", "store"]  # fmt: skip
@@ -73,7 +80,7 @@ def test_the_other_methods_finish(broken):
     folder, _ = broken
     scores = pd.read_parquet(folder / "run" / "scores.parquet")
     done = scores[scores["status"] == "done"]
-    assert set(done["method"]) == {"sound", "late", "marginal"}
+    assert set(done["method"]) == {"sound", "late", "babbles", "marginal"}
     assert "endless" in (folder / "run" / "report.md").read_text()
 
 
@@ -137,3 +144,29 @@ def test_a_part_that_failed_is_not_tried_again_for_another_method(bench, photogr
     assert "nothing was measured" in err
     assert "which it needs, failed: " in err
     assert err.count("fitting zhang: done") <= 1
+
+
+def test_a_process_that_says_that_all_is_done_is_not_believed(photographs, tmp_path):
+    """Neither of the method that makes it say so, nor of those that follow."""
+    command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", "lies-well,sound", "-d",
+               str(photographs), "--metrics", "absolute-error", "--figures", "none", "--executor", "process", "--out", "run",
+               "--store", "store"]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 6, done.stderr
+    cells = {c["method"]: c for c in json.loads((tmp_path / "run" / "manifest.json").read_text())["cells"]}
+    assert cells["lies-well"]["status"] == "failed"
+    assert cells["sound"]["status"] == "done"
+    assert "fitting sound on photographs0: its process said that it is done, but 1 of its 1 fits are not" in done.stderr
+
+
+@pytest.mark.parametrize(("method", "status"), [("daemon", 0), ("endless-daemon", 6), ("daemon-of-one-that-dies", 6)])
+def test_a_process_that_a_method_leaves_behind_is_ended(photographs, tmp_path, method, status):
+    environment = os.environ | {"DAEMONS": str(tmp_path / "daemons")}
+    command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", f"{method},marginal", "-d",
+               str(photographs), "--metrics", "absolute-error", "--figures", "none", "--timeout", "5", "--executor", "process",
+               "--out", "run", "--store", "store"]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == status, done.stderr
+    left = [int(line) for line in (tmp_path / "daemons").read_text().split()]
+    assert left
+    assert not [number for number in left if psutil.pid_exists(number)]

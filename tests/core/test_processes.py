@@ -1,10 +1,8 @@
 """Processes that do tasks, and several that do one together."""
 
 import io
-import os
 import queue
 import subprocess
-import sys
 import threading
 from types import SimpleNamespace
 
@@ -17,6 +15,7 @@ from bench.progress import Quiet
 from bench.request import Request
 from bench.schedule import Task
 from bench.store import Store
+from bench.workshop import Workshop
 
 
 @pytest.fixture
@@ -26,20 +25,15 @@ def worker(tmp_path):
 
 def test_a_process_is_ended_once(worker, monkeypatch):
     """Its number may be another process' later."""
-    worker.child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                    start_new_session=True)  # fmt: skip
-    gone = worker.child
+    gone = worker._spawn()
     worker.end()
-    assert gone.returncode == -9
-    ended = []
-    monkeypatch.setattr(os, "killpg", lambda *given: ended.append(given))
+    assert gone.returncode is not None
+    monkeypatch.setattr(processes, "_kill", None)
     worker.end()
-    assert ended == []
 
 
 def test_a_process_that_can_not_be_started_is_a_lost_task_and_no_endless_wait(tmp_path, monkeypatch):
-    plan = SimpleNamespace(request=Request())
-    pool = processes._Pool(SimpleNamespace(folder=tmp_path, plan=plan, store=Store(tmp_path), progress=Quiet()), 1)
+    pool = processes._Pool(Workshop(SimpleNamespace(request=Request()), Store(tmp_path), Quiet(), folder=tmp_path), 1)
 
     def refuse(*_, **__):
         raise OSError(11, "Resource temporarily unavailable")
@@ -90,7 +84,7 @@ def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_ag
     monkeypatch.setattr("bench.store._sound", set())  # a new process
     read = []
     monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
-    assert worker_module._workshop(tmp_path / "run", worker_module.Telling(io.StringIO())).plan.cells
+    assert worker_module._workshop(tmp_path / "run", worker_module.Telling(io.StringIO()), Quiet()).plan.cells
     assert read == ["indexes"]
 
 

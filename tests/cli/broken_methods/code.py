@@ -1,6 +1,8 @@
 """What the broken methods do."""
 
+import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -141,3 +143,98 @@ class Late(Sound):
         with context.progress.task("fitting", 2) as bar:
             pass
         bar.advance()
+
+
+class HangsWhenMade(Sound):
+    def __init__(self):
+        time.sleep(600)
+
+
+class AbortsWhenMade(Sound):
+    def __init__(self):
+        os.abort()
+
+
+class HangsWhenAsked(Sound):
+    def incompatible(self, dataset, count):
+        time.sleep(600)
+
+
+class NotUtf8(Sound):
+    """Names a file whose name is no UTF-8, as any OSError does."""
+
+    def fit(self, train, context):
+        raise ValueError("bad \udcff")
+
+
+def shout(data):
+    """Write into all pipes of this process but its standard streams."""
+    for number in range(3, 256):
+        try:
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.write(number, data)
+        except OSError:
+            continue
+
+
+class Lies(Sound):
+    """Says that it is done, and never ends."""
+
+    def fit(self, train, context):
+        result = {"reason": "", "seconds": 0.0, "trace": "", "lost": False, "fatal": False}
+        shout(json.dumps({"result": result}).encode() + b"\n")
+        time.sleep(600)
+
+
+class LiesWell(Sound):
+    """Sees to it that its process says of whatever it is asked for that it is done."""
+
+    def predict(self, grey, seeds):
+        from bench.schedule import Result
+        from bench.workshop import Workshop
+
+        Workshop.perform = lambda *_: Result()
+        raise SystemExit
+
+
+class Babbles(Sound):
+    """Writes what is no message, what is one of another form, and what never ends."""
+
+    def fit(self, train, context):
+        events = [{"step": 5}, {"step": ["x", "y", "z"]}, {"advance": "x"}, {"begin": [1]}, {"begin": [{}, [], None]}, {"end": []},
+                  {"say": 7}, {"result": 3}, {"result": {"reason": ""}, "token": ""}, [1], "x", None, 7,
+                  {"worker": -1}]  # fmt: skip
+        lines = [json.dumps(event).encode() for event in events]
+        for line in (*lines, b"[" * 10**5, b'{"a":' * 10**5, b"\xff\xfe", b"", b"{", b"NaN", b"x" * 10**7):
+            shout(line + b"\n")
+
+
+def daemon():
+    """Leave a process as `daemon(3)` does: forked twice, in a session of its own, without its parent's environment."""
+    note = os.environ["DAEMONS"]
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            with open(note, "a") as file:
+                file.write(f"{os.getpid()}\n")
+            os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)"], {})
+        os._exit(0)
+    while not os.path.exists(note):
+        time.sleep(0.01)
+
+
+class Daemon(Sound):
+    def fit(self, train, context):
+        daemon()
+
+
+class EndlessDaemon(Sound):
+    def fit(self, train, context):
+        daemon()
+        time.sleep(600)
+
+
+class DaemonOfOneThatDies(Sound):
+    def fit(self, train, context):
+        daemon()
+        os.kill(os.getpid(), 11)

@@ -1,0 +1,3 @@
+"""A module that raises something else than ImportError."""
+
+raise RuntimeError("no luck")
