@@ -52,7 +52,7 @@ def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newe
             raise BenchError(f"{where} has schema version {version}; this huebench reads up to {newest}: upgrade it")
     try:
         return msgspec.convert(value, kind, strict=True)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:  # half of a surrogate pair in a name
         raise BenchError(f"{where} is damaged ({_said(error)}){ending}") from error
 
 

@@ -65,10 +65,15 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
 def measure(request: Request, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
             argv: Sequence[str] = ()) -> Results:  # fmt: skip
     """`run` without its reports."""
-    request = _with_home(request)
-    progress = progress or Quiet()
-    plugins = registry()
     store = open_store(request.store)
+    with store.in_use():
+        return _measure(request, store, out, progress or Quiet(), debug, argv)
+
+
+def _measure(request: Request, store: Store, out: Path | str | None, progress: Progress, debug: bool,
+             argv: Sequence[str]) -> Results:  # fmt: skip
+    request = _with_home(request)
+    plugins = registry()
     check_device(request.device)
     executor = choose_executor(request, plugins)
     metrics = scoring.load_metrics(request.metrics, plugins)
