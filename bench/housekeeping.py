@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 from bench import digests, disk, locks, marks
 from bench.errors import BenchError
 from bench.files import write_bytes
-from bench.store import COMMIT_MARK, Store, discard, machine, mark_bytes, open_store, wrong_files
+from bench.store import COMMIT_MARK, USED, Store, discard, machine, mark_bytes, open_store, wrong_files
 
 KINDS = (*marks.KINDS, "work")
 LEFT_OVER = 24 * 3600.0
 """Seconds after which what a process that is gone did not finish is a left-over."""
+AT_IT = "a process is at it"
 ELSEWHERE = 30 * LEFT_OVER
 """Seconds after which it is one even where its process can't be asked: it was on another machine."""
 
@@ -117,8 +118,8 @@ def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int |
             with _nobody_at(store, thing, dry):
                 if not dry:
                     remove(thing)
-        except locks.Busy:
-            yield f"kept {thing.kind} {thing.key[:12]}: a process is at it"
+        except locks.Busy as busy:
+            yield f"kept {thing.kind} {thing.key[:12]}: {busy}"
             continue
         total -= thing.bytes
         yield f"{removed} {thing.kind} {thing.key[:12]} ({thing.what}, {written(thing.bytes)})"
@@ -190,29 +191,27 @@ def _bytes(path: Path) -> int:
 
 @contextmanager
 def _nobody_at(store: Store, thing: Thing, dry: bool) -> Iterator[None]:
-    """A block in which no process builds a thing. `locks.Busy` where one does now."""
+    """A block in which no process builds a thing. `locks.Busy`, with the reason, where one does now, or a run uses it."""
     kind = thing.path.parent.name if thing.kind == "work" else thing.kind
     if kind not in marks.KINDS or not marks.is_key(thing.key):  # none that anyone builds
         yield
-    elif dry:
-        if _locked(store.lock(kind, thing.key)):
-            raise locks.Busy
+        return
+    with suppress(FileNotFoundError):
+        if any(_used(thing.path) > began - USED for began in store.runs()):
+            raise locks.Busy("a run uses it, or did")
+    lock = store.lock(kind, thing.key)
+    if dry:
+        if locks.is_held(lock):
+            raise locks.Busy(AT_IT)
         yield
-    else:
-        lock = store.lock(kind, thing.key)
-        with locks.held(lock, wait=False):
-            yield
-            lock.unlink(missing_ok=True)
-
-
-def _locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    try:
-        with locks.held(path, wait=False):
-            return False
-    except locks.Busy:
-        return True
+        return
+    with ExitStack() as block:
+        try:
+            block.enter_context(locks.held(lock, wait=False))
+        except locks.Busy:
+            raise locks.Busy(AT_IT) from None
+        yield
+        lock.unlink(missing_ok=True)
 
 
 def _left_overs(store: Store) -> Iterator[Path]:
@@ -223,7 +222,7 @@ def _left_overs(store: Store) -> Iterator[Path]:
         if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and _alive(int(pid)))):
             yield path
     for path in sorted((store.folder / "locks").glob("*.lock")):
-        if _age(path) > LEFT_OVER and not _locked(path):
+        if _age(path) > LEFT_OVER and not locks.is_held(path):
             yield path
 
 

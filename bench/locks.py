@@ -44,3 +44,14 @@ def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = Tru
         yield
     finally:
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether someone holds a lock now."""
+    if not path.exists():
+        return False
+    try:
+        with held(path, wait=False):
+            return False
+    except Busy:
+        return True

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from bench import digests, disk, keys, locks, marks
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.files import write_bytes
-from bench.store import COMMIT_MARK, Store, cache_folder, mark_bytes
+from bench.store import COMMIT_MARK, Store, cache_folder, machine, mark_bytes
 
 
 class RemoteStore(Store):
@@ -132,7 +132,7 @@ class RemoteStore(Store):
     def _send(self, kind: str, key: str) -> None:
         """Files first, then the mark, which appears whole."""
         folder, mark = self.path(kind, key), self._at(kind, key, COMMIT_MARK)
-        draft = f"{mark}-{uuid.uuid4().hex}"
+        draft = f"{self._root}/{kind}/{key[:2]}/tmp-{os.getpid()}-{machine()}-{uuid.uuid4().hex}-{COMMIT_MARK}"
         with self._reached("written"):
             for name in marks.read(mark_bytes(folder), kind, key)["files"]:
                 self._put(folder / name, self._at(kind, key, name))

@@ -133,6 +133,7 @@ def _planned(request: Request, plugins: Registry, progress: Progress,
     metrics = scoring.load_metrics(request.metrics, plugins)
     plan.check(request, plugins)
     with ExitStack() as stack:
+        stack.enter_context(store.in_use())
         worker = None
         if spec.limits and not debug:
             folder = stack.enter_context(_draft())

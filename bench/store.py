@@ -13,8 +13,9 @@ import shutil
 import stat
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from bench.errors import BenchError, StoreLost
 from bench.files import write_bytes
 from bench.marks import COMMIT_MARK as COMMIT_MARK
 
+RUN = "run-"
+"""How the locks of runs begin."""
 USED = 3600.0
 """Seconds: the time of a mark says to an hour when its thing was last used, for `bench store gc`."""
 
@@ -125,7 +128,10 @@ class Store:
     def looks(self, kind: str, key: str) -> str:
         """How a thing looks now, for `trust` in other processes: what one of them has read they need not read again."""
         path = self.path(kind, key)
-        return digests.look(path, digests.scan(path), COMMIT_MARK, mark_bytes(path)).hex()
+        try:
+            return digests.look(path, digests.scan(path), COMMIT_MARK, mark_bytes(path)).hex()
+        except (FileNotFoundError, NotADirectoryError):
+            raise BenchError(self.gone(kind, key, f"{kind} {key[:12]}")) from None
 
     def _mark(self, kind: str, key: str) -> bytes | None:
         """The mark of a finished thing, None where there is none that can be used."""
@@ -172,6 +178,24 @@ class Store:
         """The file that says that someone builds a thing."""
         marks.checked(kind, key)
         return self.folder / "locks" / f"{kind}-{key}.lock"
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """A block of a run: `bench store gc` leaves what it uses (`runs`)."""
+        lock = self.folder / "locks" / f"{RUN}{os.getpid()}-{machine()}-{uuid.uuid4().hex[:8]}.lock"
+        with ExitStack() as block:
+            with suppress(OSError):  # a store may be for reading only
+                block.enter_context(locks.held(lock))
+                block.callback(lock.unlink, missing_ok=True)
+            yield
+
+    def runs(self) -> Iterator[float]:
+        """When those runs began that are under way now."""
+        for lock in (self.folder / "locks").glob(f"{RUN}*.lock"):
+            with suppress(FileNotFoundError):
+                began = lock.stat().st_mtime
+                if locks.is_held(lock):
+                    yield began
 
     def _built(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]], waiting: Callable[[], None] | None = None,
                wait: bool = True) -> Path:  # fmt: skip

@@ -28,7 +28,16 @@ class Faulty(LocalFileSystem):
     protocol = "faulty"
     cachable = False
     fault = None
+    left = None
     calls: ClassVar[list] = []
+
+    def __getattribute__(self, name):
+        """After `left` calls the server is gone."""
+        if name in ("cat_file", "put_file", "get_file", "makedirs", "mv", "glob") and Faulty.left is not None:
+            if Faulty.left <= 0:
+                raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+            Faulty.left -= 1
+        return super().__getattribute__(name)
 
     @classmethod
     def _strip_protocol(cls, path):
@@ -62,6 +71,7 @@ def machine(far, tmp_path, monkeypatch):
         return open_store(f"{scheme}://{far}")
 
     monkeypatch.setattr(Faulty, "fault", None)
+    monkeypatch.setattr(Faulty, "left", None)
     monkeypatch.setattr(Faulty, "calls", [])
     return see
 
@@ -111,7 +121,8 @@ def test_the_mark_goes_last(machine):
     machine(scheme="faulty").get("fits", KEY, build)
     names = [Path(call).name for call in Faulty.calls]
     assert sorted(names[:-1]) == ["a.json", "weights.safetensors"]
-    assert names[-1].startswith(f"{COMMIT_MARK}-")
+    assert names[-1].startswith("tmp-")
+    assert names[-1].endswith(COMMIT_MARK)
 
 
 def test_what_could_not_be_sent_is_not_finished_and_is_sent_later_without_building_again(machine, far):
@@ -255,3 +266,95 @@ def test_the_environment_names_a_folder_or_a_url(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_STORE", "file:///somewhere/")
     assert isinstance(open_store(), RemoteStore)
     assert open_store().place == "file:///somewhere"
+
+
+def gone(act):
+    """What is said when the server goes away after some calls of an act; for each number of calls that is too small."""
+    for calls in range(100):
+        Faulty.left = calls
+        try:
+            act()
+            return
+        except Infrastructure as error:
+            yield str(error)
+        finally:
+            Faulty.left = None
+    raise AssertionError("it never ends")
+
+
+def test_a_server_that_goes_away_at_any_moment_leaves_nothing_half(machine, far):
+    for number, said in enumerate(gone(lambda: machine("here", "faulty").get("fits", KEY, build))):
+        assert said.startswith(f"the store faulty://{far} is out of reach (Connection reset by peer)")
+        assert "\n" not in said
+        assert number < 20
+        assert Store(far).find("fits", KEY) is None
+        assert not list(machine("here").folder.rglob("tmp-*"))
+    assert Store(far).find("fits", KEY)
+    assert number > 3
+    for said in gone(lambda: machine("elsewhere", "faulty").get("fits", KEY, must_not_build)):
+        assert "is out of reach" in said
+        assert not [path for path in machine("elsewhere").folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert [mark["key"] for mark in machine("elsewhere", "faulty").all("fits")] == [KEY]
+    for said in gone(lambda: list(machine("elsewhere", "faulty").all("fits"))):
+        assert "is out of reach" in said
+
+
+def test_every_bit_of_a_mark_there_counts(machine, far, capsys):
+    machine().get("fits", KEY, build)
+    mark = there(far) / COMMIT_MARK
+    whole, other, unnoticed = mark.read_bytes(), machine("elsewhere"), []
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        mark.write_bytes(changed)
+        if other.find("fits", KEY) is not None or list(other.all("fits")):
+            unnoticed.append(bit)
+    assert unnoticed == []
+    assert not [path for path in other.folder.rglob("*") if path.is_file()], "nothing was fetched"
+    mark.write_bytes(whole)
+    assert other.find("fits", KEY)
+    capsys.readouterr()
+
+
+def test_a_machine_that_has_a_copy_mends_a_mark_that_is_damaged_there(machine, far, capsys):
+    machine().get("fits", KEY, build)
+    (there(far) / COMMIT_MARK).write_bytes(b"{}")
+    assert machine().find("fits", KEY) is None
+    assert "is damaged (" in capsys.readouterr().err
+    machine().get("fits", KEY, must_not_build)
+    assert machine("elsewhere").find("fits", KEY)
+
+
+@pytest.mark.parametrize("change", [{"kind": "indexes"}, {"key": OTHER}, {"files": {}, "method": 5}, {"parameters": []}])
+def test_the_mark_of_another_thing_is_not_fetched(machine, far, capsys, change):
+    machine().get("fits", KEY, build)
+    mark = there(far) / COMMIT_MARK
+    mark.write_bytes(signed({name: value for name, value in json.loads(mark.read_text()).items() if name != "digest"} | change))
+    assert machine("elsewhere").find("fits", KEY) is None
+    assert list(machine("elsewhere").all("fits")) == []
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_things_of_an_older_huebench_there_are_made_again(machine, far, capsys):
+    for key in (KEY, OTHER):
+        machine().get("fits", key, build)
+        mark = there(far, key) / COMMIT_MARK
+        said = json.loads(mark.read_text())
+        del said["digest"]
+        mark.write_text(json.dumps(said | {"schema_version": 1}))
+        assert machine("elsewhere").find("fits", key) is None
+    assert capsys.readouterr().err.count("\n") == 1
+    assert machine("elsewhere").get("fits", KEY, build)
+    assert Store(far).find("fits", KEY)
+
+
+@pytest.mark.parametrize("key", ["../../../../mine", "AB" * 32, "", None])
+def test_no_path_is_made_of_what_is_no_key(machine, tmp_path, key):
+    (tmp_path / "mine").mkdir()
+    store = machine()
+    for function in (store.path, store.work, store.lock, store.find, store.read, store.describe, store.looks):
+        with pytest.raises(BenchError, match="is no key of fits"):
+            function("fits", key)
+    with pytest.raises(BenchError, match="is no key of fits"):
+        store.get("fits", key, build)
+    assert list((tmp_path / "mine").iterdir()) == []
