@@ -78,13 +78,13 @@ def measure(request: Request, *, out: Path | str | None = None, progress: Progre
     requests.write(folder, replace(made.request, store=store.place), [store.looks("prepared", part.key) for part in parts])
     _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
     outcomes = _execute(Workshop(made, store, progress, debug, folder), executor, plugins)
-    requests.remove(folder)
+    requests.publish(folder)
     traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
     if traces:
         write_text(folder / FAILURES, places.text("\n\n".join(traces)))
     else:
         (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
-    manifest = _manifest(made, outcomes, store, plugins, argv) | {"store": places.relative(store.place, folder)}
+    manifest = _manifest(made, outcomes, store, plugins, argv) | results.naming(store, folder)
     write_json(folder / results.MANIFEST, manifest)
     return score(Scoring(folder, manifest, metrics, store, plugins, progress))
 
