@@ -185,6 +185,7 @@ class Manifest(TypedDict):
     datasets: dict[str, DataOfRun]
     cells: list[CellOfRun]
     store: Place
+    store_digest: NotRequired[str]
     argv: list[str]
     fits: list[FitOfRun]
     schema_version: NotRequired[int]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import keys, records
+from bench import keys, places, records
 from bench.files import write_json
 from bench.forms import Asked
-from bench.store import located
 
 FILE = "request.json"
-"""In a run folder while the run is on: what was asked for, with the paths of this machine. It goes when the run ends, since others
-may be shown the folder."""
+"""In a run folder: what was asked for. While the run is on, with the paths that its processes need."""
 CHECKED = "checked"
 
 
@@ -79,8 +77,8 @@ def read(folder: Path) -> Request:
     """What `write` kept. BenchError where it is gone, or something else."""
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
                              for name, value in _kept(folder).items() if name != CHECKED}  # fmt: skip
-    kept: dict[str, Callable[[Any], Any]] = {"data_home": Path, "store": located, "splits": lambda paths: tuple(map(Path, paths))}
-    return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))
+    found = {name: places.found(given[name], folder) for name in ("data_home", "store") if given[name]}
+    return Request(**(given | found | {"splits": tuple(Path(places.found(path, folder)) for path in given["splits"])}))
 
 
 def checked(folder: Path) -> list[str]:
@@ -88,9 +86,13 @@ def checked(folder: Path) -> list[str]:
     return list(_kept(folder)["checked"])
 
 
-def remove(folder: Path) -> None:
-    """The run has ended: nobody needs it."""
-    (folder / FILE).unlink(missing_ok=True)
+def publish(folder: Path) -> None:
+    """The run has ended, and its folder may be shown: no path stays that is of this machine alone."""
+    kept: dict[str, Any] = dict(_kept(folder))
+    shown = {name: places.relative(kept[name], folder) for name in ("data_home", "store") if kept[name]}
+    lists = {name: places.cleaned(kept[name]) for name in ("methods", "datasets", "metrics")}
+    splits = [places.relative(path, folder) for path in kept["splits"]]
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, **kept, **shown, **lists, "splits": splits})
 
 
 def _kept(folder: Path) -> Asked:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +42,13 @@ class Results:
     """What a run measured.
 
     `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores, column by column; `set_scores` the
-    values of whole test sets (`SET_COLUMNS`). where: the reader's store (`open_store_of`). `troubles`: what went wrong in this run
-    beside cells, such as a report.
+    values of whole test sets (`SET_COLUMNS`). opens: opens the store of its samples; None: the one that the manifest names.
+    `troubles`: what went wrong in this run beside cells, such as a report.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], scores: Scores | pd.DataFrame, set_scores: pd.DataFrame,
-                 where: Path | str | None = None) -> None:  # fmt: skip
-        self.folder, self.manifest, self.set_scores, self.where = folder, manifest, set_scores, where
+                 opens: Callable[[], Store] | None = None) -> None:  # fmt: skip
+        self.folder, self.manifest, self.set_scores, self._opens = folder, manifest, set_scores, opens
         self.troubles: list[str] = []
         self.table: Scores = scores if isinstance(scores, Scores) else FrameScores(scores)
 
@@ -106,8 +106,8 @@ class Results:
 
     @cached_property
     def store(self) -> Store:
-        """The store that holds the samples. SamplesGone where it is another one than the reader's."""
-        return open_store_of(self.folder, self.manifest, self.where)
+        """The store that holds the samples. SamplesGone where the reader did not say that it may be opened (`read`)."""
+        return self._opens() if self._opens else open_store(self.manifest["store"])
 
     def _test_set(self, dataset: str) -> prepare.PreparedSet:
         if dataset not in self._tests:
@@ -132,7 +132,7 @@ def read(folder: Path, store: Path | str | None = None) -> Results:
     if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
         raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
     of_sets = score_table.read(sets, SET_COLUMNS) if sets.is_file() else score_table.frame([], SET_COLUMNS)
-    return Results(folder, manifest, _scores(path, manifest), of_sets, store)
+    return Results(folder, manifest, _scores(path, manifest), of_sets, partial(open_store_of, folder, manifest, store))
 
 
 def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
@@ -155,31 +155,41 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if strange := next((c["dataset"] for c in manifest["cells"] if c["dataset"] not in manifest["datasets"]), None):
         raise BenchError(f"{path} is damaged: a cell is of the data set '{strange[:80]}', which the run does not have")
     manifest["cells"] = [_whole(cell) for cell in manifest["cells"]]
+    manifest["store"] = str(places.found(manifest["store"], folder))
     return manifest
 
 
-def open_store_of(folder: Path, manifest: dict[str, Any], where: Path | str | None = None) -> Store:
+def open_store_of(folder: Path, manifest: Mapping[str, Any], where: Path | str | None = None) -> Store:
     """The store of a run: `where` the reader says that it is. Without that, the reader's own, if the run names it: whoever made
-    the manifest can't have another one opened. SamplesGone, with what to say, where it names another."""
-    if where is None:
-        named, own = places.found(manifest["store"], folder), default_place()
-        if _resolved(named) != _resolved(own):
-            raise SamplesGone(f"{folder} was made with the store {named}, which is not opened, since yours is {own}: add --store "
-                              f"{shlex.quote(str(named))} if you trust who wrote there, or name a copy")  # fmt: skip
+    the manifest can't have another one opened, nor even looked at. SamplesGone, with what to say, where it names another."""
+    if where is None and not _names(manifest, own := default_place()):
+        named = manifest["store"]
+        raise SamplesGone(f"{folder} was made with the store {named}, which is not opened, since yours is {own}: add --store "
+                          f"{shlex.quote(named)} if you trust who wrote there, or name a copy")  # fmt: skip
     return open_store(where)
 
 
 def choose(folder: Path, stores: Sequence[Path | str]) -> Path | str | None:
     """The store of a run among some that the reader gives: the one that it names, else the first."""
-    if len(stores) < 2:
-        return next(iter(stores), None)
-    named = _resolved(places.found(read_manifest(folder)["store"], folder))
-    return next((store for store in stores if _resolved(store) == named), stores[0])
+    manifest = read_manifest(folder) if len(stores) > 1 else {}
+    return next((store for store in stores if manifest and _names(manifest, store)), next(iter(stores), None))
 
 
-def _resolved(where: Path | str) -> str:
-    place = located(where)
-    return os.path.realpath(place) if isinstance(place, Path) else places.relative(place.rstrip("/"), Path())
+def naming(store: Store, folder: Path) -> dict[str, str]:
+    """How a manifest names a store: as seen from the run folder, and by a digest of its place, by which its own readers know it
+    when the folder was moved."""
+    return {"store": places.relative(store.place, folder), "store_digest": _digest(store.place)}
+
+
+def _names(manifest: Mapping[str, Any], store: Path | str) -> bool:
+    """Whether a manifest names a store."""
+    place = located(store)
+    known = {place.rstrip("/")} if isinstance(place, str) else {os.path.realpath(place), os.path.abspath(place)}
+    return manifest["store"] in known or any(manifest.get("store_digest") == _digest(each) for each in known)
+
+
+def _digest(place: str) -> str:
+    return keys.key("store", place=place)
 
 
 def _whole(cell: dict[str, Any]) -> dict[str, Any]:

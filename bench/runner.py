@@ -85,13 +85,13 @@ def _run(request: Request, out: Path | str | None, progress: Progress, debug: bo
             workshop.worker.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
         outcomes = _execute(workshop, executor, plugins)
-        manifest = _manifest(made, outcomes, store, plugins, argv) | {"store": places.relative(store.place, folder)}
+        manifest = _manifest(made, outcomes, store, plugins, argv) | results.naming(store, folder)
         write_json(folder / results.MANIFEST, manifest)
         traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
         scored = _written(workshop, Task("scoring", kind="score"))
         reported = _written(workshop, reports) if reports and not scored.reason else Result()
         _keep_traces(folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)])
-        requests.remove(folder)
+        requests.publish(folder)
     if scored.reason:
         raise _as_error(scored)
     measured = results.read(folder, store.place)

@@ -47,6 +47,12 @@ def base(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def own(base, monkeypatch):
+    """The run's store is the reader's own."""
+    monkeypatch.setenv("BENCH_STORE", str(base / "store"))
+
+
 @pytest.fixture
 def colorized(base, command, tmp_path):
     """Colourize photographs; gives the status, the lines of standard error, and the folder of the results."""

@@ -71,7 +71,7 @@ def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(seri
     assert status == 0, err
     pd.testing.assert_frame_equal(scores(tmp_path), found, check_exact=True)
     assert sent == {path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()}
-    again = [sys.executable, "-P", "-m", "bench.cli", "score", "run"]
+    again = [sys.executable, "-P", "-m", "bench.cli", "score", "run", "--store", url]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

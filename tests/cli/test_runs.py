@@ -163,13 +163,14 @@ def test_another_seed_gives_other_samples(first, photographs):
 
 def test_scoring_again_gives_the_same_numbers(first, bench, tmp_path):
     shutil.copytree(first.folder, tmp_path / "copy")
-    assert bench("score", tmp_path / "copy", "--metrics", "variance")[0] == 0
+    store = ("--store", first.store.folder)
+    assert bench("score", tmp_path / "copy", "--metrics", "variance", *store)[0] == 0
     again = toolkit.read(tmp_path / "copy")
     pd.testing.assert_frame_equal(scores(again), scores(first), check_exact=True)  # the other metrics are kept
     assert len(again.scores) == len(first.scores)
     sets = [r.set_scores.sort_values(["method", "ask", "metric", "variant"]).reset_index(drop=True) for r in (again, first)]
     pd.testing.assert_frame_equal(*(s.drop(columns="run") for s in sets), check_categorical=False, check_dtype=False)
-    assert bench("report", tmp_path / "copy", "--out", tmp_path / "page")[0] == 0
+    assert bench("report", tmp_path / "copy", "--out", tmp_path / "page", *store)[0] == 0
     assert (tmp_path / "page" / "report.md").is_file()
 
 

@@ -36,6 +36,12 @@ def run(folder, out, methods):
               "--metrics", "psnr,energy-score,fair-energy-score", "--draws", "2", "-k", "2"])  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def own(base, monkeypatch):
+    """The run's store is the reader's own."""
+    monkeypatch.setenv("BENCH_STORE", str(base / "store"))
+
+
 @pytest.fixture
 def exported(base, tmp_path):
     return fitted.export(base / "run", METHOD, tmp_path / "coherent")
@@ -153,8 +159,8 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm):
     assert not (tmp_path / "new" / "fits").exists()
     said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
             "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again",
-            "protocol": "another version of huebench", "key": "names a fit", "requires": "names a fit",
-            "malformed": "is malformed", "round": "is malformed",
+            "protocol": "another version of huebench", "key": "is damaged", "requires": "is damaged",
+            "malformed": "is damaged", "round": "require one another",
             "more": "was not exported", "link": "was not exported"}[harm]  # fmt: skip
     assert said in str(caught.value)
 

@@ -59,8 +59,10 @@ def test_the_same_lists_give_the_same_run(command, split):
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"train": []}, "Expected 'array' of length >= 1 - at '$.train'"), ({"test": "x"}, "Expected 'array', got 'str' - at '$.test'"),
-    ({"dataset": None}, "missing required field 'dataset'): `bench data split NAME` writes a split"), ({"dataset": "lfw"}, "which is not used here"),
+    ({"train": []}, "Expected 'array' of length >= 1 - at '$.train'"),
+    ({"test": "x"}, "Expected 'array', got 'str' - at '$.test'"),
+    ({"dataset": None}, "missing required field 'dataset'): `bench data split NAME` writes a split"),
+    ({"dataset": "lfw"}, "which is not used here"),
     ({"test": ["nobody"], "digest": None}, "first 'nobody'"), ({"test": ["nobody"]}, "was changed"),
     ({"schema_version": 9}, "upgrade it"),
 ])  # fmt: skip
