@@ -21,13 +21,14 @@ import numpy as np
 from bench import archives, digests, disk, results, seeds, weights
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError, unknown
-from bench.files import folder_for_user, read_json, write_json
+from bench.files import folder_for_user, for_tensors, read_json, write_json
 from bench.plugins import Registry, registry
 from bench.prepare import reopen
 from bench.progress import Quiet
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec, MethodSpec
 from bench.store import COMMIT_MARK, Store, open_store
+from bench.text import read_csv
 
 CARD, COLOURS = "card.json", "colours.npy"
 SCHEMA = 1
@@ -56,7 +57,7 @@ def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: 
     cell, store = _cell(run, manifest, method, dataset, seed), open_store(manifest["store"])
     fits = _fits(manifest, cell, store)
     card = _card(manifest, cell, fits) | {"scores": _scores(run, cell)}
-    with folder_for_user(out) as place:
+    with folder_for_user(for_tensors(out)) as place:
         for key in fits:
             shutil.copytree(_stored(store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
         np.save(place / COLOURS, _colours(manifest, cell["dataset"], store).prior, allow_pickle=False)
@@ -84,7 +85,7 @@ def bring_in(folder: Path, store: Store) -> list[str]:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of an exported method, whose files are as they were written. BenchError for anything else."""
-    card = read_json(folder / CARD, SCHEMA) if (folder / CARD).is_file() else None
+    card = read_json(for_tensors(folder) / CARD, SCHEMA) if (folder / CARD).is_file() else None
     if not isinstance(card, dict) or not {"fit", "fits", "files", "protocol", "method"} <= card.keys():
         raise BenchError(f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one")
     try:
@@ -205,10 +206,8 @@ def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The means over test photographs, if the run has been scored. Those of several seeds are means over them, too."""
     if not (run / "summary.csv").is_file():
         return []
-    import pandas as pd
-
     try:
-        table = pd.read_csv(run / "summary.csv", keep_default_na=False)[["dataset", "method", "status", *SCORES]]
+        table = read_csv(run / "summary.csv", ("dataset", "method", *SCORES[:6]))[["dataset", "method", "status", *SCORES]]
     except (ValueError, KeyError) as error:
         raise BenchError(f"{run / 'summary.csv'} is damaged: `bench score {run}` writes it again") from error
     mine = table[(table["dataset"] == cell["dataset"]) & (table["method"] == cell["method"]) & (table["status"] == "done")]

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import digests, disk, keys, locks
 from bench.errors import BenchError
-from bench.files import read_json, write_json
+from bench.files import for_tensors, read_json, write_json
 
 COMMIT_MARK = "cell.json"
 USED = 3600.0
@@ -32,7 +32,7 @@ def open_store(where: Path | str | None = None) -> Store:
     """The store in a folder, or behind a URL that fsspec knows, as `s3://bucket/store`; None: `default_place`."""
     place = located(where) if where else default_place()
     if isinstance(place, Path):
-        return Store(place)
+        return Store(for_tensors(place))
     from bench.remote_store import RemoteStore
 
     return RemoteStore(place)
