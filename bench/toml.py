@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,6 @@ def read(path: Path, absent: str) -> dict[str, Any]:
     """The table of a file; BenchError when it is damaged, or missing: then `absent` says what to do."""
     from bench import records  # most commands read none
 
-    if not path.exists():
+    if not os.path.exists(path):
         raise BenchError(f"{path} is missing: {absent}")
     return records.read_toml(path)

@@ -28,6 +28,7 @@ from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
 from bench.store import open_store, trust
+from bench.text import prepare_streams
 from bench.workshop import Workshop
 
 
@@ -74,6 +75,7 @@ def main() -> None:
     os.dup2(2, 1)  # what plugins print goes to standard error, and not between the lines
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    prepare_streams()
     telling = Telling(replies)
     workshop: Workshop | None = None
     while True:
