@@ -26,6 +26,15 @@ def is_debris(name: str) -> bool:
     return name.startswith(".") or name in DEBRIS
 
 
+def for_tensors(folder: Path) -> Path:
+    """The folder. BenchError where its path is no UTF-8: safetensors reads no file there."""
+    try:
+        os.fsencode(folder.absolute()).decode()
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{folder} has a path that is no UTF-8, where no weights can be read: choose another folder") from error
+    return folder
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that it is whole or not there."""
     with drafts.file(path) as draft:

@@ -20,7 +20,7 @@ import numpy as np
 from bench import archives, digests, disk, places, records, results, seeds, stored, weights
 from bench.contracts import FitContext, Method, Progress
 from bench.errors import BenchError, reason, unknown
-from bench.files import folder_for_user, write_json
+from bench.files import folder_for_user, for_tensors, write_json
 from bench.forms import Card, ScoreMean
 from bench.plugins import Registry, registry
 from bench.prepare import reopen
@@ -59,7 +59,7 @@ def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: 
     opened_store = results.open_store_of(run, manifest, store)
     fits = _fits(manifest, cell, opened_store)
     card = _card(manifest, cell, fits) | {"scores": _scores(run, cell)}
-    with folder_for_user(out) as place:
+    with folder_for_user(for_tensors(out)) as place:
         for key in fits:
             shutil.copytree(_stored(opened_store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
         np.save(place / COLOURS, _colours(manifest, cell["dataset"], opened_store).prior, allow_pickle=False)
@@ -87,7 +87,7 @@ def bring_in(folder: Path, store: Store) -> list[str]:
 
 def read_card(folder: Path) -> Card:
     """The card of an exported method, whose files are as they were written. BenchError for anything else."""
-    if not (folder / CARD).is_file():
+    if not (for_tensors(folder) / CARD).is_file():
         raise BenchError(f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one")
     card = records.read(folder / CARD, Card, "don't use it", SCHEMA)
     needed = [card["fit"], *(part for mark in card["fits"].values() for part in mark["requires"].values())]

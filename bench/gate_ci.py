@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from bench.gate import Gate, Row
 from bench.gate_output import markdown, said
+from bench.text import visible
 
 MOST = 9
 """Annotations of one kind that are printed: GitHub shows ten a step, and the last one says how many more there are."""
@@ -74,7 +75,7 @@ def _outcome(case: ElementTree.Element, kind: str, verdict: str, text: str) -> N
 
 def _legal(text: str) -> str:
     """Without characters that XML does not have."""
-    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+    return re.sub("[\ufffe\uffff]", "\ufffd", visible(text))
 
 
 def _commands(kind: str, texts: list[tuple[str, str]]) -> Iterator[str]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.text import one_line
+
 if TYPE_CHECKING:
     from bench.baseline import Baseline
     from bench.gate import Gate
@@ -57,11 +59,11 @@ class BenchGate:
         try:
             gate = self._gate(request, self._settings(margins, inconclusive))
         except BenchError as error:
-            pytest.fail(f"bench_gate: {error}", pytrace=False)
+            pytest.fail(f"bench_gate: {one_line(error)}", pytrace=False)
         if gate.code != ExitCode.OK:
-            pytest.fail(f"bench_gate: {gate.summary}\n{table(gate)}", pytrace=False)
+            pytest.fail(f"bench_gate: {one_line(gate.summary)}\n{table(gate)}", pytrace=False)
         if gate.of("inconclusive") or gate.warnings:
-            warnings.warn(GateWarning(f"bench_gate: {gate.summary}\n{table(gate)}"), stacklevel=2)
+            warnings.warn(GateWarning(f"bench_gate: {one_line(gate.summary)}\n{table(gate)}"), stacklevel=2)
         return gate
 
     def _gate(self, wanted: _Wanted, settings: Settings) -> Gate:
@@ -156,4 +158,4 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which baselines were written."""
     for path in config.stash.get(_WRITTEN, []):
-        terminalreporter.write_line(f"baseline written: {path}")
+        terminalreporter.write_line(f"baseline written: {one_line(path)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,7 +89,7 @@ def text(data: bytes) -> str:
 
 
 def _table(text: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    first = text.partition("\n")[0]
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
     reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True, delimiter=max(",;\t", key=first.count))
     try:
         rows = [(reader.line_num, {name: cell for name, cell in row.items() if name is not None}) for row in reader]

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench import digests, disk, keys, locks, marks, records
 from bench.errors import BenchError, StoreLost
-from bench.files import write_bytes
+from bench.files import for_tensors, write_bytes
 from bench.marks import COMMIT_MARK as COMMIT_MARK
 
 RUN = "run-"
@@ -40,7 +40,7 @@ def open_store(where: Path | str | None = None) -> Store:
     """The store in a folder, or behind a URL that fsspec knows, as `s3://bucket/store`; None: `default_place`."""
     place = located(where) if where else default_place()
     if isinstance(place, Path):
-        return Store(place)
+        return Store(for_tensors(place))
     from bench.remote_store import RemoteStore
 
     return RemoteStore(place)

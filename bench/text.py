@@ -144,12 +144,14 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def read_csv(path: Path, words: Sequence[str] = ()) -> pd.DataFrame:
-    """The table that `csv` wrote. words: columns that are text whatever they look like. Raises what `pandas.read_csv` raises."""
+    """The table that `csv` wrote. words: columns that are text whatever they look like, and empty text where they say nothing.
+    Raises what `pandas.read_csv` raises."""
     import pandas as pd
 
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str))
-    words = table.select_dtypes(exclude=["number", "bool"])
-    return table.assign(**{name: words[name].map(bare) for name in words}).rename(columns=bare)
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str)).rename(columns=bare)
+    table = table.fillna(dict.fromkeys(words, ""))
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    return table.assign(**{name: texts[name].map(bare) for name in texts})
 
 
 def csv_of_data(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -25,6 +25,7 @@ from bench.plugins import registry
 from bench.progress import Quiet
 from bench.schedule import Result, Task
 from bench.store import open_store, trust
+from bench.text import prepare_streams
 from bench.workshop import Workshop, failure
 
 LONGEST = 2**16
@@ -86,6 +87,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
+    prepare_streams()
     telling = Telling(replies)
     workshop: Workshop | None = None
     for line in tasks:

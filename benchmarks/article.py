@@ -14,6 +14,7 @@ import pandas as pd
 from measure import table
 
 from bench.reports.paper_tables import TABLES
+from bench.text import read_csv
 
 NONE = "–"
 PAIRS = (
@@ -57,7 +58,7 @@ def main() -> None:
 
 def read(runs: Sequence[Path], name: str) -> pd.DataFrame:
     """A table of all runs that have it; empty where none has."""
-    found = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in (r / "tables" / f"{name}.csv" for r in runs)
+    found = [read_csv(path, ("dataset",)) for path in (r / "tables" / f"{name}.csv" for r in runs)
              if path.is_file()]  # fmt: skip
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"dataset": []})
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.files import for_tensors
 from bench.plugins import KINDS, Plugin, Registry, registry, switches
 from bench.specs import Spec
 from bench.testing.children import Children
@@ -25,12 +26,16 @@ SLOW = ("lightning.pytorch",)
 """Imported once as well, as soon as this process has it."""
 
 
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="bench-check-", dir=for_tensors(Path(tempfile.gettempdir()))))
+
+
 @dataclass
 class Session:
     """Begin one, check with it as much as you like, and `close` it. limit: seconds that one fit may take."""
 
     limit: float = 120.0
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bench-check-")))
+    folder: Path = field(default_factory=_folder)
 
     @cached_property
     def ground(self) -> Ground:

@@ -402,6 +402,71 @@ def test_a_manifest_that_is_none_is_an_error(content, inputs, tmp_path):
         find(outputs)
 
 
+@pytest.mark.parametrize(("separator", "end", "encoding"), [
+    (",", "\r\n", "utf-8-sig"), (";", "\r\n", "utf-8-sig"), ("\t", "\n", "utf-8"), (";", "\n", "utf-8"), (",", "\r", "utf-8"),
+])  # fmt: skip
+def test_a_manifest_that_a_spreadsheet_or_windows_wrote_is_read(separator, end, encoding, inputs, tmp_path):
+    outputs = fill(tmp_path / "outputs", inputs)
+    ids = [row["id"] for row in rows(inputs)]
+    cells = [("id", "n", "file"), *((image, 0, f"{image}\\0.png") for image in ids)]
+    with (outputs / "outputs.csv").open("w", newline="", encoding=encoding) as stream:
+        csv.writer(stream, delimiter=separator, lineterminator=end).writerows(cells)
+    found = find(outputs, frozenset(ids))
+    assert found.problems == ()
+    assert {image: found.names(image) for image in ids} == {image: (f"{image}/0.png",) for image in ids}
+
+
+@pytest.mark.parametrize("name", ["outputs.csv", "inputs.csv"])
+@pytest.mark.parametrize(("encoding", "says"), [("utf-16", "it is UTF-16: save it"), ("latin-1", "is no UTF-8: save it")])
+def test_a_table_of_another_encoding_is_one_line(name, encoding, says, bench, inputs, tmp_path):
+    fill(tmp_path / "outputs", inputs)
+    folder = "inputs" if name == "inputs.csv" else "outputs"
+    (tmp_path / folder / name).write_bytes("id,n,file\n\xe9,0,x.png\n".encode(encoding))
+    status, out, err = bench("check-outputs", inputs, "outputs", "--kind", "point")
+    assert (status, out) == (2, "")
+    assert f"{name} can't be read: " in err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_inputs_saved_by_a_spreadsheet_are_read(bench, inputs, tmp_path):
+    fill(tmp_path / "outputs", inputs)
+    text = (inputs / "inputs.csv").read_bytes().decode().replace("\n", "\r\n").replace(",", ";")
+    (inputs / "inputs.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert bench("check-outputs", inputs, "outputs", "--kind", "point")[0] == 0
+
+
+IDS = ["cr\rx", "nl\nx", "crlf\r\nx", "com,ma", 'qu"ote', "semi;colon", "=1+1", "'=1", "\u2028", "esc\x1b[31m", " lead", "tab\tx",
+       "007"]  # fmt: skip
+
+
+def test_every_id_comes_back_from_the_table_of_inputs(tmp_path):
+    place = tmp_path / "inputs"
+    place.mkdir()
+    table = export.csv_of_data(export.COLUMNS, export._pictures(place, prepared(IDS), Quiet()))
+    (place / "inputs.csv").write_bytes(table.encode())
+    assert [row["id"] for row in rows(place)] == IDS  # for programs: the very ids, without an apostrophe
+    assert list(export._ids(place / "inputs.csv")) == IDS
+
+
+def test_debris_of_systems_is_nobody_s_colourization(inputs, tmp_path):
+    outputs = fill(tmp_path / "outputs", inputs)
+    picture = next(outputs.rglob("0.png"))
+    for name in ("__MACOSX/a/._0.png", "__MACOSX/0.png", "@eaDir/SYNOFILE_THUMB_M.png", ".DS_Store", "Thumbs.db", "._0.png",
+                 f"{picture.parent.name}/._0.png", f"{picture.parent.name}/@eaDir/0.png/SYNOPHOTO_THUMB_M.png",
+                 "$RECYCLE.BIN/0.png"):  # fmt: skip
+        (outputs / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, outputs / name)
+    assert find(outputs, frozenset(row["id"] for row in rows(inputs))).problems == ()
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_its_photograph_s(tmp_path):
+    (tmp_path / "lat\udce9").mkdir()
+    (tmp_path / "lat\udce9" / "0.png").write_bytes(png(RGB))
+    found = find(tmp_path, frozenset(["lat\\xe9"]))
+    assert (found.problems, found.names("lat\\xe9")) == ((), ("lat\udce9/0.png",))
+
+
 @pytest.mark.parametrize("layout", ["<f2", "<f4", ">f4", "<f8", "fortran"])
 def test_arrays_of_any_float_are_read_as_they_are(layout, tmp_path):
     array = np.asfortranarray(FIELD) if layout == "fortran" else FIELD.astype(layout)

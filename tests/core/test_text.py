@@ -149,7 +149,7 @@ def test_a_spreadsheet_computes_no_text(formula, tmp_path):
 
 
 @settings(deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")).filter(bool), min_size=1, max_size=5))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), min_size=1, max_size=5))
 def test_the_reader_gives_back_every_text(tmp_path_factory, texts):
     path = tmp_path_factory.getbasetemp() / "round.csv"
     write_text(path, csv(pd.DataFrame({"image": texts, "value": range(len(texts))})))

@@ -22,8 +22,8 @@ NOTE = f"<img src=y onerror=alert(4)>|`$b$ [/x] [y](javascript:alert(5)){ESCAPES
 PLUGIN = f"""
 import torch
 from bench.hookspecs import hookimpl
-from bench.specs import MethodSpec, Parameter
-from bench.contracts import ColorDistribution, Method, SampleSet
+from bench.specs import MethodSpec, MetricSpec, Parameter
+from bench.contracts import ColorDistribution, Method, Metric, SampleSet, Score, SetScore
 
 NOTE = {NOTE!r}
 
@@ -33,6 +33,21 @@ def bench_register_methods():
     text = (Parameter("text", "str", "-", NOTE),)
     for name in ("says", "fails"):
         yield MethodSpec(name=name, summary=NOTE, factory=f":{{name.title()}}", present_kind="point", parameters=text)
+
+
+@hookimpl
+def bench_register_metrics():
+    yield MetricSpec(name="odd", summary=NOTE, factory=":Odd", unit=NOTE, direction="down", accepts=frozenset(["point", "iid"]),
+                     headline=NOTE, variants={{NOTE: NOTE}}, formula=NOTE, gaming=NOTE, checked=NOTE)
+
+
+class Odd(Metric):
+    def score(self, samples, truth, context):
+        values = samples.ab.abs().mean((1, 2, 3, 4)).numpy()
+        return [Score(NOTE, "all", values), Score(NOTE, NOTE, values)]
+
+    def finish(self):
+        return [SetScore(NOTE + "set", 1.0)]
 
 
 class Fields(ColorDistribution):
@@ -160,8 +175,9 @@ def test_latex_and_figures_hold_no_command(run):
 
 def test_other_verbs_show_the_same_names(run):
     folder = run.parent
-    for verb in (["report", run.name, "--figures", "none"], ["list", "methods", "--plugin", "hostile.py"],
-                 ["show", "says", "--plugin", "hostile.py"], ["plugins", "list", "--plugin", "hostile.py"], ["store", "ls"],
+    for verb in (["report", run.name, "--figures", "none"], ["list", "--plugin", "hostile.py"],
+                 ["show", "says", "--plugin", "hostile.py"], ["show", "odd", "--plugin", "hostile.py"],
+                 ["plugins", "doctor", "--plugin", "hostile.py"], ["store", "ls"],
                  ["compare", run.name, run.name, "--out", "compared", "--format", "md,html,csv,latex"],
                  ["baseline", "write", run.name, f"b{ESCAPES}.json", "--force"],
                  ["data", "split", f"./{FOLDER}", "--out", "s.json"],
