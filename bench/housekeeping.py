@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.files import read_json
 from bench.store import COMMIT_MARK, Store, machine, open_store
 
-KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "work")
+KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "duplicates", "work")
 LEFT_OVER = 24 * 3600.0
 """Seconds after which what a process that is gone did not finish is a left-over."""
 ELSEWHERE = 30 * LEFT_OVER

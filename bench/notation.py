@@ -13,7 +13,6 @@ from typing import Any
 
 from bench.errors import BenchError
 
-
 _QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
 _HOW = 'text that holds commas, brackets or quotes goes in quotes: folder="a, [b]"'
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import keys, prepare, samples, score_table
+from bench import keys, notation, prepare, samples, score_table
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
@@ -89,6 +89,11 @@ class Results:
             Pictures(image, grey[row], truth[row], {m: f[row] for m, f in fields.items()})
             for row, image in enumerate(images)
         ]
+
+    @cached_property
+    def asked(self) -> list[str]:
+        """Names of the metrics that were asked for by name; none where all were computed."""
+        return list(dict.fromkeys(choice.name for choice in notation.parse_many(self.manifest.get("metrics") or ())))
 
     @cached_property
     def claimed(self) -> list[str]:

@@ -185,6 +185,7 @@ def _manifest(
         "protocol_digest": made.protocol.digest,
         "preset": made.request.preset,
         "precision": made.request.precision,
+        "metrics": list(made.request.metrics),
         "threads": made.request.threads,
         "store": store.place,
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
