@@ -18,6 +18,8 @@ from bench.request import Request
 from bench.schedule import Task
 from bench.store import Store
 
+from ..patience import LONG
+
 
 @pytest.fixture
 def worker(tmp_path):
@@ -79,7 +81,7 @@ def test_the_others_wait_for_the_first_process_word_and_the_first_word_stays(tmp
         heard.get(timeout=0.5)
     nodes.say("fit", nodes.TRAIN)
     nodes.say("fit", nodes.KEPT)
-    assert heard.get(timeout=10) == nodes.TRAIN
+    assert heard.get(timeout=LONG) == nodes.TRAIN
 
 
 

@@ -148,8 +148,8 @@ def test_near_duplicates_on_request(pets):
     status, _, err = run(pets, "run", "--near-duplicates", "24")
     assert status == 0, err
     match = re.search(
-        r"pets: 3 of 13 training photographs are in the test part, too, or nearly \(at most 24 of 256 bits differ\): left out "
-        r"\(.*; 'again.jpg' is nearly the same picture \((\d+) of 256 bits differ\) as test photograph '02.jpg'\)", err)  # fmt: skip
+        r"pets: 3 of 13 training photographs are in the test part, too, or nearly \(at most 24 of 256 bits differ\): left out \("
+        r".*; 'again.jpg' is nearly the same picture \((\d+) of 256 bits differ\) as test photograph '02.jpg'\)", err)  # fmt: skip
     assert match, err
     assert 0 < int(match[1]) <= 24
     data = of_pets("run")

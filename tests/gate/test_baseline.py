@@ -149,7 +149,7 @@ def test_a_quantity_that_one_training_lacks_has_no_value(written):
 
 def test_a_plugin_that_is_not_loaded_is_not_forgotten(written):
     parts = rows(BASE), rows(BASE, "halo"), rows(BASE, "glory")
-    with pytest.raises(BenchError, match=r"has scores of glory, halo, which nothing that is loaded here registers: .*--plugin.*--f"):
+    with pytest.raises(BenchError, match=r"has scores of glory, halo, which nothing that is loaded here registers: .*--plugin.*-f"):
         written(*parts)
     found = written(*parts, force=True)
     assert [text for text in found.left_out if "not loaded" in text] == ["glory: not loaded here", "halo: not loaded here"]
