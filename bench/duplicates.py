@@ -79,7 +79,7 @@ def check(request: Request) -> None:
     if request.duplicates not in COPIES:
         raise unknown("choice of --duplicates", request.duplicates, COPIES)
     if not 0 <= request.near_duplicates <= MOST:
-        raise BenchError(f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: 24 finds copies that "
+        raise BenchError(f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: 32 finds copies that "
                          "were made smaller or saved anew")  # fmt: skip
 
 

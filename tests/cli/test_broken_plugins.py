@@ -84,7 +84,7 @@ def test_what_never_ends_is_ended(endless, method):
     cell = cells(folder)[method]
     assert cell["status"] == "failed"
     assert cell["reason"] == f"fitting {method} on photographs0 took longer than {limit:g} s (--timeout)"
-    assert f"bench: {method} on photographs0 failed: {cell['reason']}" in done.stderr
+    assert f"{method} on photographs0: {cell['reason']}" in done.stderr
     assert not list((folder / "store").glob("*/??/tmp-*"))
 
 
