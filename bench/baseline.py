@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from bench import noise, records, score_table
 from bench.errors import BenchError, NothingMeasured
 from bench.files import write_for_user
 from bench.forms import BaselineFile, ColumnOfBaseline, Gated
-from bench.gate_columns import Chosen, Column, SetValue, choose, image_ids
+from bench.gate_columns import Chosen, Column, SetValue, choose, image_ids, not_loaded
 from bench.gate_margins import Quantity
 from bench.noise import Floor
 from bench.plugins import Registry
@@ -64,12 +65,18 @@ class Baseline:
 
 def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *, force: bool = False,
          floor_of: Sequence[Results] = ()) -> Baseline:  # fmt: skip
-    """The baseline of a run, of the named metrics or of those that declare a headline or a main variant.
+    """The baseline of a run, of the named metrics, or of those that declare a headline or a main variant or that the run was
+    asked for by name.
 
-    floor_of: other runs that tell how far training seeds move a quantity. BenchError for a run in which something failed,
-    unless it is forced: then that is left out, and said. NothingMeasured where nothing can be gated.
+    floor_of: other runs that tell how far training seeds move a quantity. BenchError for a run in which something failed, or
+    whose metrics are not all loaded, unless it is forced: then that is left out, and said. So is what has no value.
+    NothingMeasured where nothing can be gated.
     """
-    chosen = choose(result, names, plugins)
+    missing = [] if names else not_loaded(result, plugins)
+    if missing and not force:
+        raise BenchError(f"{result.folder} has scores of {', '.join(missing)}, which nothing that is loaded here registers: load "
+                         "the plugin (--plugin, --config), or --force a baseline without")  # fmt: skip
+    chosen = _defined(choose(result, names, plugins), plugins)
     if chosen.failed and not force:
         more = f" and {len(chosen.failed) - 1} more" if len(chosen.failed) > 1 else ""
         raise BenchError(f"{result.folder}: {chosen.failed[0]}{more}: run it again, or --force a baseline without what failed")
@@ -81,7 +88,7 @@ def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *
     floors = noise.floors([result, *floor_of], names, plugins, trainings)
     ours = {c.quantity for c in chosen.columns} | {each.quantity for each in chosen.sets}
     return Baseline(path, manifest, rounded.columns, rounded.sets, {q: f for q, f in floors.items() if q in ours},
-                    chosen.left_out + chosen.failed)  # fmt: skip
+                    (*chosen.left_out, *(f"{name}: not loaded here" for name in missing), *chosen.failed))  # fmt: skip
 
 
 def write(baseline: Baseline) -> None:
@@ -161,6 +168,21 @@ def _manifest(result: Results) -> dict[str, Any]:
 def _data(name: str, data: Mapping[str, Any], result: Results) -> dict[str, Any]:
     parts = {part: {k: data[part].get(k) for k in ("photographs", "ids_digest")} for part in ("train", "test")}
     return {"digest": data.get("digest"), "train": parts["train"], "test": {**parts["test"], "ids": image_ids(result, name)}}
+
+
+def _defined(chosen: Chosen, plugins: Registry) -> Chosen:
+    """What has a value in every training; the rest is named."""
+    seeds: dict[Quantity, int] = Counter(column.quantity for column in chosen.columns if not column.part)
+    for each in chosen.sets:
+        seeds[each.quantity] = len({c.seed for c in chosen.columns if c.quantity == each.quantity._replace(variant=each.parts[0])})
+    values = noise.seed_values(chosen, plugins)
+    lost = {quantity for quantity, count in seeds.items() if len(values.get(quantity, ())) < count}
+    sets = tuple(each for each in chosen.sets if each.quantity not in lost)
+    parts = {each.quantity._replace(variant=part) for each in sets for part in each.parts}
+    columns = tuple(replace(c, part=True) if c.quantity in lost else c for c in chosen.columns
+                    if c.quantity in parts or not (c.part or c.quantity in lost))  # fmt: skip
+    said = tuple(f"{q.metric}:{q.variant}: undefined for {q.method} on {q.dataset}" for q in seeds if q in lost)
+    return replace(chosen, columns=columns, sets=sets, left_out=chosen.left_out + said)
 
 
 def _rounded(column: Column) -> Column:

@@ -64,8 +64,10 @@ SWITCHES = (
 
 duplicates = click.option("--duplicates", type=click.Choice(COPIES),
                           help="What becomes of training photographs that are in the test part, too [drop].")  # fmt: skip
-near_duplicates = click.option("--near-duplicates", type=click.IntRange(0, 64), metavar="BITS",
-                               help="Also of those that differ in at most so many of 256 bits [0]; 24 finds what was saved anew.")  # fmt: skip
+near_duplicates = click.option(
+    "--near-duplicates", type=click.IntRange(0, 64), metavar="BITS",
+    help="Also of those that differ in at most so many of 256 bits [0]; 32 finds what was saved anew.",
+)  # fmt: skip
 
 
 class Verbs(click.Group):

@@ -13,7 +13,8 @@ from bench.table import echo_table
 from bench.text import say, say_json
 
 FOLDER = click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
-KIND = click.option("--kind", multiple=True, help="Only fits, samples, scores, features, prepared, indexes or work; repeatable.")
+KIND = click.option("--kind", multiple=True,
+                    help="Only fits, samples, scores, features, prepared, indexes, duplicates or work; repeatable.")
 
 
 @click.group("store", cls=Verbs)

@@ -172,7 +172,8 @@ def _parameter(value: Any) -> str | list[Any]:
 RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
     "methods": _choices, "datasets": _texts, "protocol": _text, "preset": _preset, "k": _whole, "draws": _whole, "seeds": _seeds,
     "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _place, "data-home": _path,
-    "splits": _paths, "duplicates": _copies, "near-duplicates": _whole, "device": _text, "strict": _truth, "executor": _text, "figures": _texts, "timeout": _duration,
+    "splits": _paths, "duplicates": _copies, "near-duplicates": _whole, "device": _text, "strict": _truth, "executor": _text,
+    "figures": _texts, "timeout": _duration,
     "memory": _number, "scheduler": _text, "threads": _whole, "precision": _text, "devices": _whole, "nodes": _whole,
     "strategy": _text, "cache-budget": _number,
 })  # fmt: skip

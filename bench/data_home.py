@@ -96,11 +96,11 @@ def check(name: str, progress: Progress, home: Path | None,
     place = runner.data_home(home)
     source, _, _ = plan.first_source(Request(datasets=(name,), data_home=place, store=store), progress)
     count = len(source.train) + len(source.test)
+    copies, within = (len(duplicates.same_files(source.digests, *parts)) for parts in ((source.train, source.test), (source.test,)))
     rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
             _row("digest of the photographs", source.digest, ""),
-            _row("training photographs that are in the test part, too",
-                 str(len(duplicates.same_files(source.digests, source.train, source.test))), ""),
-            _row("test photographs that are copies of others there", str(len(duplicates.same_files(source.digests, source.test))), "")]
+            _row("training photographs that are in the test part, too", str(copies), ""),
+            _row("test photographs that are copies of others there", str(within), "")]  # fmt: skip
     lies, wanted, recorded = source.dataset.place(), spec.download, downloads.recorded(place, "datasets").get(name, {})
     if lies and lies.is_file() and wanted:
         found = Fetched.of(lies)

@@ -79,7 +79,7 @@ def check(request: Request) -> None:
     if request.duplicates not in COPIES:
         raise unknown("choice of --duplicates", request.duplicates, COPIES)
     if not 0 <= request.near_duplicates <= MOST:
-        raise BenchError(f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: 24 finds copies that "
+        raise BenchError(f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: 32 finds copies that "
                          "were made smaller or saved anew")  # fmt: skip
 
 
@@ -154,9 +154,10 @@ def remarks(data: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """What a reader of a manifest's data set has to know of copies that were not left out, and which ones these are."""
     told = data.get("duplicates") or {}
     train, test = ([Copy(*copy) for copy in told.get(part, ())] for part in ("train", "within_test"))
-    found = [] if told.get("choice") == "drop" or not train else [(
-        _count(len(train), "training photograph is a copy of a test photograph", "training photographs are copies of test photographs"),
-        [f"train: {copy.id}: {copy.reason}" for copy in train])]  # fmt: skip
+    found = []
+    if train and told.get("choice") != "drop":
+        text = _count(len(train), "training photograph is a copy", "training photographs are copies")
+        found.append((f"{text} of test photographs", [f"train: {copy.id}: {copy.reason}" for copy in train]))
     if test:
         found.append((_within(len(test)), [f"test: {copy.id}: {copy.reason}" for copy in test]))
     return found
@@ -252,8 +253,9 @@ def _lines(name: str, found: Duplicates, listed: int, tested: int, dropped: str 
     if found.train:
         nearly = f", or nearly (at most {found.near} of {BITS} bits differ)" if found.near else ""
         fate = dropped if found.choice == "drop" else "kept, so that a method wins by remembering them"
-        yield (f"{name}: {_count(len(found.train), f'of {listed:,} training photographs is', f'of {listed:,} training photographs are')} "
-               f"in the test part, too{nearly}: {fate} ({_examples(found.train)})")  # fmt: skip
+        verb = "is" if len(found.train) == 1 else "are"
+        yield (f"{name}: {len(found.train):,} of {listed:,} training photographs {verb} in the test part, too{nearly}: {fate} "
+               f"({_examples(found.train)})")  # fmt: skip
     if found.within_test:
         yield f"{name}: {_within(len(found.within_test), f'of {tested:,} ')} ({_examples(found.within_test)})"
 

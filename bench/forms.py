@@ -191,6 +191,7 @@ class Manifest(TypedDict):
     schema_version: NotRequired[int]
     preset: NotRequired[str | None]
     precision: NotRequired[str]
+    metrics: NotRequired[list[str]]
     threads: NotRequired[int | None]
     plugins: NotRequired[list[PluginOfRun]]
     environment: NotRequired[Environment]

@@ -206,9 +206,9 @@ def _notes(run: Results, baseline: Baseline, plugins: Registry) -> Iterator[str]
     if new:
         yield f"new in the run, and not gated: {', '.join(dict.fromkeys(new))}"
     gated = {q.metric for q in baseline.quantities} | {text.partition(":")[0] for text in baseline.left_out}
-    specs = {n: s for n, s in plugins.specs["metrics"].items() if isinstance(s, MetricSpec) and (s.headline or s.main)}
+    quiet = {n for n, s in plugins.specs["metrics"].items() if isinstance(s, MetricSpec) and not (s.headline or s.main)}
     measured = {column.metric for column in run.table.columns if column.measured and column.rows > column.undefined}
-    if others := sorted((specs.keys() & measured) - gated):
+    if others := sorted(measured - (quiet - set(run.asked)) - gated):
         yield f"metrics that the baseline does not have: {', '.join(others)}"
     yield from _remarks(run, baseline)
 

@@ -63,7 +63,8 @@ def by_seed(result: Results, metrics: Sequence[str] = ()) -> dict[int, dict[Plac
 
 
 def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
-    """The named metrics, `NAME` or `NAME:VARIANT`; or all that declare a headline or a main variant, by these.
+    """The named metrics, `NAME` or `NAME:VARIANT`; or all that declare a headline or a main variant, by these, and those that the
+    run was asked for by name.
 
     Region `all`; of the draws where a metric takes nothing else, of what a method presents otherwise. Of a metric that is
     named and declares neither, its first variant. BenchError for a metric or variant that the run does not have.
@@ -84,6 +85,11 @@ def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
     _check_variants(wanted, picked, known)
     return Chosen(tuple(columns.values()), tuple(dict.fromkeys(c for c in picked if isinstance(c, SetValue))),
                   tuple(dict.fromkeys(c for c in picked if isinstance(c, str))), tuple(_failed(sides, known)))  # fmt: skip
+
+
+def not_loaded(result: Results, plugins: Registry) -> list[str]:
+    """Metrics that the run has scores of, and that no loaded plugin registers."""
+    return sorted(measured.metrics(result) - plugins.specs["metrics"].keys())
 
 
 def image_ids(result: Results, dataset: str) -> list[str]:
@@ -110,7 +116,8 @@ def _check(wanted: Mapping[str, Sequence[str]], result: Results, specs: Mapping[
             raise unknown("metric of this run", name, had)
         if name not in specs:
             raise BenchError(f"metric '{name}' of this run is not installed here: `bench list metrics` says what is")
-    return [name for name in wanted or had if name in specs and (wanted or specs[name].headline or specs[name].main)]
+    return [name for name in wanted or had
+            if name in specs and (wanted or specs[name].headline or specs[name].main or name in result.asked)]  # fmt: skip
 
 
 @dataclass(frozen=True)

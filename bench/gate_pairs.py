@@ -57,6 +57,12 @@ class Pair:
         kept = {key: column[self.kept] for key, column in self.columns.items()}
         return all(np.array_equal(kept["before", seed, part], kept["after", seed, part]) for _, seed, part in kept)
 
+    @property
+    def alike(self) -> bool:
+        """Whether they do so for all photographs, and the same ones have none."""
+        return all(np.array_equal(self.columns["before", seed, part], self.columns["after", seed, part], equal_nan=True)
+                   for _, seed, part in self.columns)  # fmt: skip
+
     def value(self, run: str) -> float:
         """The value in a run, `before` or `after`, over the photographs that are kept: the mean over seeds."""
         if not self.kept.any():
@@ -137,7 +143,7 @@ def _undefined(pair: Pair) -> Problem | None:
     if pair.lost:
         return Problem("regressed", f"undefined for {pair.lost} of {kept} photographs that have a value in the baseline")
     if np.isnan(pair.value("before")):
-        return Problem("inconclusive", "undefined in the baseline")
+        return None if pair.alike else Problem("inconclusive", "undefined in the baseline")
     return Problem("regressed", "undefined in the run") if np.isnan(pair.value("after")) else None
 
 

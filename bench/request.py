@@ -20,12 +20,12 @@ CHECKED = "checked"
 class Request:
     """What was asked for: names as text, not yet checked.
 
-    splits: files of ids to train and test with (`bench.splits`). duplicates: what becomes of training photographs that are in the
-    test part, too: `drop`, `keep` or `fail`; near_duplicates: in how many bits they may differ to count (`bench.duplicates`). executor: empty for the usual one. scheduler: address of a running
+    splits: files of ids to train and test with (`bench.splits`). executor: empty for the usual one. scheduler: address of a running
     one, for executors that take it. timeout: seconds for fitting a method, or for sampling one. memory: GiB that a method may use.
     threads: of a fit or a sampling (None: $BENCH_THREADS, else the cores). precision: `auto`, `float32` or `bfloat16`. devices,
     nodes, strategy: accelerators of one training on each of its machines, and how they work together. cache_budget: GiB of disk
-    for cached features.
+    for cached features. duplicates: what becomes of training photographs that are in the test part, too, `drop`, `keep` or `fail`;
+    near_duplicates: in how many bits they may differ to count (`bench.duplicates`).
     """
 
     methods: tuple[str, ...] = ("mdn", "cvae", "zhang", "grey", "mean", "marginal", "vae[loss=[l2,mah,full]]")

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import keys, places, prepare, records, samples, score_table
+from bench import keys, notation, places, prepare, records, samples, score_table
 from bench.errors import BenchError, SamplesGone, unknown
 from bench.forms import Choices, Manifest
 from bench.score_columns import KEYS, FileScores, FrameScores, Scores, has_index
@@ -98,6 +98,11 @@ class Results:
             Pictures(image, grey[row], truth[row], {m: f[row] for m, f in fields.items()})
             for row, image in enumerate(images)
         ]
+
+    @cached_property
+    def asked(self) -> list[str]:
+        """Names of the metrics that were asked for by name; none where all were computed."""
+        return list(dict.fromkeys(choice.name for choice in notation.parse_many(self.manifest.get("metrics") or ())))
 
     @cached_property
     def claimed(self) -> list[str]:

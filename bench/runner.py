@@ -279,6 +279,7 @@ def _manifest(
         "protocol_digest": made.protocol.digest,
         "preset": made.request.preset,
         "precision": made.request.precision,
+        "metrics": list(places.labels(made.request.metrics).values()),
         "threads": made.request.threads,
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
         "cells": [_describe_cell(o, plugins) for o in outcomes],

@@ -13,7 +13,7 @@ from bench import prepare, report, results, score_table, scoring
 from bench.cell_scores import CellScores, failed
 from bench.contracts import Progress, Step
 from bench.errors import NothingMeasured
-from bench.files import write_bytes, write_text
+from bench.files import write_bytes, write_json, write_text
 from bench.output import Output
 from bench.plugins import Registry, registry
 from bench.progress import unheard
@@ -47,7 +47,8 @@ class Scoring:
 def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Path | str | None = None) -> Results:
     """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
 
-    With metrics, those alone: the scores of the others are kept as they are. store: as `bench.results.read` takes it.
+    With metrics, those alone: the scores of the others are kept as they are, and the manifest says that these were asked for. store:
+    as `bench.results.read` takes it.
     """
     plugins = registry()
     loaded = scoring.load_metrics(metrics, plugins)
@@ -55,6 +56,10 @@ def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Pat
     others = results.read(folder) if metrics else None
     opened, left_out = results.open_store_of(folder, manifest, store), scoring.unusable(loaded)
     measured = score(Scoring(folder, manifest, loaded, opened, plugins, progress, left_out), others)
+    if others is not None:
+        asked = list(dict.fromkeys([*others.asked, *(metric.spec.name for metric in loaded)]))
+        write_json(folder / results.MANIFEST, {**manifest, "metrics": asked})
+        measured = results.read(folder, opened.place)
     report.write([measured], Output(folder), plugins, progress)
     return measured
 
@@ -108,21 +113,24 @@ def summarise(columns: Iterable[ScoreColumn]) -> pd.DataFrame:
 
 
 def headline(result: Results) -> list[dict[str, str]]:
-    """The table that is shown at the end of a run: means over test photographs of the metrics that declare a headline.
+    """The table that is shown at the end of a run: means over test photographs of the metrics that declare a headline, and of
+    those that were asked for by name.
 
     Metrics that take independent draws only are shown for the draws, the others for what a method presents.
     """
-    metrics = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec) and spec.headline)
-    specs = sorted(metrics, key=lambda spec: spec.name)
+    known = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec))
+    specs = sorted((spec for spec in known if spec.headline or spec.name in result.asked), key=lambda spec: spec.name)
+    variants = {spec.name: spec.headline or _variant(result, spec) for spec in specs}
     places: dict[tuple[str, str], list[ScoreColumn]] = {}
     for column in result.table.columns:
         places.setdefault((column.dataset, column.method), []).append(column)
     rows = [
-        {"dataset": dataset, "method": method, **{spec.name: _headline(columns, spec) for spec in specs},
+        {"dataset": place[0], "method": place[1],
+         **{spec.name: _headline(columns, spec, variants[spec.name], result.set_scores, place) for spec in specs},
          "presents": _presents(columns)}
-        for (dataset, method), columns in places.items()
+        for place, columns in places.items()
     ]  # fmt: skip
-    empty = {spec.name for spec in specs if all(row[spec.name] == "-" for row in rows)}
+    empty = {spec.name for spec in specs if spec.name not in result.asked and all(row[spec.name] == "-" for row in rows)}
     return [{name: text for name, text in row.items() if name not in empty} for row in rows]
 
 
@@ -174,15 +182,32 @@ def _spread(columns: Sequence[ScoreColumn]) -> tuple[float, float, int]:
     return mean, math.sqrt(squares / (count - 1)) if count > 1 else math.nan, count
 
 
-def _headline(columns: Sequence[ScoreColumn], spec: MetricSpec) -> str:
-    """A mean over all photographs, or none: over those that have a value it would flatter."""
+def _variant(result: Results, spec: MetricSpec) -> str:
+    """What is shown of a metric that declares no headline: the main variant, else the first one that was measured."""
+    columns = [c.variant for c in result.table.columns if c.metric == spec.name and _is_shown(c, c.variant, spec)]
+    of_sets = [str(v) for v in result.set_scores.loc[result.set_scores["metric"] == spec.name, "variant"].unique()]
+    measured = [*columns, *of_sets]
+    return next((v for v in (spec.main, *spec.variants, *measured) if v in measured), "")
+
+
+def _headline(columns: Sequence[ScoreColumn], spec: MetricSpec, variant: str, of_sets: pd.DataFrame, place: tuple[str, str]) -> str:
+    """A mean over all photographs, or none: over those that have a value it would flatter. Or the value of the whole set."""
     mine = [c for c in columns if c.metric == spec.name]
     if any(c.status == "failed" for c in mine):
         return "failed"
-    shown = [c for c in mine if (c.variant, c.region) == (spec.headline, "all") and (c.ask == "draws") == (spec.accepts == IID)]
+    shown = [c for c in mine if _is_shown(c, variant, spec)]
     if any(c.undefined or not c.measured for c in shown):
         return "undefined"
-    return f"{_spread(shown)[0]:.4f}" if shown else "-"
+    if shown:
+        most = max(c.k for c in shown)
+        return f"{_spread([c for c in shown if c.k == most])[0]:.4f}"
+    about = of_sets[["dataset", "method", "metric", "variant"]] == [*place, spec.name, variant]
+    values = of_sets.loc[about.all(axis=1) & ((of_sets["ask"] == "draws") == (spec.accepts == IID)), "value"]
+    return "-" if values.empty else "undefined" if values.isna().any() else f"{values.mean():.4f}"
+
+
+def _is_shown(column: ScoreColumn, variant: str, spec: MetricSpec) -> bool:
+    return (column.variant, column.region) == (variant, "all") and (column.ask == "draws") == (spec.accepts == IID)
 
 
 def _presents(columns: Sequence[ScoreColumn]) -> str:

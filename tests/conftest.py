@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from bench.cli import main
 
+from .patience import LONG
 from .server import serving
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs; Ctrl-C is tested here and in children
@@ -16,6 +17,12 @@ os.environ.setdefault("BENCH_EXECUTOR", "serial")
 os.environ.setdefault("BENCH_PRECISION", "float32")
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")  # no test depends on how fast a machine is
+
+
+@pytest.fixture(scope="session")
+def patience():
+    """Seconds to wait for what is bound to come, for modules that other processes import by their name alone."""
+    return LONG
 
 
 @pytest.fixture

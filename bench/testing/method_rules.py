@@ -14,7 +14,7 @@ from bench.testing.results import Broken, NotApplicable, describe
 from bench.testing.spec_rules import others
 from bench.testing.state import changed, random_states, recorded_work, settings
 
-GRACE = 3.0
+GRACE = 10.0
 """Seconds within which a killed process has to be gone."""
 
 

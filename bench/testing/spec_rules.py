@@ -127,7 +127,7 @@ def parameters_round_trip(subject: SpecSubject) -> str | None:
     try:
         again = spec.resolve(dict(notation.parse(written).given))
     except BenchError as error:
-        raise Broken(f"{written} is read as: {one_line(error)}", "choose defaults without unmatched brackets or commas") from error
+        raise Broken(f"{written} is read as: {one_line(error)}", "choose names of letters, digits and underscores") from error
     if again != values:
         name = next(n for n in values if again[n] != values[n])
         raise Broken(f"{name}={values[name]!r} is read from {written} as {again[name]!r}", "let the default have the declared type")

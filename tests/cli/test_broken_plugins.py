@@ -4,14 +4,20 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
 
+from ..patience import LONG, until
+
 BROKEN = Path(__file__).parent / "broken_methods"
+ENDLESS = {
+    **{name: f"fitting {name} on photographs0" for name in ("endless", "chatty", "lies")},
+    **{name: f"making {name}" for name in ("hangs-at-import", "hangs-when-made", "hangs-when-asked")},
+}
+"""What never ends, and during which step."""
 SAID = {
     "at-import": "the code of at-import, .*absent:Broken, can't be imported: No module named 'no_such_library'",
     "in-fit": "RuntimeError: no luck second line$",
@@ -21,34 +27,45 @@ SAID = {
     "wrong-kind": "wrong-kind gave a sample set of kind iid where point is declared",
     "garbage": r"garbage: 100% of the values of a field of \S+ are beyond ±128: ab must be in CIELAB units",
     "writes-input": r"writes-input changes the lightness that it is given: clone\(\) it",
-    "endless": r"fitting endless on photographs0 took longer than 5 s \(--timeout\)",
     "greedy": r"fitting greedy on photographs0 used \d\.\d GiB, more than 1 \(--memory\)",
-    "chatty": r"fitting chatty on photographs0 took longer than 5 s \(--timeout\)",
     "exits": "SystemExit: no GPU here",
     "forks": r"fitting forks on photographs0: its process ended by signal 9 \(SIGKILL\): out of memory\?",
     "crash": r"fitting crash on photographs0: its process ended by signal 6 \(SIGABRT\)",
-    "hangs-at-import": r"^making hangs-at-import took longer than 5 s \(--timeout\)$",
     "raises-at-import": r"the code of raises-at-import, .*raising:Broken, can't be imported: RuntimeError: no luck$",
-    "hangs-when-made": r"^making hangs-when-made took longer than 5 s \(--timeout\)$",
     "aborts-when-made": r"^making aborts-when-made: its process ended by signal 6 \(SIGABRT\)$",
-    "hangs-when-asked": r"^making hangs-when-asked took longer than 5 s \(--timeout\)$",
     "not-utf-8": r"^ValueError: bad \\udcff$",
-    "lies": r"^fitting lies on photographs0 took longer than 5 s \(--timeout\)$",
 }
+
+
+def ran(folder, photographs, methods, timeout, executor):
+    command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", ",".join(methods), "-d",
+               str(photographs), "--metrics", "absolute-error", "--timeout", f"{timeout:g}", "--memory", "1", "--executor",
+               executor, "--out", "run", "--store", "store"]  # fmt: skip
+    (folder / "queue.py").write_text("raise RuntimeError('not the queue of Python')")
+    environment = os.environ | {"BROKEN_METHODS_CHILD": str(folder / "child")}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+
+
+def cells(folder):
+    return {c["method"]: c for c in json.loads((folder / "run" / "manifest.json").read_text())["cells"]}
 
 
 @pytest.fixture(scope="module")
 def broken(photographs, tmp_path_factory):
-    """One run of all of them between two sound ones."""
+    """One run of those that end, between two sound ones."""
     folder = tmp_path_factory.mktemp("broken")
-    methods = ",".join(["sound", *SAID, "late", "babbles", "marginal"])
-    command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(BROKEN), "-m", methods, "-d", str(photographs),
-               "--metrics", "absolute-error", "--timeout", "5", "--memory", "1", "--executor", "process", "--out",
-               "run", "--store", "store"]  # fmt: skip
-    (folder / "queue.py").write_text("raise RuntimeError('not the queue of Python')")
-    environment = os.environ | {"BROKEN_METHODS_CHILD": str(folder / "child")}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
-    return folder, done
+    return folder, ran(folder, photographs, ["sound", *SAID, "late", "babbles", "marginal"], LONG, "process")
+
+
+@pytest.fixture(scope="module")
+def endless(photographs, tmp_path_factory):
+    """A run of those that don't, with a limit that they have time to begin in: the folder, what the run said, the limit."""
+    for limit in (4, 60, LONG):
+        folder = tmp_path_factory.mktemp("endless")
+        done = ran(folder, photographs, ENDLESS, limit, "process[slots=2]")
+        if (folder / "child").exists():
+            break
+    return folder, done, limit
 
 
 def test_the_exit_status_is_that_of_failed_cells(broken):
@@ -60,12 +77,22 @@ def test_the_exit_status_is_that_of_failed_cells(broken):
 @pytest.mark.parametrize("method", SAID)
 def test_each_is_a_row_that_says_why(broken, method):
     folder, done = broken
-    cells = {c["method"]: c for c in json.loads((folder / "run" / "manifest.json").read_text())["cells"]}
-    assert cells[method]["status"] == "failed"
-    assert pd.Series([cells[method]["reason"]]).str.contains(SAID[method]).all(), cells[method]["reason"]
+    cell = cells(folder)[method]
+    assert cell["status"] == "failed"
+    assert pd.Series([cell["reason"]]).str.contains(SAID[method]).all(), cell["reason"]
     scores = pd.read_parquet(folder / "run" / "scores.parquet")
     assert list(scores[scores["method"] == method]["status"]) == ["failed"]
-    assert f"bench: {method} on photographs0 failed: {cells[method]['reason']}" in done.stderr
+    assert f"bench: {method} on photographs0 failed: {cell['reason']}" in done.stderr
+
+
+@pytest.mark.parametrize("method", ENDLESS)
+def test_what_never_ends_is_ended(endless, method):
+    folder, done, limit = endless
+    cell = cells(folder)[method]
+    assert cell["status"] == "failed"
+    assert cell["reason"] == f"{ENDLESS[method]} took longer than {limit:g} s (--timeout)"
+    assert f"{method} on photographs0: {cell['reason']}" in done.stderr
+    assert not list((folder / "store").glob("*/??/tmp-*"))
 
 
 def test_tracebacks_are_kept_and_said_where(broken):
@@ -81,7 +108,7 @@ def test_the_other_methods_finish(broken):
     scores = pd.read_parquet(folder / "run" / "scores.parquet")
     done = scores[scores["status"] == "done"]
     assert set(done["method"]) == {"sound", "late", "babbles", "marginal"}
-    assert "endless" in (folder / "run" / "report.md").read_text()
+    assert "in-predict" in (folder / "run" / "report.md").read_text()
 
 
 def test_what_is_killed_leaves_nothing_in_the_store(broken):
@@ -103,13 +130,9 @@ def test_a_method_that_exits_is_a_row_in_this_process_too(bench, photographs):
     assert "SystemExit: no GPU here" in err
 
 
-def test_a_method_that_never_ends_leaves_no_child(broken):
-    folder, _ = broken
-    child = int((folder / "child").read_text())
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+def test_a_method_that_never_ends_leaves_no_child(endless):
+    child = int((endless[0] / "child").read_text())
+    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_limit_that_an_executor_can_t_keep_is_refused(bench, photographs):

@@ -7,13 +7,14 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from safetensors import safe_open
+
+from ..patience import LONG, until
 
 METHODS = "zhang[batch=8,steps=3],mean[features=zhang[batch=8,steps=3]],vae[batch=8,loss=l2,steps=20],marginal"
 
@@ -26,17 +27,22 @@ def command(photographs, executor):
 
 @pytest.fixture(scope="module")
 def whole(photographs, tmp_path_factory):
-    """The scores of a run that nobody disturbed, and how long it took."""
+    """The scores of a run that nobody disturbed, and how many things it left in the store."""
     folder = tmp_path_factory.mktemp("whole")
-    begun = time.monotonic()
     subprocess.run(command(photographs, "process"), cwd=folder, check=True, capture_output=True)
-    return pd.read_parquet(folder / "run" / "scores.parquet"), time.monotonic() - begun
+    return pd.read_parquet(folder / "run" / "scores.parquet"), finished(folder)
 
 
-def kill_after(seconds, folder, photographs, executor):
-    """Begin or go on, and kill the process and all that it started; False where it had ended before."""
+def finished(folder):
+    return sum(1 for _ in (folder / "store").glob("*/??/*/cell.json"))
+
+
+def kill_after(count, seconds, folder, photographs, executor):
+    """Begin or go on, and kill the process and all that it started, some moments after so many things are in the store; False
+    where it had ended before."""
     child = subprocess.Popen(command(photographs, executor), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                              start_new_session=True)  # fmt: skip
+    until(lambda: finished(folder) >= count or child.poll() is not None)
     try:
         child.wait(seconds)
         assert child.returncode == 0
@@ -45,7 +51,7 @@ def kill_after(seconds, folder, photographs, executor):
         below = psutil.Process(child.pid).children(recursive=True)
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-        for each in psutil.wait_procs(below, timeout=20)[1]:  # workers end by themselves when nobody listens
+        for each in psutil.wait_procs(below, timeout=LONG)[1]:  # workers end by themselves when nobody listens
             raise AssertionError(f"{each} outlives the run that started it") from None
         return True
 
@@ -71,12 +77,12 @@ def see_that_all_is_whole(folder):
 
 
 def kill_and_go_on(folder, photographs, whole, executor, moments):
-    """Kill a run at some moments, as shares of an undisturbed one's time, and let it end; how often it could be killed."""
-    scores, duration = whole
+    """Kill a run at some moments, shares of what is to be done with a delay, and let it end; how often it could be killed."""
+    scores, count = whole
     folder.mkdir(exist_ok=True)
     killed = 0
-    for moment in moments:
-        killed += kill_after(moment * duration, folder, photographs, executor)
+    for share, delay in moments:
+        killed += kill_after(round(share * count), delay, folder, photographs, executor)
         see_that_all_is_whole(folder)
     subprocess.run(command(photographs, executor), cwd=folder, check=True, capture_output=True)
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "run" / "scores.parquet"), scores, check_exact=True)
@@ -86,7 +92,8 @@ def kill_and_go_on(folder, photographs, whole, executor, moments):
 @pytest.mark.parametrize("executor", ["process", pytest.param("serial", marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_goes_on(photographs, tmp_path, whole, executor):
     chance = random.Random(0)
-    assert kill_and_go_on(tmp_path, photographs, whole, executor, [chance.uniform(0.1, 0.4) for _ in range(2)])
+    moments = [(chance.uniform(0, 0.5), chance.uniform(0, 0.05)) for _ in range(2)]
+    assert kill_and_go_on(tmp_path, photographs, whole, executor, moments)
 
 
 @pytest.mark.slow
@@ -95,7 +102,7 @@ def test_a_run_that_is_killed_thirty_times_goes_on(photographs, tmp_path, whole)
     chance, killed = random.Random(0), 0
     for number in range(60):
         executor = ("process", "process[slots=2]", "serial")[number % 3]
-        moments = [chance.uniform(0.02, 0.9) for _ in range(3)]
+        moments = [(chance.uniform(0, 0.9), chance.uniform(0, 0.5)) for _ in range(3)]
         killed += kill_and_go_on(tmp_path / str(number), photographs, whole, executor, moments)
         if killed >= 30:
             return

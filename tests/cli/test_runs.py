@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ import torch
 import bench as toolkit
 from bench import threads
 from bench.store import Store
+
+from ..patience import until
 
 QUICK = "zhang[batch=8,steps=2]"
 VAE = "vae[batch=8,loss=l2,steps=3]"
@@ -118,9 +119,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bits(first, photographs, tmp_pa
     command = [sys.executable, "-m", "bench.cli", "run", *(f"--methods={m}" for m in ALL), "--dataset", str(photographs),
                "--preset", "tiny", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "store").glob("fits/??/*/cell.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: list((tmp_path / "store").glob("fits/??/*/cell.json")))
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "run" / "scores.parquet").exists()

@@ -10,6 +10,8 @@ from bench.switches import Switches
 from bench.testing import suite
 from bench.testing.session import Session
 
+from ..patience import LONG
+
 HERE = Path(__file__).parent
 MUTANTS = HERE / "mutants"
 (LOCAL,) = local_plugins.find(MUTANTS)
@@ -27,7 +29,7 @@ def with_mutants():
 @pytest.fixture(scope="session")
 def session():
     """One for all: to begin one, PyTorch has to be imported."""
-    made = Session()
+    made = Session(LONG)
     yield made
     made.close()
 

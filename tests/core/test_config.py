@@ -59,7 +59,10 @@ def test_a_run_described_in_a_file(tmp_path, monkeypatch):
 
 def test_text_in_a_table_is_taken_as_it_is(tmp_path):
     text = """[run]
-methods = [{ name = "precomputed", folder = 'o, "[x]', kind = "iid" }, { name = "vae", loss = ["[l2]", "a,b"], codec = { name = "c", p = "," } }]
+methods = [
+  { name = "precomputed", folder = 'o, "[x]', kind = "iid" },
+  { name = "vae", loss = ["[l2]", "a,b"], codec = { name = "c", p = "," } },
+]
 """
     (first, second) = config.read(write(tmp_path, text)).run["methods"]
     assert dict(notation.parse(first).given) == {"folder": 'o, "[x]', "kind": "iid"}

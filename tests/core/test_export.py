@@ -129,11 +129,12 @@ def test_inputs_are_of_the_split_that_is_given(bench, photographs):
     Path("theirs.json").write_text(json.dumps(theirs))
     status, _, err = bench("export-inputs", photographs, "inputs", "--split", "theirs.json")
     assert status == 0, err
-    with Path("inputs/inputs.csv").open(newline="", encoding="utf-8") as table:
-        assert [row["id"] for row in csv.DictReader(table)] == theirs["test"]
     run = ("run", "-d", photographs, "-m", "precomputed[folder=made,kind=point]", "--split", "theirs.json", "--metrics",
            "absolute-error", "--figures", "none", "--out", "run")  # fmt: skip
-    for row in csv.DictReader(Path("inputs/inputs.csv").open(newline="", encoding="utf-8")):
+    with Path("inputs/inputs.csv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    assert [row["id"] for row in rows] == theirs["test"]
+    for row in rows:
         place = Path("made") / row["file"].removesuffix(".png")
         place.mkdir(parents=True)
         Image.open(Path("inputs") / row["file"]).convert("RGB").resize((64, 64)).save(place / "0.png")

@@ -8,6 +8,8 @@ import pytest
 
 from bench import locks
 
+from ..patience import LONG
+
 
 def test_a_lock_that_is_held_is_busy_for_others_and_free_afterwards(tmp_path):
     path = tmp_path / "locks" / "a.lock"
@@ -53,14 +55,14 @@ def test_who_waited_for_a_file_that_is_gone_takes_turns_with_who_comes_later(tmp
     def wait():
         with locks.held(path, waits.set):
             got.set()
-            done.wait(10)
+            done.wait(LONG)
 
     waiter = threading.Thread(target=wait)
     with locks.held(path):
         waiter.start()
-        waits.wait(10)
+        waits.wait(LONG)
         path.unlink()
-    assert got.wait(10)
+    assert got.wait(LONG)
     with pytest.raises(locks.Busy), locks.held(path, wait=False):
         pass
     done.set()

@@ -17,6 +17,8 @@ from bench.schedule import Task
 from bench.store import Store
 from bench.workshop import Workshop
 
+from ..patience import LONG
+
 
 @pytest.fixture
 def worker(tmp_path):
@@ -73,7 +75,7 @@ def test_the_others_wait_for_the_first_process_word_and_the_first_word_stays(tmp
         heard.get(timeout=0.5)
     nodes.say("fit", nodes.TRAIN)
     nodes.say("fit", nodes.KEPT)
-    assert heard.get(timeout=10) == nodes.TRAIN
+    assert heard.get(timeout=LONG) == nodes.TRAIN
 
 
 
@@ -85,7 +87,7 @@ def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_ag
     read = []
     monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
     assert worker_module._workshop(tmp_path / "run", worker_module.Telling(io.StringIO()), Quiet()).plan.cells
-    assert read == ["indexes"]
+    assert read == ["indexes", "duplicates"]  # both are small
 
 
 @pytest.mark.parametrize(("slots", "wanted", "cores", "said"), [(2, 2, 2, "--threads 1"), (2, 8, 8, "--threads 4"), (2, 4, 8, ""),

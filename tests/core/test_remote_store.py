@@ -17,6 +17,8 @@ from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.remote_store import RemoteStore
 from bench.store import COMMIT_MARK, Store, open_store
 
+from ..patience import LONG
+
 KEY, OTHER = "ab" * 32, "cd" * 32
 FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
 """What any fit says of itself."""
@@ -214,7 +216,7 @@ print((open_store(sys.argv[1]).get("fits", sys.argv[2], build) / "weights.safete
     command = [sys.executable, "-c", code, f"file://{far}", KEY, str(tmp_path / "log"), json.dumps(FIT)]
     environment = os.environ | {"BENCH_STORE_CACHE": str(tmp_path / "copies")}
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
-    assert [(each.communicate(timeout=60)[0], each.returncode) for each in both] == [("all of it\n", 0)] * 2
+    assert [(each.communicate(timeout=LONG)[0], each.returncode) for each in both] == [("all of it\n", 0)] * 2
     assert (tmp_path / "log").read_text() == "built\n"
 
 

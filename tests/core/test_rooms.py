@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..patience import LONG
+
 CORE = Path(__file__).resolve().parents[2] / "bench"
 SHELVES = {"methods", "metrics", "datasets", "reports"}
 
@@ -66,5 +68,5 @@ def test_the_rule_sees_every_way_to_import_a_shelf(line, tmp_path, monkeypatch):
 )
 def test_registration_imports_no_torch(code):
     check = "\nimport sys; print([m for m in ('torch', 'lightning', 'skimage') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, timeout=LONG, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

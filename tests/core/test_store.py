@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,8 @@ from bench import keys, marks
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.files import allocate, read_json, write_bytes, write_json, write_text
 from bench.store import COMMIT_MARK, Store, commit, default_place, trust
+
+from ..patience import LONG
 
 KEY = "ab" * 32
 FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
@@ -121,7 +122,7 @@ with Store(Path(sys.argv[1])).building("fits", sys.argv[2]) as folder:
     if sys.argv[3] == "marked":
         commit(folder, "fits", sys.argv[2], json.loads(sys.argv[4]))
     print("building", flush=True)
-    time.sleep(120)
+    time.sleep(1800)
 """
 
 
@@ -165,25 +166,29 @@ print((store.get("fits", sys.argv[2], build) / "weights.safetensors").read_text(
     log = store.folder.parent / "log"
     command = [sys.executable, "-c", code, str(store.folder), KEY, str(log), json.dumps(FIT)]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [(racer.communicate(timeout=60)[0], racer.returncode) for racer in racers] == [("all of it\n", 0)] * 4
+    assert [(racer.communicate(timeout=LONG)[0], racer.returncode) for racer in racers] == [("all of it\n", 0)] * 4
     assert log.read_text() == "built\n"
     assert left_overs(store) == []
     assert list((store.folder / "locks").iterdir()) == []
 
 
 def test_who_waits_is_told_once_and_a_busy_thing_can_be_left_for_later(store):
-    waited, again = [], threading.Event()
+    waited, again, go_on = [], threading.Event(), threading.Event()
 
     def slow(folder):
         again.set()
-        time.sleep(0.5)
+        go_on.wait(LONG)
         return build(folder)
+
+    def told():
+        waited.append("once")
+        go_on.set()
 
     other = threading.Thread(target=store.get, args=("fits", KEY, slow))
     other.start()
     again.wait()
     assert store.get_if_free("fits", KEY, must_not_build) is None
-    assert store.get("fits", KEY, must_not_build, lambda: waited.append("once")) == store.path("fits", KEY)
+    assert store.get("fits", KEY, must_not_build, told) == store.path("fits", KEY)
     other.join()
     assert waited == ["once"]
     assert store.get_if_free("fits", KEY, must_not_build) == store.path("fits", KEY)
@@ -195,7 +200,7 @@ import sys, time
 from pathlib import Path
 from bench.store import Store
 def build(folder):
-    print("building", flush=True); time.sleep(120)
+    print("building", flush=True); time.sleep(1800)
 Store(Path(sys.argv[1])).get("fits", sys.argv[2], build)
 """
     with subprocess.Popen([sys.executable, "-c", code, str(store.folder), KEY], stdout=subprocess.PIPE, text=True) as child:

@@ -7,6 +7,8 @@ import pytest
 
 from bench.workers import AHEAD, in_order
 
+from ..patience import LONG
+
 
 def slower_for_smaller(number):
     time.sleep(0.002 * (10 - number % 10))
@@ -20,7 +22,7 @@ def test_results_come_in_the_order_of_the_items(threads, count):
 
 
 def test_several_items_are_worked_at_together():
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=LONG)
     found = in_order(lambda number: number and together.wait() * 0 + number, range(5), 2)
     assert list(found) == [0, 1, 2, 3, 4]  # a single thread would wait for the second in vain
 

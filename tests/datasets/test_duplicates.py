@@ -147,8 +147,9 @@ def test_fail_is_one_line_that_names_the_first_pair(pets):
 def test_near_duplicates_on_request(pets):
     status, _, err = run(pets, "run", "--near-duplicates", "24")
     assert status == 0, err
-    match = re.search(r"pets: 3 of 13 training photographs are in the test part, too, or nearly \(at most 24 of 256 bits differ\): "
-                      r"left out \(.*; 'again.jpg' is nearly the same picture \((\d+) of 256 bits differ\) as test photograph '02.jpg'\)", err)
+    match = re.search(
+        r"pets: 3 of 13 training photographs are in the test part, too, or nearly \(at most 24 of 256 bits differ\): left out \("
+        r".*; 'again.jpg' is nearly the same picture \((\d+) of 256 bits differ\) as test photograph '02.jpg'\)", err)  # fmt: skip
     assert match, err
     assert 0 < int(match[1]) <= 24
     data = of_pets("run")
@@ -165,8 +166,9 @@ def test_copies_within_the_test_part_are_counted(pets):
     write_split([*TEST, "twin.jpg", "same.png"])
     status, _, err = run(pets, "run")
     assert status == 0
-    assert ("pets: 2 of 8 test photographs are copies of others there, and count once more each ('twin.jpg' is the same file as "
-            "test photograph '03.jpg'; 'same.png' is the same picture as test photograph '03.jpg')") in err.splitlines()  # fmt: skip
+    said = ("pets: 2 of 8 test photographs are copies of others there, and count once more each ('twin.jpg' is the same file as "
+            "test photograph '03.jpg'; 'same.png' is the same picture as test photograph '03.jpg')")  # fmt: skip
+    assert said in err.splitlines()
     assert of_pets("run")["test"]["photographs"] == 8
     assert [copy[:2] for copy in of_pets("run")["duplicates"]["within_test"]] == [["twin.jpg", "03.jpg"], ["same.png", "03.jpg"]]
     assert "2 test photographs are copies of others there" in Path("run/report.md").read_text()

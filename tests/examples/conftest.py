@@ -14,6 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ..patience import LONG
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {path.parent.name: path.parent for path in sorted((ROOT / "examples").glob("*/pyproject.toml"))}
 SCAFFOLDS = {"method": "fresh-tint", "dataset": "fresh-set", "metric": "fresh-error"}
@@ -37,7 +39,7 @@ def fresh(tmp_path_factory):
 
     def run(*command, cwd=home, status=0):
         done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True,
-                              timeout=300, check=False)  # fmt: skip
+                              timeout=LONG, check=False)  # fmt: skip
         assert done.returncode == status, f"{command} gave {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done.stdout
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from bench.cli import cli
 
+from ..patience import LONG
 from .conftest import ROOT
 
 PROGRAMS = ("bench", "python", "pip", "pytest", "make", "cat", "cd")
@@ -154,7 +155,7 @@ class Reader:
         if command.startswith("cd "):
             return (where / command[3:]).resolve(strict=True)
         environment = self.fresh.environment | {"BENCH_DATA": str(self.base / "path/to/data"), "BENCH_THREADS": "1"}
-        done = subprocess.run(["bash", "-c", command], cwd=where, env=environment, capture_output=True, text=True, timeout=1800,
+        done = subprocess.run(["bash", "-c", command], cwd=where, env=environment, capture_output=True, text=True, timeout=LONG,
                               check=False)  # fmt: skip
         assert done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return where

@@ -127,6 +127,42 @@ def test_a_forced_baseline_says_what_it_lacks(written):
     assert found.left_out == ("cvae on demo (seed 0): failed: no memory",)
 
 
+def test_what_has_no_value_is_named_and_not_gated(written):
+    nothing, zero = np.full(N, np.nan), np.zeros(N)
+    found = written(rows(BASE), rows(nothing, "error-of-best"), ratio(BASE, BASE), ratio(zero, zero, method="truth"),
+                    sets=[set_row("spread-skill", "ratio"), set_row("spread-skill", "ratio", method="truth")])  # fmt: skip
+    assert [str(quantity) for quantity in found.quantities] == [str(q) for q in found.quantities if q.method == "mdn"]
+    assert variants(found) == {"fair-energy-score:field", "spread-skill:ratio"}
+    assert {column.quantity.method for column in found.columns} == {"mdn"}
+    assert set(found.left_out) == {"error-of-best:sum: undefined for mdn on demo",
+                                   "spread-skill:ratio: undefined for truth on demo"}  # fmt: skip
+    with pytest.raises(NothingMeasured, match="undefined for truth on demo"):
+        written(ratio(zero, zero, method="truth"), sets=[set_row("spread-skill", "ratio", method="truth")])
+
+
+def test_a_quantity_that_one_training_lacks_has_no_value(written):
+    nothing = np.full(N, np.nan)
+    found = written(rows(BASE), rows(BASE, seed=1), rows(BASE, "error-of-best"), rows(nothing, "error-of-best", seed=1))
+    assert variants(found) == {"fair-energy-score:field"}
+    assert found.left_out == ("error-of-best:sum: undefined for mdn on demo",)
+
+
+def test_a_plugin_that_is_not_loaded_is_not_forgotten(written):
+    parts = rows(BASE), rows(BASE, "halo"), rows(BASE, "glory")
+    with pytest.raises(BenchError, match=r"has scores of glory, halo, which nothing that is loaded here registers: .*--plugin.*-f"):
+        written(*parts)
+    found = written(*parts, force=True)
+    assert [text for text in found.left_out if "not loaded" in text] == ["glory: not loaded here", "halo: not loaded here"]
+    assert written(*parts, names=["fair-energy-score"]).left_out == ()  # others were not asked for
+
+
+def test_what_the_run_asked_for_by_name_is_in_it(written):
+    parts = [rows(BASE), *(rows(BASE, "psnr", variant=v, ask="present") for v in ("mean-of-n", "best-of-n")),
+             rows(BASE, "ssim", variant="mean-of-n", ask="present")]  # fmt: skip
+    assert variants(written(*parts, metrics=["psnr"])) == {"fair-energy-score:field", "psnr:mean-of-n"}
+    assert variants(written(*parts)) == {"fair-energy-score:field"}
+
+
 def test_metrics_that_refuse_are_no_failures(written):
     found = written(rows(BASE), lost("refused", "it needs draws", metric="fair-crps", ask="draws"))
     assert variants(found) == {"fair-energy-score:field"}

@@ -1,5 +1,7 @@
 """Verdicts: against margins, by direction, over seeds, of whole sets; what can't be compared; and the exit status."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -178,8 +180,37 @@ def test_what_was_undefined_already_is_left_out_of_both(only):
     found = only(rows(HOLE), rows(BASE + 0.02 + NOISE))
     assert (found.n, found.verdict) == (N - 3, "regressed")
     assert found.before == pytest.approx(BASE[3:].mean(), rel=1e-5)
-    nothing = only(rows(np.full(N, np.nan)), rows(BASE))
-    assert (nothing.verdict, nothing.why) == ("inconclusive", "undefined in the baseline")
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict", "why"),
+    [(np.full(N, np.nan), "ok", "identical"), (BASE, "inconclusive", "undefined in the baseline")],
+)
+def test_what_a_baseline_of_before_has_undefined(run, tmp_path, after, verdict, why):
+    made = baseline.make(run("before", rows(BASE)), tmp_path / "b.json", (), registry())
+    nothing = tuple(replace(column, values=np.full(N, np.nan)) for column in made.columns)
+    baseline.write(replace(made, columns=nothing))
+    found = judge(run("after", rows(after)), baseline.read(made.path), parse({}, ""), registry(), strict=True)
+    assert [(row.verdict, row.why) for row in found.rows] == [(verdict, why)]
+    assert found.code == (ExitCode.OK if verdict == "ok" else ExitCode.INCONCLUSIVE)
+
+
+def test_a_set_s_value_that_is_undefined_in_both_is_ok_only_where_its_parts_are_the_same(run, tmp_path):
+    def ratios(name, above, below):
+        return run(name, ratio(above, below), sets=[set_row("spread-skill", "ratio")])
+
+    zero = np.zeros(N)
+    made = baseline.make(ratios("before", BASE, BASE), tmp_path / "b.json", (), registry())
+    nothing = tuple(replace(column, values=zero) for column in made.columns)
+    baseline.write(replace(made, columns=nothing))
+    for name, below, verdict in (("same", zero, "ok"), ("other", BASE, "inconclusive")):
+        (row,) = judge(ratios(name, zero, below), baseline.read(made.path), parse({}, ""), registry()).rows
+        assert row.verdict == verdict
+
+
+def test_metrics_of_a_plugin_that_is_not_loaded_are_noted(gate):
+    found = gate(rows(BASE), rows(BASE) + rows(BASE, "halo"))
+    assert "metrics that the baseline does not have: halo" in found.notes
 
 
 @pytest.mark.parametrize(

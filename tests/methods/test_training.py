@@ -297,7 +297,7 @@ def test_held_out_photographs_come_in_turn():
     assert np.concatenate([InTurn(130, 3)(i) for i in range(3)]).tolist() == list(range(130))
 
 
-def test_batches_are_fetched_ahead_in_order():
+def test_batches_are_fetched_ahead_in_order(patience):
     asked, fetching = threading.Event(), []
 
     def fetch(rows):
@@ -309,7 +309,7 @@ def test_batches_are_fetched_ahead_in_order():
     with closing(Batches(fetch, lambda step: np.array([step]), range(6))) as batches:
         found = iter(batches)
         assert int(next(found)["x"]) == 0
-        assert asked.wait(10)  # the third, while only the first was asked for
+        assert asked.wait(patience)  # the third, while only the first was asked for
         assert [int(b["x"]) for b in found] == [1, 2, 3, 4, 5]
     assert fetching == [0, 1, 2, 3, 4, 5]
 
@@ -520,13 +520,13 @@ save_file(line.state_dict(), sys.argv[3])
 """
 
 
-def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path):
+def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path, patience):
     (tmp_path / "node.py").write_text(NODE)
     port = find_free_network_port()
     alone = [sys.executable, tmp_path / "node.py", Path(__file__).parent, house.folder]
     told = [nodes.variables(rank, 0, 2, "127.0.0.1", port, tmp_path) for rank in (0, 1)]
     both = [subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | told[rank]) for rank in (0, 1)]
-    assert [each.wait(120) for each in both] == [0, 0]
+    assert [each.wait(patience) for each in both] == [0, 0]
     devices, _ = fit_line(house, line=local_line(0.2), fetch=plain_points(), schedule=Schedule(12, 1e-2, batch=15), devices=2)
     for rank in (0, 1):
         same_state(load_file(tmp_path / f"{rank}"), devices.state_dict())

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -16,6 +15,8 @@ from bench.plugins import registry
 from bench.progress import Quiet
 from bench.reports import gallery
 from bench.reports.gallery import disagreement
+
+from ..patience import LONG, until
 
 HOSTILE = "<script>alert(1)<script>.png"
 FOLDER = "<img src=x onerror=alert(2)>"
@@ -56,7 +57,7 @@ def browser():
 def page(run, browser):
     """The page, open; at the end nothing may have gone wrong on it."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * LONG)
     opened, wrong = context.new_page(), []
     opened.on("console", lambda message: wrong.append(message.text))
     opened.on("pageerror", lambda error: wrong.append(str(error)))
@@ -67,13 +68,6 @@ def page(run, browser):
     yield opened
     context.close()
     assert wrong == []
-
-
-def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def data(run):
@@ -162,7 +156,7 @@ def test_pictures_load_and_are_the_right_ones(page, run):
     first.scroll_into_view_if_needed()
     for picture in first.locator("img").all():
         picture.wait_for(state="visible")
-        wait_until(lambda picture=picture: picture.evaluate("node => node.complete && node.naturalWidth > 0"))
+        until(lambda picture=picture: picture.evaluate("node => node.complete && node.naturalWidth > 0"))
         size = picture.evaluate("node => [node.naturalWidth, node.naturalHeight]")
         assert size == [described["side"] * described["tiles"], described["side"]]
     assert first.locator("img").count() == 1 + 5 + 5 + 5 + 1 + 1  # the codec is hidden at first

@@ -48,7 +48,7 @@ class SlowOnce(Sound):
         first = not os.path.exists(os.environ["SLOW_ONCE"])
         with open(os.environ["SLOW_ONCE"], "a") as log:
             log.write("fit\n")
-        time.sleep(600 if first else 2)
+        time.sleep(1800 if first else 2)
 
 
 class InFit(Sound):
@@ -91,7 +91,7 @@ class Endless(Sound):
     """Never ends, and starts a child that wants to outlive it."""
 
     def fit(self, train, context):
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1800)"], start_new_session=True)
         with open(os.environ["BROKEN_METHODS_CHILD"], "w") as file:
             file.write(str(child.pid))
         while True:
@@ -103,7 +103,7 @@ class Greedy(Sound):
 
     def fit(self, train, context):
         held = np.ones(2**28)
-        time.sleep(600)
+        time.sleep(1800)
         assert held.any()
 
 
@@ -133,7 +133,7 @@ class Forks(Sound):
 
     def fit(self, train, context):
         if os.fork() == 0:
-            time.sleep(600)
+            time.sleep(1800)
             os._exit(0)
         os.kill(os.getpid(), 9)
 

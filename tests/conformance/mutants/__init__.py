@@ -54,7 +54,7 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
         "no-help": Mutant("describes-itself", {"parameters": (replace(SPREAD, help=" "), FLAVOUR)}),
         "no-licence": Mutant("names-its-source", {"licence": ""}),
         "no-citation": Mutant("names-its-source", {"citation": ""}),
-        "odd-default": Mutant("parameters-round-trip", {"parameters": (SPREAD, replace(FLAVOUR, default="sour]", choices=()))}),
+        "odd-name": Mutant("parameters-round-trip", {"parameters": (SPREAD, replace(FLAVOUR, name="fla[vour"))}),
         "odd-type": Mutant("parameters-round-trip", {"parameters": (replace(SPREAD, default="much"), FLAVOUR)}),
         "lenient": Mutant("parameters-round-trip"),
         "ReadsInConstructor": Mutant("constructor-only-stores"),

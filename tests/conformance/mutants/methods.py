@@ -306,4 +306,4 @@ class LeavesDaemon(Healthy):
     def fit(self, train, context):
         super().fit(train, context)
         if "BENCH_CHECK_TOKEN" in os.environ:  # in other processes only: nothing is left of the tests themselves
-            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"], start_new_session=True)
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1800)"], start_new_session=True)
