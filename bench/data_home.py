@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from bench import archives, digests, downloads, duplicates, keys, plan, runner, splits
+from bench import archives, digests, downloads, duplicates, keys, plan, records, runner, splits
 from bench.contracts import Dataset, Progress
 from bench.downloads import Fetched, NotFetched
 from bench.errors import BenchError
@@ -18,10 +18,20 @@ from bench.files import write_for_user
 from bench.plugins import Registry, registry
 from bench.request import Request
 from bench.specs import DatasetSpec, Download
+from bench.web import Limits
 
 LOCK = "lock.mdb"
 """What readers of an LMDB write."""
 SAME = "the same"
+ROOM = ".fetching"
+"""In the data home: what is not known to be sound."""
+
+
+class _Recorded(TypedDict, total=False):
+    """What is relied on of what is known of a fetched data set. files: of a folder."""
+
+    sha256: str
+    files: dict[str, Any]
 
 
 def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = "",
@@ -36,25 +46,28 @@ def fetch(name: str, home: Path | None, progress: Progress, urls: Sequence[str] 
     wanted = _download(spec)
     home = runner.data_home(home)
     place = home / (wanted.folder or wanted.file)
-    if place.exists():
-        raise BenchError(f"{place} is there already: `bench data check {name}` says whether it is whole; to fetch it again, "
-                         "move it away")  # fmt: skip
+    there = BenchError(f"{place} is there already: `bench data check {name}` says whether it is whole; to fetch it again, move it "
+                       "away")  # fmt: skip
+    if place.exists() and not (home / ROOM).exists():  # else a fetch was killed at its very end
+        raise there
     if not (urls or file or wanted.urls):
         raise BenchError(f"dataset {name} can't be fetched without its owners' leave: {_steps(name, wanted)}")
     demanded = downloads.checked_digest(digest) or ("" if urls or file else wanted.digest)
     with _room(home, wanted.file, progress) as draft:
         if place.exists():
-            raise BenchError(f"{place} is there already: another process fetched it")
+            downloads.forget(draft)
+            raise there
         found = _copied(file, draft, demanded) if file else _fetched(name, urls, wanted, draft, demanded, progress)
         known = bool(wanted.digest) and wanted.digest in found.digests
         if not known and wanted.digest:
             progress.say(f"{wanted.file} is not the official archive ({wanted.digest}): this one is {found.sha256}")
-        _put(found.path, wanted, place)
-    record: dict[str, Any] = {"file": wanted.file, "from": found.url, "sha256": found.sha256,
-                              "official": known if wanted.digest else None}  # fmt: skip
-    if place.is_dir():
-        record["files"] = {name: mark for name, mark in digests.of_folder(place).items() if Path(name).name != LOCK}
-    downloads.record(home, "datasets", name, record)
+        whole = _whole(found.path, wanted)
+        record: dict[str, Any] = {"file": wanted.file, "from": found.url, "sha256": found.sha256,
+                                  "official": known if wanted.digest else None}  # fmt: skip
+        if whole.is_dir():
+            record["files"] = {name: mark for name, mark in digests.of_folder(whole).items() if Path(name).name != LOCK}
+        downloads.record(home, "datasets", name, record)  # before it is in place: whoever is killed between begins anew
+        os.replace(whole, place)
     return place
 
 
@@ -101,12 +114,14 @@ def check(name: str, progress: Progress, home: Path | None,
             _row("digest of the photographs", source.digest, ""),
             _row("training photographs that are in the test part, too", str(copies), ""),
             _row("test photographs that are copies of others there", str(within), "")]  # fmt: skip
-    lies, wanted, recorded = source.dataset.place(), spec.download, downloads.recorded(place, "datasets").get(name, {})
+    lies, wanted = source.dataset.place(), spec.download
+    known = downloads.recorded(place, "datasets").get(name, {})
+    recorded = records.checked(known, _Recorded, place / downloads.RECORD, "move it away")
     if lies and lies.is_file() and wanted:
         found = Fetched.of(lies)
         if wanted.digest:
             rows.append(_row(f"{lies.name}, published digest", found.alike(wanted.digest), wanted.digest))
-        if recorded:
+        if "sha256" in recorded:
             rows.append(_row(f"{lies.name}, as it was fetched", found.sha256, recorded["sha256"]))
     elif lies and wanted and lies == place / wanted.folder and "files" in recorded:
         rows.append(_row(f"{lies.name}, as it was fetched", digests.damage(lies, recorded["files"]) or SAME, SAME))
@@ -163,7 +178,7 @@ def _opened(spec: DatasetSpec, home: Path) -> Dataset:
 
 def _fetched(name: str, urls: Sequence[str], wanted: Download, draft: Path, digest: str, progress: Progress) -> Fetched:
     try:
-        return downloads.fetch(urls or wanted.urls, draft, digest, progress)
+        return downloads.fetch(urls or wanted.urls, draft, digest, progress, Limits.of(wanted.gigabytes))
     except NotFetched as error:
         if not wanted.instead or urls:
             raise
@@ -173,6 +188,8 @@ def _fetched(name: str, urls: Sequence[str], wanted: Download, draft: Path, dige
 def _copied(file: Path, draft: Path, digest: str) -> Fetched:
     """A file that someone has: a second name for it where that goes, else a copy."""
     try:
+        if not file.is_file():  # a pipe would give its content once, and is read twice
+            raise OSError("no plain file" if file.exists() else "No such file or directory")
         with file.open("rb"):
             pass
     except OSError as error:
@@ -188,22 +205,26 @@ def _copied(file: Path, draft: Path, digest: str) -> Fetched:
     return found
 
 
-def _put(archive: Path, wanted: Download, place: Path) -> None:
-    """The archive, once it was looked through, or the folder that it holds, at its place."""
+def _whole(archive: Path, wanted: Download) -> Path:
+    """The archive, once it was looked through, or the folder that it holds."""
     if not wanted.folder:
         archives.inspect(archive)
-        os.replace(archive, place)
-        return
-    whole = archives.unpack(archive, archive.with_name(f"{archive.name}.unpacked"))
+        return archive
+    whole = archives.unpack(archive, _unpacked(archive))
     inner = whole / wanted.folder
-    os.replace(inner if inner.is_dir() else whole, place)
+    return inner if inner.is_dir() else whole
+
+
+def _unpacked(archive: Path) -> Path:
+    """Where it is unpacked; what a process that was killed left there goes (`downloads.alone`)."""
+    return archive.with_name(f".{archive.name}.unpacked")
 
 
 @contextmanager
 def _room(home: Path, file: str, progress: Progress) -> Iterator[Path]:
     """Where a file may lie until it is known to be sound, for one process at a time; what was fetched of it stays for the next try,
     all else goes."""
-    new, folder = not home.exists(), home / ".fetching"
+    new, folder = not home.exists(), home / ROOM
     draft = folder / file
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +232,7 @@ def _room(home: Path, file: str, progress: Progress) -> Iterator[Path]:
             try:
                 yield draft
             finally:
-                shutil.rmtree(draft.with_name(f"{file}.unpacked"), ignore_errors=True)
+                shutil.rmtree(_unpacked(draft), ignore_errors=True)
     except OSError as error:
         raise BenchError(f"the data home {home} can't be written ({error.strerror or error}): give another --data-home") from error
     finally:

@@ -6,36 +6,28 @@ file is still the same. A whole one that could not be used, for a full disk say,
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import logging
 import math
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
-from bench import locks
+from bench import locks, records
 from bench.contracts import Progress
 from bench.errors import BenchError
-from bench.files import read_json, write_json
+from bench.files import write_json
+from bench.web import PIECE, SCHEMES, Answer, Broken, Limits, Refused, answered
 
-if TYPE_CHECKING:
-    import requests
-
-PIECE = 2**14
-"""Bytes that a connection gives at a time: less than so many are lost where it breaks."""
 CHUNK = 2**20
-LARGEST = 400 * 2**30
-"""Bytes of a file that is fetched, whatever a server sends."""
-PATIENCE = 30.0
-"""Seconds without an answer."""
 TRIES = 5
-"""In a row without a byte more, before a mirror is given up."""
+"""In a row that bring next to nothing, before a mirror is given up."""
 ALGORITHMS = ("md5", "sha256", "sha512")
 LENGTHS = {hashlib.new(name).digest_size * 2: name for name in ALGORITHMS}
 
@@ -76,23 +68,32 @@ class NotFetched(BenchError):
     """No mirror had the file."""
 
 
-class _Failed(Exception):
-    """Why one mirror gave nothing."""
+class _Large(Refused):
+    """A file that can't be what is wanted."""
 
 
-def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress) -> Fetched:
+class _Note(TypedDict, total=False):
+    """What is known of the part of a file that is there. mark: what tells the file's version from another. total: bytes of the
+    whole, if the server said."""
+
+    url: str
+    mark: str
+    total: int
+
+
+def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress, limits: Limits | None = None) -> Fetched:
     """Fetch a file to `path`, which is not there, from the first URL that has it with this digest (`md5:...`, `sha256:...`; empty:
-    whatever comes). The caller is `alone`. NotFetched where none has, BenchError where the disk is full."""
+    whatever comes). The caller is `alone`. NotFetched where none has, BenchError where there is too little room on the disk."""
     wanted = checked_digest(digest)
     for url in urls:
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(SCHEMES):
             raise BenchError(f"can't fetch '{url}': give a URL that begins with http:// or https://, or a file with --file")
     failures: list[str] = []
     try:
         for url in urls:
             try:
-                return _from(url, path, wanted, progress)
-            except _Failed as error:
+                return _from(url, path, wanted, progress, limits or Limits())
+            except (Broken, Refused) as error:
                 failures.append(f"{url}: {error}")
                 progress.say(f"can't fetch {failures[-1]}")
     except OSError as error:
@@ -113,6 +114,7 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
                 break
         block.callback(lock.unlink, missing_ok=True)
         _set_aside(path)  # by a process that was killed
+        _sweep(path)
         try:
             yield
         except BaseException as error:
@@ -124,6 +126,12 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
             part, note = _parts(path)
             if not part.exists():
                 note.unlink(missing_ok=True)
+
+
+def forget(path: Path) -> None:
+    """What was fetched of a file is of no use any more."""
+    for one in (path, *_parts(path)):
+        one.unlink(missing_ok=True)
 
 
 def checked_digest(digest: str) -> str:
@@ -144,20 +152,36 @@ def record(folder: Path, kind: str, name: str, known: Any) -> None:
     """Keep what is known of something that was fetched into a folder."""
     lock = folder / f".{RECORD}.lock"
     with locks.held(lock):
-        kept: dict[str, Any] = read_json(folder / RECORD) if (folder / RECORD).is_file() else {"schema_version": 1}
-        write_json(folder / RECORD, {**kept, kind: {**kept.get(kind, {}), name: known}})
+        for draft in folder.glob(f".{RECORD}-*"):  # of a process that was killed
+            draft.unlink(missing_ok=True)
+        kept = _records(folder)
+        write_json(folder / RECORD, {"schema_version": 1, **kept, kind: {**kept.get(kind, {}), name: known}})
         lock.unlink(missing_ok=True)
 
 
 def recorded(folder: Path, kind: str) -> dict[str, Any]:
-    """What `record` kept in a folder, by name."""
-    return dict(read_json(folder / RECORD).get(kind, {})) if (folder / RECORD).is_file() else {}
+    """What `record` kept in a folder, by name. BenchError where it is damaged."""
+    return records.checked(_records(folder).get(kind, {}), dict[str, Any], folder / RECORD, "move it away")
+
+
+def _records(folder: Path) -> dict[str, Any]:
+    return records.read(folder / RECORD, dict[str, Any], "move it away") if (folder / RECORD).is_file() else {}
 
 
 def _parts(path: Path) -> tuple[Path, Path]:
     """Where what is there of a file lies, and the note of where it comes from."""
     part, note = (path.with_name(f".{path.name}.{end}") for end in ("part", "part.json"))
     return part, note
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a process that was killed left half written."""
+    kept, name = {*_parts(path), path.with_name(f".{path.name}.lock")}, glob.escape(path.name)
+    for stale in {found for dots in (".", "..") for found in path.parent.glob(f"{dots}{name}.*")} - kept:
+        if stale.is_dir():
+            shutil.rmtree(stale, ignore_errors=True)
+        else:
+            stale.unlink(missing_ok=True)
 
 
 def _set_aside(path: Path) -> None:
@@ -168,138 +192,128 @@ def _set_aside(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _from(url: str, path: Path, digest: str, progress: Progress) -> Fetched:
-    import pooch
-    import requests
+def _from(url: str, path: Path, digest: str, progress: Progress, limits: Limits) -> Fetched:
+    """The file of one mirror. Broken or Refused where that has none."""
+    part, note = _parts(path)
+    if _noted(note).get("url") != url:
+        part.unlink(missing_ok=True)  # of another mirror
+    fruitless, most, deadline = 0, _size(part), time.monotonic() + limits.total
+    while True:
+        try:
+            _Try(url, path, digest, progress, limits, deadline).go_on()
+            break
+        except Broken:
+            fruitless, most = (0, _size(part)) if _size(part) >= most + PIECE else (fruitless + 1, most)
+            if fruitless >= TRIES or time.monotonic() >= deadline:
+                raise
+            time.sleep(min(30.0, 0.1 * 4**fruitless))
+        except _Large:
+            part.unlink(missing_ok=True)
+            raise
+    found = Fetched.of(part, url)
+    if digest and digest not in found.digests:
+        part.unlink()
+        raise Refused(f"what it has is another file: its digest is not {digest}")
+    os.replace(part, path)
+    return replace(found, path=path)
 
-    pooch.get_logger().setLevel(logging.ERROR)  # it prints digests of its own accord
-    resumable = _Resumable(path, digest, progress)
-    try:
-        pooch.retrieve(url, digest or None, path.name, path.parent, downloader=resumable)
-    except requests.RequestException as error:
-        raise _Failed(_said(error)) from error
-    except ValueError as error:
-        if not path.exists() and "hash" in str(error):
-            raise _Failed(f"what it has is another file: its digest is not {digest}") from error
-        raise _Failed(" ".join(str(error).split())) from error
-    return Fetched.of(path, url)
 
+@dataclass(frozen=True)
+class _Try:
+    """One request for a file, or for what is missing of it."""
 
-@dataclass
-class _Resumable:
-    """A downloader of pooch's that goes on where an earlier one stopped."""
-
+    url: str
     path: Path
     digest: str
     progress: Progress
+    limits: Limits
+    deadline: float
 
-    def __call__(self, url: str, output: Any, pooch: Any, check_only: bool = False) -> None:
+    def go_on(self) -> None:
+        """Make the part whole. Broken or Refused where it is not."""
         part, note = _parts(self.path)
-        if not (note.is_file() and read_json(note).get("url") == url):
-            part.unlink(missing_ok=True)  # of another mirror
-        fruitless = 0
-        while True:
-            before = _size(part)
-            try:
-                self._go_on(url, part, note)
-                break
-            except OSError as error:  # all of requests' are; a full disk is none of them
-                fruitless = 0 if _size(part) > before else fruitless + 1
-                if fruitless >= TRIES or not _passing(error):
-                    raise
-                time.sleep(min(30.0, 0.1 * 4**fruitless))
-        os.replace(part, output)
-
-    def _go_on(self, url: str, part: Path, note: Path) -> None:
-        import requests
-
-        have = _size(part)
-        mark = read_json(note).get("mark", "") if have and note.is_file() else ""
-        if have and not (mark or self.digest):  # nobody could say that the rest belongs to it
+        have, known = _size(part), _noted(note)
+        mark = known.get("mark", "")
+        if not (mark or self.digest):  # nobody could say that the rest belongs to it
             have = 0
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        headers = {"Range": f"bytes={have}-"} if have else {}
         if have and mark:
             headers["If-Range"] = mark
-        with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                if answer.headers.get("Content-Range") == f"bytes */{have}":
-                    return  # it is whole
-                part.unlink()  # longer than the file is now
-                raise requests.ConnectionError("the file is another than before", request=answer.request)
-            answer.raise_for_status()
-            start = _start(answer)
-            if start not in (0, have):
-                raise requests.ConnectionError(f"it sent the file from byte {start}, not {have}")
+        with answered(self.url, headers, self.limits, self.deadline) as answer:
+            try:
+                start, total = _reach(answer, have, known)
+            except Broken:
+                part.unlink(missing_ok=True)  # the next try asks for the whole
+                raise
+            if have and start == total:
+                return  # it is whole
             if not start:
                 part.unlink(missing_ok=True)  # before the note speaks of another version
-            write_json(note, {"url": url, "mark": _mark(answer)})
-            self._write(answer, part, start)
+            write_json(note, {"url": self.url, "mark": _mark(answer.headers), **({"total": total} if total else {})})
+            self._write(answer, part, start, total)
 
-    def _write(self, answer: requests.Response, part: Path, start: int) -> None:
-        import requests
-
-        length = answer.headers.get("Content-Length", "")
-        left = int(length) if length.isdigit() else 0
-        free = shutil.disk_usage(part.parent).free
-        if start + left > LARGEST:
-            raise BenchError(f"{answer.url} is larger than {LARGEST / 1e9:.0f} GB: not fetched")
-        if left > free:
-            raise BenchError(f"{part.parent} has {free / 1e9:.1f} GB free, {answer.url} needs {left / 1e9:.1f} GB: make room, or "
-                             "give another --data-home")  # fmt: skip
-        label, total = f"fetching {self.path.name} (MiB)", math.ceil((start + left) / CHUNK)
-        with part.open("r+b" if start else "wb") as out, self.progress.task(label, total) as bar:
+    def _write(self, answer: Answer, part: Path, start: int, total: int) -> None:
+        self._see_that_it_is_small(total)
+        self._see_that_it_fits(part, max(0, total - start))
+        label, at = f"fetching {self.path.name} (MiB)", start
+        with part.open("r+b" if start else "wb") as out, self.progress.task(label, math.ceil(total / CHUNK)) as bar:
             out.seek(start)
             bar.advance(start // CHUNK)
-            at = start
-            for chunk in answer.iter_content(PIECE):
-                out.write(chunk)
-                bar.advance((at + len(chunk)) // CHUNK - at // CHUNK)
-                at += len(chunk)
-                if at > LARGEST:
-                    raise BenchError(f"{answer.url} sends more than {LARGEST / 1e9:.0f} GB: not fetched")
-            _to_disk(out)
-        if left and at < start + left:
-            raise requests.ConnectionError(f"cut off at {at:,} of {start + left:,} bytes")
+            for piece in answer.pieces():
+                out.write(piece)
+                if passed := (at + len(piece)) // CHUNK - at // CHUNK:
+                    bar.advance(passed)
+                    self._see_that_it_fits(part)
+                at += len(piece)
+                self._see_that_it_is_small(at)
+            out.flush()
+            os.fsync(out.fileno())
+        if total and at != total:
+            raise Broken(f"it sent {at:,} of {total:,} bytes")
+
+    def _see_that_it_is_small(self, size: int) -> None:
+        if size > self.limits.size:
+            raise _Large(f"it sends more than {self.limits.size / 1e9:.3g} GB, which this file can't have")
+
+    def _see_that_it_fits(self, part: Path, size: int = 0) -> None:
+        if size + self.limits.reserve > shutil.disk_usage(part.parent).free:
+            needed = f"{size / 1e9:.3g} GB and {self.limits.reserve / 1e9:.3g} GB to spare"
+            raise BenchError(f"{part.parent} has too little room for {self.url} ({needed}): make room, or give another folder; "
+                             "what is there of it stays, and the same command goes on")  # fmt: skip
 
 
-def _to_disk(out: IO[bytes]) -> None:
-    out.flush()
-    os.fsync(out.fileno())
+def _noted(note: Path) -> _Note:
+    """What is known of a part; nothing where the note is damaged, so that it begins anew."""
+    with suppress(BenchError):
+        return records.read(note, _Note)
+    return {}
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _start(answer: requests.Response) -> int:
-    """Where in the file the answer begins."""
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    return int(found[1]) if answer.status_code == 206 and found else 0
+def _reach(answer: Answer, have: int, known: _Note) -> tuple[int, int]:
+    """Where in the file an answer begins, and how many bytes the whole has (0: nobody says). Broken where it is no answer to a
+    request for the rest after `have` bytes, or of another file than these."""
+    unit, _, reach = answer.headers.get("Content-Range", "").strip().partition(" ")
+    found = re.fullmatch(r"(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})", reach, re.ASCII) if unit.lower() == "bytes" else None
+    length = answer.headers.get("Content-Length", "").strip()
+    count = int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else 0
+    if answer.status == 200:
+        return 0, count
+    if not have:
+        raise Refused(f"the server says {answer.status}, though it was asked for the whole file")
+    begins, total = (int(found[1] or have), int(found[3])) if found else (-1, 0)
+    whole = answer.status == 416 and total == have
+    rest = answer.status == 206 and found and found[1] and int(found[2]) == total - 1 and count in (0, total - have)
+    same = known.get("total", total) == total and _mark(answer.headers) in ("", known.get("mark", ""))
+    if begins != have or not (whole or rest) or not same:
+        raise Broken("what it sends is not the rest of what was there")
+    return have, total
 
 
-def _mark(answer: requests.Response) -> str:
+def _mark(headers: Mapping[str, str]) -> str:
     """What tells this version of the file from another, if the server says: a strong tag, or the time of its last change."""
-    tag = answer.headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
-
-
-def _passing(error: OSError) -> bool:
-    """Whether the same request may succeed later."""
-    import requests
-
-    if isinstance(error, requests.HTTPError):
-        status: int = error.response.status_code
-        return status >= 500 or status in (408, 429)
-    return isinstance(error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError)
-
-
-def _said(error: requests.RequestException) -> str:
-    """A line about what went wrong, without the depths of the libraries."""
-    import requests
-
-    if error.response is not None:
-        return f"the server says {error.response.status_code} {error.response.reason}".rstrip()
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {PATIENCE:g} s"
-    text = " ".join(str(error).split())
-    return text if len(text) < 160 else f"no connection ({type(error).__name__})"
+    tag = headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")

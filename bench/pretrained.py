@@ -13,6 +13,10 @@ from bench import downloads
 from bench.contracts import Progress
 from bench.errors import BenchError, unknown
 from bench.store import cache_folder
+from bench.web import Limits
+
+GIGABYTES = 0.13
+"""Of each of the files: 32 million numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +74,11 @@ def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str]
         with downloads.alone(draft, progress):
             if place.is_file():
                 return _there(name, where, place, demanded, progress)
-            found = downloads.fetch(urls or wanted.urls, draft, demanded, progress)
+            found = downloads.fetch(urls or wanted.urls, draft, demanded, progress, Limits.of(GIGABYTES))
             _begins(found.sha256, wanted, found.url)
             _inspected(wanted, draft)
-            os.replace(draft, place)
             downloads.record(place.parent, "files", wanted.file, found.sha256)
+            os.replace(draft, place)
     except OSError as error:
         raise BenchError(f"{place.parent} can't be written ({error.strerror or error}): give another --folder") from error
     return place

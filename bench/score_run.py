@@ -47,8 +47,8 @@ class Scoring:
 def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Path | str | None = None) -> Results:
     """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
 
-    With metrics, those alone: the scores of the others are kept as they are, and the manifest says that these were asked for. store:
-    as `bench.results.read` takes it.
+    With metrics, those alone: the scores of the others are kept as they are, and the manifest says that these were asked for.
+    store: as `bench.results.read` takes it.
     """
     plugins = registry()
     loaded = scoring.load_metrics(metrics, plugins)

@@ -19,8 +19,8 @@ AGAIN = "remove its folder and run again"
 
 
 def array(path: Path, dtype: Any, shape: tuple[int | None, ...] | None = None) -> np.memmap[Any, Any]:
-    """A `.npy` file as a memory map; None: of any shape, or as long as it is. BenchError for any other, such as one that claims more
-    than it has, or holds objects."""
+    """A `.npy` file as a memory map; None: of any shape, or as long as it is. BenchError for any other, such as one that claims
+    more than it has, or holds objects."""
     import numpy as np
 
     try:

@@ -21,23 +21,16 @@ import pytest
 from PIL import Image
 
 from bench import archives, data_home, downloads
-from bench.downloads import PIECE
 from bench.errors import BenchError
 from bench.plugins import registry
 from bench.progress import Quiet
+from bench.web import PIECE, Limits
 
 BODY = np.random.default_rng(0).bytes(3 * 2**20 + 77)
 DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "home" / "body.bin"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 class Heard(Quiet):
@@ -48,11 +41,11 @@ class Heard(Quiet):
         self.lines.append(line)
 
 
-def fetch(urls, path, digest, progress):
+def fetch(urls, path, digest, progress, limits=None):
     """As the callers of `downloads.fetch` do it: alone, and what was fetched is put in place before the block ends."""
     kept = path.with_name("kept")
     with downloads.alone(path, progress):
-        found = downloads.fetch(urls, path, digest, progress)
+        found = downloads.fetch(urls, path, digest, progress, limits)
         path.rename(kept)
     kept.rename(path)
     return found
@@ -204,11 +197,10 @@ def test_a_wrong_digest_leaves_nothing(site, path):
     assert left(path.parent) == []
 
 
-def test_a_file_that_does_not_fit_is_not_begun(site, path, monkeypatch):
+def test_a_file_that_does_not_fit_is_not_begun(site, path):
     site.files["/body.bin"] = BODY
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
     with pytest.raises(BenchError, match="make room"):
-        fetch([f"{site.url}/body.bin"], path, "", Quiet())
+        fetch([f"{site.url}/body.bin"], path, "", Quiet(), Limits(reserve=2**60))
     assert not path.exists()
 
 
