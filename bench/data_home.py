@@ -117,7 +117,7 @@ def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     for name in request.datasets:
         source, rules, kept = plan.first_source(replace(request, datasets=(name,)), progress)
         for part, limit in (("train", request.limit_train), ("test", request.limit_test)):
-            made = prepare.prepare(source, part, limit, rules, kept, progress, request.strict)
+            made = prepare.prepare(source, part, limit, rules, kept, progress, request.strict, request.memory)
             rows.append({"dataset": source.name, "part": part, "photographs": str(len(made)), "left out": str(len(made.excluded)),
                          "kept in": str(kept.path("prepared", made.key))})  # fmt: skip
     return rows

@@ -76,7 +76,8 @@ def grey_levels(light: np.ndarray) -> np.ndarray:
 def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, PreparedSet]:
     """The protocol, the data set and the prepared test photographs of a request's first data set."""
     source, protocol, store = plan.first_source(request, progress)
-    return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict)
+    return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict,
+                                              request.memory)
 
 
 def _pictures(place: Path, test: PreparedSet, progress: Progress) -> Iterator[dict[str, Any]]:

@@ -195,7 +195,7 @@ def _check(request: Request) -> None:
 
 
 def _prepared(source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress) -> Data:
-    parts = [prepare.prepare(source, part, limit, protocol, store, progress, request.strict)
+    parts = [prepare.prepare(source, part, limit, protocol, store, progress, request.strict, request.memory)
              for part, limit in (("train", request.limit_train), ("test", request.limit_test))]  # fmt: skip
     for part in parts:
         for name, why in part.excluded.items():
