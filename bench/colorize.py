@@ -15,19 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bench import images, keys, seeds, threads, upsampling
+from bench import images, keys, profiles, seeds, threads, upsampling
 from bench.colour import rgb_to_lightness
 from bench.contracts import Progress
 from bench.errors import BenchError, reason
 from bench.files import write_bytes
 from bench.fitted import Fitted
-from bench.images import Unreadable
+from bench.images import Picture, Unreadable
 from bench.plugins import registry
+from bench.room import GIB
 
 if TYPE_CHECKING:
     from PIL import Image
 
 STDIN = "-"
+MOST = 4 * GIB
+"""Bytes of memory that a photograph may take: it is worked on at its own size."""
+PER_PIXEL = 16
+"""Of these a pixel takes so many: the photograph, a result and its file."""
 ACROSS = 480
 """Pixels of a picture's longer side on the sheet."""
 GAP = 12
@@ -53,14 +58,11 @@ class Photograph:
 
 
 @dataclass(frozen=True)
-class Upright:
-    """A photograph's pixels `(H, W, 3)`, uint8 sRGB, and what its results keep: EXIF (None: it is damaged), and the colour profile
-    that they are in."""
+class Kept:
+    """What a photograph's results keep of it: EXIF (None: it is damaged), and the colour profile that they are in."""
 
-    levels: np.ndarray
     exif: bytes | None
     profile: bytes
-    own_profile: bool
 
 
 def inputs(given: Sequence[str], out: Path) -> list[Photograph]:
@@ -93,10 +95,12 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
     with threads.pinned(threads.wanted()), progress.task("colourizing", len(photos)) as bar:
         for photo in photos:
             try:
-                source = upright(photo.read(stdin))
-                if source.exif is None:
+                data = photo.read(stdin)
+                picture = images.decode(data, MOST, PER_PIXEL)
+                kept = _kept(data, picture)
+                if kept.exif is None:
                     progress.say(f"{photo.source}: its EXIF is damaged, and left out")
-                _write(_one(photo, source, made, k, seed), out)
+                _write(_one(photo, picture.levels, kept, made, k, seed), out)
             except (Unreadable, MemoryError) as error:
                 failed.append((photo, str(error) or "it does not fit into memory"))
             except OSError as error:
@@ -111,25 +115,28 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
     return failed
 
 
-def upright(data: bytes) -> Upright:
-    """A photograph from a file's bytes. Raises `Unreadable`."""
-    from PIL import Image
-
-    image = images.decode(data)
-    with images.quiet(), Image.open(io.BytesIO(data)) as header:
-        profile, exif = header.info.get("icc_profile") or b"", _exif(header)
-    shown, kept = _in_srgb(data, image, profile)
-    return Upright(np.asarray(shown), exif, kept, bool(profile) and kept == profile)
+def _kept(data: bytes, picture: Picture) -> Kept:
+    """What results keep. They are in the photograph's own colours where its profile is one of RGB that pictures can be brought into
+    (those of some scanners lead out of their space only), else in sRGB."""
+    profile = picture.profile
+    if profile and not profiles.from_srgb(profile):
+        profile = profiles.srgb().tobytes()
+    return Kept(_exif(data), profile)
 
 
-def _exif(header: Image.Image) -> bytes | None:
-    """What is kept of a photograph's EXIF; None where Pillow can't read it or write it again."""
+def _exif(data: bytes) -> bytes | None:
+    """A photograph's EXIF as its results keep it; None where Pillow can't read it or write it so that it can be read again."""
     try:
-        exif = header.getexif()
-        for tag in LEFT_OUT:
-            exif.pop(tag, None)
-        return exif.tobytes() if len(exif) else b""
-    except images.BROKEN:
+        with images.opened(data) as header:
+            exif = header.getexif()
+            exif.bigtiff = False  # its form is for files beyond 4 GB; no reader of EXIF knows it
+            for tag in LEFT_OUT:
+                exif.pop(tag, None)
+            made = exif.tobytes() if len(exif) else b""
+            again = type(exif)()
+            again.load(made)
+            return made if {*again} == {*exif} else None
+    except Unreadable:
         return None
 
 
@@ -170,44 +177,10 @@ def _sheet_name(photo: Photograph) -> str:
     return f"{photo.name}-sheet.png"
 
 
-def _in_srgb(data: bytes, image: Image.Image, profile: bytes) -> tuple[Image.Image, bytes]:
-    """A photograph in sRGB, and the profile of its results: its own where that is one of RGB. One that says nothing is as none:
-    sRGB is what viewers take then, too."""
-    from PIL import Image, ImageCms, ImageOps
-
-    if not profile:
-        return image, b""
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = own.profile.xcolor_space.strip()
-        if space == "RGB":
-            return ImageCms.profileToProfile(image, own, srgb) or image, profile if _leads_back(own, srgb) else srgb.tobytes()
-        source = image.convert("L")
-        if space == "CMYK":
-            with images.quiet(), Image.open(io.BytesIO(data)) as raw:
-                source = ImageOps.exif_transpose(raw).convert("CMYK")
-        return ImageCms.profileToProfile(source, own, srgb, outputMode="RGB") or image, srgb.tobytes()
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image, b""
-
-
-def _leads_back(own: Any, srgb: Any) -> bool:
-    """Whether pictures can be brought into a profile: those of some scanners and cameras lead out of it only."""
-    from PIL import ImageCms
-
-    try:
-        ImageCms.buildTransform(srgb, own, "RGB", "RGB")
-    except ImageCms.PyCMSError:
-        return False
-    return True
-
-
-def _one(photo: Photograph, source: Upright, made: Fitted, k: int, seed: int) -> Iterator[tuple[str, bytes]]:
+def _one(photo: Photograph, levels: np.ndarray, kept: Kept, made: Fitted, k: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """Names and contents of a photograph's results."""
-    levels = source.levels
     protocol = replace(made.protocol, crop="authors")  # and no data set's crop: the whole photograph
-    prepared = images.prepare(_image(levels), protocol)
+    prepared = images.prepare(levels, protocol)
     grey = torch.from_numpy(prepared.grey)[None, None]
     number = seeds.derive(seed, "colorize", keys.sha256(prepared.grey.tobytes()))
     with torch.inference_mode():
@@ -216,7 +189,7 @@ def _one(photo: Photograph, source: Upright, made: Fitted, k: int, seed: int) ->
     for name, field in zip(_names(photo, len(fields)), fields, strict=True):
         picture = _image(upsampling.colourized(levels, upsampling.fit(grey[0, 0], field)))
         shown.append(_thumbnail(picture))
-        yield name, _png(picture, source)
+        yield name, _png(picture, kept)
     light = rgb_to_lightness(np.asarray(_thumbnail(_image(levels)), np.float32) / 255)
     yield _sheet_name(photo), _png(_sheet([_image(_grey(light)), *shown]), None)
 
@@ -243,9 +216,9 @@ def _grey(light: np.ndarray) -> np.ndarray:
 def _thumbnail(picture: Image.Image) -> Image.Image:
     from PIL import Image
 
-    small = picture.copy()
-    small.thumbnail((ACROSS, ACROSS), Image.Resampling.LANCZOS)
-    return small
+    share = min(1.0, ACROSS / max(picture.size))
+    across, down = (max(1, round(side * share)) for side in picture.size)
+    return picture.resize((across, down), Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def _sheet(pictures: Sequence[Image.Image]) -> Image.Image:
@@ -258,20 +231,17 @@ def _sheet(pictures: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def _png(picture: Image.Image, source: Upright | None) -> bytes:
+def _png(picture: Image.Image, kept: Kept | None) -> bytes:
     """PNG, with the photograph's EXIF, in its own colour space."""
-    from PIL import ImageCms
-
-    kept: dict[str, Any] = {}
-    if source and source.exif:
-        kept["exif"] = source.exif
-    if source and source.profile:
-        kept["icc_profile"] = source.profile
-        if source.own_profile:
-            own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(source.profile)), ImageCms.createProfile("sRGB")
-            picture = ImageCms.profileToProfile(picture, srgb, own) or picture
+    own: dict[str, Any] = {}
+    if kept and kept.exif:
+        own["exif"] = kept.exif
+    if kept and kept.profile:
+        own["icc_profile"] = kept.profile
+        if (change := profiles.from_srgb(kept.profile)) and profiles.to_srgb(kept.profile):
+            picture = change.apply_in_place(picture)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", **kept)
+    picture.save(buffer, "PNG", **own)
     return buffer.getvalue()
 
 

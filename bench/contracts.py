@@ -354,7 +354,8 @@ class Dataset(ABC):
         the same time."""
         from bench import images
 
-        return images.prepare(images.decode(data), protocol, crop)
+        whole = crop is None or protocol.crop != "authors"
+        return images.prepare(images.decode(data, reduce=whole).levels, protocol, crop)
 
     def law(self, ids: Sequence[str]) -> Law:
         """The known P(C | G) of some photographs; only where the spec says `known_law`."""

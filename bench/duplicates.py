@@ -91,7 +91,8 @@ def parts(source: Source, request: Request, protocol: Protocol, store: Store,
     """
 
     def prepared(part: str, ids: Sequence[str]) -> PreparedSet:
-        return prepare.prepare(replace(source, **{part: tuple(ids)}), part, None, protocol, store, progress, request.strict)
+        some = replace(source, train=tuple(ids)) if part == "train" else replace(source, test=tuple(ids))
+        return prepare.prepare(some, part, None, protocol, store, progress, request.strict, request.memory)
 
     choice, near, listed = request.duplicates, request.near_duplicates, source.train[: request.limit_train]
     test = prepared("test", source.test[: request.limit_test])

@@ -75,7 +75,8 @@ def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, P
     """The protocol, the data set and the prepared test photographs of a request's first data set."""
     source, protocol, store = plan.first_source(request, progress)
     splits.check(request.splits, [source.name])
-    return protocol, source, prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict)
+    test = prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict, request.memory)
+    return protocol, source, test
 
 
 def _pictures(place: Path, test: PreparedSet, progress: Progress) -> Iterator[dict[str, Any]]:

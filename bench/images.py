@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import io
-import struct
+import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from math import prod
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench import grey, kinds, profiles
 from bench.colour import rgb_to_lab, rgb_to_lightness
+from bench.kinds import FORMATS, Unreadable, kind_of
 from bench.protocol import Protocol
+from bench.room import GIB, NoRoom, claim, strips
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-MAX_PIXELS = 512_000_000
-"""A photograph with more pixels is taken for a decompression bomb and counted as unreadable."""
+__all__ = ["FORMATS", "Picture", "Prepared", "Unreadable", "decode", "kind_of", "opened", "prepare", "quiet", "resize"]
 
+MOST = GIB
+"""Bytes of memory that a photograph may need until it is prepared. Larger ones are read reduced, or not at all."""
+LONGEST = 131_072
+"""Pixels of a side: resizing takes memory for each row."""
+STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+"""Bytes of a pixel in Pillow's memory; four of all other modes."""
+DECODED = 3
+"""Bytes of a pixel in what `decode` returns."""
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
+ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+ORIENTATION, SUBFILE, DNG, BITS, TILE = 0x112, 0xFE, 0xC612, 0x102, (0x142, 0x143)
+"""EXIF's and TIFF's tags."""
 
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, struct.error)
-"""What Pillow raises for damaged files; the last two kinds come from odd EXIF beside a rotation."""
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors about odd files reach the terminal
 
 _lock, _filters, _inside = Lock(), ExitStack(), 0
 
 
-class Unreadable(Exception):
-    """A file that is no image, is truncated, or is too large; the message is the reason."""
+@dataclass(frozen=True)
+class Picture:
+    """A decoded photograph, upright: `levels` `(H, W, 3)`, uint8 sRGB. profile: the embedded colour profile that they come from;
+    empty where there is none, or none that can be used."""
+
+    levels: np.ndarray
+    profile: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -44,27 +63,44 @@ class Prepared:
     is_grey: bool
 
 
-def decode(data: bytes) -> Image.Image:
-    """An upright RGB image from a file's bytes: EXIF rotation applied, alpha laid on white, palette, CMYK and
-    16-bit converted. Raises `Unreadable`."""
-    from PIL import Image, ImageOps
+def decode(data: bytes, most: int = MOST, after: int = DECODED, reduce: bool = False) -> Picture:
+    """A photograph from a file's bytes, in sRGB: its first picture, with EXIF's rotation applied, its colour profile followed, and
+    alpha laid on white; palettes, CMYK and more than 8 bits are converted. Raises `Unreadable`.
+
+    It and what is done with it must not need more than `most` bytes of memory, of which `after` for each pixel when it is decoded.
+    reduce: a JPEG that is too large for that may be read at a half, a quarter or an eighth of its size.
+    """
+    with opened(data) as image:
+        _fit(image, len(data), most, after, reduce)
+        image.load()
+        return _developed(image)
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Image.Image]:
+    """A file's bytes as Pillow's picture, of which the header alone is read. This is the one place that opens pictures: only
+    `FORMATS` are tried, and whatever goes wrong in the block is `Unreadable`."""
+    from PIL import Image, UnidentifiedImageError
 
     with quiet():
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise Unreadable(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS}")
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
-        except (*BROKEN, Image.DecompressionBombError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise Unreadable("not an image" if "cannot identify" in reason else reason) from error
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                yield image
+        except (Unreadable, NoRoom):
+            raise
+        except UnidentifiedImageError as error:
+            raise Unreadable(kinds.refusal(data)) from error
+        except MemoryError as error:
+            raise Unreadable("it does not fit into memory") from error
+        except Exception as error:  # decoders raise whatever a stranger's bytes lead them to
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise Unreadable(f"a damaged {kind_of(data[: kinds.HEAD])} file: {reason}") from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """A block without Pillow's warnings of odd files, and with our limit of pixels instead of its own. Both belong to all threads:
-    who enters first sets them, who leaves last sets them back."""
+    """A block without Pillow's warnings of odd files, and without its limit of pixels: `decode` has its own. Both belong to all
+    threads: who enters first sets them, who leaves last sets them back."""
     global _inside
     from PIL import Image
 
@@ -72,8 +108,7 @@ def quiet() -> Iterator[None]:
         if not _inside:
             _filters.enter_context(warnings.catch_warnings())
             _filters.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-            Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            Image.MAX_IMAGE_PIXELS = None
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         _inside += 1
     try:
@@ -85,16 +120,15 @@ def quiet() -> Iterator[None]:
                 _filters.close()
 
 
-def prepare(image: Image.Image, protocol: Protocol, authors_crop: int | None = None) -> Prepared:
-    """Crop, resize and convert: RGB resized to 64x64 for ab and to 256x256 for L, then CIELAB in float."""
+def prepare(levels: np.ndarray, protocol: Protocol, authors_crop: int | None = None) -> Prepared:
+    """Crop, resize and convert `(H, W, 3)` uint8: RGB resized to 64x64 for ab and to 256x256 for L, then CIELAB in float."""
     import numpy as np
 
-    image = _crop(image, protocol, authors_crop)
-    levels = np.asarray(image)
+    levels = _crop(levels, protocol, authors_crop)
     small = resize(levels, protocol.ab_size, protocol.antialias)
     large = resize(levels, protocol.grey_size, protocol.antialias)
     ab = np.ascontiguousarray(rgb_to_lab(small)[..., 1:].transpose(2, 0, 1))
-    return Prepared(rgb_to_lightness(large), ab, _is_grey(levels[::16, ::16]) and _is_grey(levels))
+    return Prepared(rgb_to_lightness(large), ab, _is_grey(levels))
 
 
 def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
@@ -105,11 +139,7 @@ def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     import numpy as np
 
     if antialias:
-        from PIL import Image
-
-        planes = (Image.fromarray(_share(levels[..., c]), mode="F") for c in range(levels.shape[-1]))
-        done = [np.asarray(p.resize((size, size), Image.Resampling.BILINEAR)) for p in planes]
-        return np.stack(done, axis=-1)
+        return np.stack([_smoothed(levels[..., c], size) for c in range(levels.shape[-1])], axis=-1)
     row, next_row, down = _taps(levels.shape[0], size)
     column, next_column, right = _taps(levels.shape[1], size)
     right, down = right[None, :, None], down[:, None, None]
@@ -119,6 +149,19 @@ def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     )
     result: np.ndarray = top * (1 - down) + bottom * down
     return result
+
+
+def _smoothed(plane: np.ndarray, size: int) -> np.ndarray:
+    """`(H, W)` resized with antialiasing. Pillow resizes rows first, then columns: parts of a large plane give the same bits."""
+    import numpy as np
+    from PIL import Image
+
+    def resized(values: np.ndarray, height: int) -> np.ndarray:
+        return np.asarray(Image.fromarray(_share(values), mode="F").resize((size, height), Image.Resampling.BILINEAR))
+
+    parts = list(strips(*plane.shape))
+    rows = plane if len(parts) == 1 else np.concatenate([resized(plane[part], part.stop - part.start) for part in parts])
+    return resized(rows, size)
 
 
 def _share(levels: np.ndarray) -> np.ndarray:
@@ -131,7 +174,8 @@ def _share(levels: np.ndarray) -> np.ndarray:
 
 
 def _is_grey(levels: np.ndarray) -> bool:
-    return bool((levels[..., :1] == levels).all())
+    some, *parts = (levels[::16, ::16], *(levels[rows] for rows in strips(*levels.shape[:2])))
+    return all(bool((part[..., :1] == part).all()) for part in (some, *parts))
 
 
 def _taps(length: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -143,34 +187,107 @@ def _taps(length: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first, np.minimum(first + 1, length - 1), (position - first).astype(np.float32)
 
 
-def _crop(image: Image.Image, protocol: Protocol, authors_crop: int | None) -> Image.Image:
-    width, height = image.size
+def _crop(levels: np.ndarray, protocol: Protocol, authors_crop: int | None) -> np.ndarray:
+    height, width = levels.shape[:2]
     if protocol.crop == "square":
         side_x = side_y = min(width, height)
     elif authors_crop is not None:
         side_x, side_y = min(width, authors_crop), min(height, authors_crop)
     else:
-        return image
+        return levels
     left, top = (width - side_x) // 2, (height - side_y) // 2
-    return image.crop((left, top, left + side_x, top + side_y))
+    return levels[top : top + side_y, left : left + side_x]
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import Image
+def _fit(image: Image.Image, size: int, most: int, after: int, reduce: bool) -> None:
+    """See to it that a photograph can be decoded in `most` bytes, reduced where that may be; wait for them."""
+    width, height = image.size
+    if max(width, height) > LONGEST:
+        raise Unreadable(f"{width}x{height} pixels: a side is longer than {LONGEST}")
+    stored, own = STORED.get(image.mode, 4), _decoders_own(image)
+    for scale in (1, 2, 4, 8) if reduce and image.format in ("JPEG", "MPO") else (1,):
+        pixels = -(-width // scale) * -(-height // scale)
+        need = size + max(pixels * stored + max(own * (width * height), pixels * DECODED), pixels * after)
+        if need <= most:
+            if scale > 1:
+                image.draft(None, (width // scale, height // scale))
+            claim(round(need))
+            return
+    raise Unreadable(f"{width}x{height} pixels need {need / GIB:.1f} GiB of memory, more than {most / GIB:g}")
 
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        return _grey16(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+
+def _decoders_own(image: Any) -> float:
+    """Bytes for a pixel that a decoder has beside the picture, measured over files of each kind and rounded up."""
+    bands = len(image.getbands())
+    if image.format in ("JPEG", "MPO") and "progressive" in image.info:  # all coefficients
+        (*_, across), (*_, down) = (sorted(layer[i] for layer in image.layer) for i in (1, 2))
+        return sum(2 * layer[1] * layer[2] for layer in image.layer) / (across * down)
+    if image.format == "TIFF":  # a strip or a tile, which may be all, or more; and the picture again, where it is turned
+        bits = sum(image.tag_v2.get(BITS, (1,))) / 8
+        tile = prod(int(image.tag_v2.get(tag, side)) for tag, side in zip(TILE, image.size, strict=True))
+        return max(bits * max(1, tile / prod(image.size)), 4)
+    if image.format == "PPM" and image.tile[0][0].startswith("ppm"):  # written as text, or of another number of levels
+        return 8 * bands
+    return {"WEBP": 14, "AVIF": 14, "JPEG2000": 6 * bands, "BMP": 2}.get(image.format, 0)
 
 
-def _grey16(image: Image.Image) -> Image.Image:
+def _developed(image: Image.Image) -> Picture:
+    """A loaded picture in sRGB, upright, made in strips: beside it and the result there is little."""
     import numpy as np
+
+    if image.format == "TIFF" and (DNG in image.tag_v2 or int(image.tag_v2.get(SUBFILE, 0)) & 1):  # type: ignore[attr-defined]
+        raise Unreadable("a camera's raw file, which is not read, or another TIFF whose first picture is a preview")
+    numbers = grey.of(image)
+    profile = _profile(image)
+    change = profiles.lab_to_srgb() if image.mode == "LAB" else profiles.to_srgb(profile)
+    width, height = image.size
+    parts = list(strips(height, width))
+    if len(parts) == 1:
+        levels = np.asarray(_rgb(image, numbers, change))
+    else:
+        levels = np.empty((height, width, 3), np.uint8)
+        for rows in parts:
+            levels[rows] = _rgb(image.crop((0, rows.start, width, rows.stop)), numbers, change)
+    return Picture(_upright(levels, image), image.info.get("icc_profile", b"") and profile)
+
+
+def _profile(image: Image.Image) -> bytes:
+    """A picture's colour profile, where it is one of pictures of this kind."""
+    own = image.info.get("icc_profile") or (profiles.of_png(image.info) if image.format == "PNG" else b"")
+    mode = profiles.mode_of(own) if isinstance(own, bytes) else ""
+    kind = "L" if image.mode in GREY else image.mode if image.mode in ("CMYK", "LAB") else "RGB"
+    return own if mode == kind or (mode, kind) == ("RGB", "L") else b""
+
+
+def _rgb(part: Image.Image, numbers: grey.Levels | None,
+         change: profiles.Change | None) -> Image.Image:  # fmt: skip
+    """Some rows in sRGB, laid on white where they are transparent."""
     from PIL import Image
 
-    values = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if image.mode.startswith("I;16") or values.max(initial=0) > 255 else 255.0
-    return Image.fromarray(np.round(255 * np.clip(values / top, 0, 1)).astype(np.uint8)).convert("RGB")
+    part, alpha = numbers(part) if numbers else part, None
+    if part.mode in ALPHA or "transparency" in part.info:
+        part = part.convert("LA").convert("RGBA") if part.mode == "La" else part.convert("RGBA")
+        alpha = part.getchannel("A")
+    wanted = change.mode if change else "RGB"
+    part = part if part.mode == wanted else part.convert(wanted)
+    part = change.applied(part) if change else part
+    if alpha is None:
+        return part
+    part.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB")
+
+
+def _upright(levels: np.ndarray, image: Image.Image) -> np.ndarray:
+    """Turned as EXIF says; as it lies where EXIF is damaged. (Pillow itself turns TIFFs.)"""
+    import numpy as np
+
+    turn: Any = 1
+    with suppress(Exception):
+        turn = image.getexif().get(ORIENTATION, 1)
+    if turn in (5, 6, 7, 8):
+        levels = levels.swapaxes(0, 1)
+    if turn in (2, 3, 6, 7):
+        levels = levels[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        levels = levels[::-1]
+    return np.asarray(levels)

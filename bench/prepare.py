@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -17,6 +17,7 @@ from bench.contracts import Dataset, Photo, Progress, ProgressTask
 from bench.errors import BenchError, NothingMeasured, SamplesGone
 from bench.files import allocate, write_json
 from bench.protocol import Protocol
+from bench.room import GIB, NoRoom, Room
 from bench.specs import DatasetSpec
 from bench.store import Store
 from bench.text import storable
@@ -142,14 +143,16 @@ def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:
 
 
 def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, store: Store, progress: Progress,
-            strict: bool = False) -> PreparedSet:  # fmt: skip
+            strict: bool = False, memory: float | None = None) -> PreparedSet:  # fmt: skip
     """The arrays of `train` or `test`, limited to the first photographs of the part; made once.
 
-    Unreadable and grey-only photographs are left out, counted and named; `strict` makes the former an error.
+    Unreadable and grey-only photographs are left out, counted and named; `strict` makes the former an error. memory: GiB that
+    decoding may take, where that is less than usual. A photograph that needs more is an error, for what is left out must not
+    depend on the machine.
     """
     ids = (source.train if part == "train" else source.test)[:limit]
     key = prepared_key(source, ids, protocol)
-    folder = store.get("prepared", key, lambda f: _build(f, source, ids, protocol, progress, part))
+    folder = store.get("prepared", key, lambda f: _build(f, source, ids, protocol, progress, part, memory))
     found = _open(source.name, key, folder, store.describe("prepared", key))
     unreadable = {i: r for i, r in found.excluded.items() if r != GREY}
     if strict and unreadable:
@@ -166,14 +169,14 @@ GREY = "grey-only"
 
 
 def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol, progress: Progress,
-           part: str) -> dict[str, Any]:  # fmt: skip
+           part: str, memory: float | None) -> dict[str, Any]:  # fmt: skip
     rows = _Rows(
         {name: row for row, name in enumerate(ids)},
         allocate(folder / "ab.npy", np.float32, (len(ids), 2, protocol.ab_size, protocol.ab_size)),
         allocate(folder / "grey.npy", np.uint16, (len(ids), protocol.grey_size, protocol.grey_size)),
     )
     with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
-        found = _develop_all(rows, source, protocol, bar)
+        found = _develop_all(rows, source, protocol, bar, memory)
     outcomes = {name: found.get(name, _Outcome("missing")) for name in ids}
     excluded = {name: o.excluded for name, o in sorted(outcomes.items()) if o.excluded is not None}
     usable = [name for name in ids if name not in excluded]
@@ -189,23 +192,35 @@ class _Outcome:
     is_grey: bool = False
 
 
-def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask) -> dict[str, _Outcome]:
-    """Fill the rows, several photographs at a time; what became of each that could be read, by id."""
+def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask,
+                 memory: float | None) -> dict[str, _Outcome]:  # fmt: skip
+    """Fill the rows, several photographs at a time, as far as there is memory; what became of each that could be read, by id."""
     keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
+    pictures, files = Room(min(images.MOST, memory * GIB if memory else images.MOST)), Room(FILES)
 
     def develop(item: tuple[str, bytes]) -> tuple[str, _Outcome]:
         name, data = item
         try:
-            photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
+            with pictures.entered():
+                photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
         except images.Unreadable as error:
             return name, _Outcome(str(error))
+        except NoRoom as error:
+            raise BenchError(f"{source.name}: {name}: {error} (--memory): give more, or take it out of the data set") from error
+        finally:
+            files.give_back(len(data))
         if photo.is_grey and not keeps_grey:
             return name, _Outcome(GREY)
         rows.put(name, photo)
         return name, _Outcome(None, photo.is_grey)
 
+    def read() -> Iterator[tuple[str, bytes]]:
+        for name, data in source.dataset.read(set(rows.of)):
+            files.take(len(data))
+            yield name, data
+
     found: dict[str, _Outcome] = {}
-    done = workers.in_order(develop, source.dataset.read(set(rows.of)), threads.cores())
+    done = workers.in_order(develop, read(), threads.cores())
     with images.quiet(), closing(done):
         for name, outcome in done:
             found[name] = outcome
@@ -215,6 +230,8 @@ def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressT
     return found
 
 
+FILES = 2**28
+"""Bytes of files that are read ahead of their decoding; a larger one is read alone."""
 BLOCK = 64
 """Photographs (10 MB of rows) after which mapped pages are given back."""
 

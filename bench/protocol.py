@@ -22,6 +22,7 @@ class Protocol:
     test_size: random test photographs; a set smaller than `small_set` gives the share `test_share` instead.
     k: colourizations that a method presents; draws: independent draws of every distribution, for fair scores.
     weights: colour-rarity weights, see `bench.weights`; weight_floor: the smallest probability.
+    version: of the preparation; since 2 colour profiles are followed.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Protocol:
     ab_size: int = 64
     grey_size: int = 256
     scale: float = 128.0
-    version: str = "1"
+    version: str = "2"
 
     @classmethod
     def of(cls, described: Mapping[str, Any], place: Path) -> Protocol:

@@ -98,18 +98,15 @@ def _steps(size: tuple[int, int]) -> list[list[str]]:
 
 
 def _milliseconds(data: bytes, protocol: Protocol) -> list[str]:
-    import numpy as np
-
     from bench import colour, images
 
-    image = images.decode(data)
-    pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
-    small, large = (images.resize(pixels, n, protocol.antialias) for n in (64, 256))
+    levels = images.decode(data).levels
+    small, large = (images.resize(levels, n, protocol.antialias) for n in (64, 256))
     steps = (
         lambda: images.decode(data),
-        lambda: [images.resize(pixels, n, protocol.antialias) for n in (64, 256)],
+        lambda: [images.resize(levels, n, protocol.antialias) for n in (64, 256)],
         lambda: (colour.rgb_to_lab(small), colour.rgb_to_lightness(large)),
-        lambda: images.prepare(images.decode(data), protocol),
+        lambda: images.prepare(images.decode(data).levels, protocol),
     )
     return [f"{1000 * statistics.median(seconds(step) for _ in range(15)):.1f}" for step in steps]
 

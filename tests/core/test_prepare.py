@@ -173,7 +173,7 @@ def test_prepared_arrays_are_those_of_each_photograph(folder, store):
     found = prepare(source(Files(folder, backwards=True), store), "train", None, PAPER, store, Quiet())
     assert len(found) == 9
     for row, name in enumerate(found.ids):
-        wanted = images.prepare(Image.fromarray(photo(int(name[0]))), PAPER)
+        wanted = images.prepare(photo(int(name[0])), PAPER)
         assert np.array_equal(found.ab[row], wanted.ab)
         assert np.abs(found.grey([row]).numpy()[0, 0] - wanted.grey).max() < 0.51 / LEVELS + 1e-5
     assert tuple(found.grey(slice(0, 4)).shape) == (4, 1, 256, 256)
@@ -250,7 +250,7 @@ def test_the_rest_close_the_gaps_in_order(spoilt, store, backwards):
     found = prepare(source(AllTrain(spoilt, backwards), store), "train", None, PAPER, store, Quiet())
     assert found.ab.shape[0] == found.grey_codes.shape[0] == len(found.ids) == 7
     for row, name in enumerate(found.ids):
-        wanted = images.prepare(Image.fromarray(photo(int(name[0]))), PAPER)
+        wanted = images.prepare(photo(int(name[0])), PAPER)
         assert np.array_equal(found.ab[row], wanted.ab)
         assert np.array_equal(found.grey_codes[row], np.round(wanted.grey * LEVELS))
 
