@@ -43,8 +43,8 @@ def dask(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome]
         except Exception as error:
             if isinstance(error, BenchError) or client.status == "running":
                 raise
-            raise BenchError(f"the dask scheduler {scheduler or 'of this run'} is gone: what is finished stays, and the same command "
-                             "goes on when there is one again") from error  # fmt: skip
+            raise BenchError(f"the dask scheduler {scheduler or 'of this run'} is gone: what is finished stays, and the same "
+                             "command goes on when there is one again") from error  # fmt: skip
         finally:
             with suppress(Exception):  # workers that are out of reach end their processes when they end
                 client.run(remote.end, str(folder.resolve()))
