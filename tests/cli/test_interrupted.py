@@ -171,3 +171,137 @@ def test_few_open_files_are_a_run_like_any_other_or_one_line(start, tmp_path, ma
     else:
         assert json.loads((tmp_path / "run" / "manifest.json").read_text())["cells"][0]["status"] == "done"
     see_that_nothing_is_left(tmp_path, mark)
+
+
+@pytest.fixture
+def cluster(tmp_path, mark):
+    """Begin a scheduler (`cluster("scheduler")`, also again at an address), or a worker of one."""
+    begun, where = [], tmp_path / "scheduler.json"
+
+    def begin(part, address=""):
+        where.unlink(missing_ok=True)
+        port = address.rpartition(":")[2] or "0"
+        more = {"scheduler": ["--host", "127.0.0.1", "--port", port, "--scheduler-file", where],
+                "worker": [address, "--nthreads", "1", "--local-directory", tmp_path / "dask"]}[part]  # fmt: skip
+        environment = os.environ | {"SLOW_ONCE": str(tmp_path / "begun"), MARK: mark}
+        begun.append(subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{part}", "--no-dashboard", *map(str, more)],
+                                      stderr=subprocess.DEVNULL, env=environment))  # fmt: skip
+        if part == "worker":
+            return begun[-1]
+        wait_for(lambda: where.exists() and where.read_text())
+        return begun[-1], json.loads(where.read_text())["address"]
+
+    yield begin
+    for each in begun:
+        each.terminate()
+        each.wait()
+
+
+@pytest.mark.slow
+def test_a_dask_worker_that_is_killed_with_its_nanny_does_not_lose_the_run(start, cluster, tmp_path, mark):
+    scheduler, address = cluster("scheduler")
+    worker = cluster("worker", address)
+    run = start("--executor", "dask", "--scheduler", address, methods="slow-once,marginal")
+    wait_for((tmp_path / "begun").exists)
+    for each in (worker, *psutil.Process(worker.pid).children()):
+        each.kill()
+    other = cluster("worker", address)
+    err = run.communicate(timeout=300)[1]
+    assert run.returncode == 0, err
+    assert set(scores(tmp_path)["status"]) <= {"done", "refused"}
+    for each in (other, scheduler):
+        each.terminate()
+        each.wait()
+    see_that_nothing_is_left(tmp_path, mark)
+
+
+@pytest.mark.slow
+def test_a_dask_scheduler_that_is_killed_is_one_line_and_the_same_command_goes_on(start, cluster, tmp_path, mark):
+    scheduler, address = cluster("scheduler")
+    workers = [cluster("worker", address)]
+    asked = ("--executor", "dask", "--scheduler", address)
+    run = start(*asked, methods="marginal,slow-once")
+    wait_for((tmp_path / "begun").exists)
+    scheduler.kill()
+    err = run.communicate(timeout=300)[1]
+    assert run.returncode == 2, err
+    assert err.splitlines()[-1].startswith(f"bench: the dask scheduler {address} is gone: what is finished stays")
+    assert "Traceback" not in err
+    scheduler = cluster("scheduler", address)[0]
+    workers.append(cluster("worker", address))
+    run = start(*asked, methods="marginal,slow-once")
+    err = run.communicate(timeout=300)[1]
+    assert run.returncode == 0, err
+    assert "fitting marginal" not in err
+    for each in (*workers, scheduler):
+        each.terminate()
+        each.wait()
+    see_that_nothing_is_left(tmp_path, mark)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victims", ["job", "run"])
+def test_a_submitit_job_that_is_killed_does_not_lose_the_run_and_a_run_that_is_killed_leaves_none(start, tmp_path, mark, victims):
+    asked = ("--executor", "submitit[cluster=local,slots=1]")
+    run = start(*asked, methods="slow-once,marginal")
+    wait_for((tmp_path / "begun").exists)
+    if victims == "job":
+        for each in (p for p in marked(mark) if "submitit.core._submit" in " ".join(p.cmdline())):
+            each.kill()
+        err = run.communicate(timeout=300)[1]
+        assert "it is tried once more" in err
+    else:
+        run.terminate()
+        run.communicate(timeout=120)
+        assert run.returncode == 130
+        wait_for(lambda: not marked(mark), 60)
+        run = start(*asked, methods="slow-once,marginal")
+        err = run.communicate(timeout=300)[1]
+    assert run.returncode == 0, err
+    see_that_nothing_is_left(tmp_path, mark)
+
+
+@pytest.mark.slow
+def test_a_training_of_minutes_that_is_killed_between_two_checkpoints_ends_with_the_same_bits(start, tmp_path, mark):
+    """Killed once before there is a checkpoint, and twice some time after one; the training takes some minutes."""
+
+    def weights():
+        (found,) = (tmp_path / "store" / "fits").glob("*/*/weights.safetensors")
+        return found.read_bytes()
+
+    def checkpoint():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "work").rglob("checkpoint.json")}
+
+    def training(steps):
+        return start(methods=f"vae[batch=8,loss=l2,steps={steps}]")
+
+    begun = time.monotonic()
+    assert training(100).wait() == 0
+    (mark_of,) = (tmp_path / "store" / "fits").glob("*/*/cell.json")
+    seconds = json.loads(mark_of.read_text())["seconds"]
+    steps = 100 * round(240 / max(seconds, 0.5))
+    for folder in ("store", "run"):
+        (tmp_path / folder).rename(tmp_path / f"{folder}-short")
+    assert training(steps).wait() == 0
+    wanted, table = weights(), scores(tmp_path)
+    assert time.monotonic() - begun > 120
+    for folder in ("store", "run"):
+        (tmp_path / folder).rename(tmp_path / f"{folder}-whole")
+    known, pauses = {}, [20, 7, 25]
+    for number, pause in enumerate(pauses):
+        run = training(steps)
+        if number:
+            wait_for(lambda known=known: checkpoint() != known, 600)
+        time.sleep(pause)
+        assert run.poll() is None
+        run.kill()
+        run.communicate()
+        wait_for(lambda: not marked(mark), 60)
+        known = checkpoint()
+        assert bool(known) == bool(number)
+    run = training(steps)
+    err = run.communicate(timeout=1200)[1]
+    assert run.returncode == 0, err
+    assert weights() == wanted
+    pd.testing.assert_frame_equal(scores(tmp_path), table, check_exact=True)
+    see_that_nothing_is_left(tmp_path, mark)
