@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -136,10 +136,8 @@ def latex(text: str) -> str:
 def csv(table: pd.DataFrame) -> str:
     r"""CSV that people may open as a spreadsheet: text that would be a formula there (it begins with `=`, `+`, `-`, `@`, a tab or a
     line break) has an apostrophe before it, and so has text that begins like the result. `read_csv` takes it away. Numbers stay."""
-    words = table.select_dtypes(exclude=["number", "bool"])
-    safe = table.assign(**{name: words[name].astype(object).map(_cell) for name in words}).rename(columns=_cell)
     lines = _Lines()
-    safe.to_csv(lines, index=False, lineterminator="\r\n")
+    _cells(table, _cell).to_csv(lines, index=False, lineterminator="\r\n")
     return lines.getvalue()
 
 
@@ -148,10 +146,8 @@ def read_csv(path: Path, words: Sequence[str] = ()) -> pd.DataFrame:
     Raises what `pandas.read_csv` raises."""
     import pandas as pd
 
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str)).rename(columns=_bare)
-    table = table.fillna(dict.fromkeys(words, ""))
-    texts = table.select_dtypes(exclude=["number", "bool"])
-    return table.assign(**{name: texts[name].map(_bare) for name in texts})
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str))
+    return _cells(table.fillna(dict.fromkeys(words, "")), _bare)
 
 
 def csv_of_data(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -170,6 +166,14 @@ class _Lines(io.StringIO):
 
     def write(self, row: str) -> int:
         return super().write(row.removesuffix("\r\n") + "\n")
+
+
+def _cells(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    """The table with its texts and titles changed."""
+    made = table.copy()
+    for name in table.select_dtypes(exclude=["number", "bool"]):
+        made[name] = table[name].astype(object).map(change)
+    return made.rename(columns=change)
 
 
 def _cell(value: Any) -> Any:
