@@ -28,7 +28,7 @@ _HIDDEN = re.compile(
 """Control characters but newline and tab, characters that are not seen or turn the direction of text around, lone surrogates. Not
 the joiners of Indic and Persian script."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 """How a cell begins that a spreadsheet would compute, and one that `csv` changed because of that."""
 
 

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pandas as pd
 import pytest
+
+from bench.datasets.sources import Lmdb
 
 ODD = "lat\udce9"
 """A name with the byte E9, `é` in ISO 8859-1, which is no UTF-8."""
@@ -88,6 +91,14 @@ def test_a_store_where_weights_cannot_be_read_is_refused(bench, arguments):
     assert status == 2
     assert err == "bench: lat\\xe9 has a path that is no UTF-8, where no weights can be read: choose another folder\n"
     assert not os.path.exists(ODD)
+
+
+def test_an_lmdb_below_such_a_name_is_read(tmp_path):
+    place = tmp_path / ODD
+    place.mkdir()
+    with lmdb.open(os.fsencode(place)) as database, database.begin(write=True) as transaction:
+        transaction.put(b"key", b"image")
+    assert [(name, read()) for name, read in Lmdb(place).members()] == [("key", b"image")]
 
 
 TOML = """[run]

@@ -134,7 +134,8 @@ def test_everything_can_be_stored_and_what_is_text_stays(anything):
 # CSV
 
 
-FORMULAS = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "=HYPERLINK(\"http://x\",\"y\")", "'=1", "''-1"]
+FORMULAS = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "＝1", '=HYPERLINK("http://x","y")',
+            "'=1", "''-1"]  # fmt: skip
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
