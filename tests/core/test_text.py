@@ -286,7 +286,8 @@ def test_everybody_writes_through_one_module():
 
 PAST = ["print(x)", "print(x, file=sys.stderr)", "click.echo(x)", "sys.stdout.write(x)", "self.stderr.write(x)",
         "traceback.print_exc()", "frame.to_csv(path)", "csv.writer(s)", "DictWriter(s, c)", "path.read_text()",
-        "path.write_text(x)", "open(x)", "path.open('w')", "html.escape(x)", "self.console.print(x)", "table.to_html()"]  # fmt: skip
+        "path.write_text(x)", "open(x)",
+        "path.open('w')", "html.escape(x)", "self.console.print(x)", "table.to_html()"]  # fmt: skip
 
 
 @pytest.mark.parametrize("source", PAST)
