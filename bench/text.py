@@ -27,7 +27,8 @@ _HIDDEN = re.compile(
 )
 """Control characters but newline and tab, characters that are not seen or turn the direction of text around, lone surrogates. Not
 the joiners of Indic and Persian script."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATES = re.compile("[\udc80-\udcff]+|[\ud800-\udfff]")
+"""Bytes of a name as Python holds them, and halves of characters."""
 _FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 """How a cell begins that a spreadsheet would compute, and one that `csv` changed because of that."""
 
@@ -35,10 +36,10 @@ _FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 def storable(text: str) -> str:
     r"""Text that every file can hold: a byte of a name that is no UTF-8 is spelt out.
 
-    >>> storable("lat\udce9.jpg"), storable("\ud83d")
-    ('lat\\xe9.jpg', '\\ud83d')
+    >>> storable("lat\udce9.jpg"), storable("\ud83d"), storable("\udcc3\udca9")
+    ('lat\\xe9.jpg', '\\ud83d', 'é')
     """
-    return _SURROGATE.sub(_spelt, text)
+    return _SURROGATES.sub(_decoded, text)
 
 
 def visible(text: object) -> str:
@@ -47,7 +48,7 @@ def visible(text: object) -> str:
     >>> visible("\x1b[31mred\r\u202e"), visible("é\t日本\n")
     ('\\x1b[31mred\\x0d\\u202e', 'é\t日本\n')
     """
-    return _HIDDEN.sub(_spelt, str(text))
+    return _HIDDEN.sub(_spelt, storable(str(text)))
 
 
 def one_line(text: object) -> str:
@@ -184,10 +185,16 @@ def _bare(value: Any) -> Any:
     return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value) else value
 
 
+def _decoded(found: re.Match[str]) -> str:
+    """The text of bytes that only the system's locale took for none; other bytes are spelt out."""
+    try:
+        return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return _spelt(found)
+
+
 def _spelt(found: re.Match[str]) -> str:
     code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a name that is no UTF-8
-        code -= 0xDC00
     return f"\\x{code:02x}" if code < 2**8 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
 
 

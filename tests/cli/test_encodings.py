@@ -60,6 +60,15 @@ def test_a_run_in_a_locale_of_iso_8859_1(tmp_path, photographs, store, german):
     assert "↓" in (tmp_path / "runs" / "日本" / "report" / "index.html").read_text("utf-8")
 
 
+def test_a_locale_without_letters_gives_the_same_names(tmp_path, photographs, store):
+    shutil.copytree(photographs, tmp_path / "日本")
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "BENCH_STORE": str(store)}
+    done = shell(tmp_path, "run", "-m", "grey", "-d", "日本", "--out", "run", *QUICK, **bare)
+    assert done.returncode == 0, done.stderr
+    assert b"\\u65e5\\u672c  grey" in done.stdout
+    assert list(json.loads((tmp_path / "run" / "manifest.json").read_bytes())["datasets"]) == ["日本"]
+
+
 def test_a_data_set_and_a_run_folder_whose_names_are_no_utf_8(bench, odd):
     status, out, err = bench("run", "-m", "grey,marginal", "-d", f"./{ODD}", "--out", f"runs/{ODD}", *QUICK)
     assert status == 0, err
