@@ -84,7 +84,7 @@ class Writer:
     def _append(self, column: ScoreColumn, count: int, given: Mapping[str, Any], whole: bool) -> None:
         import pyarrow as pa
 
-        texts = {name: storable(value) for name, value in vars(column).items() if isinstance(value, str)}
+        texts: dict[str, Any] = {name: storable(value) for name, value in vars(column).items() if isinstance(value, str)}
         column = replace(column, **texts)
         if self._held + count > ROWS:
             self._flush()

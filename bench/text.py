@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -27,18 +27,19 @@ _HIDDEN = re.compile(
 )
 """Control characters but newline and tab, characters that are not seen or turn the direction of text around, lone surrogates. Not
 the joiners of Indic and Persian script."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_SURROGATES = re.compile("[\udc80-\udcff]+|[\ud800-\udfff]")
+"""Bytes of a name as Python holds them, and halves of characters."""
+_FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 """How a cell begins that a spreadsheet would compute, and one that `csv` changed because of that."""
 
 
 def storable(text: str) -> str:
     r"""Text that every file can hold: a byte of a name that is no UTF-8 is spelt out.
 
-    >>> storable("lat\udce9.jpg"), storable("\ud83d")
-    ('lat\\xe9.jpg', '\\ud83d')
+    >>> storable("lat\udce9.jpg"), storable("\ud83d"), storable("\udcc3\udca9")
+    ('lat\\xe9.jpg', '\\ud83d', 'é')
     """
-    return _SURROGATE.sub(_spelt, text)
+    return _SURROGATES.sub(_decoded, text)
 
 
 def visible(text: object) -> str:
@@ -47,7 +48,7 @@ def visible(text: object) -> str:
     >>> visible("\x1b[31mred\r\u202e"), visible("é\t日本\n")
     ('\\x1b[31mred\\x0d\\u202e', 'é\t日本\n')
     """
-    return _HIDDEN.sub(_spelt, str(text))
+    return _HIDDEN.sub(_spelt, storable(str(text)))
 
 
 def one_line(text: object) -> str:
@@ -136,10 +137,8 @@ def latex(text: str) -> str:
 def csv(table: pd.DataFrame) -> str:
     r"""CSV that people may open as a spreadsheet: text that would be a formula there (it begins with `=`, `+`, `-`, `@`, a tab or a
     line break) has an apostrophe before it, and so has text that begins like the result. `read_csv` takes it away. Numbers stay."""
-    words = table.select_dtypes(exclude=["number", "bool"])
-    safe = table.assign(**{name: words[name].astype(object).map(_cell) for name in words}).rename(columns=_cell)
     lines = _Lines()
-    safe.to_csv(lines, index=False, lineterminator="\r\n")
+    _cells(table, _cell).to_csv(lines, index=False, lineterminator="\r\n")
     return lines.getvalue()
 
 
@@ -148,10 +147,8 @@ def read_csv(path: Path, words: Sequence[str] = ()) -> pd.DataFrame:
     Raises what `pandas.read_csv` raises."""
     import pandas as pd
 
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str)).rename(columns=bare)
-    table = table.fillna(dict.fromkeys(words, ""))
-    texts = table.select_dtypes(exclude=["number", "bool"])
-    return table.assign(**{name: texts[name].map(bare) for name in texts})
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str))
+    return _cells(table.fillna(dict.fromkeys(words, "")), bare)
 
 
 def csv_of_data(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -172,6 +169,14 @@ class _Lines(io.StringIO):
         return super().write(row.removesuffix("\r\n") + "\n")
 
 
+def _cells(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    """The table with its texts and titles changed."""
+    made = table.copy()
+    for name in table.select_dtypes(exclude=["number", "bool"]):
+        made[name] = table[name].astype(object).map(change)
+    return made.rename(columns=change)
+
+
 def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
@@ -181,10 +186,16 @@ def bare(value: Any) -> Any:
     return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value) else value
 
 
+def _decoded(found: re.Match[str]) -> str:
+    """The text of bytes that only the system's locale took for none; other bytes are spelt out."""
+    try:
+        return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return _spelt(found)
+
+
 def _spelt(found: re.Match[str]) -> str:
     code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a name that is no UTF-8
-        code -= 0xDC00
     return f"\\x{code:02x}" if code < 2**8 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
 
 

@@ -93,7 +93,7 @@ class Lmdb(Source):
     def members(self) -> Generator[Member, None, None]:
         import lmdb
 
-        with lmdb.open(str(self.path), readonly=True, lock=False, readahead=False) as database:
+        with lmdb.open(os.fsencode(self.path), readonly=True, lock=False, readahead=False) as database:
             size = (self.path / "data.mdb").stat().st_size
             full = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
             if size < full:  # reading on would kill the process (SIGBUS)

@@ -121,7 +121,7 @@ def _tables(out: Output) -> Iterator[str]:
     for section in (s for s in out.sections if s not in first):
         for path in _of(section, ".html"):
             forms = [p for p in section.paths if p.stem == path.stem]
-            links = " · ".join(f'<a href="../tables/{escape(p.name)}">{p.suffix[1:]}</a>' for p in forms)
+            links = " · ".join(f'<a href="../tables/{escape(p.name)}">{escape(p.suffix[1:])}</a>' for p in forms)
             yield f"<details><summary>{escape(_title(path))}</summary>{_fragment(path)}"
             yield f'<p class="faded">As files: {links}</p></details>'
     yield "</section>"

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pandas as pd
 import pytest
+
+from bench.datasets.sources import Lmdb
 
 ODD = "lat\udce9"
 """A name with the byte E9, `é` in ISO 8859-1, which is no UTF-8."""
@@ -57,6 +60,15 @@ def test_a_run_in_a_locale_of_iso_8859_1(tmp_path, photographs, store, german):
     assert "↓" in (tmp_path / "runs" / "日本" / "report" / "index.html").read_text("utf-8")
 
 
+def test_a_locale_without_letters_gives_the_same_names(tmp_path, photographs, store):
+    shutil.copytree(photographs, tmp_path / "日本")
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "BENCH_STORE": str(store)}
+    done = shell(tmp_path, "run", "-m", "grey", "-d", "日本", "--out", "run", *QUICK, **bare)
+    assert done.returncode == 0, done.stderr
+    assert b"\\u65e5\\u672c" in done.stdout
+    assert list(json.loads((tmp_path / "run" / "manifest.json").read_bytes())["datasets"]) == ["日本"]
+
+
 def test_a_data_set_and_a_run_folder_whose_names_are_no_utf_8(bench, odd):
     status, out, err = bench("run", "-m", "grey,marginal", "-d", f"./{ODD}", "--out", f"runs/{ODD}", *QUICK)
     assert status == 0, err
@@ -88,6 +100,14 @@ def test_a_store_where_weights_cannot_be_read_is_refused(bench, arguments):
     assert status == 2
     assert err == "bench: lat\\xe9 has a path that is no UTF-8, where no weights can be read: choose another folder\n"
     assert not os.path.exists(ODD)
+
+
+def test_an_lmdb_below_such_a_name_is_read(tmp_path):
+    place = tmp_path / ODD
+    place.mkdir()
+    with lmdb.open(os.fsencode(place)) as database, database.begin(write=True) as transaction:
+        transaction.put(b"key", b"image")
+    assert [(name, read()) for name, read in Lmdb(place).members()] == [("key", b"image")]
 
 
 TOML = """[run]

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bench import text
+from bench import score_table, text
 from bench.errors import BenchError, reason, trace
 from bench.files import write_json, write_text
+from bench.score_columns import FileScores, ScoreColumn
 from bench.table import aligned
 from bench.text import (
     csv,
@@ -131,10 +132,24 @@ def test_everything_can_be_stored_and_what_is_text_stays(anything):
     assert (storable(anything) == anything) == (not re.search("[\ud800-\udfff]", anything))
 
 
+def test_a_table_of_scores_takes_any_text(tmp_path):
+    odd = ScoreColumn("run\udce9", "c", "set\udce9", "m\udce9", "control", "{}", 0, status="failed", reason="bad \udcff \ud83d")
+    with score_table.writing(tmp_path / "scores.parquet") as table:
+        table.lose(odd)
+    frame = score_table.read(tmp_path / "scores.parquet")
+    (told,) = FileScores(tmp_path / "scores.parquet", {}).columns
+    assert told.reason == frame["reason"][0] == "bad \\xff \\ud83d"
+    assert told.dataset == frame["dataset"][0] == "set\\xe9"
+    whole = score_table.frame([{"run": "run\udce9", "dataset": "set\udce9"}], score_table.SET_COLUMNS)
+    assert whole["dataset"].tolist() == ["set\\xe9"]
+    whole.to_parquet(tmp_path / "sets.parquet")
+
+
 # CSV
 
 
-FORMULAS = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "=HYPERLINK(\"http://x\",\"y\")", "'=1", "''-1"]
+FORMULAS = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "＝1", '=HYPERLINK("http://x","y")',
+            "'=1", "''-1"]  # fmt: skip
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -242,7 +257,7 @@ def writers(source, name):
         words = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         if call == "print" and (name, "print") not in PIPES:
             yield node.lineno, "print: use bench.text.say"
-        if call in ("click.echo", "click.secho", "click.echo_via_pager") or re.search(r"(stdout|stderr)\.write(lines)?$", call):
+        if re.search(r"^click\.(s?echo|echo_via_pager|confirm|prompt)$|^traceback\.print|std(out|err)\.write(lines)?$", call):
             yield node.lineno, f"{call}: use bench.text.say"
         if last in ("print", "log") and "console" in call.lower() and name != "bench/progress.py":
             yield node.lineno, f"{call}: use a bench.contracts.Progress"
@@ -270,7 +285,8 @@ def test_everybody_writes_through_one_module():
 
 
 PAST = ["print(x)", "print(x, file=sys.stderr)", "click.echo(x)", "sys.stdout.write(x)", "self.stderr.write(x)",
-        "frame.to_csv(path)", "csv.writer(s)", "DictWriter(s, c)", "path.read_text()", "path.write_text(x)", "open(x)",
+        "traceback.print_exc()", "frame.to_csv(path)", "csv.writer(s)", "DictWriter(s, c)", "path.read_text()",
+        "path.write_text(x)", "open(x)",
         "path.open('w')", "html.escape(x)", "self.console.print(x)", "table.to_html()"]  # fmt: skip
 
 
