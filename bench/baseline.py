@@ -59,8 +59,8 @@ class Baseline:
 
     def as_results(self) -> Results:
         """The manifest, as `bench.report.differences` compares them; no scores."""
-        empty = (score_table.frame([], columns) for columns in (score_table.COLUMNS, score_table.SET_COLUMNS))
-        return Results(self.path, dict(self.manifest), *empty)
+        scores, of_sets = (score_table.frame([], columns) for columns in (score_table.COLUMNS, score_table.SET_COLUMNS))
+        return Results(self.path, dict(self.manifest), scores, of_sets)
 
 
 def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *, force: bool = False,

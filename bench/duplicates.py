@@ -198,7 +198,8 @@ class _Prints:
 
     @classmethod
     def of(cls, part: PreparedSet, hashed: bool, bar: ProgressTask) -> _Prints:
-        digests, made = {}, np.zeros((len(part), BITS // 8), np.uint8)
+        digests: dict[str, str] = {}
+        made = np.zeros((len(part), BITS // 8), np.uint8)
         for start in range(0, len(part), BATCH):
             rows = slice(start, min(start + BATCH, len(part)))
             light, colour = np.array(part.grey_codes[rows]), np.array(part.ab[rows])

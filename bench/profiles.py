@@ -107,10 +107,10 @@ def lab_to_srgb() -> Change | None:
     from PIL import ImageCms
 
     transform = _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), srgb(), "LAB", "RGB")
-    return transform and Change("LAB", transform)
+    return Change("LAB", transform) if transform else None
 
 
-def of_png(info: Mapping[str, Any]) -> bytes:
+def of_png(info: Mapping[Any, Any]) -> bytes:
     """A profile of what a PNG says of its colours in gAMA and cHRM; empty where that is nothing, or sRGB, or can't be. An embedded
     profile and sRGB's own chunk go before, as the standard wants."""
     if info.get("icc_profile") or "srgb" in info or not {"gamma", "chromaticity"} & set(info):
@@ -162,6 +162,8 @@ def _transform(own: ImageCms.ImageCmsProfile | None, to: ImageCms.ImageCmsProfil
                how: int = 0) -> ImageCms.ImageCmsTransform | None:  # fmt: skip
     from PIL import ImageCms
 
+    if own is None or to is None:
+        return None
     try:
         return ImageCms.buildTransform(own, to, mode, out, ImageCms.Intent.RELATIVE_COLORIMETRIC,
                                        ImageCms.Flags.BLACKPOINTCOMPENSATION | how)  # fmt: skip

@@ -135,10 +135,10 @@ class Store:
 
     def _mark(self, kind: str, key: str) -> bytes | None:
         """The mark of a finished thing, None where there is none that can be used."""
-        path = self.path(kind, key)
+        path, mark = self.path(kind, key), None
         with self._told(kind, key), disk.explained(self.folder, "read"):
-            return whole_mark(path, kind, key)
-        return None
+            mark = whole_mark(path, kind, key)
+        return mark
 
     @contextmanager
     def _told(self, kind: str, key: str) -> Iterator[None]:
