@@ -78,12 +78,9 @@ class RemoteStore(Store):
                 mark: bytes = self._system.cat_file(self._at(kind, key, COMMIT_MARK))
             except (FileNotFoundError, IsADirectoryError):
                 return None
-        if mark in self._refused:
-            return None
         with self._told_there(kind, key, mark):
             marks.read(mark, kind, key)
-            return mark
-        return None
+        return None if mark in self._refused else mark
 
     def _fetched(self, kind: str, key: str, mark: bytes) -> bytes | None:
         """The mark of a copy, made by one process of this machine; None, after saying so, where what is there is damaged."""
