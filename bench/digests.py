@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.errors import BenchError
 
+DEEPEST = 32
 Found = Mapping[str, os.stat_result]
 """What lies below a folder and is no folder, by its path there with slashes."""
 
@@ -29,12 +30,14 @@ def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def scan(folder: Path) -> Found:
-    """Everything below a folder. Links are not followed."""
+    """Everything below a folder. Links are not followed. BenchError, a part of a sentence, where folders are nested too deeply."""
     found, folders = {}, [""]
     while folders:
         place = folders.pop()
         with os.scandir(os.path.join(folder, place)) as entries:
             for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and place.count("/") == DEEPEST:
+                    raise BenchError(f"it has more than {DEEPEST} folders in one another")
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(f"{place}{entry.name}/")
                 else:
@@ -50,6 +53,8 @@ def damage(folder: Path, files: Any) -> str:
         found = scan(folder)
     except FileNotFoundError:
         found = {}
+    except BenchError as error:
+        return str(error)
     for name, wanted in files.items():
         if name not in found:
             return f"{name} is missing"

@@ -185,7 +185,7 @@ def _bytes(path: Path) -> int:
         return sum(found.st_size for found in digests.scan(path).values())
     except NotADirectoryError:
         return path.lstat().st_size
-    except OSError:  # a draft of a process, or nothing that can be read
+    except (OSError, BenchError):  # a draft of a process, or nothing that can be read
         return 0
 
 

@@ -135,10 +135,9 @@ class Store:
 
     def _mark(self, kind: str, key: str) -> bytes | None:
         """The mark of a finished thing, None where there is none that can be used."""
-        path, mark = self.path(kind, key), None
-        with self._told(kind, key), disk.explained(self.folder, "read"):
-            mark = whole_mark(path, kind, key)
-        return mark
+        path = self.path(kind, key)
+        with self._told(kind, key), disk.explained(self.folder, "read"):  # which ends in None where it tells
+            return whole_mark(path, kind, key)
 
     @contextmanager
     def _told(self, kind: str, key: str) -> Iterator[None]:

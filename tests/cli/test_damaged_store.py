@@ -112,6 +112,15 @@ def test_what_a_file_browser_leaves_is_no_damage(broken):
     assert broken.find("fits", path.name)
 
 
+def test_folders_in_folders_are_damage(broken, capsys):
+    path, _ = first(broken, "fits")
+    (path / "/".join("a" * 60)).mkdir(parents=True)
+    assert broken.find("fits", path.name) is None
+    said = [wrong for thing, wrong, _ in housekeeping.verify(broken) if thing.path == path]
+    assert said == ["it has more than 32 folders in one another"]
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize("what", ["file", "mark", "thing"])
 def test_links_are_refused(broken, what, tmp_path, capsys):
     path, mark = first(broken, "samples")
