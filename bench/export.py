@@ -14,7 +14,6 @@ from bench.check_outputs import Check, check
 from bench.contracts import Progress, Wanted
 from bench.errors import BenchError
 from bench.files import folder_for_user, write_json, write_text
-from bench.forms import Input
 from bench.prepare import PreparedSet, Source
 from bench.protocol import Protocol
 from bench.request import Request
@@ -114,7 +113,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _ids(table: Path) -> tuple[str, ...]:
-    return tuple(row["id"] for row in records.read_csv(table, Input, "export the inputs again"))
+    return tuple(row["id"] for row in records.read_csv(table, ("id",), "export the inputs again"))
 
 
 def _record(protocol: Protocol, source: Source, test: PreparedSet) -> dict[str, Any]:

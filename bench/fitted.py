@@ -211,8 +211,8 @@ def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     table, advice = run / "summary.csv", f"`bench score {run}` writes it again"
     place = (cell["dataset"], cell["method"], "done")
-    rows = records.read_csv(table, dict[str, str], advice)
-    found = [row for row in rows if tuple(map(row.get, ("dataset", "method", "status"))) == place]
+    rows = records.read_csv(table, ("dataset", "method", "status", *SCORES), advice)
+    found = [row for row in rows if (row["dataset"], row["method"], row["status"]) == place]
     return [dict(row) for row in records.checked(found, list[ScoreMean], table, advice, strict=False)]
 
 

@@ -292,12 +292,6 @@ class Inputs(TypedDict):
     layout: NotRequired[str]
 
 
-class Input(TypedDict):
-    """A row of `inputs.csv`."""
-
-    id: str
-
-
 class Compared(TypedDict):
     """`comparison.json`: the two run folders, from the comparison's."""
 

@@ -12,6 +12,7 @@ import io
 import json
 import tokenize
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -47,11 +48,12 @@ def read_toml(path: Path, absent: str = "") -> dict[str, Any]:
     return dict(_parsed(path, tomllib.loads, absent))
 
 
-def read_csv(path: Path, row: type[T], advice: str = "") -> list[T]:
-    """The rows of a CSV file with a header, as values of a type, numbers read from their text. BenchError where it is missing, no
-    CSV, or a row is of another form."""
-    rows = _parsed(path, lambda text: list(csv.DictReader(io.StringIO(text, newline=""), strict=True)))
-    return checked(rows, list[row], path, advice, strict=False)  # type: ignore[valid-type]
+def read_csv(path: Path, columns: Sequence[str], advice: str = "") -> list[dict[str, str]]:
+    """The rows of a CSV file with a header. BenchError where it is missing, no CSV, lacks a column, or a row has more or fewer."""
+    header, rows = _parsed(path, _table)
+    if missing := [name for name in columns if name not in header]:
+        raise BenchError(f"{path} is damaged (it has no column {', '.join(missing)}){_ending(advice)}")
+    return checked(rows, list[dict[str, str]], path, advice)
 
 
 def of_text(text: str, kind: type[T], where: Path | str, advice: str = "") -> T:
@@ -74,7 +76,7 @@ def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newe
             raise BenchError(f"{where} has schema version {version}; this huebench reads up to {newest}: upgrade it")
     try:
         return msgspec.convert(value, kind, strict=strict)
-    except (msgspec.ValidationError, RecursionError, SystemError, OverflowError) as error:  # the latter: numbers of 400 digits
+    except (msgspec.ValidationError, RecursionError, SystemError, ArithmeticError, ValueError) as error:
         raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
 
 
@@ -116,6 +118,11 @@ def _parsed(path: Path, parse: Any, absent: str = "") -> Any:
         raise BenchError(f"{path} can't be read: {_said(error)}") from error
 
 
+def _table(text: str) -> tuple[Sequence[str], list[dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return reader.fieldnames or (), list(reader)
+
+
 def _ending(advice: str) -> str:
     return f": {advice}" if advice else ""
 
@@ -123,8 +130,10 @@ def _ending(advice: str) -> str:
 def _said(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    if isinstance(error, SystemError | OverflowError):
+    if isinstance(error, SystemError | ArithmeticError):  # of 400 digits
         return "a number is too large"
+    if isinstance(error, UnicodeEncodeError):  # half a surrogate pair
+        return "a word is no text"
     return _line(error).replace("`", "'")
 
 
