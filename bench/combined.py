@@ -48,7 +48,10 @@ def of(metric: Metric, columns: Mapping[str, np.ndarray]) -> Combined:
     if type(metric).combine is Metric.combine or not columns:
         return Combined(frozenset(), frozenset())
     watched = _Watched(columns)
-    return Combined(frozenset(metric.combine(watched)), frozenset(watched.read))
+    try:
+        return Combined(frozenset(metric.combine(watched)), frozenset(watched.read))
+    except KeyError:  # the table lacks a part
+        return Combined(frozenset(), frozenset())
 
 
 class _Watched(Mapping[str, np.ndarray]):

@@ -212,8 +212,9 @@ def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     table, advice = run / "summary.csv", f"`bench score {run}` writes it again"
     place = (cell["dataset"], cell["method"], "done")
-    rows = ({name: bare(cell) for name, cell in row.items()} for _, row in records.read_csv(table, SCORES, advice))
-    found = [row for row in rows if tuple(map(row.get, ("dataset", "method", "status"))) == place]
+    columns = ("dataset", "method", "status", *SCORES)
+    rows = ({name: bare(cell) for name, cell in row.items()} for _, row in records.read_csv(table, columns, advice))
+    found = [row for row in rows if (row["dataset"], row["method"], row["status"]) == place]
     return [dict(row) for row in records.checked(found, list[ScoreMean], table, advice, strict=False)]
 
 

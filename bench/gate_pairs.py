@@ -142,7 +142,11 @@ def _undefined(pair: Pair) -> Problem | None:
     kept = int(pair.kept.sum())
     if pair.lost:
         return Problem("regressed", f"undefined for {pair.lost} of {kept} photographs that have a value in the baseline")
-    if np.isnan(pair.value("before")):
+    try:
+        before = pair.value("before")
+    except KeyError as error:
+        return Problem("not comparable", f"the installed metric does not make {error} of the baseline's columns")
+    if np.isnan(before):
         return None if pair.alike else Problem("inconclusive", "undefined in the baseline")
     return Problem("regressed", "undefined in the run") if np.isnan(pair.value("after")) else None
 

@@ -74,7 +74,7 @@ def checked(value: Any, kind: type[T], where: Path | str, advice: str = "", newe
             raise BenchError(f"{where} has schema version {version}; this huebench reads up to {newest}: upgrade it")
     try:
         return msgspec.convert(value, kind, strict=strict)
-    except (msgspec.ValidationError, RecursionError, SystemError, OverflowError, UnicodeError) as error:
+    except (msgspec.ValidationError, RecursionError, SystemError, ArithmeticError, ValueError) as error:
         raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
 
 
@@ -120,10 +120,10 @@ def _ending(advice: str) -> str:
 def _said(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    if isinstance(error, SystemError | OverflowError):  # numbers of hundreds of digits
+    if isinstance(error, SystemError | ArithmeticError):  # of 400 digits
         return "a number is too large"
-    if isinstance(error, UnicodeError):  # half of a surrogate pair
-        return "a name in it is no text"
+    if isinstance(error, UnicodeEncodeError):  # half a surrogate pair
+        return "a word is no text"
     return _line(error).replace("`", "'")
 
 

@@ -137,13 +137,20 @@ def read(folder: Path, store: Path | str | None = None) -> Results:
     if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
         raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
     of_sets = score_table.read(sets, SET_COLUMNS) if sets.is_file() else score_table.frame([], SET_COLUMNS)
+    if strange := sorted(set(of_sets["dataset"].dropna()) - manifest["datasets"].keys()):
+        raise BenchError(f"{sets} is damaged: it is of the data set '{strange[0][:80]}', which the run does not have")
     return Results(folder, manifest, _scores(path, manifest), of_sets, partial(open_store_of, folder, manifest, store))
 
 
 def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
     """Column by column where the file says where they are."""
     ids = {name: data["test"].get("ids") for name, data in manifest["datasets"].items()}
-    return FileScores(path, ids) if has_index(path) and all(ids.values()) else FrameScores(score_table.read(path))
+    if has_index(path) and all(ids.values()):
+        return FileScores(path, ids)
+    table = score_table.read(path)
+    if strange := sorted(set(table["dataset"].dropna()) - ids.keys()):
+        raise BenchError(f"{path} is damaged: it is of the data set '{strange[0][:80]}', which the run does not have")
+    return FrameScores(table)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
