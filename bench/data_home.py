@@ -110,7 +110,8 @@ def check(name: str, progress: Progress, home: Path | None,
     source, _, _ = plan.first_source(Request(datasets=(name,), data_home=place, store=store), progress)
     count = len(source.train) + len(source.test)
     rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
-            _row("digest of the photographs", source.digest, "")]  # fmt: skip
+            _row("left out", str(len(source.left_out)), ""), _row("digest of the photographs", source.digest, "")]  # fmt: skip
+    prepare.name_left_out(source.name, source.left_out, progress)
     lies, wanted = source.dataset.place(), spec.download
     known = downloads.recorded(place, "datasets").get(name, {})
     recorded = records.checked(known, _Recorded, place / downloads.RECORD, "move it away")
@@ -131,20 +132,24 @@ def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     rows = []
     for name in request.datasets:
         source, rules, kept = plan.first_source(replace(request, datasets=(name,)), progress)
+        left_out = dict(source.left_out)
         for part, limit in (("train", request.limit_train), ("test", request.limit_test)):
             made = prepare.prepare(source, part, limit, rules, kept, progress, request.strict)
             rows.append({"dataset": source.name, "part": part, "photographs": str(len(made)), "left out": str(len(made.excluded)),
                          "kept in": str(kept.path("prepared", made.key))})  # fmt: skip
+            left_out |= made.excluded
+        prepare.name_left_out(source.name, left_out, progress)
     return rows
 
 
 def write_split(request: Request, out: Path | None, progress: Progress) -> tuple[dict[str, Any], Path]:
     """Write the split of a request's only data set; returns what is in the file, and where it is."""
     source, rules, _ = plan.first_source(request, progress)
+    prepare.name_left_out(source.name, source.left_out, progress)
     place = out or Path(f"{source.name}-split.json")
     made = {"schema_version": splits.SCHEMA, "dataset": source.name, "photographs": source.digest, "protocol": rules.name,
             "split_seed": rules.split_seed, "digest": splits.digest(source.train, source.test), "train": list(source.train),
-            "test": list(source.test)}  # fmt: skip
+            "test": list(source.test), "left_out": dict(source.left_out)}  # fmt: skip
     write_for_user(place, keys.canonical(made) + "\n")
     return made, place
 

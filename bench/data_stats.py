@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ def statistics(name: str, *, progress: Progress, data_home: Path | None = None,
     """Rows `quantity, here, authors` over all photographs of a data set, both parts of the split together."""
     request = Request(datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home))
     source, rules, kept = plan.first_source(request, progress)
-    everything = prepare.Source(source.name, source.spec, source.dataset, source.digest, source.train + source.test, ())
+    everything = replace(source, train=source.train + source.test, test=())
     fields = prepare.prepare(everything, "train", limit, rules, kept, progress)
+    left_out = {**source.left_out, **fields.excluded}
+    prepare.name_left_out(source.name, left_out, progress)
     measured = measure(fields.ab) | {"photographs": float(len(fields)), "grey-only": float(len(fields.grey_only)),
-                                     "left out": float(len(fields.excluded))}  # fmt: skip
+                                     "left out": float(len(left_out))}  # fmt: skip
     published = source.spec.reference_statistics if protocol == "paper" and limit is None else {}
     return [{"quantity": q, "here": f"{v:.4g}" if v % 1 else f"{v:.0f}",
              "authors": f"{published[q]:.4g}" if q in published else ""} for q, v in measured.items()]  # fmt: skip

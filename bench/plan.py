@@ -197,9 +197,7 @@ def _check(request: Request) -> None:
 def _prepared(source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress) -> Data:
     parts = [prepare.prepare(source, part, limit, protocol, store, progress, request.strict)
              for part, limit in (("train", request.limit_train), ("test", request.limit_test))]  # fmt: skip
-    for part in parts:
-        for name, why in part.excluded.items():
-            progress.say(f"{source.name}: left out {name}: {why}")
+    prepare.name_left_out(source.name, {**source.left_out, **parts[0].excluded, **parts[1].excluded}, progress)
     return Data(source, *parts)
 
 

@@ -198,6 +198,7 @@ def _describe_data(data: plan.Data) -> dict[str, Any]:
         "digest": data.source.digest,
         "plugin": data.source.spec.name,
         "split": data.source.lists,
+        "left_out": dict(data.source.left_out),
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
         "train": {"key": data.train.key, **data.train.summary, "ids": list(data.train.ids)},
         "test": {"key": data.test.key, **data.test.summary, "ids": list(data.test.ids)},

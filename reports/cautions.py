@@ -47,6 +47,7 @@ def _datasets(result: Results) -> Iterator[Caution]:
 def _photographs(result: Results) -> Iterator[Caution]:
     for name, data in result.manifest["datasets"].items():
         lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
+        lines += [f"{file}: {why}" for file, why in data.get("left_out", {}).items()]
         if lines:
             yield Caution(f"{name}: {_count(len(lines), 'photograph')} left out", tuple(lines))
         grey = [image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])]
