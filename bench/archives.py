@@ -1,4 +1,5 @@
-"""Unpacking what was downloaded: tar (plain, gzip, bzip2, xz) and zip, from people whom nobody trusts.
+"""Unpacking what was downloaded, or reading it in place: tar (plain, gzip, bzip2, xz) and zip, from people whom nobody trusts. Its
+first bytes say which it is, never its name.
 
 Plain files and folders only, inside the target only; nothing that is far larger than it looks, nothing that only pickle reads.
 All of an archive appears in the target, or nothing.
@@ -17,7 +18,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -72,7 +74,65 @@ def inspect(archive: Path, limits: Limits | None = None) -> None:
         raise BenchError(f"can't read {archive} ({error.strerror or error})") from error
 
 
-_Member = tuple[str, int, IO[bytes]]
+@dataclass(frozen=True)
+class Member:
+    """What an archive holds, but for folders. size: in bytes, as it says. read: so many bytes; to be called before the next member
+    is asked for. odd: what it is that is no plain file, as "a symbolic link". same: the name of the file that a hard link stands
+    for."""
+
+    name: str
+    size: int
+    read: Callable[[int], bytes]
+    odd: str = ""
+    same: str = ""
+
+    def content(self, head: bytes = b"") -> bytes:
+        """All of it, of which `head` was read already."""
+        return b"".join([head, *iter(partial(self.read, CHUNK), b"")])
+
+
+def members(archive: Path, limits: Limits | None = None) -> Iterator[Member]:
+    """What an archive that is read in place holds, in its order, but for hard links, which come at the end with the content that
+    they stand for. Those that are no plain files have no content. BenchError where it is damaged, cut short, or unpacks to more
+    than `limits`."""
+    try:
+        room = _Room(archive, None, limits or Limits(), archive.stat().st_size)
+        links: dict[str, str] = {}
+        for member in _members(archive, room):
+            room.count()
+            if member.same:
+                links[_plain(member.name)] = _plain(member.same)
+            else:
+                yield member
+        if links:
+            yield from _linked(archive, room, links)
+    except OSError as error:
+        raise BenchError(f"can't read {archive} ({error.strerror or error})") from error
+
+
+def _linked(archive: Path, room: _Room, links: dict[str, str]) -> Iterator[Member]:
+    """Hard links, in a pass of their own: what they stand for lies before them, and a compressed archive is read forwards only."""
+    wanted: dict[str, list[str]] = {}
+    for name, target in links.items():
+        passed = {name}
+        while target in links and target not in passed:  # a link may stand for a link
+            passed.add(target)
+            target = links[target]
+        wanted.setdefault(target, []).append(name)
+    for member in _members(archive, replace(room, members=0)):
+        if member.odd or not (names := wanted.pop(_plain(member.name), [])):
+            continue
+        room.written += member.size * len(names)
+        room.check(room.written)
+        content = member.content()
+        for name in names:
+            yield Member(name, member.size, io.BytesIO(content).read)
+    for name in (name for names in wanted.values() for name in names):
+        yield Member(name, 0, io.BytesIO().read, "a hard link to a file that is not in the archive")
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
 
 
 @dataclass
@@ -94,18 +154,20 @@ class _Room:
 
     def take_all(self) -> None:
         """Take in all members of the archive."""
-        for name, size, content in _members(self.archive, self):
-            self.write(name, size, content)
+        for member in _members(self.archive, self):
+            self.write(member)
 
-    def write(self, name: str, size: int, content: IO[bytes]) -> None:
-        """Write a member of a declared size. A file that ends early is damage; one that goes on is cut off by its reader."""
-        place = self._place(name)
+    def write(self, member: Member) -> None:
+        """Write a member. A file that ends early is damage; one that goes on is cut off by its reader."""
+        if member.odd:
+            raise self.refused(f"'{member.name}' is no plain file, but {member.odd}")
+        place = self._place(member.name)
         self.count()
-        self.check(self.written + size)
-        with self._opened(place, name) as out:
-            written = self._copy(content, out, name)
-        if written != size:
-            raise self.damaged(f"'{name}' has {written:,} of {size:,} bytes")
+        self.check(self.written + member.size)
+        with self._opened(place, member.name) as out:
+            written = self._copy(member, out)
+        if written != member.size:
+            raise self.damaged(f"'{member.name}' has {written:,} of {member.size:,} bytes")
 
     def check(self, total: int) -> None:
         """Whether so many bytes may come out of it."""
@@ -140,26 +202,23 @@ class _Room:
             raise self.refused(f"'{name}' is a pickle, which could run any code")
         return path
 
-    def _copy(self, content: IO[bytes], out: IO[bytes], name: str) -> int:
+    def _copy(self, member: Member, out: IO[bytes]) -> int:
         written = 0
-        while True:
-            with _damage(self):
-                chunk = content.read(CHUNK)
-            if not chunk:
-                return written
+        while chunk := member.read(CHUNK):
             if not written and chunk.startswith(PROTOCOLS):
-                raise self.refused(f"'{name}' is a pickle, which could run any code")
+                raise self.refused(f"'{member.name}' is a pickle, which could run any code")
             written += len(chunk)
             self.written += len(chunk)
             self.check(self.written)
             out.write(chunk)
+        return written
 
 
 class _Counted(io.RawIOBase):
-    """What comes out of a decompressor, forwards only and never beyond the limits, also where nothing is written."""
+    """A tar archive's bytes, forwards only and never beyond the limits, also where nothing is written."""
 
-    def __init__(self, stream: IO[bytes], room: _Room) -> None:
-        self.stream, self.room = stream, room
+    def __init__(self, stream: IO[bytes], room: _Room, packed: bool) -> None:
+        self.stream, self.room, self.packed = stream, room, packed
         self.at = 0
         self.last = b""
 
@@ -168,13 +227,16 @@ class _Counted(io.RawIOBase):
             raise self.room.refused("one of its headers is too large")
         found = self.stream.read(size)
         self.at += len(found)
-        self.room.check(self.at)
+        if self.packed:
+            self.room.check(self.at)
         self.last = found
         return found
 
     def seek(self, place: int, whence: int = 0) -> int:
         if whence or place < self.at:
             raise tarfile.ReadError("it leads back")
+        if not self.packed:
+            self.at = self.stream.seek(place)
         while self.at < place and self.read(min(CHUNK, place - self.at)):
             pass
         return self.at
@@ -183,7 +245,8 @@ class _Counted(io.RawIOBase):
         return self.at
 
 
-def _members(archive: Path, room: _Room) -> Iterator[_Member]:
+def _members(archive: Path, room: _Room) -> Iterator[Member]:
+    """All that an archive holds; folders are counted."""
     with archive.open("rb") as stream:
         head = stream.read(6)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -192,36 +255,53 @@ def _members(archive: Path, room: _Room) -> Iterator[_Member]:
     return _of_tar(archive, room, cast(Callable[[Path, str], IO[bytes]], opener))
 
 
-def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]) -> Iterator[_Member]:
+def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]) -> Iterator[Member]:
+    packed = opener is not open
     with _damage(room), opener(archive, "rb") as stream:
-        counted = _Counted(stream, room)
+        counted = _Counted(stream, room, packed)
         with tarfile.open(fileobj=cast(IO[bytes], counted), mode="r:") as tar:
-            while member := tar.next():
+            while found := tar.next():
                 tar.members.clear()  # type: ignore[attr-defined]  # else hundred thousands of them stay in memory
-                if member.isdir():
+                if found.isdir():
                     room.count()
-                    continue
-                if not member.isreg() or member.issparse():
-                    raise room.refused(f"'{member.name}' is no plain file, but a link, a device or the like")
-                yield member.name, member.size, cast(IO[bytes], tar.extractfile(member))
+                elif odd := _odd(found):
+                    yield Member(found.name, 0, io.BytesIO().read, odd, found.linkname if found.islnk() else "")
+                else:
+                    yield Member(found.name, found.size, _reader(cast(IO[bytes], tar.extractfile(found)), room))
         if counted.last != bytes(BLOCK):  # tarfile takes a cut between two members, or a broken header, for the end
             raise room.damaged("its end is missing")
-        while counted.read(CHUNK):  # to the checksum of a compressed one
+        while packed and counted.read(CHUNK):  # to the checksum
             pass
 
 
-def _of_zip(archive: Path, room: _Room) -> Iterator[_Member]:
+def _odd(member: tarfile.TarInfo) -> str:
+    if member.issparse():
+        return "a sparse file"
+    kinds = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link", tarfile.FIFOTYPE: "a named pipe"}
+    return "" if member.isreg() else kinds.get(member.type, "a device or the like")
+
+
+def _of_zip(archive: Path, room: _Room) -> Iterator[Member]:
     with _damage(room), zipfile.ZipFile(archive) as packed:
         room.check(sum(member.file_size for member in packed.infolist()))
         for member in packed.infolist():
-            mode = member.external_attr >> 16
+            mode = stat.S_IFMT(member.external_attr >> 16)
             if member.is_dir():
                 room.count()
-                continue
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise room.refused(f"'{member.filename}' is no plain file, but a link, a device or the like")
-            with packed.open(member) as content:
-                yield member.filename, member.file_size, content
+            elif mode not in (0, stat.S_IFREG):
+                odd = "a symbolic link" if mode == stat.S_IFLNK else "a device or the like"
+                yield Member(member.filename, 0, io.BytesIO().read, odd)
+            else:
+                with packed.open(member) as content:
+                    yield Member(member.filename, member.file_size, _reader(content, room))
+
+
+def _reader(content: IO[bytes], room: _Room) -> Callable[[int], bytes]:
+    def read(size: int) -> bytes:
+        with _damage(room):
+            return content.read(size)
+
+    return read
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from bench.errors import ExitCode
 from bench.text import say
 
 FOLDER = click.Path(path_type=Path)
+NAMED = 10
+"""Of what is left out."""
 
 
 @click.command()
@@ -35,7 +37,7 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
     from bench import colorize as colorizing
     from bench import fitted, progress, runner
 
-    meant = colorizing.inputs(photos, out)
+    meant, left_out = colorizing.inputs(photos, out)
     runner.check_device(device)
     place, show = weights or colorizing.newest(method), progress.choose()
     stdin = sys.stdin.buffer.read() if any(photo.path is None for photo in meant) else b""
@@ -44,6 +46,11 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
         failed = colorizing.colourize(meant, made, out, k, seed, show, stdin)
     for photo, why in failed:
         say(f"bench: {photo.source}: {why}", err=True)
-    say(f"{len(meant) - len(failed)} of {len(meant)} photograph(s): {out}")
+    for name, why in list(left_out.items())[:NAMED]:
+        say(f"bench: left out {name}: {why}", err=True)
+    if (more := len(left_out) - NAMED) > 0:
+        say(f"bench: left out {more:,} more of the folders", err=True)
+    passed = f", {len(left_out):,} left out" if left_out else ""
+    say(f"{len(meant) - len(failed)} of {len(meant)} photograph(s){passed}: {out}")
     if failed:
         sys.exit(ExitCode.CELLS_FAILED)

@@ -125,7 +125,8 @@ def split(name: str, home: Path | None, store: Path | str | None, protocol: str,
 
     request = Request(datasets=(name,), data_home=runner.data_home(home), store=store, protocol=protocol)
     made, place = data_home.write_split(request, out, progress.choose())
-    say(f"{len(made['train']):,} to train, {len(made['test']):,} to test, digest {made['digest']}: {place}")
+    left_out = f"{len(made['left_out']):,} left out, " if made["left_out"] else ""
+    say(f"{len(made['train']):,} to train, {len(made['test']):,} to test, {left_out}digest {made['digest']}: {place}")
 
 
 @commands.command()

@@ -18,7 +18,7 @@ import torch
 from bench import images, keys, profiles, seeds, threads, upsampling
 from bench.colour import rgb_to_lightness
 from bench.contracts import Progress
-from bench.errors import BenchError, reason
+from bench.errors import BenchError, beside, reason
 from bench.files import write_bytes
 from bench.fitted import Fitted
 from bench.images import Picture, Unreadable
@@ -65,12 +65,14 @@ class Kept:
     profile: bytes
 
 
-def inputs(given: Sequence[str], out: Path) -> list[Photograph]:
+def inputs(given: Sequence[str], out: Path) -> tuple[list[Photograph], dict[str, str]]:
     """The photographs that are meant by files, folders (all images below, at any depth, but for the results' folder) and `-`;
-    results of two of one name are told apart by suffix. BenchError where there is none, or where results would lie among them."""
-    found = [photo for text in given for photo in _found(text, out.resolve())]
+    results of two of one name are told apart by suffix. And what of the folders is left out, and why. BenchError where there is no
+    photograph, or where results would lie among them."""
+    left_out: dict[str, str] = {}
+    found = [photo for text in given for photo in _found(text, out.resolve(), left_out)]
     if not found:
-        raise BenchError(f"there is no image in {', '.join(given)}")
+        raise BenchError(f"there is no image in {', '.join(given)}{beside(left_out)}")
     count = Counter(photo.name for photo in found)
     named = [p if count[p.name] == 1 or p.path is None else replace(p, name=f"{p.name}{p.path.suffix.replace('.', '-')}")
              for p in found]  # fmt: skip
@@ -78,7 +80,7 @@ def inputs(given: Sequence[str], out: Path) -> list[Photograph]:
     if twice:
         sources = " and ".join(photo.source for photo in named if photo.name == twice[0])
         raise BenchError(f"the results of {sources} would have one name: colourize them into different folders")
-    return named
+    return named, left_out
 
 
 def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, seed: int, progress: Progress,
@@ -140,14 +142,14 @@ def _exif(data: bytes) -> bytes | None:
         return None
 
 
-def _found(text: str, out: Path) -> list[Photograph]:
+def _found(text: str, out: Path, left_out: dict[str, str]) -> list[Photograph]:
     try:
-        return list(_meant(text, out))
+        return list(_meant(text, out, left_out))
     except OSError as error:
         raise BenchError(f"can't read {error.filename or text} ({error.strerror or error})") from error
 
 
-def _meant(text: str, out: Path) -> Iterator[Photograph]:
+def _meant(text: str, out: Path, left_out: dict[str, str]) -> Iterator[Photograph]:
     path = Path(text)
     if text == STDIN:
         yield Photograph("stdin", "standard input", None)
@@ -156,9 +158,13 @@ def _meant(text: str, out: Path) -> Iterator[Photograph]:
     elif path.resolve() == out:
         raise BenchError(f"the results would lie among the photographs in {text}: choose another --out")
     else:
-        for name, _ in registry().get("datasets", "folder").load()(path=path).source().members():
+        source, listed = registry().get("datasets", "folder").load()(path=path).source(), set()
+        for name, _ in source.members():
+            listed.add(name)
             if out not in (path / name).resolve().parents:
                 yield Photograph(str(Path(name).with_suffix("")), str(path / name), path / name)
+        left_out |= {str(path / name): why for name, why in source.left_out.items()
+                     if name not in listed and out not in (path / name).absolute().parents}  # fmt: skip
 
 
 def _see_that_none_is_overwritten(photos: Sequence[Photograph], out: Path, k: int) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from bench.images import Prepared
+    from bench.images import Prepared, Unreadable
     from bench.prepare import PreparedSet
     from bench.protocol import Protocol as BenchProtocol
     from bench.store import Store
@@ -337,9 +337,15 @@ class Dataset(ABC):
     def files(self) -> list[str]:
         """Sorted ids of all photographs, whether they can be read or not. BenchError when there are none."""
 
+    def left_out(self) -> Mapping[str, str]:
+        """What `files`, which was called before, found and did not list though it may be a photograph, or listed though it can't be
+        opened: name or id -> why. The signature follows it."""
+        return {}
+
     @abstractmethod
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """The source bytes of the wanted photographs, in whatever order is fast."""
+    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
+        """The source bytes of the wanted photographs, in whatever order is fast; `bench.images.Unreadable` in place of those that
+        can't be read now."""
 
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
         """The set's own (train, test), or None for the protocol's random split."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from bench import archives, digests, downloads, duplicates, keys, plan, records, runner, splits
+from bench import archives, digests, downloads, duplicates, keys, plan, prepare, records, runner, splits
 from bench.contracts import Dataset, Progress
 from bench.downloads import Fetched, NotFetched
 from bench.errors import BenchError
@@ -111,9 +111,10 @@ def check(name: str, progress: Progress, home: Path | None,
     count = len(source.train) + len(source.test)
     copies, within = (len(duplicates.same_files(source.digests, *parts)) for parts in ((source.train, source.test), (source.test,)))
     rows = [_row("photographs", str(count), "" if spec.photographs is None else str(spec.photographs)),
-            _row("digest of the photographs", source.digest, ""),
+            _row("left out", str(len(source.left_out)), ""), _row("digest of the photographs", source.digest, ""),
             _row("training photographs that are in the test part, too", str(copies), ""),
             _row("test photographs that are copies of others there", str(within), "")]  # fmt: skip
+    prepare.name_left_out(source.name, source.left_out, progress)
     lies, wanted = source.dataset.place(), spec.download
     known = downloads.recorded(place, "datasets").get(name, {})
     recorded = records.checked(known, _Recorded, place / downloads.RECORD, "move it away")
@@ -146,12 +147,13 @@ def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
 def write_split(request: Request, out: Path | None, progress: Progress) -> tuple[dict[str, Any], Path]:
     """Write the split of a request's only data set; returns what is in the file, and where it is."""
     source, rules, _ = plan.first_source(request, progress)
+    prepare.name_left_out(source.name, source.left_out, progress)
     for line in duplicates.said_of_files(source):
         progress.say(line)
     place = out or Path(f"{source.name}-split.json")
     made = {"schema_version": splits.SCHEMA, "dataset": source.name, "photographs": source.digest, "protocol": rules.name,
             "split_seed": rules.split_seed, "digest": splits.digest(source.train, source.test), "train": list(source.train),
-            "test": list(source.test)}  # fmt: skip
+            "test": list(source.test), "left_out": dict(source.left_out)}  # fmt: skip
     write_for_user(place, keys.canonical(made) + "\n")
     return made, place
 

@@ -23,8 +23,10 @@ def statistics(name: str, *, progress: Progress, data_home: Path | None = None,
     source, rules, kept = plan.first_source(request, progress)
     everything = replace(source, train=source.train + source.test, test=())
     fields = prepare.prepare(everything, "train", limit, rules, kept, progress)
+    left_out = {**source.left_out, **fields.excluded}
+    prepare.name_left_out(source.name, left_out, progress)
     measured = measure(fields.ab) | {"photographs": float(len(fields)), "grey-only": float(len(fields.grey_only)),
-                                     "left out": float(len(fields.excluded))}  # fmt: skip
+                                     "left out": float(len(left_out))}  # fmt: skip
     published = source.spec.reference_statistics if protocol == "paper" and limit is None else {}
     return [{"quantity": q, "here": f"{v:.4g}" if v % 1 else f"{v:.0f}",
              "authors": f"{published[q]:.4g}" if q in published else ""} for q, v in measured.items()]  # fmt: skip

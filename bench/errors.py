@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
 
@@ -71,6 +71,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f": did you mean '{near[0]}'?" if near else ""
     return BenchError(f"unknown {kind} '{name}'{hint} (known: {', '.join(names) or 'none'})")
+
+
+def beside(left_out: Mapping[str, str]) -> str:
+    """How many files were left out (name -> why), and the first of them: for the end of an error that there are too few.
+
+    >>> beside({"a.heic": "heic is a format that is not read"})
+    '; 1 left out, first a.heic: heic is a format that is not read'
+    """
+    name, why = next(iter(left_out.items()), ("", ""))
+    return f"; {len(left_out):,} left out, first {name}: {why}" if left_out else ""
 
 
 def reason(error: BaseException) -> str:

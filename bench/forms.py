@@ -84,6 +84,7 @@ class DataOfRun(TypedDict):
     split: NotRequired[str]
     listed: NotRequired[Listed]
     duplicates: NotRequired[CopiesOfRun]
+    left_out: NotRequired[dict[str, str]]
 
 
 class AskOfRun(TypedDict):

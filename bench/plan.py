@@ -191,9 +191,8 @@ def prepared(source: Source, request: Request, protocol: Protocol, store: Store,
     """Both parts of a data set as a run takes them. What is left out is said."""
     train, test, copies = duplicates.parts(source, request, protocol, store, progress)
     said = {copy.id for copy in copies.train}
-    for name, why in (*train.excluded.items(), *test.excluded.items()):
-        if name not in said:
-            progress.say(f"{source.name}: left out {name}: {why}")
+    left_out = {**source.left_out, **train.excluded, **test.excluded}
+    prepare.name_left_out(source.name, {name: why for name, why in left_out.items() if name not in said}, progress)
     return Data(source, train, test, copies)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from bench import images, keys, records, stored, threads, workers
 from bench.contracts import Dataset, Photo, Progress, ProgressTask
-from bench.errors import BenchError, NothingMeasured, SamplesGone
+from bench.errors import BenchError, NothingMeasured, SamplesGone, beside
 from bench.files import allocate, write_json
 from bench.protocol import Protocol
 from bench.room import GIB, NoRoom, Room
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from bench.splits import Split
 
+NAMED = 10
+"""Of what is left out."""
 LEVELS = 65535 / 100
 """L is kept in 16 bits: a step of 0.0015."""
 
@@ -34,7 +36,8 @@ LEVELS = 65535 / 100
 @dataclass(frozen=True)
 class Source:
     """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids; lists: the digest of the split, where
-    a file brought it. digests: of the photographs' files, by id, as far as they are known."""
+    a file brought it. left_out: what is in neither part though it may be a photograph, and why. digests: of the photographs' files,
+    by id."""
 
     name: str
     spec: DatasetSpec
@@ -43,6 +46,7 @@ class Source:
     train: tuple[str, ...]
     test: tuple[str, ...]
     lists: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -92,21 +96,47 @@ class PreparedSet:
         }
 
 
-def index(dataset: Dataset, store: Store, progress: Progress) -> list[Photo]:
+@dataclass(frozen=True)
+class Index:
+    """What a data set holds: its photographs, by id, and what is left out, and why."""
+
+    photos: list[Photo]
+    left_out: dict[str, str]
+
+
+class _Passing(Exception):
+    """Files can't be read now that can be opened: what was found without them is not kept."""
+
+    def __init__(self, found: Index) -> None:
+        self.found = found
+
+
+def index(dataset: Dataset, store: Store, progress: Progress) -> Index:
     """Ids and digests of all photographs; read once, then remembered while the source looks the same."""
-    key = keys.key("index", signature=dataset.signature())
+    key = keys.key("index", signature=dataset.signature(), form=2)
 
     def build(folder: Path) -> dict[str, Any]:
         ids = dataset.files()
-        photos = []
+        photos, left_out = [], dict(dataset.left_out())
+        lasting = set(left_out)
         with progress.task("reading digests", len(ids)) as bar:
             for name, data in dataset.read(set(ids)):
-                photos.append(Photo(name, keys.sha256(data)))
+                if isinstance(data, images.Unreadable):
+                    left_out[name] = str(data)
+                else:
+                    photos.append(Photo(name, keys.sha256(data)))
                 bar.advance()
-        write_json(folder / "photos.json", [asdict(p) for p in sorted(photos, key=lambda p: p.id)])
+        found = Index(sorted(photos, key=lambda p: p.id), left_out)
+        if left_out.keys() - lasting:
+            raise _Passing(found)
+        write_json(folder / "photos.json", asdict(found))
         return {}
 
-    return records.read(store.get("indexes", key, build) / "photos.json", list[Photo], stored.AGAIN)
+    try:
+        path = store.get("indexes", key, build) / "photos.json"
+    except _Passing as passing:
+        return passing.found
+    return records.read(path, Index, stored.AGAIN)
 
 
 def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:
@@ -126,14 +156,24 @@ def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str],
 def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protocol, store: Store, progress: Progress,
                 lists: Split | None = None) -> Source:  # fmt: skip
     """Index and split a data set; by `lists`, if there are any."""
-    photos = index(dataset, store, progress)
-    digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in photos)
-    ids = [p.id for p in photos]
+    found = index(dataset, store, progress)
+    digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in found.photos)
+    ids = [p.id for p in found.photos]
     if odd := next((i for i in ids if storable(i) != i), None):
         raise BenchError(f"dataset {name}: the id '{odd}' holds bytes that are no UTF-8: the plugin is to spell them out")
+    if found.left_out and len(ids) < 2:
+        raise NothingMeasured(f"dataset {name} has {len(ids)} photograph(s): at least 2 are needed{beside(found.left_out)}")
     train, test = lists.parts(ids) if lists else dataset.split(ids) or split(ids, protocol, name)
-    digests = {p.id: p.digest for p in photos}
-    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "", digests)
+    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "", found.left_out,
+                  {p.id: p.digest for p in found.photos})  # fmt: skip
+
+
+def name_left_out(dataset: str, reasons: Mapping[str, str], progress: Progress) -> None:
+    """Say what of a data set is left out, and why: a line each, up to `NAMED`."""
+    for name, why in list(reasons.items())[:NAMED]:
+        progress.say(f"{dataset}: left out {name}: {why}")
+    if (more := len(reasons) - NAMED) > 0:
+        progress.say(f"{dataset}: left out {more:,} more: a run's manifest.json names all")
 
 
 def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:
@@ -151,10 +191,18 @@ def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, st
     depend on the machine.
     """
     ids = (source.train if part == "train" else source.test)[:limit]
-    key = prepared_key(source, ids, protocol)
-    folder = store.get("prepared", key, lambda f: _build(f, source, ids, protocol, progress, part, memory))
+    lost: dict[str, str] = {}
+    while True:
+        there = [name for name in ids if name not in lost]
+        key = prepared_key(source, there, protocol)
+        try:
+            folder = store.get("prepared", key, lambda f, there=there: _build(f, source, there, protocol, progress, part, memory))
+            break
+        except _Lost as error:
+            lost |= error.reasons
     found = _open(source.name, key, folder, store.describe("prepared", key))
-    unreadable = {i: r for i, r in found.excluded.items() if r != GREY}
+    found = replace(found, excluded=found.excluded | lost)
+    unreadable = {**source.left_out, **{i: r for i, r in found.excluded.items() if r != GREY}}
     if strict and unreadable:
         first, reason = next(iter(unreadable.items()))
         raise BenchError(
@@ -168,6 +216,13 @@ def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, st
 GREY = "grey-only"
 
 
+class _Lost(Exception):
+    """Files have gone, or are others, since the data set was listed: their part is prepared without them. id -> why."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+
+
 def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol, progress: Progress,
            part: str, memory: float | None) -> dict[str, Any]:  # fmt: skip
     rows = _Rows(
@@ -177,7 +232,9 @@ def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol,
     )
     with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
         found = _develop_all(rows, source, protocol, bar, memory)
-    outcomes = {name: found.get(name, _Outcome("missing")) for name in ids}
+    outcomes = {name: found.get(name, _Outcome("it is not there any more", lost=True)) for name in ids}
+    if lost := {name: o.excluded or "" for name, o in outcomes.items() if o.lost}:
+        raise _Lost(lost)
     excluded = {name: o.excluded for name, o in sorted(outcomes.items()) if o.excluded is not None}
     usable = [name for name in ids if name not in excluded]
     rows.close_gaps([rows.of[name] for name in usable])
@@ -186,10 +243,12 @@ def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol,
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a photograph; `excluded` is the reason why it is not used, None where it is."""
+    """What became of a photograph; `excluded` is the reason why it is not used, None where it is. lost: its file is not what it
+    was, so that the reason says nothing of the photograph."""
 
     excluded: str | None
     is_grey: bool = False
+    lost: bool = False
 
 
 def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask,
@@ -198,9 +257,13 @@ def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressT
     keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
     pictures, files = Room(min(images.MOST, memory * GIB if memory else images.MOST)), Room(FILES)
 
-    def develop(item: tuple[str, bytes]) -> tuple[str, _Outcome]:
+    def develop(item: tuple[str, bytes | images.Unreadable]) -> tuple[str, _Outcome]:
         name, data = item
+        if isinstance(data, images.Unreadable):
+            return name, _Outcome(str(data), lost=True)
         try:
+            if source.digests.get(name, digest := keys.sha256(data)) != digest:
+                return name, _Outcome("its file was changed while the data set was read", lost=True)
             with pictures.entered():
                 photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
         except images.Unreadable as error:
@@ -214,9 +277,10 @@ def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressT
         rows.put(name, photo)
         return name, _Outcome(None, photo.is_grey)
 
-    def read() -> Iterator[tuple[str, bytes]]:
+    def read() -> Iterator[tuple[str, bytes | images.Unreadable]]:
         for name, data in source.dataset.read(set(rows.of)):
-            files.take(len(data))
+            if not isinstance(data, images.Unreadable):
+                files.take(len(data))
             yield name, data
 
     found: dict[str, _Outcome] = {}

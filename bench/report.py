@@ -182,7 +182,7 @@ def caution_of(data: dict[str, Any]) -> str:
 
 
 def _left_out(data: dict[str, Any]) -> str:
-    count = sum(len(data[part]["excluded"]) for part in ("train", "test"))
+    count = len(data.get("left_out", {})) + sum(len(data[part]["excluded"]) for part in ("train", "test"))
     kept = sum(len(data[part]["grey_only_kept"]) for part in ("train", "test"))
     copies = f", {dropped} of them copies of test photographs" if (dropped := duplicates.left_out(data)) else ""
     return (f"; {count} left out (named in manifest.json){copies}" if count else "") + (

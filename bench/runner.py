@@ -294,6 +294,7 @@ def _describe_data(data: plan.Data) -> dict[str, Any]:
         "digest": data.source.digest,
         "plugin": data.source.spec.name,
         "split": data.source.lists,
+        "left_out": places.cleaned(dict(data.source.left_out)),
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
         "duplicates": data.duplicates.described(),
         **{name: {"key": part.key, **part.summary, "excluded": places.cleaned(part.excluded), "ids": list(part.ids)}

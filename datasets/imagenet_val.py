@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from bench.datasets.sources import Folder, Source, SourceDataset, Tar, in_home, statistics
+from bench.datasets.sources import Archive, Folder, Source, SourceDataset, in_home, statistics
 from bench.hookspecs import hookimpl
 from bench.specs import DatasetSpec, Download
 
@@ -46,7 +46,7 @@ class ImagenetVal(SourceDataset):
     def source(self) -> Source:
         names = ("imagenet-val", "ILSVRC2012_img_val", "val", ARCHIVE)
         path = in_home(self.name, self.home, names, f"{ARCHIVE} (or a folder imagenet-val of its images)")
-        return Folder(path) if path.is_dir() else Tar(path)
+        return Folder(path) if path.is_dir() else Archive(path)
 
     def photo_id(self, name: PurePosixPath) -> str:
         return name.stem if name.stem.startswith(OFFICIAL) else str(name.with_suffix(""))

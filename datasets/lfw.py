@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from bench.datasets.sources import Folder, Source, SourceDataset, Tar, in_home, statistics
+from bench.datasets.sources import Archive, Folder, Source, SourceDataset, in_home, statistics
 from bench.hookspecs import hookimpl
 from bench.specs import DatasetSpec, Download
 
@@ -64,7 +64,7 @@ class Lfw(SourceDataset):
     def source(self) -> Source:
         folder, *_, archive = self.places
         path = in_home(self.name, self.home, self.places, f"{archive} (or the folder {folder})")
-        return Folder(path) if path.is_dir() else Tar(path)
+        return Folder(path) if path.is_dir() else Archive(path)
 
     def photo_id(self, name: PurePosixPath) -> str:
         return name.stem

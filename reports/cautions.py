@@ -49,6 +49,7 @@ def _photographs(result: Results) -> Iterator[Caution]:
 
     for name, data in result.manifest["datasets"].items():
         lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
+        lines += [f"{file}: {why}" for file, why in data.get("left_out", {}).items()]
         if lines:
             yield Caution(f"{name}: {_count(len(lines), 'photograph')} left out", tuple(lines))
         for text, details in remarks(data):

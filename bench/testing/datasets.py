@@ -60,11 +60,12 @@ def lists_its_photographs(subject: DatasetSubject) -> str | None:
 
 
 def reads_what_it_lists(subject: DatasetSubject) -> str | None:
-    """`read(wanted)` gives the bytes of exactly the wanted photographs, the same each time."""
-    first, second = (dict(subject.new().read(set(subject.few))) for _ in range(2))
+    """`read(wanted)` gives the bytes of exactly the wanted photographs, or why they can't be read, the same each time."""
+    first, second = ({name: str(data) if isinstance(data, images.Unreadable) else data
+                      for name, data in subject.new().read(set(subject.few))} for _ in range(2))  # fmt: skip
     if sorted(first) != subject.few:
         raise Broken(f"asked for {subject.few}, it gave {sorted(first)}", "give (id, bytes) for every wanted id, and for no other")
-    if first != second or not all(isinstance(data, bytes) for data in first.values()):
+    if first != second or not all(isinstance(data, bytes | str) for data in first.values()):
         raise Broken("it gave other bytes the second time", "give the source's own bytes, unchanged")
     return None
 
@@ -92,7 +93,7 @@ def photographs_in_units(subject: DatasetSubject) -> str | None:
     protocol, dataset, unreadable = toy_protocol(), subject.new(), []
     for name, data in dataset.read(set(subject.few)):
         try:
-            photo = dataset.develop(data, protocol, subject.spec.authors_crop)
+            photo = dataset.develop(_bytes(data), protocol, subject.spec.authors_crop)
         except images.Unreadable as error:
             unreadable.append(f"{name}: {one_line(error)}")
             continue
@@ -130,8 +131,14 @@ def _truths(subject: DatasetSubject, names: Sequence[str]) -> Tensor:
 
     dataset, protocol = subject.new(), toy_protocol()
     read = dict(dataset.read(set(names)))
-    fields = [dataset.develop(read[name], protocol, subject.spec.authors_crop).ab for name in names]
+    fields = [dataset.develop(_bytes(read[name]), protocol, subject.spec.authors_crop).ab for name in names]
     return torch.from_numpy(np.stack(fields))
+
+
+def _bytes(data: bytes | images.Unreadable) -> bytes:
+    if isinstance(data, images.Unreadable):
+        raise data
+    return data
 
 
 def _modes(law: Law) -> str:

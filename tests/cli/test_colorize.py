@@ -202,7 +202,7 @@ def test_results_that_can_not_be_written(colorized, tmp_path):
 
 
 def test_methods_that_can_not_colourize_are_refused(base, tmp_path):
-    photos = colorize.inputs([str(saved(tmp_path / "a.png", smooth(20, 20)))], tmp_path / "out")
+    photos, _ = colorize.inputs([str(saved(tmp_path / "a.png", smooth(20, 20)))], tmp_path / "out")
     with fitted.opened(base / "runs" / "pets", "zhang") as made:
         spec = made.spec
         for change, said in (({"sees": frozenset({"identity"})}, "must see the identity"), ({"role": "codec"}, "encodes colours")):
@@ -218,7 +218,8 @@ def test_a_large_photograph_is_worked_on_in_strips(base, tmp_path, monkeypatch):
     seen, own = [], upsampling.lab_to_rgb
     monkeypatch.setattr(upsampling, "lab_to_rgb", lambda light, ab: seen.append(light.numel()) or own(light, ab))
     with fitted.opened(base / "runs" / "pets", "zhang") as made:
-        assert colorize.colourize(colorize.inputs([str(path)], tmp_path / "out"), made, tmp_path / "out", 1, 0, Quiet()) == []
+        photos, _ = colorize.inputs([str(path)], tmp_path / "out")
+        assert colorize.colourize(photos, made, tmp_path / "out", 1, 0, Quiet()) == []
     assert max(seen) <= 50_000
     assert sum(seen) == 900 * 1600
 

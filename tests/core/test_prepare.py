@@ -140,7 +140,7 @@ def test_one_photograph_is_too_few_to_split(count):
 
 
 def test_the_index_is_sorted_and_holds_the_digests_of_the_bytes(folder, store):
-    photos = index(Files(folder, backwards=True), store, Quiet())
+    photos = index(Files(folder, backwards=True), store, Quiet()).photos
     assert [p.id for p in photos] == [f"{n}.png" for n in range(10)]
     assert photos[3].digest == keys.sha256((folder / "3.png").read_bytes())
 
@@ -151,7 +151,7 @@ def test_the_index_is_remembered_until_the_source_changes(folder, store):
     index(again, store, Quiet())
     assert again.reads == 0
     (folder / "new.png").write_bytes(png(photo(77)))
-    assert len(index(again, store, Quiet())) == 11
+    assert len(index(again, store, Quiet()).photos) == 11
     assert again.reads == 11
 
 

@@ -85,7 +85,7 @@ def test_a_cut_lfw_archive_is_one_clear_line(tmp_path, share):
     path = write_tar(tmp_path / "lfw-deepfunneled.tgz", FACES, "w:gz")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(BenchError, match=r"lfw-deepfunneled\.tgz: \w.+ damaged or cut short, fetch it again$"):
+    with pytest.raises(BenchError, match=r"lfw-deepfunneled\.tgz is damaged or cut short \(\w.+\): fetch it again$"):
         Lfw(home=tmp_path).files()
 
 
