@@ -90,17 +90,17 @@ def parts(source: Source, request: Request, protocol: Protocol, store: Store,
     What is left out is not replaced. BenchError where copies are to fail; NothingMeasured where there is nothing but copies.
     """
 
-    def prepared(part: str, ids: Sequence[str]) -> PreparedSet:
-        some = replace(source, train=tuple(ids)) if part == "train" else replace(source, test=tuple(ids))
-        return prepare.prepare(some, part, None, protocol, store, progress, request.strict, request.memory)
+    def prepared(ids: Sequence[str]) -> PreparedSet:
+        only = replace(source, train=tuple(ids))
+        return prepare.prepare(only, "train", None, protocol, store, progress, request.strict, request.memory)
 
     choice, near, listed = request.duplicates, request.near_duplicates, source.train[: request.limit_train]
-    test = prepared("test", source.test[: request.limit_test])
+    test = prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict, request.memory)
     files = same_files(source.digests, listed, [name for name in source.test if name not in test.excluded])
     _fail_if_asked(choice, source.name, files)
     rest = _without(listed, files if choice == "drop" else (), source.name)
     key = keys.key("duplicates", train=prepare.prepared_key(source, rest, protocol), test=test.key, near=near)
-    found = store.find("duplicates", key) or _compared(prepared("train", rest), test, near, key, store, progress)
+    found = store.find("duplicates", key) or _compared(prepared(rest), test, near, key, store, progress)
     pairs = records.read(found / PAIRS, Pairs)
     pictures = _each_once(files, pairs.train)[len(files) :]
     _fail_if_asked(choice, source.name, pictures)
@@ -109,8 +109,8 @@ def parts(source: Source, request: Request, protocol: Protocol, store: Store,
     for line in _lines(source.name, copies, len(listed), len(test)):
         progress.say(line)
     if choice != "drop":
-        return prepared("train", rest), test, copies
-    train = prepared("train", _without(rest, pictures, source.name))
+        return prepared(rest), test, copies
+    train = prepared(_without(rest, pictures, source.name))
     return replace(train, excluded={**train.excluded, **{copy.id: copy.reason for copy in copies.train}}), test, copies
 
 
