@@ -22,7 +22,7 @@ SAID = {
 LIMITED = ("hangs-when-made", "aborts-when-scoring", "hangs-when-scoring", "hangs-in-finish")
 HERE = "raises-once-made"
 """Is made once in each process."""
-REPORT = r"report 'report-that-raises' failed: RuntimeError: no report \udcff (code.py:"
+REPORT = r"report 'report-that-raises' failed: RuntimeError: no report \xff (code.py:"
 
 
 def run(folder, photographs, executor, metrics, *more):

@@ -33,7 +33,7 @@ SAID = {
     "crash": r"fitting crash on photographs0: its process ended by signal 6 \(SIGABRT\)",
     "raises-at-import": r"the code of raises-at-import, .*raising:Broken, can't be imported: RuntimeError: no luck$",
     "aborts-when-made": r"^making aborts-when-made: its process ended by signal 6 \(SIGABRT\)$",
-    "not-utf-8": r"^ValueError: bad \\udcff$",
+    "not-utf-8": r"^ValueError: bad \\xff$",
 }
 
 
