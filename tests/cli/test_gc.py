@@ -1,4 +1,4 @@
-"""`bench store gc` that is killed, and beside runs; runs that may open few files."""
+"""`bench store gc` that is killed, and beside runs; runs that may open few files, or only read their store."""
 
 import random
 import signal
@@ -110,3 +110,27 @@ def test_a_run_that_may_open_64_files(photographs, tmp_path, scores, executor):
     done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "run" / "scores.parquet"), scores, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_run_whose_store_may_only_be_read(photographs, tmp_path, scores):
+    subprocess.run(command(photographs, "serial"), cwd=tmp_path, check=True, capture_output=True)
+    store = tmp_path / "store"
+    if subprocess.run(["mount", "--bind", store, store], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
+        for executor in ("serial", "process"):
+            out = f"cached-{executor}"
+            done = subprocess.run(command(photographs, executor, "--out", out), cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / out / "scores.parquet"), scores, check_exact=True)
+            more = command(photographs, executor, "-m", "marginal,grey", "--out", f"more-{executor}")
+            done = subprocess.run(more, cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 2
+            assert "Traceback" not in done.stderr
+            assert done.stderr.splitlines()[-1].startswith("bench: the store ")
+            assert "can't be written (Read-only file system): choose another with --store" in done.stderr
+        assert not list(store.rglob("tmp-*"))
+    finally:
+        subprocess.run(["umount", "-l", store], check=True)
