@@ -34,6 +34,7 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
     check_comparable(results)
     _check_images(results, out.images)
     specs = choose(plugins, out, names)
+    _refuse_links(out.folder)
     try:
         out.folder.mkdir(parents=True, exist_ok=True)
         with progress.task("reports", len(specs)) as bar:
@@ -47,6 +48,13 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
         place = error.filename or out.folder
         raise BenchError(f"{place} can't be written ({error.strerror or error}): remove it, or choose another --out") from error
     return out
+
+
+def _refuse_links(folder: Path) -> None:
+    """Someone's run folder may hold links to folders of its reader, which a report would write into."""
+    for name in ("tables", "figures", PAGE.parent.name):
+        if (folder / name).is_symlink():
+            raise BenchError(f"{folder / name} is a link: remove it, or choose another --out")
 
 
 def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
@@ -186,6 +194,7 @@ def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> 
 
 def _open_folder(comparison: Comparison, folder: Path) -> None:
     """Make the folder; one that exists must hold a comparison of the same runs, or nothing."""
+    _refuse_links(folder)
     runs = [run.folder.resolve() for run in comparison.runs]
     if (folder / MARKER).is_file():
         known = records.read(folder / MARKER, Compared, "choose another --out", keys.SCHEMA)
