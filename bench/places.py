@@ -16,8 +16,9 @@ from typing import Any
 
 USER = "$USER"
 """Stands for the name of whoever runs this, where it is a folder's."""
+_PACKAGES = Path(__file__).parents[1]
 _INSIDE = r"[^\s/'\"<>|,;:()\[\]]+"
-_ABSOLUTE = re.compile(rf"(?<![\w.~$/:…<-])(?:/{_INSIDE}){{2,}}/?|(?<![\w.~$/:…<-])(?:\.\./)+(?:{_INSIDE}/?)+")
+_ABSOLUTE = re.compile(rf"(?<![\w.~$/:…<-])(?:file://)?(?:/{_INSIDE}){{2,}}/?|(?<![\w.~$/:…<-])(?:\.\./)+(?:{_INSIDE}/?)+")
 """A path from the root, or one that leads up, within other text."""
 
 
@@ -96,7 +97,7 @@ def _tail(name: str, parts: int) -> str:
 
 def _prefixes() -> list[tuple[str, str]]:
     """Folders, the longest first, and what stands for them and the slash behind."""
-    known = {path.rstrip(os.sep): "" for path in (*sys.path, os.getcwd()) if os.path.isabs(path)}
+    known = {path.rstrip(os.sep): "" for path in (*sys.path, str(_PACKAGES), os.getcwd()) if os.path.isabs(path)}
     if home := _home():
         known[str(home)] = "~/"
     return sorted(((path, short) for path, short in known.items() if path), key=lambda each: -len(each[0]))

@@ -41,6 +41,7 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
     _check_images(results, out.images)
     specs = [spec for spec in choose(plugins, out, names) if spec.name not in without]
     failed: dict[str, BaseException] = {}
+    _refuse_links(out.folder)
     with _writable(out):
         out.folder.mkdir(parents=True, exist_ok=True)
     with progress.task("reports", len(specs)) as bar:
@@ -85,6 +86,11 @@ def _writable(out: Output) -> Iterator[None]:
     except OSError as error:
         where = error.filename or out.folder
         raise BenchError(f"{where} can't be written ({error.strerror or error}): remove it, or choose another --out") from error
+def _refuse_links(folder: Path) -> None:
+    """Someone's run folder may hold links to folders of its reader, which a report would write into."""
+    for name in ("tables", "figures", PAGE.parent.name):
+        if (folder / name).is_symlink():
+            raise BenchError(f"{folder / name} is a link: remove it, or choose another --out")
 
 
 def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
@@ -237,6 +243,7 @@ def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> 
 
 def _open_folder(comparison: Comparison, folder: Path) -> None:
     """Make the folder; one that exists must hold a comparison of the same runs, or nothing."""
+    _refuse_links(folder)
     runs = [run.folder.resolve() for run in comparison.runs]
     if (folder / MARKER).is_file():
         known = records.read(folder / MARKER, Compared, "choose another --out", keys.SCHEMA)

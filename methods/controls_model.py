@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch.nn import functional
 
+from bench import records
 from bench.contracts import ColorDistribution, FitContext, Law, Method, Revealed, SampleSet
 from bench.errors import BenchError
-from bench.files import read_json, write_json
+from bench.files import write_json
 from bench.prepare import PreparedSet, reopen
 from bench.seeds import uniform
 
@@ -67,6 +69,13 @@ class TrueLaw(Oracle):
         return LawDistribution(shown.law, seeds)
 
 
+class TrainedOn(TypedDict):
+    """`train.json`: a prepared set."""
+
+    dataset: str
+    key: records.Key
+
+
 class TrainingFields(Method):
     """Colour fields of training photographs, read from the prepared set, which the store keeps: no fit holds a copy."""
 
@@ -79,7 +88,8 @@ class TrainingFields(Method):
         write_json(folder / "train.json", {"dataset": self.train.dataset, "key": self.train.key})
 
     def load(self, folder: Path, context: FitContext) -> None:
-        self.train = reopen(context.store, **read_json(folder / "train.json"))
+        found = records.read(folder / "train.json", TrainedOn)
+        self.train = reopen(context.store, found["dataset"], found["key"])
 
 
 class Marginal(TrainingFields):

@@ -8,8 +8,8 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
-from bench import stored
-from bench.files import read_json, write_json
+from bench import records, stored
+from bench.files import write_json
 
 
 def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
@@ -20,8 +20,7 @@ def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
 
 def config(folder: Path) -> dict[str, Any]:
     """What `save` was told."""
-    read: dict[str, Any] = read_json(folder / "config.json")
-    return read
+    return records.read(folder / "config.json", dict[str, Any])
 
 
 def load(folder: Path, module: nn.Module, device: str) -> None:

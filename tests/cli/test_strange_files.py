@@ -1,5 +1,5 @@
-"""Every file that comes from outside, damaged in thousands of ways: it is read as what it says, or refused in one line. No traceback,
-nothing written outside, nothing that takes forever."""
+"""Every file that comes from outside, damaged in thousands of ways: it is read as what it says, or refused in one line. No
+traceback, nothing written outside, nothing that takes forever."""
 
 import copy
 import hashlib
@@ -52,7 +52,7 @@ def base(tmp_path_factory):
         for n in range(2):
             shutil.copy(image, folder / "outputs" / image.stem / f"{n}.png")
     shutil.copy(folder / "inputs" / "inputs.json", folder / "outputs")
-    (folder / "gate.toml").write_text('inconclusive = "warn"\nbaseline = "b.json"\n[[margin]]\nmetric = "fair-*"\nrelative = 0.02\n')
+    (folder / "gate.toml").write_text('inconclusive = "warn"\n[[margin]]\nmetric = "fair-*"\nrelative = 0.02\n')
     (folder / "bench.toml").write_text('[run]\nmethods = ["mdn", {name = "cvae", draws = [64, 256]}]\nseeds = [0, 1]\nk = 5\n'
                                        'timeout = "90s"\nmemory = 2.5\n[plugins]\nautoload = true\n[gate]\nbaseline = "b.json"\n')
     (folder / "plugin").mkdir()
@@ -149,11 +149,12 @@ def outcome(read, folder):
     try:
         with warnings.catch_warnings(action="ignore"):
             read(folder)
+        said = ""
     except BenchError as error:
-        assert len(str(error).splitlines()) == 1
-        assert len(str(error)) < 1500
-        return str(error)
-    return ""
+        said = str(error)
+    assert len(said.splitlines()) <= 1
+    assert len(said) < 1500
+    return said
 
 
 def bent(value, rng):
@@ -239,8 +240,9 @@ def tree(folder):
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'"x"', b"{}", b"\x00", b"\xff\xfe{\x00}\x00", b"[" * 100_000, b"9" * 5000,
-                                     b'{"schema_version": "2"}', b'{"schema_version": true}', b"PAR1PAR1", b"a,b\n1\n"])  # fmt: skip
+@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'"x"', b"{}", b"\x00", b"\xff\xfe{\x00}\x00", b"[" * 100_000,
+                                     b"9" * 5000, b'{"schema_version": "2"}', b'{"schema_version": true}', b"PAR1PAR1",
+                                     b"a,b\n1\n"])  # fmt: skip
 def test_something_else_is_refused_in_a_line(place, name, content):
     (place / name).write_bytes(content)
     said = outcome(READERS[name], place)
@@ -292,8 +294,9 @@ def line(number, value):
 
 
 @pytest.mark.parametrize("change", [
-    lambda index: "[1]", lambda index: "{", lambda index: "null", lambda index: "[" * 100_000, lambda index: index.pop("words") and None,
-    lambda index: index["words"].clear(), lambda index: index["columns"].append([1]), lambda index: index["columns"].append("x"),
+    lambda index: "[1]", lambda index: "{", lambda index: "null", lambda index: "[" * 100_000,
+    lambda index: index.pop("words") and None, lambda index: index["words"].clear(),
+    lambda index: index["columns"].append([1]), lambda index: index["columns"].append("x"),
     line(-2, 10**9), line(-2, -1), line(-2, 1.5), line(-1, "yes"), line(-6, 10**9), line(-6, 0), line(-6, -1), line(-6, 1),
     line(-5, 10**9), line(2, 10**9), line(2, -1), line(2, "x"), line(6, "x"), line(6, 10**30), line(-4, "x"), line(-4, 1e300),
     line(3, None), line(5, 0),
@@ -301,8 +304,7 @@ def line(number, value):
 def test_a_table_that_lies_about_its_columns(place, change):
     with_index(place / "run" / "scores.parquet", change)
     outcome(read_run, place)
-    said = outcome(lambda folder: gated(folder), place)
-    assert outcome(read_run, place) or said or True
+    outcome(gated, place)
 
 
 @pytest.mark.parametrize("number", [-2, -6])
@@ -311,7 +313,7 @@ def test_offsets_beyond_the_table_are_refused(place, number):
     assert "scores.parquet is damaged: it has no such rows" in outcome(read_run, place)
 
 
-def rewritten(path, change, keep=False):
+def rewritten(path, change):
     frame = pq.read_table(path).to_pandas()
     frame = change(frame)
     buffer = io.BytesIO()
@@ -377,8 +379,6 @@ def test_colours_that_are_none(place, array):
 
 
 def test_an_array_that_lies_about_its_size_takes_no_memory(place):
-    whole = (place / "card" / "colours.npy").read_bytes()
-    (place / "card" / "colours.npy").write_bytes(whole.replace(b"(2, 64), }", b"(9999999999, 64), }"[:10].ljust(10)))
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999, 64), }"
     header = header.ljust(117) + b"\n"
     (place / "card" / "colours.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 1024)

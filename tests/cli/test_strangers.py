@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -178,3 +179,102 @@ def test_a_store_that_was_chosen_for_the_run_needs_no_second_leave_to_go_on(made
     assert f"--store {made / 'store'}" in err
     Path("bench.toml").write_text(f"[run]\nstore = {json.dumps(str(made / 'store'))}\n")
     assert command("report", "r", "--config", "bench.toml")[0] == 0
+
+
+# Exported methods, and what else a stranger's folder can hold
+
+
+@pytest.fixture
+def card(made, tmp_path):
+    """An exported method, which a stranger may change, signing what they changed; the reader's secrets lie beside it."""
+    folder = fitted.export(made / "run", METHOD, tmp_path / "card", store=made / "store")
+    (tmp_path / "secret.pth").write_bytes(b"secret")
+    return folder
+
+
+def forged(folder, change):
+    card = json.loads((folder / "card.json").read_text())
+    change(card, card["fits"][card["fit"]])
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize("verb", ["colorize", "import"])
+@pytest.mark.parametrize("name", ["evil.pth", "evil.pkl", "fits/evil.pt", "notes.txt"])
+def test_an_extra_file_is_refused(card, here, tmp_path, verb, name):
+    (card / name).write_bytes(b"\x80\x04evil")
+    given = {"colorize": ["colorize", "photo.png", "--weights", card, "--out", "out"], "import": ["weights", "import", card]}
+    status, _, err = here(*given[verb])
+    assert status == 2
+    assert f"holds '{name}', which was not exported: don't use it" in one_line(err)
+    mark = {"bytes": 6, "sha256": hashlib.sha256(b"\x80\x04evil").hexdigest()}
+    forged(card, lambda whole, _: whole["files"].update({name: mark}))
+    status, _, err = here(*given[verb])
+    assert (status, name == "notes.txt") in ((2, False), (0, True)), err
+
+
+def test_a_card_s_paths_open_no_file_of_its_reader(card, tmp_path, monkeypatch):
+    """A method is made with what its spec allows, and no file is named by what was only learned."""
+    opened = []
+    monkeypatch.setattr("bench.methods.zhang_weights.read_release", lambda *given: opened.append(given))
+    forged(card, lambda _, mark: mark["parameters"].update(weights=str(tmp_path / "secret.pth")))
+    with fitted.opened(card) as found:
+        assert found.method.weights is None
+    assert opened == []
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda card, mark: mark.update(method="precomputed", version="1", parameters={"folder": "/etc", "kind": "iid"}), "own folder"),
+    (lambda card, mark: mark["parameters"].update(colour="red"), "unknown parameter of zhang 'colour'"),
+    (lambda card, mark: mark["parameters"].update(steps="many"), "parameter steps takes int"),
+    (lambda card, mark: mark["parameters"].update(steps=[[1]]), "parameter steps takes int"),
+    (lambda card, mark: mark["parameters"].update(preset="../../x"), "is not one of"),
+    (lambda card, mark: mark.update(method="../x"), "unknown method '../x'"),
+    (lambda card, mark: mark.update(requires={"zhang": "../../../../etc"}), "is damaged"),
+    (lambda card, mark: card["fits"].update({"../../victim": mark}), "is damaged"),
+    (lambda card, mark: card.update(fit="../../victim"), "is damaged"),
+    (lambda card, mark: card["protocol"].update(k="many"), "protocol is damaged"),
+    (lambda card, mark: card["protocol"].update(weights="../x"), "holds no colours' weights"),
+    (lambda card, mark: card["files"].update({"../secret.pth": {"bytes": 6, "sha256": "0" * 64}}), "don't use it"),
+    (lambda card, mark: card["files"].update({"/etc/passwd": {"bytes": 6, "sha256": "0" * 64}}), "don't use it"),
+])  # fmt: skip
+def test_a_card_that_says_what_it_can_t(card, here, change, said):
+    forged(card, change)
+    status, _, err = here("colorize", "photo.png", "--weights", card, "--out", "out")
+    assert status == 2
+    assert said in one_line(err)
+
+
+def test_a_link_in_a_run_folder_is_not_written_through(made, here, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "overview.md").write_text("precious")
+    (victim / "index.html").write_text("precious")
+    (victim / "page.js").write_text("precious")
+    before = tree(victim)
+    for name in ("tables", "figures", "report"):
+        shutil.rmtree(tmp_path / "run" / name, ignore_errors=True)
+        (tmp_path / "run" / name).symlink_to(victim)
+        for verb in (["report", "run"], ["report", "run", "--figures", "none"], ["score", "run"]):
+            status, _, err = here(*verb, "--store", made / "store")
+            assert status == 2
+            assert f"run/{name} is a link" in one_line(err)
+        (tmp_path / "run" / name).unlink()
+    assert tree(victim) == before
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/etc/x", "..", ".", "a/b", "x" * 5000, "a\x00b\x1b[31m\nc", "C:\\x", "con", ""])
+def test_a_name_in_a_manifest_becomes_no_path(made, here, tmp_path, name):
+    for folder in ("run", "other"):
+        text = (tmp_path / folder / "manifest.json").read_text()
+        (tmp_path / folder / "manifest.json").write_text(text.replace('"pets"', json.dumps(name)))
+        rows = pd.read_parquet(tmp_path / folder / "scores.parquet").assign(dataset=name)
+        rows["value"] += 0.1 if folder == "other" else 0  # so that pictures of what changed are drawn
+        rows.to_parquet(tmp_path / folder / "scores.parquet")
+        sets = pd.read_parquet(tmp_path / folder / "set_scores.parquet").assign(dataset=name)
+        sets.to_parquet(tmp_path / folder / "set_scores.parquet")
+    before = {path for path in tmp_path.rglob("*") if "out" not in path.relative_to(tmp_path).parts[:1]}
+    for verb in ("report", "compare"):
+        status, _, err = here(*VERBS[verb], "--store", made / "store")
+        assert (status, "Traceback" in err) == (0, False), err
+        shutil.rmtree(tmp_path / "out")
+    assert set(tmp_path.rglob("*")) == before

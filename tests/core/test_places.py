@@ -46,6 +46,7 @@ def test_whatever_a_stranger_writes_is_some_place_below_none_that_is_opened(writ
     ("No such file: '/home/jane/data/a b.png'", "No such file: '~/data/a b.png'"),
     ("bench run --data-home /home/jane/data -d=/srv/photos/all", "bench run --data-home ~/data -d=…/all"),
     ("zhang[weights=/srv/w/a.pth,steps=2]", "zhang[weights=…/a.pth,steps=2]"),
+    ("--store file:///srv/jane/store", "--store …/store"), ("--store=s3://bucket/jane/x", "--store=s3://bucket/jane/x"),
     ("../../x/jane/photos", "…/photos"),
     ("and/or 3/4 https://host/a/b <b>x</b> a/b/c /etc", "and/or 3/4 https://host/a/b <b>x</b> a/b/c /etc"),
     ("/home/jane", "~/"), ("/home/janet/x", "…/x"),
