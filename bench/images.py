@@ -16,7 +16,7 @@ from bench import grey, kinds, profiles
 from bench.colour import rgb_to_lab, rgb_to_lightness
 from bench.kinds import FORMATS, Unreadable, kind_of
 from bench.protocol import Protocol
-from bench.room import GIB, NoRoom, claim, strips
+from bench.room import GIB, STRIP, NoRoom, claim, strips
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,8 @@ STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 """Bytes of a pixel in Pillow's memory; four of all other modes."""
 DECODED = 3
 """Bytes of a pixel in what `decode` returns."""
+WORKING = 48
+"""Bytes of a pixel while a strip of them is converted: most where they are numbers."""
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 ORIENTATION, SUBFILE, DNG, BITS, TILE = 0x112, 0xFE, 0xC612, 0x102, (0x142, 0x143)
@@ -207,7 +209,8 @@ def _fit(image: Image.Image, size: int, most: int, after: int, reduce: bool) -> 
     stored, own = STORED.get(image.mode, 4), _decoders_own(image)
     for scale in (1, 2, 4, 8) if reduce and image.format in ("JPEG", "MPO") else (1,):
         pixels = -(-width // scale) * -(-height // scale)
-        need = size + max(pixels * stored + max(own * (width * height), pixels * DECODED), pixels * after)
+        converting = pixels * DECODED + min(pixels, STRIP) * WORKING
+        need = size + max(pixels * stored + max(width * height * own, converting), pixels * after)
         if need <= most:
             if scale > 1:
                 image.draft(None, (width // scale, height // scale))

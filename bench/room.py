@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from threading import Condition
 
 GIB = 2**30
-STRIP = 2**22
+STRIP = 2**20
 """Pixels of a picture that are worked on at a time."""
 
 

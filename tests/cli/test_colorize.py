@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
-from bench import colorize, fitted, images, upsampling
+from bench import colorize, fitted, images, profiles, upsampling
 from bench.cli import main
 from bench.colour import rgb_to_lab, rgb_to_lightness
 from bench.errors import BenchError
@@ -355,3 +356,52 @@ def test_of_several_trainings_the_smallest_seed_is_taken_and_said(base, command,
     assert "with seed 3" in err
     with pytest.raises(BenchError, match="seed"):
         fitted.export(tmp_path / "seeds", "marginal", tmp_path / "folder")
+
+
+def test_a_bigtiff_gives_exif_that_can_be_read(colorized, tmp_path):
+    (tmp_path / "in").mkdir()
+    levels = np.asarray(smooth(40, 50))
+    tifffile.imwrite(tmp_path / "in" / "big.tif", levels, photometric="rgb", bigtiff=True, description="a sheet")
+    status, _, err, out = colorized("in/big.tif", k=1)
+    assert status == 0, err
+    assert not any("EXIF" in line for line in err)
+    with Image.open(out / "big-1.png") as made:
+        assert made.info["exif"].removeprefix(b"Exif\0\0")[:4] in (b"II*\0", b"MM\0*")
+        assert made.getexif()[0x10E] == "a sheet"
+    assert colorized(out / "big-1.png", k=1, out="again")[0] == 0
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_results_are_photographs_that_can_be_colourized(colorized, tmp_path, name):
+    make, options = KINDS[name]
+    saved(tmp_path / "in" / name, make(), **options)
+    assert colorized(tmp_path / "in" / name, k=1)[0] == 0
+    result = tmp_path / "out" / f"{Path(name).stem}-1.png"
+    assert images.decode(result.read_bytes()).levels.shape == images.decode((tmp_path / "in" / name).read_bytes()).levels.shape
+    assert colorized(result, k=1, out="again")[0] == 0
+
+
+def test_results_stay_in_a_wide_space_and_look_the_same(colorized, tmp_path):
+    wide = profiles.made(563 / 256, (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
+    path = saved(tmp_path / "wide.png", profiles.from_srgb(wide).apply(smooth(40, 50)), icc_profile=wide)
+    assert colorized(path, k=1)[0] == 0
+    with Image.open(tmp_path / "out" / "wide-1.png") as made:
+        assert made.info["icc_profile"] == wide
+    shown = images.decode((tmp_path / "out" / "wide-1.png").read_bytes()).levels
+    assert np.abs(light(Image.fromarray(shown)) - light(smooth(40, 50))).max() < 2.5
+
+
+def test_what_is_too_large_to_be_colourized_is_named(colorized, tmp_path, monkeypatch):
+    monkeypatch.setattr(colorize, "MOST", 200_000)
+    saved(tmp_path / "in" / "large.png", smooth(200, 300))
+    saved(tmp_path / "in" / "small.png", smooth(40, 50))
+    status, text, err, _ = colorized("in", k=1)
+    assert (status, text.split(" photograph")[0]) == (6, "1 of 2")
+    assert "300x200 pixels need" in err[-1]
+
+
+def test_an_eps_that_is_called_jpg_is_named(colorized, tmp_path):
+    (tmp_path / "logo.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(made) print\nshowpage\n")
+    status, _, err, _ = colorized("logo.jpg", k=1)
+    assert status == 6
+    assert err[-1] == "bench: logo.jpg: an EPS or PostScript file, which is not read"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench import images, keys, threads
+from bench import images, keys, profiles, threads
 from bench.contracts import Dataset
 from bench.errors import BenchError, ExitCode, NothingMeasured
 from bench.prepare import LEVELS, Source, _open, _Rows, index, make_source, prepare, reopen, split
@@ -393,3 +393,61 @@ def test_preparing_keeps_few_of_the_arrays_in_memory(store, monkeypatch):
 def mapped_megabytes():
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile"))
     return int(line.split()[1]) / 1024
+
+
+def test_photographs_that_need_much_memory_wait_for_one_another(folder, store, monkeypatch):
+    """Eight threads, and room for two of the photographs at a time."""
+    need = len(png(photo(0))) + 12 * 9 * (4 + 3 + 48)
+    lock, now, most, own = threading.Lock(), [0], [0], images.prepare
+
+    def counted(*given):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        threading.Event().wait(0.02)
+        with lock:
+            now[0] -= 1
+        return own(*given)
+
+    monkeypatch.setattr(images, "prepare", counted)
+    monkeypatch.setattr(threads, "cores", lambda: 8)
+    monkeypatch.setattr(images, "MOST", 2.5 * need)
+    assert len(prepare(source(OwnSplit(folder), store), "train", None, PAPER, store, Quiet())) == 8
+    assert most[0] == 2
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_the_memory_that_was_asked_for_holds_for_preparation(folder, store, monkeypatch, cores):
+    monkeypatch.setattr(threads, "cores", lambda: cores)
+    (folder / "5.png").write_bytes(png(np.random.default_rng(5).integers(0, 256, (600, 500, 3)).astype(np.uint8)))
+    found = source(OwnSplit(folder), store)
+    with pytest.raises(BenchError, match=r"tiny: 5.png: it needs 0.0\d+ GiB of memory, more than 0.002 \(--memory\)"):
+        prepare(found, "train", None, PAPER, store, Quiet(), memory=0.002)
+    assert not list(store.all("prepared"))
+    assert len(prepare(found, "train", None, PAPER, store, Quiet(), memory=1)) == 8
+
+
+def test_a_photograph_that_is_too_large_is_left_out_by_name(folder, store, monkeypatch):
+    monkeypatch.setattr(images.decode, "__defaults__", (20_000, *images.decode.__defaults__[1:]))
+    (folder / "5.png").write_bytes(png(np.zeros((200, 200, 3), np.uint8)))
+    found = prepare(source(OwnSplit(folder), store), "train", None, PAPER, store, Quiet())
+    assert list(found.excluded) == ["5.png"]
+    assert "200x200 pixels need" in found.excluded["5.png"]
+
+
+def test_colour_profiles_do_not_change_what_is_measured(tmp_path, store):
+    """The same photographs in a wide space with its profile, and in sRGB: the same colours, where they are in both."""
+    wide = profiles.made(563 / 256, (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
+    parts = {}
+    for name in ("wide", "plain", "unnamed"):
+        place = tmp_path / name
+        place.mkdir()
+        for number in range(4):
+            blocks = np.random.default_rng(number).integers(40, 216, (3, 4, 3)).astype(np.uint8)
+            picture = Image.fromarray(blocks).resize((80, 60), Image.Resampling.BICUBIC)
+            if name != "plain":
+                picture = profiles.from_srgb(wide).apply(picture)
+            picture.save(place / f"{number}.png", icc_profile=wide if name == "wide" else None)
+        parts[name] = prepare(source(OwnSplit(place), store), "train", None, PAPER, store, Quiet())
+    assert np.abs(parts["wide"].ab - parts["plain"].ab).mean() < 0.5
+    assert np.abs(parts["unnamed"].ab - parts["plain"].ab).mean() > 3
