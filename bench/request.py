@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,23 @@ class Request:
 def write(folder: Path, request: Request, checked: Sequence[str] = ()) -> None:
     """Keep a request in the run folder. checked: how its prepared photographs looked when they were held against their digests
     (`bench.store.Store.looks`)."""
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **message(request)})
+
+
+def message(request: Request) -> dict[str, Any]:
+    """A request as JSON can hold it."""
     given: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
-    given["splits"] = [str(path.resolve()) for path in request.splits]
-    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **given})
+    return given | {"splits": [str(path.resolve()) for path in request.splits]}
 
 
 def read(folder: Path) -> Request:
     """What `write` kept."""
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-                             for name, value in read_json(folder / FILE).items() if name not in ("schema_version", CHECKED)}
+    return told({name: value for name, value in read_json(folder / FILE).items() if name not in ("schema_version", CHECKED)})
+
+
+def told(message: Mapping[str, Any]) -> Request:
+    """The request of a message."""
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in message.items()}
     kept: dict[str, Callable[[Any], Any]] = {"data_home": Path, "store": located, "splits": lambda paths: tuple(map(Path, paths))}
     return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))
 
