@@ -18,13 +18,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TypedDict
 
 import psutil
 
 from bench import records, threads
+from bench import request as requests
 from bench.contracts import Progress, ProgressTask
 from bench.errors import BenchError, reason
 from bench.plan import Cell
@@ -108,7 +109,7 @@ class _Pool:
         self._ending = False
         self._lent = workshop.worker if slots == 1 else None
         workers = [self._lent] if self._lent else [
-            Worker(workshop.folder, workshop.plan.request, workshop.store, place(i, slots, workshop.plan.request))
+            Worker(workshop.plan.request, workshop.store, workshop.folder, workshop.looks(), place(i, slots, workshop.plan.request))
             for i in range(slots)]  # fmt: skip
         if not self._lent:
             workshop.rest()
@@ -188,7 +189,6 @@ def _gpu(slot: int) -> str:
 class Event(TypedDict, total=False):
     """A message of a worker: what happens on the way, and how a task ended; `token`: the one that came with the task."""
 
-    worker: int
     step: tuple[str, bool, tuple[str, ...]]
     say: str
     begin: tuple[int, str, int]
@@ -200,12 +200,13 @@ class Event(TypedDict, total=False):
 
 @dataclass
 class Worker:
-    """A child process that does tasks, started when there is one, and again after it was ended. step: what it does, since when.
-    blamed: what can be left out if that goes wrong."""
+    """A child process that does tasks of a run, started when there is one, and again after it was ended. checked: looks of things
+    that were held against their digests. step: what it does, since when. blamed: what can be left out if that goes wrong."""
 
-    folder: Path
     request: Request
     store: Store
+    folder: Path | None = None
+    checked: Sequence[str] = ()
     place: Place = field(default_factory=Place)
     child: subprocess.Popen[bytes] | None = None
     events: queue.Queue[Event | None] = field(default_factory=lambda: queue.Queue(AHEAD))
@@ -214,7 +215,6 @@ class Worker:
     blamed: tuple[str, ...] = ()
     since: float = 0.0
     looked: float = 0.0
-    number: int = 0
 
     @property
     def alive(self) -> bool:
@@ -228,10 +228,12 @@ class Worker:
         token = secrets.token_hex(16)
         try:
             child = self.child if self.child is not None and self.alive else self._spawn()
-            message = json.dumps({"folder": str(self.folder), "task": task.message(), "token": token})
+            asked = requests.message(replace(self.request, store=self.store.place))
+            message = {"request": asked, "folder": str(self.folder or ""), "checked": list(self.checked), "task": task.message(),
+                       "token": token}  # fmt: skip
             assert child.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it died: the next event says so
-                child.stdin.write(message.encode() + b"\n")
+                child.stdin.write(json.dumps(message).encode() + b"\n")
                 child.stdin.flush()
             return self._follow(progress, token)
         except Overrun as overrun:
@@ -253,14 +255,13 @@ class Worker:
             child.wait(GRACE)
         except subprocess.TimeoutExpired:
             _kill(child)
-        self.store.sweep(self.number)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **switches().variables(), **self.place.variables}
-        self.events, self.number = queue.Queue(AHEAD), 0
-        cores = [",".join(map(str, self.place.cores))] if self.place.cores else []
-        self.child = child = subprocess.Popen([sys.executable, "-P", "-m", "bench.supervisor", "bench.worker", *cores],
-                                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+        self.events = queue.Queue(AHEAD)
+        command = [sys.executable, "-P", "-m", "bench.supervisor", "bench.worker", str(self.store.folder.resolve()),
+                   ",".join(map(str, self.place.cores))]  # fmt: skip
+        self.child = child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
                                               start_new_session=True)  # fmt: skip
         threading.Thread(target=_hear, args=(child, self.events), daemon=True).start()
         return child
@@ -273,9 +274,7 @@ class Worker:
                 event = self._next()
                 if "result" in event and event.get("token") == token:
                     return event["result"]
-                if "worker" in event:
-                    self.number = self.number or event["worker"]
-                elif "step" in event:
+                if "step" in event:
                     self.step, self.limited, self.blamed = event["step"]
                     self.since = time.monotonic()
                 elif "say" in event:

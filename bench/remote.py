@@ -63,7 +63,8 @@ def _end(chosen: Callable[[str, int], bool]) -> None:
 def _worker(folder: Path, told: dict[str, Any], slot: int, variables: Mapping[str, str]) -> Worker:
     asked = request.read(folder)
     where = place(slot, told["slots"], asked)
-    return Worker(folder, asked, open_store(asked.store), Place(where.cores, {**told["switches"], **where.variables, **variables}))
+    mine = Place(where.cores, {**told["switches"], **where.variables, **variables})
+    return Worker(asked, open_store(asked.store), folder, request.checked(folder), mine)
 
 
 @dataclass

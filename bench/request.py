@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from bench import keys, places, records
 from bench.files import write_json
 from bench.forms import Asked
+from bench.store import located
 
 FILE = "request.json"
 """In a run folder: what was asked for. While the run is on, with the paths that its processes need."""
@@ -67,18 +68,29 @@ class Request:
 def write(folder: Path, request: Request, checked: Sequence[str] = ()) -> None:
     """Keep a request in the run folder. checked: how its prepared photographs looked when they were held against their digests
     (`bench.store.Store.looks`)."""
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **message(request)})
+
+
+def message(request: Request) -> dict[str, Any]:
+    """A request as JSON can hold it."""
     given: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(request).items()}
     paths = {"splits": [str(path.resolve()) for path in request.splits],
              "data_home": request.data_home and str(request.data_home.resolve())}  # fmt: skip
-    write_json(folder / FILE, {"schema_version": keys.SCHEMA, CHECKED: list(checked), **given, **paths})
+    return given | paths
 
 
 def read(folder: Path) -> Request:
     """What `write` kept. BenchError where it is gone, or something else."""
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-                             for name, value in _kept(folder).items() if name != CHECKED}  # fmt: skip
-    found = {name: places.found(given[name], folder) for name in ("data_home", "store") if given[name]}
-    return Request(**(given | found | {"splits": tuple(Path(places.found(path, folder)) for path in given["splits"])}))
+    given: dict[str, Any] = {name: value for name, value in _kept(folder).items() if name != CHECKED}
+    found = {name: str(places.found(given[name], folder)) for name in ("data_home", "store") if given[name]}
+    return told(given | found | {"splits": [str(places.found(path, folder)) for path in given["splits"]]})
+
+
+def told(message: Mapping[str, Any]) -> Request:
+    """The request of a message."""
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in message.items()}
+    kept: dict[str, Callable[[Any], Any]] = {"data_home": Path, "store": located, "splits": lambda paths: tuple(map(Path, paths))}
+    return Request(**(given | {name: kept[name](given[name]) for name in kept if given[name]}))
 
 
 def checked(folder: Path) -> list[str]:

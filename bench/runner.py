@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -79,8 +77,8 @@ def _run(request: Request, out: Path | str | None, progress: Progress, debug: bo
     with _planned(_with_home(request), plugins, progress, debug) as (workshop, executor):
         made, store = workshop.plan, workshop.store
         workshop.folder = folder = _open_folder(out, made)
-        parts = (part for data in made.data.values() for part in (data.train, data.test))
-        requests.write(folder, replace(made.request, store=store.place), [store.looks("prepared", part.key) for part in parts])
+        _tidy(folder)
+        requests.write(folder, replace(made.request, store=store.place), workshop.looks())
         if workshop.worker:
             workshop.worker.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
@@ -107,6 +105,13 @@ def _written(workshop: Workshop, task: Task) -> Result:
         if not result.reason or not set(result.blamed) - left_out.keys():
             return result
         workshop.leave_out(result)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a run that was killed was writing (`bench.files.write_bytes`)."""
+    for draft in folder.glob(".*-*"):
+        if draft.is_file():
+            draft.unlink()
 
 
 def _keep_traces(folder: Path, traces: Sequence[str]) -> None:
@@ -136,30 +141,16 @@ def _planned(request: Request, plugins: Registry, progress: Progress,
         stack.enter_context(store.in_use())
         worker = None
         if spec.limits and not debug:
-            folder = stack.enter_context(_draft())
-            requests.write(folder, replace(request, store=store.place))
-            worker = Worker(folder, request, store)
+            worker = Worker(request, store)
             stack.callback(worker.end)
             opened = worker.perform(Task("preparing the photographs", kind="open"), progress)
             if opened.reason:
                 raise _as_error(replace(opened, mistake=opened.mistake or ExitCode.USAGE))
+            worker.checked = opened.looks
             trust(opened.looks)
         made = plan.make(request, plugins, store, Quiet() if worker else progress)
         workshop = Workshop(made, store, progress, debug, worker=worker)
         yield _tried(workshop, metrics), executor
-
-
-@contextmanager
-def _draft() -> Iterator[Path]:
-    """A folder for the time being: a run that can't begin has none."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="huebench-"))
-    except OSError as error:
-        raise BenchError(f"no folder for temporary files ({error.strerror or error}): set TMPDIR to one that has room") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tried(workshop: Workshop, metrics: Sequence[LoadedMetric]) -> Workshop:

@@ -1,15 +1,14 @@
-"""A process beside another, which sees to it that nothing of it is left: `python -P -m bench.supervisor MODULE [CORES]`.
+"""A process beside another, which sees to it that nothing of it is left: `python -P -m bench.supervisor MODULE STORE [CORES]`.
 
-It runs `main` of a module in a child, bound to cores (`0,2`) if there are any given, and says the child's number first. When the
-child ends, or when whoever started this process closes its standard input or ends, all that the child started is killed, also what
-has left its session and whose parent has ended: Linux hands that to this process (`PR_SET_CHILD_SUBREAPER`). Elsewhere it is found
-only as long as its parent lives. This process ends as the child did.
+It runs `main` of a module in a child, bound to cores (`0,2`) if there are any given. When the child ends, or when whoever started
+this process closes its standard input or ends, all that the child started is killed, also what has left its session and whose
+parent has ended: Linux hands that to this process (`PR_SET_CHILD_SUBREAPER`). Elsewhere it is found only as long as its parent
+lives. What the child left half built in the folder of a store is removed. This process ends as the child did.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import select
 import signal
@@ -26,17 +25,17 @@ _HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def main() -> None:
     """Start the child, wait, and clear up."""
-    module, cores = sys.argv[1], [int(core) for core in "".join(sys.argv[2:3]).split(",") if core]
+    module, store, cores = sys.argv[1], sys.argv[2], [int(core) for core in "".join(sys.argv[3:4]).split(",") if core]
     _prctl(_SUBREAPER, 1)
     number = os.getpid()
     if not (child := os.fork()):
         _begin(number, cores)
         importlib.import_module(module).main()
         return
-    os.write(1, json.dumps({"worker": child}).encode() + b"\n")
     ended: dict[int, int] = {}
     asked = _watch(child, ended)
     _clear_up(child, ended)
+    _sweep(store, child)
     _leave(-asked or ended.get(child, -int(signal.SIGKILL)))
 
 
@@ -94,6 +93,14 @@ def _clear_up(child: int, ended: dict[int, int]) -> None:
             with suppress(psutil.Error):
                 each.kill()
         time.sleep(0.01)
+
+
+def _sweep(store: str, child: int) -> None:
+    from pathlib import Path
+
+    from bench.store import Store
+
+    Store(Path(store)).sweep(child)
 
 
 def _leave(code: int) -> None:

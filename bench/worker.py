@@ -1,9 +1,9 @@
 """A process that does tasks for another: `python -m bench.supervisor bench.worker`, started by `bench.processes`.
 
-One JSON object a line. In: `{"folder": run folder, "task": {...}, "token": ...}` (`bench.schedule.Task`). Out: what happens on the
-way (`step`, `say`, `begin`, `advance`, `end`) and, for each task, `{"result": {...}, "token": ...}` (`bench.processes.Event`). No
-model is ever sent: the worker makes the plan from the folder's `request.json`, and writes to the store itself. `bench.supervisor`
-ends it, with all that it started, when nobody is left to listen.
+One JSON object a line. In: the `request`, the run's `folder`, looks that were `checked`, a `task` (`bench.schedule.Task`) and its
+`token`. Out: what happens on the way (`step`, `say`, `begin`, `advance`, `end`) and, for each task, its `result` and the `token`
+(`bench.processes.Event`). No model is ever sent: the worker makes the plan from the request, and writes to the store itself.
+`bench.supervisor` ends it, with all that it started, when nobody is left to listen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -92,11 +92,12 @@ def main() -> None:
     workshop: Workshop | None = None
     for line in tasks:
         message = json.loads(line)
-        folder, task = Path(message["folder"]), records.checked(message["task"], Task, "a message")
+        task = records.checked(message["task"], Task, "a message")
         try:
             if workshop is None:
                 telling.step("opening the run's data", False)  # whose digests take long where there is much
-                workshop = _workshop(folder, telling, telling if task.kind == "open" else Quiet())
+                workshop = _workshop(message, telling, telling if task.kind == "open" else Quiet())
+            folder = Path(message["folder"]) if message["folder"] else None
             workshop = replace(workshop, folder=folder, broken={})  # what failed is known to who sends the tasks
             result = workshop.perform(task)
         except BenchError as error:
@@ -104,9 +105,9 @@ def main() -> None:
         telling.result(result, message["token"])
 
 
-def _workshop(folder: Path, telling: Telling, progress: Progress) -> Workshop:
-    asked = request.read(folder)
+def _workshop(message: Mapping[str, Any], telling: Telling, progress: Progress) -> Workshop:
+    asked = request.told(message["request"])
     store = open_store(asked.store)
-    trust(request.checked(folder))  # else each task's process would read all prepared photographs once more
+    trust(message["checked"])  # else each task's process would read all prepared photographs once more
     made = plan.make(asked, registry(), store, progress)
-    return Workshop(made, store, telling, folder=folder, step=telling.step)
+    return Workshop(made, store, telling, step=telling.step)

@@ -144,6 +144,11 @@ class Workshop:
         result = self.worker.perform(task, self.progress)
         return self.worker.perform(task, self.progress) if result.lost else result
 
+    def looks(self) -> tuple[str, ...]:
+        """How the prepared photographs look, which were held against their digests."""
+        parts = (part for data in self.plan.data.values() for part in (data.train, data.test))
+        return tuple(self.store.looks("prepared", part.key) for part in parts)
+
     def rest(self) -> None:
         """End the process that has prepared the run: others do its tasks."""
         if self.worker:
@@ -151,8 +156,7 @@ class Workshop:
 
     def _do(self, task: Task) -> Result:
         if task.kind == "open":
-            parts = (part for data in self.plan.data.values() for part in (data.train, data.test))
-            return Result(looks=tuple(self.store.looks("prepared", part.key) for part in parts))
+            return Result(looks=self.looks())
         if task.kind == "metric":
             self.step(task.name, True, task.given)
             self._metric(*task.given).new()

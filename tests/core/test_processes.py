@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench import nodes, processes, remote, runner, threads
+from bench import request as requests
 from bench import worker as worker_module
 from bench.processes import Worker
 from bench.progress import Quiet
@@ -22,7 +23,7 @@ from ..patience import LONG
 
 @pytest.fixture
 def worker(tmp_path):
-    return Worker(tmp_path, Request(), Store(tmp_path / "store"))
+    return Worker(Request(), Store(tmp_path / "store"))
 
 
 def test_a_process_is_ended_once(worker, monkeypatch):
@@ -35,7 +36,8 @@ def test_a_process_is_ended_once(worker, monkeypatch):
 
 
 def test_a_process_that_can_not_be_started_is_a_lost_task_and_no_endless_wait(tmp_path, monkeypatch):
-    pool = processes._Pool(Workshop(SimpleNamespace(request=Request()), Store(tmp_path), Quiet(), folder=tmp_path), 1)
+    plan = SimpleNamespace(request=Request(), data={})
+    pool = processes._Pool(Workshop(plan, Store(tmp_path), Quiet(), folder=tmp_path), 1)
 
     def refuse(*_, **__):
         raise OSError(11, "Resource temporarily unavailable")
@@ -86,7 +88,8 @@ def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_ag
     monkeypatch.setattr("bench.store._sound", set())  # a new process
     read = []
     monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
-    assert worker_module._workshop(tmp_path / "run", worker_module.Telling(io.StringIO()), Quiet()).plan.cells
+    message = {"request": requests.message(requests.read(tmp_path / "run")), "checked": requests.checked(tmp_path / "run")}
+    assert worker_module._workshop(message, worker_module.Telling(io.StringIO()), Quiet()).plan.cells
     assert read == ["indexes", "duplicates"]  # both are small
 
 
