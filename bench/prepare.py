@@ -6,7 +6,7 @@ import mmap
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,8 +189,9 @@ def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, st
     while True:
         there = [name for name in ids if name not in lost]
         key = prepared_key(source, there, protocol)
+        build = partial(_build, source=source, ids=there, protocol=protocol, progress=progress, part=part)
         try:
-            folder = store.get("prepared", key, lambda f, there=there: _build(f, source, there, protocol, progress, part))
+            folder = store.get("prepared", key, build)
             break
         except _Lost as error:
             lost |= error.reasons

@@ -137,7 +137,7 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """The pool of a host, also behind a proxy."""
-        pool = super().get_connection_with_tls_context(*args, **options)
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
         pool.ConnectionCls = _watched(pool.ConnectionCls, self.watch)
         return pool
 
