@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -43,11 +44,12 @@ UNPACKERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.ope
 @dataclass(frozen=True)
 class Limits:
     """What an archive may unpack to. size: bytes. ratio: times its own size, beyond `FREE`; photographs don't pack, so theirs
-    is near 1."""
+    is near 1. reserve: bytes of the disk that stay free."""
 
     size: int = 400 * 2**30
     members: int = 5_000_000
     ratio: float = 100.0
+    reserve: int = 2**29
 
 
 def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
@@ -164,6 +166,9 @@ class _Room:
         place = self._place(member.name)
         self.count()
         self.check(self.written + member.size)
+        if self.folder and member.size + self.limits.reserve > shutil.disk_usage(self.folder).free:
+            spare = f"{self.limits.reserve / 1e9:.3g} GB are to spare"
+            raise BenchError(f"{self.folder.parent} has too little room to unpack {self.archive} ({spare}): make room")
         with self._opened(place, member.name) as out:
             written = self._copy(member, out)
         if written != member.size:

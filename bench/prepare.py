@@ -195,8 +195,8 @@ def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, st
     while True:
         there = [name for name in ids if name not in lost]
         key = prepared_key(source, there, protocol)
+        build = partial(_build, source=source, ids=there, protocol=protocol, progress=progress, part=part, memory=memory)
         try:
-            build = partial(_build, source=source, ids=there, protocol=protocol, progress=progress, part=part, memory=memory)
             folder = store.get("prepared", key, build)
             break
         except _Lost as error:

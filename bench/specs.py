@@ -176,8 +176,9 @@ class Download:
 
     file: its name in the data home. urls: where it is, tried in order; none where its owners ask for an account, and then
     `steps` says how to get it. digest: `md5:...` or `sha256:...` of the whole file, as its owners or a well-known library
-    publish it; empty: nobody does. gigabytes: about how large it is. folder: the folder that it unpacks to, which is then
-    what the data home holds; empty: it is read as it is. instead: another set, to be named where no URL answers.
+    publish it; empty: nobody does. gigabytes: about how large it is; more than twice as much is not fetched (0: than 20 GB).
+    folder: the folder that it unpacks to, which is then what the data home holds; empty: it is read as it is. instead: another
+    set, to be named where no URL answers.
     """
 
     file: str

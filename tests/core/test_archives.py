@@ -232,11 +232,18 @@ def test_a_missing_archive_and_a_full_disk_are_one_line(here):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        with pytest.raises(BenchError, match="No space left"):
-            unpack(tar(here / "a", {"a": bytes(2**18)}), disk / "set")
+        with pytest.raises(BenchError, match="too little room to unpack"):
+            unpack(tar(here / "a", {"a": bytes(2**18)}), disk / "set", Limits(reserve=0))
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_unpacking_leaves_some_of_the_disk_free(here):
+    with pytest.raises(BenchError, match=r"too little room to unpack .*make room"):
+        unpack(tar(here / "a"), here / "set", Limits(reserve=2**60))
+    assert [path.name for path in here.iterdir() if path.name != "in"] == ["a"]
+    archives.inspect(here / "a", Limits(reserve=2**60))
 
 
 def test_memory_does_not_grow_with_the_archive(here):
