@@ -68,13 +68,13 @@ def to_srgb(profile: bytes) -> Change | None:
 def _read(profile: bytes) -> tuple[str, Change | None]:
     own = _opened(profile)
     mode = MODES.get(own.profile.xcolor_space.strip(), "") if own else ""
-    transform = _transform(own, srgb(), mode, "RGB") if mode else None
-    if transform is None:
+    transform = _transform(own, srgb(), mode, "RGB") if own and mode else None
+    if own is None or transform is None:
         return "", None
     return mode, None if _changes_nothing(transform, mode) else Change(mode, transform, _greys(own, mode))
 
 
-def _greys(own: ImageCms.ImageCmsProfile | None, mode: str) -> np.ndarray | None:
+def _greys(own: ImageCms.ImageCmsProfile, mode: str) -> np.ndarray | None:
     """sRGB of all levels of grey, as exactly as the library computes; None where they are coloured by more than rounding."""
     import numpy as np
     from PIL import Image, ImageCms
@@ -90,7 +90,7 @@ def _greys(own: ImageCms.ImageCmsProfile | None, mode: str) -> np.ndarray | None
 def from_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """What brings sRGB pictures into a profile of RGB. None where it leads out of its space only, as those of some scanners."""
     own = _opened(profile)
-    return _transform(srgb(), own, "RGB", "RGB") if mode_of(profile) == "RGB" else None
+    return _transform(srgb(), own, "RGB", "RGB") if own and mode_of(profile) == "RGB" else None
 
 
 @lru_cache(maxsize=1)
@@ -158,7 +158,7 @@ def _opened(profile: bytes) -> ImageCms.ImageCmsProfile | None:
         return None
 
 
-def _transform(own: ImageCms.ImageCmsProfile | None, to: ImageCms.ImageCmsProfile | None, mode: str, out: str,
+def _transform(own: ImageCms.ImageCmsProfile, to: ImageCms.ImageCmsProfile, mode: str, out: str,
                how: int = 0) -> ImageCms.ImageCmsTransform | None:  # fmt: skip
     from PIL import ImageCms
 

@@ -84,6 +84,7 @@ def test_pictures_are_opened_in_one_place_and_with_a_list_of_formats():
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "tests" not in path.relative_to(ROOT).parts and (lines := openers(ast.parse(path.read_text(encoding="utf-8")))):
                 found[path.relative_to(ROOT).as_posix()] = lines
+    assert not [path for path in (ROOT / "bench/templates").rglob("*.tmpl") if "Image.open" in path.read_text(encoding="utf-8")]
     assert list(found) == ["bench/images.py"]
     assert len(found["bench/images.py"]) == 1
     assert "formats=FORMATS" in (ROOT / "bench/images.py").read_text(encoding="utf-8").splitlines()[found["bench/images.py"][0] - 1]

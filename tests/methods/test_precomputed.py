@@ -241,7 +241,7 @@ def test_files_cut_short_fail_the_cell_by_name(house, tmp_path):
 
     status, reason = spoil(house, tmp_path, cut)
     assert status == "failed"
-    assert "4.png: image file is truncated" in reason
+    assert "4.png: a damaged PNG file: image file is truncated" in reason
     assert "\n" not in reason
 
 
