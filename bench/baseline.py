@@ -81,7 +81,9 @@ def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *
         more = f" and {len(chosen.failed) - 1} more" if len(chosen.failed) > 1 else ""
         raise BenchError(f"{result.folder}: {chosen.failed[0]}{more}: run it again, or --force a baseline without what failed")
     if not any(not c.part for c in chosen.columns) and not chosen.sets:
-        raise NothingMeasured(f"{result.folder} has nothing to gate: {'; '.join(chosen.left_out + chosen.failed) or 'no values'}")
+        why = [*chosen.left_out, *chosen.failed]
+        more = f"; and {len(why) - 6} more" if len(why) > 6 else ""
+        raise NothingMeasured(f"{result.folder} has nothing to gate: {'; '.join(why[:6]) or 'no values'}{more}")
     rounded = Chosen(tuple(map(_rounded, chosen.columns)), chosen.sets, chosen.left_out, chosen.failed)
     manifest = _manifest(result)
     trainings = max((len(m["seeds"]) for m in manifest["methods"]), default=1)
@@ -222,7 +224,7 @@ def _unfit(baseline: Baseline) -> Iterator[str]:
             yield f"an infinite value of {column.quantity}"
     for each in baseline.sets:
         if not each.parts or any(each.quantity._replace(variant=part) not in {q for q, _ in places} for part in each.parts):
-            yield f"{each.quantity} lacks columns that it is made of"
+            yield f"{str(each.quantity)[:200]} lacks columns that it is made of"
 
 
 def _column(line: ColumnOfBaseline) -> Column:

@@ -25,7 +25,7 @@ _swept: set[str] = set()
 def file(path: Path) -> Iterator[Path]:
     """An empty file that takes the place of `path` when the block ends well, synced to the disk; else it goes. OSError where it
     can't."""
-    _sweep(path.parent)
+    _sweep_once(path.parent)
     handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
     os.close(handle)
     try:
@@ -43,7 +43,7 @@ def file(path: Path) -> Iterator[Path]:
 def folder(path: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `path`, which is empty or not there, when the block ends well; else it goes. OSError
     where it can't."""
-    _sweep(path.parent)
+    _sweep_once(path.parent)
     draft = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     try:
         yield draft
@@ -71,18 +71,21 @@ def alive(process: int) -> bool:
     return True
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left in a folder."""
+    with suppress(OSError):  # it may not be there yet, or be closed to us: then the next draft says so
+        for name in os.listdir(folder):
+            if (found := _NAME.fullmatch(name)) and found[2] == machine() and not alive(int(found[1])):
+                path = folder / name
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
 def _prefix(path: Path) -> str:
     return f".{path.name[:_SHOWN]}-draft-{os.getpid()}-{machine()}-"
 
 
-def _sweep(folder: Path) -> None:
-    """Remove, once in a process, what killed processes of this machine left in a folder."""
+def _sweep_once(folder: Path) -> None:
     place = os.path.realpath(folder)
-    if place in _swept:
-        return
-    _swept.add(place)
-    with suppress(OSError):  # it may not be there yet, or be closed to us: then the draft says so
-        for name in os.listdir(place):
-            if (found := _NAME.fullmatch(name)) and found[2] == machine() and not alive(int(found[1])):
-                path = Path(place, name)
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    if place not in _swept:
+        _swept.add(place)
+        sweep(Path(place))

@@ -24,7 +24,7 @@ from typing import IO, TypedDict
 
 import psutil
 
-from bench import records, threads
+from bench import drafts, records, threads
 from bench import request as requests
 from bench.contracts import Progress, ProgressTask
 from bench.errors import BenchError, reason
@@ -255,6 +255,8 @@ class Worker:
             child.wait(GRACE)
         except subprocess.TimeoutExpired:
             _kill(child)
+        if self.folder:
+            drafts.sweep(self.folder)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **switches().variables(), **self.place.variables}

@@ -162,8 +162,6 @@ def _transform(own: ImageCms.ImageCmsProfile, to: ImageCms.ImageCmsProfile, mode
                how: int = 0) -> ImageCms.ImageCmsTransform | None:  # fmt: skip
     from PIL import ImageCms
 
-    if own is None or to is None:
-        return None
     try:
         return ImageCms.buildTransform(own, to, mode, out, ImageCms.Intent.RELATIVE_COLORIMETRIC,
                                        ImageCms.Flags.BLACKPOINTCOMPENSATION | how)  # fmt: skip

@@ -135,6 +135,7 @@ class RemoteStore(Store):
             for name in marks.read(mark_bytes(folder), kind, key)["files"]:
                 self._put(folder / name, self._at(kind, key, name))
             self._put(folder / COMMIT_MARK, draft)
+            self._system.makedirs(mark.rpartition("/")[0], exist_ok=True)  # of a thing without files, too
             self._system.mv(draft, mark)
 
     def _put(self, file: Path, where: str) -> None:

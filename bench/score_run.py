@@ -23,7 +23,7 @@ from bench.score_table import Writer
 from bench.scoring import IID, HeldOut, LoadedMetric
 from bench.specs import MetricSpec
 from bench.store import Store
-from bench.text import csv
+from bench.text import csv, storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ def headline(result: Results) -> list[dict[str, str]]:
     """
     known = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec))
     specs = sorted((spec for spec in known if spec.headline or spec.name in result.asked), key=lambda spec: spec.name)
-    variants = {spec.name: spec.headline or _variant(result, spec) for spec in specs}
+    variants = {spec.name: storable(spec.headline or _variant(result, spec)) for spec in specs}
     places: dict[tuple[str, str], list[ScoreColumn]] = {}
     for column in result.table.columns:
         places.setdefault((column.dataset, column.method), []).append(column)

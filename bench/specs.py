@@ -75,7 +75,7 @@ class Parameter:
                 return float(text)
         except (ValueError, KeyError):
             words = f" or {' or '.join(self.allow)}" if self.allow else ""
-            raise BenchError(f"{owner}: parameter {self.name} takes {self.type}{words}, not '{value}'") from None
+            raise BenchError(f"{owner}: parameter {self.name} takes {self.type}{words}, not '{str(value)[:80]}'") from None
         return text
 
     def _check_range(self, value: Any, owner: str) -> None:

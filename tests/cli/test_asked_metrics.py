@@ -39,7 +39,7 @@ def test_without_names_the_table_is_that_of_the_headlines(command):
     assert status == 0, err
     assert "psnr" not in header(out)
     assert "fair-energy-score" in header(out)
-    status, out, err = command("score", "run", "--metrics", "ssim")
+    status, out, err = command("score", "run", "--metrics", "ssim", "--store", "store")
     assert status == 0, err
     assert "ssim" in header(out)
     assert "fair-energy-score" in header(out)

@@ -316,7 +316,7 @@ def test_places_that_can_not_be_read_are_said(colorized, tmp_path, name):
 
 
 def test_a_long_name_costs_its_own_photograph(colorized, tmp_path):
-    saved(tmp_path / "album" / f"{'x' * 245}.png", smooth(20, 20))
+    saved(tmp_path / "album" / f"{'x' * 250}.png", smooth(20, 20))
     saved(tmp_path / "album" / "photo.png", smooth(20, 20))
     status, text, err, out = colorized("album")
     assert status == 6

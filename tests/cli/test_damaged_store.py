@@ -13,7 +13,7 @@ from bench import housekeeping, keys, prepare, samples, shard_scores
 from bench.errors import BenchError
 from bench.store import COMMIT_MARK, Store
 
-KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes")
+KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "duplicates")
 METHODS = ("mean[features=zhang[batch=8,steps=2]]", "marginal")
 
 
@@ -309,7 +309,7 @@ def test_a_forged_file_with_a_right_digest_is_one_line(broken, content, monkeypa
             file.write_bytes(ARRAYS[content])
         forge(path)
         assert broken.find(kind, path.name), "digests are right"
-    monkeypatch.setattr("bench.keys.key", lambda kind, signature: signature)  # of `prepare.index`
+    monkeypatch.setattr("bench.keys.key", lambda kind, signature, form: signature)  # of `prepare.index`
     said = read_all(broken)
     assert len(said) == 4
     assert all(line.count("\n") == 0 and str(broken.folder) in line for line in said)
@@ -368,7 +368,7 @@ def test_a_forged_mark_is_used_only_where_it_has_the_form_of_its_kind(broken, ki
 @pytest.mark.parametrize("kind", ["samples", "scores", "prepared", "indexes"])
 @pytest.mark.parametrize("count", [25, pytest.param(2000, marks=pytest.mark.slow)])
 def test_a_forged_file_is_read_or_is_one_line(broken, kind, count, monkeypatch, capfd):
-    monkeypatch.setattr("bench.keys.key", lambda kind, signature: signature)  # of `prepare.index`
+    monkeypatch.setattr("bench.keys.key", lambda kind, signature, form: signature)  # of `prepare.index`
     chance = random.Random(count)
     path, _ = first(broken, kind)
     contents = {file: file.read_bytes() for file in path.iterdir() if file.name != COMMIT_MARK}

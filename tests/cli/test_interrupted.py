@@ -115,7 +115,7 @@ def test_what_is_finished_stays_where_scoring_is_interrupted(start, bench, tmp_p
     assert run.wait(120) == 130
     run.communicate()
     see_that_nothing_is_left(tmp_path, mark)
-    status, out, err = bench("score", "run")
+    status, out, err = bench("score", "run", "--store", "store")
     assert status == 0, err
     assert "marginal" in out
 

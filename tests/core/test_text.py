@@ -137,7 +137,7 @@ def test_a_table_of_scores_takes_any_text(tmp_path):
     with score_table.writing(tmp_path / "scores.parquet") as table:
         table.lose(odd)
     frame = score_table.read(tmp_path / "scores.parquet")
-    (told,) = FileScores(tmp_path / "scores.parquet", {}).columns
+    (told,) = FileScores(tmp_path / "scores.parquet", {storable("set\udce9"): ()}).columns
     assert told.reason == frame["reason"][0] == "bad \\xff \\ud83d"
     assert told.dataset == frame["dataset"][0] == "set\\xe9"
     whole = score_table.frame([{"run": "run\udce9", "dataset": "set\udce9"}], score_table.SET_COLUMNS)

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 import bench
-from bench import notation, prepare, samples
+from bench import notation, places, prepare, samples
 from bench.cli import main
 from bench.progress import Quiet
 from bench.request import Request
@@ -115,7 +115,13 @@ def house(tmp_path_factory):
     return made
 
 
+def called(method):
+    """A method as a run calls it: of a path from the root it shows the end."""
+    return places.labels([method])[method]
+
+
 def values(result, method, ask):
+    method = called(method)
     rows = result.scores.query("method == @method and ask == @ask and status == 'done'")
     return rows.set_index(["metric", "variant", "region", "image"])["value"].sort_index()
 
@@ -167,7 +173,7 @@ def by_hand(path):
 
 
 def test_claimed_draws_are_marked_wherever_they_are_scored_and_nothing_else_is(house):
-    marked = [house.methods["tinted"], house.methods["again"]]
+    marked = [called(house.methods["tinted"]), called(house.methods["again"])]
     assert house.second.claimed == marked
     assert house.first.claimed == []
     ranking = (house.folder / "second" / "tables" / "ranking.md").read_text()
@@ -183,7 +189,8 @@ def test_claimed_draws_are_marked_wherever_they_are_scored_and_nothing_else_is(h
 
 
 def test_a_point_estimate_has_no_draws(house):
-    refused = house.second.scores.query("status == 'refused' and ask == 'draws' and method == @house.methods['zeros']")
+    found = house.second.select(method=called(house.methods["zeros"]), ask="draws")
+    refused = found[found["status"] == "refused"]
     assert set(refused["metric"]) == {"fair-energy-score", "fair-variogram-score"}
     assert refused["reason"].unique().tolist() == ["precomputed states kind=point: independent draws are kind=iid"]
 
