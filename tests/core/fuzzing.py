@@ -114,7 +114,7 @@ def _source(name: str) -> Callable[[Path], Any]:
         from bench.datasets import sources
 
         place = folder / name
-        made: Any = sources.Lmdb(place.parent) if place.suffix == ".mdb" else sources.Tar(place)
+        made: Any = sources.Lmdb(place.parent) if place.suffix == ".mdb" else sources.Archive(place)
         try:
             for _, read in made.members():
                 read()
