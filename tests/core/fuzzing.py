@@ -94,7 +94,7 @@ def _housekeeping(folder: Path) -> None:
     from bench import housekeeping
 
     store = housekeeping.opened(folder / "store")
-    for thing, wrong in housekeeping.verify(store):
+    for thing, wrong, _ in housekeeping.verify(store):
         thing.row()
         str(wrong)
     list(housekeeping.prune(store, (), None, None, True))
