@@ -77,19 +77,21 @@ def _run(request: Request, out: Path | str | None, progress: Progress, debug: bo
     with _planned(_with_home(request), plugins, progress, debug) as (workshop, executor):
         made, store = workshop.plan, workshop.store
         workshop.folder = folder = _open_folder(out, made)
-        _tidy(folder)
-        requests.write(folder, replace(made.request, store=store.place), workshop.looks())
+        with _writable(folder):
+            requests.write(folder, replace(made.request, store=store.place), workshop.looks())
         if workshop.worker:
             workshop.worker.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
         outcomes = _execute(workshop, executor, plugins)
         manifest = _manifest(made, outcomes, store, plugins, argv) | results.naming(store, folder)
-        write_json(folder / results.MANIFEST, manifest)
+        with _writable(folder):
+            write_json(folder / results.MANIFEST, manifest)
         traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
         scored = _written(workshop, Task("scoring", kind="score"))
         reported = _written(workshop, reports) if reports and not scored.reason else Result()
-        _keep_traces(folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)])
-        requests.publish(folder)
+        with _writable(folder):
+            _keep_traces(folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)])
+            requests.publish(folder)
     if scored.reason:
         raise _as_error(scored)
     measured = results.read(folder, store.place)
@@ -107,11 +109,14 @@ def _written(workshop: Workshop, task: Task) -> Result:
         workshop.leave_out(result)
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what a run that was killed was writing (`bench.files.write_bytes`)."""
-    for draft in folder.glob(".*-*"):
-        if draft.is_file():
-            draft.unlink()
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """A block that writes into a run folder: where it can't be, that is one line."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another --out; what is finished stays in "
+                         "the store") from error  # fmt: skip
 
 
 def _keep_traces(folder: Path, traces: Sequence[str]) -> None:

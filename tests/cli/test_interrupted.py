@@ -160,6 +160,24 @@ def test_no_folder_for_temporary_files_is_a_run_like_any_other_or_one_line(start
     see_that_nothing_is_left(tmp_path, mark)
 
 
+@pytest.mark.parametrize("pages", [2, 4])
+def test_a_run_folder_on_a_full_disk_is_one_line(start, tmp_path, mark, pages):
+    place = tmp_path / "run"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={4 * pages}k", "none", place]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        run = start("--executor", "serial", methods="marginal,grey")
+        err = run.communicate(timeout=300)[1]
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert run.returncode == 2, err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("bench: run can't be written (No space left on device): choose another --out")
+    see_that_nothing_is_left(tmp_path, mark)
+
+
 @pytest.mark.parametrize("executor", ["process", "process[slots=2]", "serial"])
 def test_few_open_files_are_a_run_like_any_other_or_one_line(start, tmp_path, mark, executor):
     methods = "mean[features=zhang[batch=8,steps=2]],vae[batch=8,loss=l2,steps=3],marginal"
