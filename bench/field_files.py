@@ -83,7 +83,7 @@ def _npy_size(path: Path) -> tuple[int, int]:
 
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, TypeError, EOFError, OverflowError, SyntaxError, OSError) as error:
+    except Exception as error:  # NumPy's errors for strange headers are of any kind
         raise Unreadable(_reason(error)) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise WrongFormat(f"{getattr(array, 'dtype', 'no array')}: write ab as float32")

@@ -30,7 +30,7 @@ VERBS = {
     "store gc": ("store", "gc", "--keep", "0"),
 }
 """Each runs in a folder with `photos`, `run` and `store`, and writes there."""
-DIFFERS = re.compile(rb'("date": "[^"]*")|("seconds": [0-9.e-]+)|\d+ s\b|"argv": \[[^]]*\]')
+DIFFERS = re.compile(rb'("date": "[^"]*")|("cached": (true|false))|("seconds": [0-9.e-]+)|\d+ s\b|"argv": \[[^]]*\]')
 """What two runs of one verb may say differently."""
 LEFT = re.compile(r"\.lock$|^tmp-|-draft-|^\.fetching$|\.part$")
 

@@ -10,7 +10,6 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import lmdb
 import numpy as np
 import pytest
 from PIL import Image
@@ -114,9 +113,6 @@ def _archives(folder):
     with zipfile.ZipFile(folder / "archive.zip", "w") as packed:
         for member in members:
             packed.write(member, f"set/{member.name}")
-    with lmdb.open(str(folder / "lmdb"), map_size=2**22) as database, database.begin(write=True) as transaction:
-        for member in members:
-            transaction.put(member.name.encode(), member.read_bytes())
 
 
 def _fuzz(files, tmp_path, kinds, count, seed):
