@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import digests, disk, locks, marks
+from bench import digests, disk, drafts, locks, marks
 from bench.errors import BenchError
 from bench.files import write_bytes
 from bench.store import COMMIT_MARK, USED, Store, discard, machine, mark_bytes, open_store, wrong_files
@@ -219,7 +219,7 @@ def _left_overs(store: Store) -> Iterator[Path]:
     for path in sorted(store.folder.glob("*/*/tmp-*")):
         _, pid, where, *_ = *path.name.split("-"), ""
         age = _age(path)
-        if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and _alive(int(pid)))):
+        if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and drafts.alive(int(pid)))):
             yield path
     for path in sorted((store.folder / "locks").glob("*.lock")):
         if _age(path) > LEFT_OVER and not locks.is_held(path):
@@ -232,13 +232,3 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

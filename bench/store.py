@@ -8,7 +8,6 @@ store take turns at a thing.
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import stat
 import tempfile
@@ -19,7 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bench import digests, disk, keys, locks, marks, records
+from bench import digests, disk, drafts, locks, marks, records
+from bench.drafts import machine as machine
 from bench.errors import BenchError, StoreLost
 from bench.files import for_tensors, write_bytes
 from bench.marks import COMMIT_MARK as COMMIT_MARK
@@ -184,6 +184,9 @@ class Store:
         lock = self.folder / "locks" / f"{RUN}{os.getpid()}-{machine()}-{uuid.uuid4().hex[:8]}.lock"
         with ExitStack() as block:
             with suppress(OSError):  # a store may be for reading only
+                for other in lock.parent.glob(f"{RUN}*.lock"):  # of runs that were killed
+                    if not locks.is_held(other):
+                        other.unlink(missing_ok=True)
                 block.enter_context(locks.held(lock))
                 block.callback(lock.unlink, missing_ok=True)
             yield
@@ -213,7 +216,10 @@ class Store:
     def building(self, kind: str, key: str) -> Iterator[Path]:
         """A temporary folder beside the final place, moved there when the block ends well, else removed."""
         final = self.path(kind, key)
-        folder = self.temporary(final.parent)
+        for left in final.parent.glob(f"tmp-*-{machine()}-{key[:16]}-*"):  # by a process that was killed
+            if not drafts.alive(int(left.name.split("-")[1])):
+                discard(left)
+        folder = self.temporary(final.parent, f"{key[:16]}-")
         try:
             yield folder
             os.chmod(folder, 0o755)  # mkdtemp's 0700 would hide it from others who share the store
@@ -221,12 +227,12 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def temporary(self, parent: Path | None = None) -> Path:
-        """A new, empty folder in the store (BenchError when it can't be written)."""
+    def temporary(self, parent: Path | None = None, label: str = "") -> Path:
+        """A new, empty folder in the store, whose name holds the label (BenchError when it can't be written)."""
         parent = parent or self.folder
         with disk.explained(self.folder):
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-{machine()}-", dir=parent))
+            return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-{machine()}-{label}", dir=parent))
 
     def sweep(self, process: int) -> None:
         """Remove what a process that was killed on this machine left half built."""
@@ -237,11 +243,6 @@ class Store:
 def trust(looks: Iterable[str]) -> None:
     """Don't read things against their digests that still look as another process saw them when it had (`Store.looks`)."""
     _sound.update(map(bytes.fromhex, looks))
-
-
-def machine() -> str:
-    """A short name of this machine, without a dash: processes of several machines share a store."""
-    return keys.sha256(platform.node())[:8]
 
 
 def commit(folder: Path, kind: str, key: str, description: Mapping[str, Any]) -> None:

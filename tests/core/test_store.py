@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench import keys, marks
+from bench import drafts, keys, marks
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.files import allocate, read_json, write_bytes, write_json, write_text
 from bench.store import COMMIT_MARK, Store, commit, default_place, trust
@@ -386,3 +386,24 @@ def test_a_schema_version_that_is_no_number_is_refused(tmp_path, version):
         read_json(tmp_path / "a.json")
 
 
+
+
+def test_what_killed_processes_left_goes_with_the_next_that_builds_or_runs(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    store, key = Store(tmp_path), "ab" * 32
+    left = tmp_path / "indexes" / "ab" / f"tmp-{ended.pid}-{drafts.machine()}-{key[:16]}-x"
+    mine = tmp_path / "indexes" / "ab" / f"tmp-{os.getpid()}-{drafts.machine()}-{key[:16]}-y"
+    lock = tmp_path / "locks" / f"run-{ended.pid}-{drafts.machine()}-x.lock"
+    for folder in (left, mine, lock.parent):
+        folder.mkdir(parents=True)
+    lock.touch()
+
+    def build(folder):
+        write_json(folder / "photos.json", {"photos": [], "left_out": {}})
+        return {}
+
+    with store.in_use():
+        store.get("indexes", key, build)
+        assert not lock.exists()
+    assert [path.name for path in left.parent.iterdir() if path.name.startswith("tmp-")] == [mine.name]
