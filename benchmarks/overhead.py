@@ -65,7 +65,7 @@ def main() -> None:
 def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     """Seconds of each step of a run in this process, without the steps inside it."""
     import bench
-    from bench import asking, plan, report, runner, scoring, workshop
+    from bench import asking, plan, report, scoring, workshop
     from bench.plugins import registry
 
     seconds: Counter[str] = Counter()
@@ -88,7 +88,7 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     clock(plan, "make", "preparing")
     clock(workshop.Workshop, "_make", "asking")
     clock(scoring, "keep_scores", "scoring")
-    clock(runner, "score", "scoring")
+    clock(workshop.Workshop, "_write", "scoring")  # the table; reports are clocked on their own
     clock(report, "write", "reporting")
     for name in dict.fromkeys((*asked.methods.split(","), *PARTS)):
         clock(registry().get("methods", name).load(), "fit", "fitting")
