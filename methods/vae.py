@@ -29,7 +29,7 @@ LOSS = (
 def bench_register_methods() -> Iterable[MethodSpec]:
     """The VAE."""
     yield MethodSpec(
-        name="vae", version="4",
+        name="vae", version="5",
         summary="VAE of colour fields; reconstructs the truth, and embeds fields for the MDN",
         factory="bench.methods.vae_model:Vae",
         parameters=(

@@ -1,9 +1,15 @@
 """Principal components of colour fields against NumPy's singular values."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from bench import fields
+
+from ..patience import LONG
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +64,32 @@ def test_a_large_set_is_represented_by_a_subset_of_it(ab, monkeypatch):
     assert not np.array_equal(part.mean, whole.mean)
     assert not np.array_equal(part.mean, fields.principal_components(ab, 4, seed=2).mean)
     np.testing.assert_allclose(np.abs(np.diag(part.directions @ whole.directions.T)), 1, atol=0.1)
+
+
+CHILD = """
+import hashlib, sys
+import numpy as np
+from bench import fields, threads
+rng = np.random.default_rng(0)
+ab = (rng.normal(size=(300, 60)) * np.geomspace(40, 2, 60)) @ rng.normal(size=(60, 2048)) + rng.normal(size=(300, 2048))
+with threads.pinned(int(sys.argv[1])):
+    found = fields.principal_components(ab.round().reshape(300, 2, 32, 32).astype(np.float32), 20)
+print(*(hashlib.sha256(part.tobytes()).hexdigest() for part in (found.mean, found.directions, found.variances)))
+"""
+
+
+@pytest.fixture(scope="module")
+def bits():
+    """Of components by two kinds of processor: OpenBLAS sums in another order for each, and can be told which one it has."""
+    def found(kind, threads):
+        command, where = [sys.executable, "-c", CHILD, threads], os.environ | {"OPENBLAS_CORETYPE": kind}
+        done = subprocess.run(command, env=where, check=True, capture_output=True, text=True, timeout=LONG)
+        return done.stdout.split()
+
+    return found("Haswell", "1"), found("Sandybridge", "2")
+
+
+def test_components_have_the_same_bits_whatever_the_processor_and_the_threads(bits):
+    first, second = bits
+    assert len(first) == 3
+    assert first == second
