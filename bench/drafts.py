@@ -40,19 +40,32 @@ def file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder(path: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `path`, which is empty or not there, when the block ends well; else it goes. OSError
-    where it can't."""
+def folder(path: Path, full: bool = False) -> Iterator[Path]:
+    """An empty folder that takes the place of `path` when the block ends well; else it goes. `path` is not there or empty; or it
+    may be `full`, and what it held goes. OSError where it can't."""
     _sweep_once(path.parent)
     draft = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     try:
         yield draft
         os.chmod(draft, 0o755)
-        if path.is_dir():
-            path.rmdir()
-        os.replace(draft, path)
+        if path.is_dir() and full:
+            _exchange(draft, path)
+        else:
+            if path.is_dir():
+                path.rmdir()
+            os.replace(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _exchange(draft: Path, path: Path) -> None:
+    """A process that is killed between the two moves leaves two drafts, and nothing half."""
+    old = tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent)
+    try:
+        os.replace(path, old)
+        os.replace(draft, path)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def machine() -> str:

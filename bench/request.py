@@ -99,12 +99,12 @@ def checked(folder: Path) -> list[str]:
 
 
 def publish(folder: Path) -> None:
-    """The run has ended, and its folder may be shown: no path stays that is of this machine alone."""
+    """The run has ended, and its folder may be shown: nothing stays that is of this machine alone, path or look."""
     kept: dict[str, Any] = dict(_kept(folder))
     shown = {name: places.relative(kept[name], folder) for name in ("data_home", "store") if kept[name]}
     lists = {name: places.cleaned(kept[name]) for name in ("methods", "datasets", "metrics")}
     splits = [places.relative(path, folder) for path in kept["splits"]]
-    write_json(folder / FILE, {"schema_version": keys.SCHEMA, **kept, **shown, **lists, "splits": splits})
+    write_json(folder / FILE, {"schema_version": keys.SCHEMA, **kept, **shown, **lists, "splits": splits, CHECKED: []})
 
 
 def _kept(folder: Path) -> Asked:

@@ -6,10 +6,12 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import drafts
 from bench.errors import BenchError
 from bench.files import write_bytes, write_text
 from bench.hookspecs import hookimpl
@@ -46,26 +48,27 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`report/index.html` and what it shows; everything that it needs is in that folder."""
     if not out.wants("html"):
         return []
-    folder = _emptied((out.folder / PAGE).parent)
-    described, paths = hang(walls(results), folder / "pictures") if out.draws("gallery") else ([], [])
-    drawn = [path for section in out.sections for path in section.paths if path.suffix in (".png", ".svg")]
-    figures = [_copy(path, folder / "figures") for path in drawn]
-    write_text(folder / "data.js", f"window.huebench = {json.dumps({'walls': described}, separators=(',', ':'))};\n")
-    for name in ("page.js", "page.css"):
-        write_bytes(folder / name, (files(__package__) / "assets" / name).read_bytes())
-    index = out.folder / PAGE
-    write_text(index, "\n".join(_page(results, out, bool(described))))
-    return [index, folder / "data.js", folder / "page.js", folder / "page.css", *figures, *paths]
+    folder = (out.folder / PAGE).parent
+    with _replaced(folder) as draft:
+        described, paths = hang(walls(results), draft / "pictures") if out.draws("gallery") else ([], [])
+        drawn = [path for section in out.sections for path in section.paths if path.suffix in (".png", ".svg")]
+        figures = [_copy(path, draft / "figures") for path in drawn]
+        write_text(draft / "data.js", f"window.huebench = {json.dumps({'walls': described}, separators=(',', ':'))};\n")
+        for name in ("page.js", "page.css"):
+            write_bytes(draft / name, (files(__package__) / "assets" / name).read_bytes())
+        write_text(draft / PAGE.name, "\n".join(_page(results, out, bool(described))))
+    names = [PAGE.name, "data.js", "page.js", "page.css", *(path.relative_to(draft) for path in (*figures, *paths))]
+    return [folder / name for name in names]
 
 
-def _emptied(folder: Path) -> Path:
-    """The page's folder, without an older page. BenchError where it holds anything else: that is not ours to remove."""
-    if folder.is_dir() and any(folder.iterdir()) and not all((folder / name).is_file() for name in ("index.html", "page.js")):
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A new folder in the place of an older page's. BenchError where it holds anything else: that is not ours to remove."""
+    if folder.is_dir() and any(folder.iterdir()) and not all((folder / name).is_file() for name in (PAGE.name, "page.js")):
         raise BenchError(f"{folder} holds files that are no page of huebench: choose another --out")
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with drafts.folder(folder, full=True) as draft:
+        yield draft
 
 
 def _copy(path: Path, folder: Path) -> Path:

@@ -108,6 +108,7 @@ def test_a_run_folder_names_nobody(made, name):
     assert {"precomputed[folder=…/outputs,kind=iid]", "precomputed[folder=…/none,kind=iid]"} < labels
     assert "bench/workshop.py" in (folder / "failures.txt").read_text()
     assert "weights.bin" in (folder / "failures.txt").read_text()
+    assert json.loads((folder / "request.json").read_text())["checked"] == []
 
 
 def test_two_folders_of_one_run_have_the_same_labels_from_anywhere(made):

@@ -49,6 +49,21 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
     assert place.read_text() == "before"
 
 
+def test_a_full_folder_is_replaced_where_that_is_meant(tmp_path):
+    place = tmp_path / "a"
+    place.mkdir()
+    (place / "old").write_text("before")
+    with pytest.raises(OSError, match="not empty"), drafts.folder(place) as draft:
+        (draft / "new").touch()
+    assert [p.name for p in place.iterdir()] == ["old"]
+    with pytest.raises(RuntimeError, match="half"), drafts.folder(place, full=True) as draft:
+        raise RuntimeError("half way")
+    assert [p.name for p in place.iterdir()] == ["old"]
+    with drafts.folder(place, full=True) as draft:
+        (draft / "new").touch()
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "new"]
+
+
 def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
     place = tmp_path / ("é" * 127)
     with drafts.file(place) as draft:

@@ -14,6 +14,7 @@ from bench.output import Output, request
 from bench.plugins import registry
 from bench.progress import Quiet
 from bench.reports import gallery
+from bench.reports import page as page_module
 from bench.reports.gallery import disagreement
 
 from ..patience import LONG, until
@@ -382,3 +383,18 @@ def test_a_folder_of_somebody_else_is_not_replaced_by_the_page(run, tmp_path):
     for _ in range(2):  # an older page is
         report.write([run], request(tmp_path, figures=["none"]), registry(), Quiet(), ["page"])
     assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_a_page_that_is_interrupted_leaves_the_older_one(run, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    made = request(tmp_path, figures=["none"])
+    report.write([run], made, registry(), Quiet(), ["page"])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patched:
+        patched.setattr(page_module, "write_bytes", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            report.write([run], made, registry(), Quiet(), ["page"])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    report.write([run], made, registry(), Quiet(), ["page"])
