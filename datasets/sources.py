@@ -24,6 +24,7 @@ from bench import archives, keys
 from bench.contracts import Dataset
 from bench.datasets.recognised import HEAD, OTHER, PHOTOGRAPH, SUFFIXES, may_be, sort
 from bench.errors import BenchError, NothingMeasured, beside
+from bench.files import is_debris
 from bench.images import Unreadable
 from bench.text import storable
 
@@ -85,7 +86,7 @@ class Folder(Source):
                 self.left_out[name] = kind
 
     def _walk(self) -> Iterator[tuple[str, str, os.stat_result]]:
-        """Everything below that is no folder and not hidden, in order."""
+        """Everything below that is no folder and not a system's own (`bench.files.is_debris`), in order."""
         root = _Level("", os.path.realpath(self.path), False, _entries(self.path))
         levels, seen = [root], {root.real}
         while levels:
@@ -120,7 +121,7 @@ class _Level:
 
 def _entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as found:
-        return iter(sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name))
+        return iter(sorted((entry for entry in found if not is_debris(entry.name)), key=lambda entry: entry.name))
 
 
 def _enter(entry: os.DirEntry[str], name: str, levels: list[_Level], seen: set[str]) -> str:
@@ -185,7 +186,7 @@ class Archive(Source):
         self.left_out = {}
         for member in archives.members(self.path):
             name, peeked = PurePosixPath(member.name), _Peeked(member)
-            if any(part.startswith(".") and part != ".." for part in name.parts):
+            if any(is_debris(part) and part != ".." for part in name.parts):
                 continue
             kind = peeked.kind(name)
             if kind == PHOTOGRAPH:

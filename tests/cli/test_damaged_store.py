@@ -82,7 +82,7 @@ def test_a_mark_that_names_no_files_or_strange_ones_is_not_used(broken, kind, ca
     said, one = json.loads(mark.read_text()), {"bytes": 3, "sha256": keys.sha256(b"abc")}
     (path / "evil.pth").write_bytes(b"abc")
     strange = [{**said["files"], name: one} for name in (
-        "evil.pth", "../evil.json", "/tmp/evil.json", "a/../evil.json", "C:\\evil.json", "", "\ud800.json", "\x1b[2J.json", "a.pkl",
+        "evil.pth", "../evil.json", "/srv/evil.json", "a/../evil.json", "C:\\evil.json", "", "\ud800.json", "\x1b[2J.json", "a.pkl",
         COMMIT_MARK, f"{'x' * 300}.json", next(iter(said["files"])) + "/a.json")]  # fmt: skip
     for files in ({}, *strange, [], 5, {"x": 5}, {"x": {}}, None):
         mark.write_bytes(signed({**said, "files": files}))

@@ -24,7 +24,8 @@ def fill(root: Path, *names: str) -> Path:
 
 def test_images_at_any_depth_in_order(tmp_path):
     images = ("b.JPG", "a/z.png", "a/y/deep.webp", "B.tif", "naïve/Größe 1.jpeg", "x.GIF", "x.bmp", "x.ppm", "x.tiff")
-    fill(tmp_path, *images, "index.csv", "noextension", ".hidden.jpg", ".git/in.png", "a/._b.jpg")
+    fill(tmp_path, *images, "index.csv", "noextension", ".hidden.jpg", ".git/in.png", "a/._b.jpg", "@eaDir/b.jpg/thumb.jpg",
+         "a/__MACOSX/z.png")  # fmt: skip
     folder = FolderOfImages(path=tmp_path)
     assert folder.files() == sorted(images)
     assert dict(folder.read(folder.files())) == {name: name.encode() for name in images}

@@ -420,7 +420,7 @@ def test_what_fetch_takes_a_run_reads(command, tmp_path, kind):
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_hard_links_of_an_archive_are_read_and_others_named(tmp_path, mode):
     hard, soft = tarfile.LNKTYPE, tarfile.SYMTYPE
-    tar(tmp_path / "lfw-deepfunneled.tgz", {**FACES, "lfw/notes.txt": b"x", "lfw/.hidden.jpg": b"x"}, [
+    tar(tmp_path / "lfw-deepfunneled.tgz", {**FACES, "lfw/notes.txt": b"x", "lfw/.hidden.jpg": b"x", "lfw/__MACOSX/P.jpg": b"x"}, [
         member("lfw/A/A_0001.jpg", hard, "lfw/P_0/P_0_0001.jpg"), member("lfw/B/B_0001.jpg", hard, "./lfw/P_0/P_0_0001.jpg"),
         member("lfw/C/C_0001.jpg", hard, "lfw/A/A_0001.jpg"), member("lfw/D/D_0001.jpg", hard, "lfw/nowhere.jpg"),
         member("lfw/E/E_0001.jpg", soft, "../P_0/P_0_0001.jpg"), member("lfw/F", soft, "P_0"),
