@@ -5,10 +5,11 @@
     python benchmarks/mutation.py show
 
 Points are drawn at random from all of the product (`benchmarks/mutants.py` says what is changed). For each the test files that run
-its line are run, those first that run little else, until a test fails; a fault that makes tests hang is noticed, too. Where no test
-runs the line, all files that run any line of its file are tried. It needs `pip install coverage`, and changes files where it runs:
-use a clone. What is found is added to `mutation/*.jsonl`, and a run that was interrupted goes on there. `--part 1/2` and
-`--part 2/2` share the work between two clones that have the same map.
+its line are run, those first that run little else, until a test fails; a fault that makes tests hang is noticed, too. Where a line
+is run by no test, or when its file is imported, all that run any line of its file are tried.
+
+It needs `pip install coverage`, and changes files where it runs: use a clone. What is found is added to `mutation/*.jsonl`, and a
+run that was interrupted goes on there. `--part 1/2` and `--part 2/2` share the work between two clones that have the same map.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,8 +96,6 @@ def drawn(count: int, seed: int) -> list[Point]:
 
 def make_map(tests: str, workers: int) -> None:
     """Keep the test files of each line, and the seconds of each test file."""
-    from coverage import CoverageData
-
     FOLDER.mkdir(exist_ok=True)
     settings, plugin = FOLDER / "coverage.ini", FOLDER / "mutation_context.py"
     sources = "".join(f"\n    {ROOT / room}" for room in PRODUCT)
@@ -108,17 +107,18 @@ def make_map(tests: str, workers: int) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"the tests end with status {done.returncode} under coverage: mend them first")
-    lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for kept in FOLDER.glob("data.*"):
-        data = CoverageData(str(kept))
-        data.read()
-        for path in data.measured_files():
-            for line, contexts in data.contexts_by_lineno(path).items():
-                names = {name.rpartition("|")[2] for name in contexts}
-                lines[Path(path).relative_to(ROOT).as_posix()][line] |= {name for name in names if name.startswith("tests/")}
-        kept.unlink()
-    files = {path: {line: sorted(names) for line, names in of.items()} for path, of in lines.items()}
+    coverage = [sys.executable, "-m", "coverage"]  # not imported: a benchmark here has the same name
+    report = FOLDER / "coverage.json"
+    for verb in (["combine", "--quiet"], ["json", "--quiet", "--ignore-errors", "--show-contexts", "-o", str(report)]):
+        subprocess.run([*coverage, verb[0], f"--rcfile={settings}", *verb[1:]], cwd=ROOT, env=environment, check=True)
+    found = json.loads(report.read_text())["files"]
+    files = {path: {line: sorted(_test_files(contexts)) for line, contexts in of["contexts"].items()} for path, of in found.items()}
     MAP.write_text(json.dumps({"lines": files, "seconds": _times(FOLDER / "times.xml")}))
+
+
+def _test_files(contexts: list[str]) -> set[str]:
+    """Of the contexts of a line: `file`, or in a process that a test started `file|file`."""
+    return {name for context in contexts if (name := context.rpartition("|")[2]).startswith("tests/")}
 
 
 def _times(report: Path) -> dict[str, float]:
@@ -134,10 +134,11 @@ def _times(report: Path) -> dict[str, float]:
 
 
 def _tests_of(point: Point, known: dict[str, Any]) -> tuple[list[str], bool]:
-    """Test files that run a point's line, or else its file, and whether the line is run; the narrowest first."""
+    """Test files that run a point's line, and whether it is run at all; the narrowest first. What is run when the file is imported
+    belongs to no test: then it is all that run any line of the file."""
     lines = known["lines"].get(point.file, {})
-    found = {name for line in range(point.line, point.end_line + 1) for name in lines.get(str(line), ())}
-    run = bool(found)
+    own = [lines[str(line)] for line in range(point.line, point.end_line + 1) if str(line) in lines]
+    run, found = bool(own), {name for names in own for name in names}
     found = found or {name for names in lines.values() for name in names}
     width: Counter[str] = Counter(name for of in known["lines"].values() for names in of.values() for name in names)
     return sorted(found, key=lambda name: (width[name] * known["seconds"].get(name, 1.0), name)), run
