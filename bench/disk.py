@@ -27,8 +27,8 @@ def explained(folder: Path, doing: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        about = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-        if not (any(path.is_relative_to(folder) for path in about) if about else error.errno in NAMELESS):
+        about = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        if not (any(_below(path, folder) for path in about) if about else error.errno in NAMELESS):
             raise
         if said := lost(folder, error.errno, error.strerror or str(error), doing):
             raise said from error
@@ -39,6 +39,11 @@ def explained(folder: Path, doing: str = "written") -> Iterator[None]:
             if said := lost(folder, number, os.strerror(number), doing):
                 raise said from error
         raise
+
+
+def _below(path: str, folder: Path) -> bool:
+    """Whether a path, which a library may have made absolute or followed, leads into a folder."""
+    return any(Path(whole(path)).is_relative_to(whole(folder)) for whole in (os.path.abspath, os.path.realpath))
 
 
 def lost(place: Path | str, number: int | None, why: str, doing: str = "written") -> StoreLost | None:

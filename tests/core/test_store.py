@@ -263,6 +263,15 @@ def test_an_error_of_another_file_stays_what_it_is(store, tmp_path):
         store.get("fits", KEY, fail)
 
 
+def test_a_library_that_makes_names_absolute_hides_no_error_of_the_store(tmp_path, monkeypatch):
+    def fail(folder):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.path.abspath(folder / "a.lock"))
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreLost, match="can't be written"):
+        Store(Path("here")).get("fits", KEY, fail)
+
+
 def test_unfinished_work_goes_when_the_thing_is_built(store):
     folder = store.work("fits", KEY)
     folder.mkdir(parents=True)
