@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 RECIPE = "1"
 """Raise it when scenes, colours or laws change."""
+PAINT = "2"
+"""Raise it when the same scenes have other greys."""
 TRAIN, TEST = 2000, 500
 """Scenes of the parts; indices 0..1999 and 2000..2499."""
 SIDE = 64
@@ -129,7 +131,7 @@ class DrawnSet(Dataset):
         """A scene and its independent colour choices, the backdrop's first."""
 
     def signature(self) -> str:
-        return keys.digest_of([self.name, RECIPE])
+        return keys.digest_of([self.name, RECIPE, PAINT])
 
     def files(self) -> list[str]:
         return [f"scene-{index:05}" for index in range(TRAIN + TEST)]
@@ -168,7 +170,7 @@ class DrawnSet(Dataset):
         scene, choices = self.compose(dice)
         numbers = [torch.tensor([dice.uniform("colour", c)], dtype=torch.float64) for c in range(len(choices))]
         colours = [choice.colours(choice.draw(u))[0].tolist() for choice, u in zip(choices, numbers)]
-        return {"set": self.name, "recipe": RECIPE, "id": scene_id,
+        return {"set": self.name, "recipe": RECIPE, "paint": PAINT, "id": scene_id,
                 "scene": vars(scene) | {"things": [vars(t) for t in scene.things]},
                 "colours": [[round(x, 4) for x in colour] for colour in colours]}  # fmt: skip
 

@@ -97,13 +97,16 @@ def _noise(grain: int, layer: int, knots: int, size: int) -> np.ndarray:
     """Smooth noise `(size, size)` in -1..1: random values at knots x knots points, linear between."""
     data = hashlib.shake_256(f"{grain} {layer}".encode()).digest(2 * knots * knots)
     lattice = np.frombuffer(data, "<u2").reshape(knots, knots) .astype(np.float32) / np.float32(32767.5) - 1
-    between = _interpolation(knots, size)
-    noise: np.ndarray = between @ lattice @ between.T
+    (before, after), knot = _interpolation(knots, size)
+    rows = before[:, None] * lattice[knot] + after[:, None] * lattice[knot + 1]  # a product of matrices has other bits elsewhere
+    noise: np.ndarray = rows[:, knot] * before + rows[:, knot + 1] * after
     return noise
 
 
 @cache
-def _interpolation(knots: int, size: int) -> np.ndarray:
-    """Weights `(size, knots)` of linear interpolation."""
+def _interpolation(knots: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Linear interpolation: weights `(2, size)` of the knots before and after each pixel, and the number of the first `(size,)`."""
     position = (np.arange(size) + 0.5) * (knots - 1) / size
-    return np.maximum(0, 1 - np.abs(position[:, None] - np.arange(knots))).astype(np.float32)
+    knot = position.astype(int)
+    after = (position - knot).astype(np.float32)
+    return np.stack([1 - after, after]), knot
