@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,8 @@ from pathlib import Path
 from bench.text import storable, visible
 
 LONGEST = 400
+LONGEST_WORD = 1000
+"""Characters of a word that an error repeats whole: a path may be as long, and a damaged file holds longer ones."""
 
 
 class ExitCode(IntEnum):
@@ -31,6 +34,9 @@ class BenchError(Exception):
     """An error that a user can mend: one line saying what is wrong, where, and what to do."""
 
     exit_code: ExitCode = ExitCode.USAGE
+
+    def __str__(self) -> str:
+        return re.sub(rf"\S{{{LONGEST_WORD},}}", lambda m: f"{m[0][:LONGEST]}… ({len(m[0]):,} characters)", super().__str__())
 
 
 class NothingMeasured(BenchError):

@@ -306,3 +306,10 @@ def test_a_mistake_is_one_line_whatever_it_holds(command, tmp_path):
         assert not FORBIDDEN.search(err)
     with pytest.raises(BenchError):
         raise BenchError("still one")
+
+
+def test_a_mistake_repeats_no_word_of_five_thousand_characters(command):
+    status, _, err = command("run", "-m", "9" * 5000, "-d", "demo", "--dry-run")
+    assert status == 2
+    assert "… (5,0" in err
+    assert len(err) < 1000
