@@ -55,10 +55,13 @@ def test_every_executor_gives_the_same_bits(serial, photographs, tmp_path, execu
         assert set(json.loads(mark.read_text())["files"]) == {p.name for p in mark.parent.iterdir()} - {COMMIT_MARK}
 
 
-def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(serial, photographs, tmp_path, monkeypatch):
-    url, few = f"file://{tmp_path}/far", ("-m", "mean[features=zhang[batch=8,steps=2]],marginal")
+@pytest.mark.parametrize(("few", "executor"), [("vae[batch=8,loss=l2,steps=3],marginal", "serial"),
+    pytest.param("mean[features=zhang[batch=8,steps=2]],marginal", "process[slots=2]", marks=pytest.mark.slow)])  # fmt: skip
+def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(serial, photographs, tmp_path, monkeypatch, few,
+                                                                            executor):  # fmt: skip
+    url, few = f"file://{tmp_path}/far", ("-m", few)
     monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "here"))
-    status, err = run(tmp_path, photographs, *few, "--store", url, "--executor", "process[slots=2]")
+    status, err = run(tmp_path, photographs, *few, "--store", url, "--executor", executor)
     assert status == 0, err
     found = scores(tmp_path)
     assert found.method.nunique() == 2

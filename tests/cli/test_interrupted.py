@@ -133,8 +133,8 @@ def test_a_supervisor_that_is_killed_takes_its_worker_along(start, tmp_path, mar
     wait_for(lambda: not marked(mark), 60)
 
 
-@pytest.mark.parametrize("executor", ["process", "serial", pytest.param("dask[slots=1]", marks=pytest.mark.slow),
-                                      pytest.param("submitit[cluster=local]", marks=pytest.mark.slow)])  # fmt: skip
+@pytest.mark.parametrize("executor", ["process", *(
+    pytest.param(name, marks=pytest.mark.slow) for name in ("serial", "dask[slots=1]", "submitit[cluster=local]"))])  # fmt: skip
 @pytest.mark.parametrize("kind", ["missing", "full"])
 def test_no_folder_for_temporary_files_is_a_run_like_any_other_or_one_line(start, tmp_path, mark, executor, kind):
     place = tmp_path / "tmp"
@@ -178,7 +178,8 @@ def test_a_run_folder_on_a_full_disk_is_one_line(start, tmp_path, mark, pages):
     see_that_nothing_is_left(tmp_path, mark)
 
 
-@pytest.mark.parametrize("executor", ["process", "process[slots=2]", "serial"])
+@pytest.mark.parametrize("executor", ["process", *(pytest.param(name, marks=pytest.mark.slow)
+                                                   for name in ("process[slots=2]", "serial"))])  # fmt: skip
 def test_few_open_files_are_a_run_like_any_other_or_one_line(start, tmp_path, mark, executor):
     methods = "mean[features=zhang[batch=8,steps=2]],vae[batch=8,loss=l2,steps=3],marginal"
     run = start("--executor", executor, methods=methods, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))

@@ -107,7 +107,7 @@ def kill_and_repeat(ready, tmp_path, verb, moments):
     return count
 
 
-@pytest.mark.parametrize("verb", ["report", "colorize"])
+@pytest.mark.parametrize("verb", ["report", pytest.param("colorize", marks=pytest.mark.slow)])
 def test_a_verb_that_is_killed_and_repeated_ends_like_one_that_was_not(ready, tmp_path, verb):
     chance = random.Random(verb)
     assert kill_and_repeat(ready, tmp_path, verb, [chance.uniform(0.5, 0.9)])

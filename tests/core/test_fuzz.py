@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 HERE = Path(__file__).parent
-FEW, MANY = 12, 2000
+FEW, MANY = 8, 2000
 PATIENCE = 3600
 """Seconds, for all changes of one kind: a reader that hangs takes longer."""
 

@@ -384,7 +384,7 @@ def until(seconds, line):
         return "", None
 
 
-@pytest.mark.parametrize("kills", [pytest.param(60, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("kills", [pytest.param(60, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("way", ["url", "file"])
 def test_killed_at_any_moment_the_next_call_ends_with_the_right_file(site, tmp_path, way, kills):
     """And with nothing else: no lock, no part, no folder half unpacked."""

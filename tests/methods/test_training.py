@@ -476,6 +476,7 @@ def plain_points():
     return fetch
 
 
+@pytest.mark.slow
 def test_several_devices_go_on_from_a_checkpoint(house, tmp_path):
     """Random numbers of every device and uneven shares: the same bits."""
     given = {"fetch": plain_points(), "schedule": Schedule(12, 1e-2, batch=15), "devices": 2}
