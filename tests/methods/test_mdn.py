@@ -133,6 +133,15 @@ def test_neighbouring_seeds_draw_different_noise():
     assert abs(np.corrcoef(one.flatten(), other.flatten())[0, 1]) < 0.15
 
 
+def test_the_noise_is_not_that_of_the_components():
+    """A seed's component numbers and noise come from generators of their own."""
+    means, log_weights = torch.tensor([[[-50.0, 0, 0], [50, 0, 0]]]), torch.tensor([[0.5, 0.5]]).log()
+    drawn = torch.cat([codes_of(mixture(means, log_weights, torch.ones(3), [seed]).sample(1))[0] for seed in range(600)])
+    side = (drawn[:, 0] > 0).double()
+    for residual in (drawn[:, 0] - 100 * side + 50, drawn[:, 1], drawn[:, 2]):
+        assert abs(np.corrcoef(side, residual.double())[0, 1]) < 0.15
+
+
 def test_the_mean_is_the_weighted_mean():
     means, log_weights, variance, _ = mixture_numbers(6)
     found = mixture(means, log_weights, variance).mean().flatten(1)[:, :3]
