@@ -94,3 +94,13 @@ def test_draws_come_from_their_seeds():
     alone = CvaeDistribution(Linear().decode, torch.zeros(1, 3), [2], draws=40).sample(5)
     torch.testing.assert_close(alone.ab[0], five.ab[1], atol=1e-3, rtol=0)
     assert not torch.equal(five.ab[0], five.ab[1])
+
+
+def test_every_draw_is_decoded_beside_its_own_photographs_code():
+    """Fields whose first channel is the code, and whose second one is the grey code."""
+    grey_code = torch.tensor([[1.0, 2.0], [-3.0, 5.0]])
+    both = CvaeDistribution(lambda code, grey: torch.stack([code, grey], dim=1)[:, :, None], grey_code, [1, 2], draws=4)
+    code, grey = (both.sample(2000).ab[:, :, :, 0] / 128).unbind(2)
+    assert torch.equal(grey, grey_code[:, None].expand(-1, 2000, -1))
+    np.testing.assert_allclose(code.mean(1), 0, atol=0.1)
+    np.testing.assert_allclose(code.std(1), 1, atol=0.07)

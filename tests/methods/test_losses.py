@@ -105,6 +105,17 @@ def test_the_full_loss(training, colours, components, norm, mix, scale):
         assert float(found) == pytest.approx(expected + 0.2 * loop_mahalanobis(d, components), rel=1e-4)
 
 
+@pytest.mark.parametrize("norm", ["squared", "root"])
+def test_every_term_of_the_full_loss_counts(colours, components, norm):
+    """With lambdas at which they are of one size: otherwise the rarest colours drown the others."""
+    truth, field = truth_and_field(5, 1)
+    difference, root = (truth - field)[0].numpy(), np.sqrt if norm == "root" else np.asarray
+    rare = root(loop_colourfulness(difference, truth[0].numpy(), colours, 1.0, 0.0))
+    mah, grad = 2 * rare / loop_mahalanobis(difference, components), 4 * rare / root(loop_gradient(difference))
+    loss = DecoderLoss(choice(norm=norm, weight_scale="raw", mah=float(mah), grad=float(grad)), colours, components)
+    assert float(loss(field, truth)[0]) == pytest.approx(7 * rare, rel=1e-4)
+
+
 def test_mean_weights_are_raw_weights_with_a_mean_of_one(training, colours, components):
     truth = torch.from_numpy(training / 128)
     ones = DecoderLoss(choice(mah=0, grad=0), colours, components)(truth - 1, truth)

@@ -133,6 +133,24 @@ def test_neighbouring_seeds_draw_different_noise():
     assert abs(np.corrcoef(one.flatten(), other.flatten())[0, 1]) < 0.15
 
 
+class Wide(Codec):
+    d = 16
+
+    def decode(self, code):
+        return code.reshape(-1, 2, 2, 4)
+
+
+def test_the_noise_is_not_made_of_the_components_numbers():
+    """The same generator's uniform and normal numbers are functions of one another where there are at least 16 of them."""
+    means, log_weights = torch.zeros(400, 2, 16), torch.tensor([[0.5, 0.5]]).log().expand(400, 2)
+    means[:, 1] = 100
+    drawn = Mixture(means, log_weights, torch.ones(16), Wide(), range(400)).sample(1).ab.reshape(400, 16).double()
+    side = (drawn[:, 0] > 50).double()
+    noise = drawn - 100 * side[:, None]
+    for number in (*noise.T, *noise.square().T):
+        assert abs(np.corrcoef(side, number)[0, 1]) < 0.2
+
+
 def test_the_mean_is_the_weighted_mean():
     means, log_weights, variance, _ = mixture_numbers(6)
     found = mixture(means, log_weights, variance).mean().flatten(1)[:, :3]

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from torch.nn import functional
 
 from bench.datasets.demo import Demo
-from bench.methods.mean_model import Mean
+from bench.methods.mean_model import Mean, _design
 from bench.methods.ridge import PENALTIES, Sums, chosen_ridge, ridge
 from bench.prepare import Source, prepare
 from bench.progress import Quiet
@@ -81,6 +81,13 @@ def test_mean_finds_a_linear_law(house, count, most):
     method.fit(train, house.context(house.parts("cvae")))
     error = (method.predict(test.light, [0] * len(test)).mean() - test.ab).square().mean()
     assert error < most * (test.ab - train.ab.mean(0)).square().mean()
+
+
+def test_a_place_is_told_by_its_features_and_its_lightness():
+    features, grey = torch.arange(12.0).reshape(1, 3, 2, 2), torch.tensor([[10.0, 30], [50, 80]])
+    rows = _design(features, grey.repeat_interleave(128, 0).repeat_interleave(128, 1)[None, None])
+    expected = [[0, 4, 8, 0.1, 0.01], [1, 5, 9, 0.3, 0.09], [2, 6, 10, 0.5, 0.25], [3, 7, 11, 0.8, 0.64]]
+    torch.testing.assert_close(rows, torch.tensor(expected), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize(("count", "possible"), [(7, False), (8, True)])

@@ -68,6 +68,19 @@ def test_the_norm_comes_after_the_activation():
         assert kinds == [nn.Conv2d, nn.ReLU, nn.BatchNorm2d] * (len(kinds) // 3)
 
 
+def test_the_trunk_ends_in_a_squashed_layer_between_dropouts():
+    trunk = Trunk((4, 8, 8), 3, PRESETS["tiny"], 0.1)
+    assert [type(m) for m in trunk.full] == [nn.Dropout, nn.Linear, nn.Tanh, nn.Dropout]
+    assert [m.p for m in trunk.full[::3]] == [0.1, 0.1]
+
+
+def test_codes_start_near_the_prior():
+    """A tenth of the usual weights: with those the divergence would start near 230 nats."""
+    encoder = Encoder(64, PRESETS["tiny"])
+    assert encoder.code.weight.abs().max().item() == pytest.approx(0.1 / encoder.code.in_features**0.5, rel=0.01)
+    assert not encoder.code.bias.any()
+
+
 def test_decoded_fields_are_in_range_and_log_variances_bounded():
     decoder, encoder = Decoder(4, PRESETS["tiny"]), Encoder(4, PRESETS["tiny"])
     field = decoder(100 * torch.randn(3, 4, generator=torch.Generator().manual_seed(0)))

@@ -97,6 +97,13 @@ def test_loading_gives_the_same_bits(method, house, tmp_path):
     assert torch.equal(ask(again, house).sample(2).ab, ask(method, house).sample(2).ab)
 
 
+def test_the_declared_length_is_that_of_the_draws(house):
+    made, part = make(length=2.0), house.fit("zhang")
+    made.fit(house.train, house.context({"zhang": part}))
+    expected = CoherentDistribution(part.predict(house.test.grey(ROWS), SEEDS), 2.0, SEEDS)
+    assert torch.equal(ask(made, house).sample(1).ab, expected.sample(1).ab)
+
+
 def test_a_part_without_pixel_distributions_is_refused(house):
     with pytest.raises(BenchError, match="Vae has no distribution for every pixel; take zhang"):
         make().fit(house.train, house.context({"zhang": house.make("vae")}))
