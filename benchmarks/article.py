@@ -95,7 +95,9 @@ def ranking(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
 
 
 def ranks(row: pd.Series, score: str) -> str:
-    """A set of ranks; in parentheses for a control."""
+    """A set of ranks; in parentheses for a control; NONE where nothing was ranked."""
+    if pd.isna(row[f"{score}_rank_low"]):
+        return NONE
     low, high = (int(row[f"{score}_rank_{end}"]) for end in ("low", "high"))
     said = f"{low}" if low == high else f"{low}–{high}"
     return f"({said})" if row["role"] == "control" else said
@@ -120,8 +122,11 @@ def seed_means(runs: Sequence[Path], variant: str) -> dict[tuple[str, str], list
     columns = ["dataset", "method", "seed", "value"]
     where = [("ask", "==", "reconstruct"), ("metric", "==", "absolute-error"), ("variant", "==", variant), ("region", "==", "all")]
     rows = pd.concat([pd.read_parquet(run / "scores.parquet", columns=columns, filters=where) for run in runs])
-    means = rows.astype({"dataset": str, "method": str}).groupby(columns[:3])["value"].mean()
-    return {key: list(mine) for key, mine in means.groupby(level=[0, 1])}
+    means = rows.astype({"dataset": str, "method": str}).groupby(columns[:3], as_index=False)["value"].mean()
+    found: dict[tuple[str, str], list[float]] = {}
+    for dataset, method, mean in zip(means["dataset"], means["method"], means["value"], strict=True):
+        found.setdefault((dataset, method), []).append(mean)
+    return found
 
 
 def across(values: Sequence[float], digits: int) -> str:
