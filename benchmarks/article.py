@@ -26,6 +26,7 @@ PAIRS = (
 """Whose errors-of-best are compared."""
 STANDS_FOR = {"photos": "imagenet-val"}
 """Which of the paper's sets a set of another name stands in for."""
+PUBLISHED = "as published, not measured here"
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}
 SHORT = (
     ("calibration", "spread-skill", "ratio", "Spread–skill → 1", 2),
@@ -172,20 +173,23 @@ def valued(row: pd.Series | None, digits: int) -> str:
 
 
 def reconstructions(runs: Sequence[Path], number: int) -> Iterator[tuple[str, str]]:
-    """Table 1 or 2 by the convention of the sum, the published values in rows of their own."""
+    """Table 1 or 2 by the convention of the sum; the published values in a table of their own."""
     rows, digits = read(runs, f"paper-table-{number}"), 3 if number == 1 else 2
     published = next(t.published for t in TABLES if t.number == number)
     columns = [(loss, region) for loss in LOSSES for region in ("all", "grid")]
-    lines = []
+    lines, literature = [], {}
     for name, mine in by_dataset(rows):
         mine = mine[(mine["convention"] == "sum") & (mine["status"] == "done")]
         for codec in dict.fromkeys(mine["codec"]):
             keyed = {(r["loss"], r["region"]): r for _, r in mine[mine["codec"] == codec].iterrows()}
             lines.append([f"{name}: {codec}", *(interval(keyed[c], "error", digits) if c in keyed else NONE for c in columns)])
         if (known := STANDS_FOR.get(name, name)) in published:
-            lines.append([f"*{known}, published*", *(f"*{value}*" for value in published[known])])
+            literature[known] = [known, *published[known]]
+    headings = ["Data set", *(f"{LOSSES[loss]}, {region}" for loss, region in columns)]
     if lines:
-        yield "", table(["Data set", *(f"{LOSSES[loss]}, {region}" for loss, region in columns)], lines)
+        yield "", table(headings, lines)
+    if literature:
+        yield f", {PUBLISHED}", table(headings, literature.values())
 
 
 def gaps(runs: Sequence[Path], number: int) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--photographs 1000,10000,100000] [--methods marginal] [--quick]
 
 Every run is a process of its own with the executor `serial`, so that preparing, fitting, sampling, scoring and reports are all
-in one process, whose largest resident size is printed. Photographs are generated: 64 for training, the rest for the test. Each
-takes about 0.5 MB of disk, which is given back at the end.
+in one process, whose largest resident size is printed. Photographs are generated: 64 for training, the rest for the test. What
+they take of the disk is given back at the end.
 """
 
 from __future__ import annotations
