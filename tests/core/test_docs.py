@@ -11,6 +11,7 @@ import pytest
 
 from bench import config, hookspecs, plugins, switches
 from bench.datasets.demo import Demo
+from bench.methods.training import HELD_OUT
 from bench.reports import diversity_table, paper_tables
 from bench.specs import Parameter, Spec
 
@@ -154,3 +155,10 @@ def test_the_number_of_crops_is_right(name):
     demo = Demo()
     train, test = (str(len(part)) for part in demo.split(demo.files()))
     assert re.findall(r"\b(\d+)(?: crops of six photographs)? to train with, (\d+) to test", PAGES[name]) == [(train, test)]
+
+
+def test_the_number_of_faces_that_networks_learn_from_is_right():
+    train, page = 12_233, PAGES["docs/results.md"]
+    learned_from = train - min(HELD_OUT, train // 10)
+    assert f"{train:,} training faces, of which networks learn from {learned_from:,}:" in page
+    assert f"1,400 steps ({1400 * 32 / learned_from:.1f} epochs of the {learned_from:,} " in page

@@ -39,12 +39,12 @@ NOT_HERE = {
     r"tcp://HOST": "needs a cluster; tests/cli/test_executors.py starts one",
     r"submitit\[partition": "needs SLURM; tests/cli/test_executors.py runs jobs locally",
     r"nodes": "needs SLURM",
+    r"^python -m bench\.": "would import the copy's bench/ without its shelves; test_describe.py and tests/conformance have it",
     r"--config bench.toml": "names a file of the reader's; tests/core/test_docs.py reads the page's",
     r"--plugin examples/method": "the tests' environment has it installed; tests/examples/test_local.py takes it from there",
 }
 LIGHTER = {
-    r"^python benchmarks/adversaries": "--limit 4",
-    r"^python benchmarks/(?!adversaries|article)": "--quick",
+    r"^python benchmarks/(?!article)": "--quick",
     r"^bench run --metrics": "--methods marginal --limit-train 40 --limit-test 6",
     r"^bench run (?!.*--preset tiny).*(--dataset|-d) ": "--preset tiny --limit-train 40 --limit-test 6 --draws 4",
 }
