@@ -21,7 +21,7 @@ demo: $(READY)
 
 # Two processes of one thread each take half the time of one with two threads, which would wait for one another.
 # mypy sees the folders as one package only where they are installed as one, and it looks in the working folder
-# first: so it runs inside a folder that holds the wheel's content and nothing else.
+# first: so it runs inside a folder that holds the wheel's content and nothing else. The scripts of benchmarks/ are no part of it.
 test: $(READY)
 	@$(BIN)/ruff check .
 	@rm -rf build $(WHEEL)
@@ -29,6 +29,8 @@ test: $(READY)
 	@rm -rf build
 	@cd $(WHEEL) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" \
 		--cache-dir "$(CURDIR)/.mypy_cache" -p bench
+	@cd $(WHEEL) && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" \
+		--cache-dir "$(CURDIR)/.mypy_cache" "$(CURDIR)"/benchmarks/*.py
 	@OMP_NUM_THREADS=1 BENCH_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # setuptools goes first: building with the pinned one instead of the newest makes the installation repeatable.

@@ -26,6 +26,7 @@ PAIRS = (
 """Whose errors-of-best are compared."""
 STANDS_FOR = {"photos": "imagenet-val"}
 """Which of the paper's sets a set of another name stands in for."""
+PUBLISHED = "as published, not measured here"
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}
 SHORT = (
     ("calibration", "spread-skill", "ratio", "Spread–skill → 1", 2),
@@ -95,7 +96,9 @@ def ranking(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
 
 
 def ranks(row: pd.Series, score: str) -> str:
-    """A set of ranks; in parentheses for a control."""
+    """A set of ranks; in parentheses for a control; NONE where nothing was ranked."""
+    if pd.isna(row[f"{score}_rank_low"]):
+        return NONE
     low, high = (int(row[f"{score}_rank_{end}"]) for end in ("low", "high"))
     said = f"{low}" if low == high else f"{low}–{high}"
     return f"({said})" if row["role"] == "control" else said
@@ -120,8 +123,11 @@ def seed_means(runs: Sequence[Path], variant: str) -> dict[tuple[str, str], list
     columns = ["dataset", "method", "seed", "value"]
     where = [("ask", "==", "reconstruct"), ("metric", "==", "absolute-error"), ("variant", "==", variant), ("region", "==", "all")]
     rows = pd.concat([pd.read_parquet(run / "scores.parquet", columns=columns, filters=where) for run in runs])
-    means = rows.astype({"dataset": str, "method": str}).groupby(columns[:3])["value"].mean()
-    return {key: list(mine) for key, mine in means.groupby(level=[0, 1])}
+    means = rows.astype({"dataset": str, "method": str}).groupby(columns[:3], as_index=False)["value"].mean()
+    found: dict[tuple[str, str], list[float]] = {}
+    for dataset, method, mean in zip(means["dataset"], means["method"], means["value"], strict=True):
+        found.setdefault((dataset, method), []).append(mean)
+    return found
 
 
 def across(values: Sequence[float], digits: int) -> str:
@@ -167,20 +173,23 @@ def valued(row: pd.Series | None, digits: int) -> str:
 
 
 def reconstructions(runs: Sequence[Path], number: int) -> Iterator[tuple[str, str]]:
-    """Table 1 or 2 by the convention of the sum, the published values in rows of their own."""
+    """Table 1 or 2 by the convention of the sum; the published values in a table of their own."""
     rows, digits = read(runs, f"paper-table-{number}"), 3 if number == 1 else 2
     published = next(t.published for t in TABLES if t.number == number)
     columns = [(loss, region) for loss in LOSSES for region in ("all", "grid")]
-    lines = []
+    lines, literature = [], {}
     for name, mine in by_dataset(rows):
         mine = mine[(mine["convention"] == "sum") & (mine["status"] == "done")]
         for codec in dict.fromkeys(mine["codec"]):
             keyed = {(r["loss"], r["region"]): r for _, r in mine[mine["codec"] == codec].iterrows()}
             lines.append([f"{name}: {codec}", *(interval(keyed[c], "error", digits) if c in keyed else NONE for c in columns)])
         if (known := STANDS_FOR.get(name, name)) in published:
-            lines.append([f"*{known}, published*", *(f"*{value}*" for value in published[known])])
+            literature[known] = [known, *published[known]]
+    headings = ["Data set", *(f"{LOSSES[loss]}, {region}" for loss, region in columns)]
     if lines:
-        yield "", table(["Data set", *(f"{LOSSES[loss]}, {region}" for loss, region in columns)], lines)
+        yield "", table(headings, lines)
+    if literature:
+        yield f", {PUBLISHED}", table(headings, literature.values())
 
 
 def gaps(runs: Sequence[Path], number: int) -> Iterator[tuple[str, str]]:

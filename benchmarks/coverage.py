@@ -1,4 +1,6 @@
-"""How often 95 % intervals hold the truth, and how often equal methods are called different: `python benchmarks/coverage.py`.
+"""How often 95 % intervals hold the truth, and how often equal methods are called different.
+
+    python benchmarks/coverage.py [--quick]
 
 Every repeat draws new photographs. 20 repeats after each other share the seed of their resamples, for speed. Repeats are many
 enough for a standard error of at most 0.6 % (intervals) and 0.25 % (tests). Some eight minutes on two
@@ -7,6 +9,7 @@ busy cores.
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -123,9 +126,12 @@ def two_methods(rng: np.random.Generator, n: int, shared: float = 1.6, own: floa
 
 def main() -> None:
     """Print all figures."""
-    jobs = [(f"{case}: intervals that hold it", partial(coverage, case, n)) for n in (1000, 100) for case in INTERVALS]
-    jobs += [("equal methods: permutation tests with p <= 5 %", partial(false_alarms, n)) for n in (100, 12)]
-    jobs += [("five equal methods: rankings that tell any apart", partial(false_rankings, 100))]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="2 repeats: to see that it works")
+    repeats, tests = (2, 2) if parser.parse_args().quick else (REPEATS, TESTS)
+    jobs = [(f"{case}: intervals that hold it", partial(coverage, case, n, repeats)) for n in (1000, 100) for case in INTERVALS]
+    jobs += [("equal methods: permutation tests with p <= 5 %", partial(false_alarms, n, tests)) for n in (100, 12)]
+    jobs += [("five equal methods: rankings that tell any apart", partial(false_rankings, 100, repeats))]
     with ProcessPoolExecutor(2) as pool:
         running = [(name, pool.submit(job)) for name, job in jobs]
         for name, future in running:

@@ -1,4 +1,6 @@
-"""How often the gate cries wolf, and how often it catches a worse model: `python benchmarks/gate.py`.
+"""How often the gate cries wolf, and how often it catches a worse model.
+
+    python benchmarks/gate.py [--quick]
 
 False alarms: runs that differ in nothing but chance, in families of 1 and of 20 correlated quantities, margin 0. "Equal
 laws" are scores of two runs that might change places, as in an A/A test; "differences" have mean 0 and any shape, as at the
@@ -9,6 +11,7 @@ Half an hour of two cores.
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -138,23 +141,27 @@ def _scores(drawn: Mapping[str, torch.Tensor], factor: float, draws: str = "draw
 
 def main() -> None:
     """Print all figures."""
-    jobs = [(f"{case:42} n = {n:4}, family of {family:2}", partial(false_alarms, case, n, family))
-            for family in (1, 20) for n in (20, 100, 1000) for case in CASES]  # fmt: skip
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="20 photographs, 2 repeats: to see that it works")
+    quick = parser.parse_args().quick
+    repeats, sizes, pool_of = (2, (20,), 20) if quick else (0, (20, 100, 1000), 2500)
+    jobs = [(f"{case:42} n = {n:4}, family of {family:2}", partial(false_alarms, case, n, family, repeats))
+            for family in (1, 20) for n in sizes for case in CASES]  # fmt: skip
     ratios = "equal laws: a ratio of means, of the set"
-    jobs += [(f"{ratios:42} n = {n:4}, family of  1", partial(set_false_alarms, n)) for n in (20, 100)]
+    jobs += [(f"{ratios:42} n = {n:4}, family of  1", partial(set_false_alarms, n, repeats or 1000)) for n in sizes[:2]]
     with ProcessPoolExecutor(2) as pool:
         running = [(name, pool.submit(job)) for name, job in jobs]
         print(f"false alarms, {RESAMPLES:,} resamples:")
         for name, future in running:
             _print(name, future.result())
-    scores = energy_scores()
-    print("caught: a worse energy score, 1,000 photographs, margin 0")
+    scores, among = energy_scores(pool_of), min(1000, pool_of)
+    print(f"caught: a worse energy score, {among:,} photographs, margin 0")
     for name in ("same draws", "other draws"):
         law, other = scores["law"], scores[name]
         spread = (other - law).std() / law.mean()
         for family in (1, 20):
             _print(f"{name}: {other.mean() / law.mean() - 1:+.1%}, differences deviate by {spread:.0%}, family of {family}",
-                   caught(law, other, family))  # fmt: skip
+                   caught(law, other, family, among, repeats or 1000))  # fmt: skip
 
 
 def _ratio(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 
 def machine() -> str:
-    """Processor and cores that this process may use, as `bench version` names them."""
+    """Processor and cores that this process may use, as `bench env` names them."""
     from bench.environment import environment
     from bench.threads import cores
 

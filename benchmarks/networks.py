@@ -32,7 +32,7 @@ from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
 from bench.methods.colour_nets import SCALE, Decoder
 from bench.methods.losses import DecoderLoss, LossChoice
 from bench.methods.phases import PhasedDecoder
-from bench.methods.precision import computed, placed
+from bench.methods.precision import Network, computed, placed
 from bench.methods.presets import PRESETS, Preset
 from bench.methods.trunk import Trunk
 from bench.methods.zhang_net import BINS, ZhangNet
@@ -67,7 +67,7 @@ class Bench:
         """Photographs in a batch of Zhang's network, whose multiplications are some thirty times those of the others."""
         return max(1, self.size // 8)
 
-    def put(self, network: nn.Module, plain: bool = False, kind: str = "float32") -> nn.Module:
+    def put(self, network: Network, plain: bool = False) -> Network:
         """A network where the case runs, laid out as the methods do it, or plainly."""
         return network.to(self.device) if plain else placed(network, self.device)
 
@@ -91,13 +91,13 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--only", default="", metavar="WORD", help="rows whose name has this word")
     parser.add_argument("--json", type=Path, help="file for every turn's numbers")
-    parser.add_argument("--quick", action="store_true", help="small networks, batches of 8, 1 turn: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="tiny networks, batches of 2, 1 turn: to see that it works")
     asked = parser.parse_args()
     if asked.quick:
-        asked.preset, asked.batch, asked.turns = "small", 8, 1
+        asked.preset, asked.batch, asked.turns = "tiny", 2, 1
     torch.manual_seed(0)
     torch.set_num_threads(threads.cores())
-    bench = Bench(asked.preset, PRESETS[asked.preset], asked.device, asked.turns, asked.batch, 1024 if asked.quick else 4096)
+    bench = Bench(asked.preset, PRESETS[asked.preset], asked.device, asked.turns, asked.batch, 256 if asked.quick else 4096)
     found = {}
     for kind in FORMATS:
         for name, case in cases(kind).items():
@@ -129,7 +129,7 @@ def columns(values: dict[str, list[float]]) -> list[str]:
 
 def decoding(bench: Bench, kind: str) -> dict[str, list[float]]:
     """The decoder alone, on several batches, as it is used; the rate is of codes."""
-    network, plain = drawing_and_plain(bench, kind, D)
+    network, plain = drawing_and_plain(bench, D)
     codes = bench.random(PRODUCTS, cvae_model.AT_ONCE, D)
     return compare(bench, kind, lambda: [computed(kind, network, code) for code in codes],
                    lambda: [plain(code) for code in codes], len(codes) * cvae_model.AT_ONCE)  # fmt: skip
@@ -137,7 +137,7 @@ def decoding(bench: Bench, kind: str) -> dict[str, list[float]]:
 
 def presenting(bench: Bench, kind: str) -> dict[str, list[float]]:
     """One photograph's colourizations of the CVAE, from its grey code."""
-    network, plain = drawing_and_plain(bench, kind, 2 * D)
+    network, plain = drawing_and_plain(bench, 2 * D)
     grey_code = bench.random(1, D)
 
     def decode(code: Tensor, grey_code: Tensor) -> Tensor:
@@ -178,10 +178,10 @@ def _multiplications(function: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def drawing_and_plain(bench: Bench, kind: str, d: int) -> tuple[PhasedDecoder, nn.Module]:
+def drawing_and_plain(bench: Bench, d: int) -> tuple[PhasedDecoder, nn.Module]:
     """A decoder as methods draw with it, and one with channels first."""
     ours, plain = (Decoder(d, bench.preset).eval() for _ in range(2))
-    return PhasedDecoder(bench.put(ours, kind=kind)), bench.put(plain, plain=True)
+    return PhasedDecoder(bench.put(ours)), bench.put(plain, plain=True)
 
 
 def training(make: Callable[[Bench, bool, str], Learner], bench: Bench, kind: str) -> dict[str, list[float]]:
@@ -209,7 +209,7 @@ def vae_objective(bench: Bench, plain: bool, kind: str) -> Learner:
     """The VAE with squared differences as its loss."""
     network = vae_model._Network(D, bench.name, 0.3)
     loss = DecoderLoss(LossChoice("l2", "root", 0.1, 0.001, 0.5, "mean"), None, None)
-    return vae_model._Objective(bench.put(network, plain, kind), loss, 1.0), {"ab": 20 * bench.random(bench.size, 2, 64, 64)}
+    return vae_model._Objective(bench.put(network, plain), loss, 1.0), {"ab": 20 * bench.random(bench.size, 2, 64, 64)}
 
 
 def mdn_objective(bench: Bench, plain: bool, kind: str) -> Learner:
@@ -224,7 +224,7 @@ def mdn_objective(bench: Bench, plain: bool, kind: str) -> Learner:
 
 def zhang_objective(bench: Bench, plain: bool, kind: str) -> Learner:
     """Zhang's network; its loss is the same in both."""
-    network = bench.put(ZhangNet(bench.preset), plain, kind)
+    network = bench.put(ZhangNet(bench.preset), plain)
     objective = zhang_model._Objective(network, np.ones(BINS), mirror=False).to(bench.device)
     return objective, {"grey": 50 + 20 * bench.random(bench.few, 1, bench.preset.grey, bench.preset.grey),
                        "ab": 20 * bench.random(bench.few, 2, 64, 64)}  # fmt: skip

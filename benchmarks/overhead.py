@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,11 @@ def main() -> None:
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--dataset", default="demo")
     parser.add_argument("--preset", default="small")
-    parser.add_argument("--quick", action="store_true", help="preset tiny: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="the control marginal, 8 test photographs: to see that it works")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.quick:
-        asked.preset = "tiny"
+        asked.preset, asked.methods = "tiny", "marginal"
     if asked.child:
         print(json.dumps(_clocked(asked)))
         return
@@ -50,10 +50,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         dataset = str(Path(asked.dataset).resolve()) if Path(asked.dataset).is_dir() else asked.dataset
         command = [sys.executable, str(Path(__file__).resolve()), "--child", "--methods", asked.methods, "--dataset", dataset,
-                   "--preset", asked.preset]  # fmt: skip
+                   "--preset", asked.preset, *(["--quick"] if asked.quick else [])]  # fmt: skip
         done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
     total = time.perf_counter() - start
-    seconds = Counter(json.loads(done.stdout.splitlines()[-1]))
+    seconds: dict[str, float] = defaultdict(float, json.loads(done.stdout.splitlines()[-1]))
     seconds["rest"] = total - sum(seconds.values())
     own = sum(seconds[name] for name in OWN)
     print(f"{machine()}; {asked.methods} on {asked.dataset}, preset {asked.preset}", end="\n\n")
@@ -68,7 +68,7 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     from bench import asking, plan, report, scoring, workshop
     from bench.plugins import registry
 
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     inside = [0.0]  # seconds of the steps within the one that is under way, innermost last
 
     def clock(owner: Any, name: str, step: str) -> None:
@@ -97,7 +97,7 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     clock(asking.Asking, "_checked", "asking")
     clock(asking.Asking, "_seeds", "asking")
     bench.run(methods=tuple(asked.methods.split(",")), datasets=(asked.dataset,), preset=asked.preset, executor="serial",
-              store=Path("store"), out="run")  # fmt: skip
+              store=Path("store"), out="run", limit_test=8 if asked.quick else None)  # fmt: skip
     return dict(seconds)
 
 

@@ -1,6 +1,6 @@
 """What writing colour fields as pictures costs: the error that the truth itself has after it went through a file.
 
-    python benchmarks/precomputed.py [--dataset demo] [--protocol paper] [--limit 100] [--data-home ...]
+    python benchmarks/precomputed.py [--dataset demo] [--protocol paper] [--limit 100] [--data-home ...] [--quick]
 
 Mean over photographs of the mean over pixels of |Δa| + |Δb|, in ab units; divide by 128 for the scale of reports.
 """
@@ -33,8 +33,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--data-home", type=Path)
     parser.add_argument("--store", type=Path)
+    parser.add_argument("--quick", action="store_true", help="2 photographs: to see that it works")
     given = parser.parse_args()
-    request = Request(datasets=(given.dataset,), protocol=given.protocol, limit_test=given.limit, data_home=given.data_home,
+    limit = 2 if given.quick else given.limit
+    request = Request(datasets=(given.dataset,), protocol=given.protocol, limit_test=limit, data_home=given.data_home,
                       store=given.store)  # fmt: skip
     protocol, source, test = export.test_part(request, Quiet())
     print(f"{source.name}, protocol {protocol.name}, {len(test)} photographs; grey has {np.abs(test.ab).sum(1).mean():.2f}")

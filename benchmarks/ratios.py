@@ -1,7 +1,11 @@
-"""Speed as ratios measured in one run: `python benchmarks/ratios.py`. Absolute times on shared machines mean little."""
+"""Speed as ratios measured in one run. Absolute times on shared machines mean little.
+
+    python benchmarks/ratios.py [--quick]
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 
 import numpy as np
@@ -20,19 +24,22 @@ Pair = tuple[Callable[[], object], Callable[[], object]]
 
 def main() -> None:
     """Print how many times as fast the second of each pair is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small networks, nothing compiled, 1 turn: to see that it works")
+    quick = parser.parse_args().quick
     torch.set_num_threads(threads.cores())
     cases = {
         "decoder's training step, small: channels first / last": layouts("small"),
-        "decoder's training step, paper: channels first / last": layouts("paper"),
+        **({} if quick else {"decoder's training step, paper: channels first / last": layouts("paper")}),
         "drawing, small: two steps / in phases": drawing(PhasedDecoder),
-        "drawing, small: two steps / torch.compile": drawing(torch.compile),
+        **({} if quick else {"drawing, small: two steps / torch.compile": drawing(torch.compile)}),
         "k-means of 256 draws: raw vectors / Gram coordinates": clustering(),
     }
     rows = []
     for name, (slow, fast) in cases.items():
         seconds(slow)
         first = seconds(fast)
-        rows.append([name, spread(ratio(slow, fast)), f"{first:.1f}"])
+        rows.append([name, spread(ratio(slow, fast, 1 if quick else 5)), f"{first:.1f}"])
     print(machine(), end="\n\n")
     print(table(["what", "times as fast", "first call, s"], rows))
 

@@ -1,6 +1,6 @@
 """How long the report of a large run takes, in how much memory, and how many bytes its page has.
 
-    python benchmarks/reporting.py [--photographs 1000] [--methods 4] [--data FOLDER]
+    python benchmarks/reporting.py [--photographs 1000] [--methods 4] [--data FOLDER] [--quick]
 
 A run folder is made with scores of every metric and, for every method, five colourizations and ten draws of every photograph:
 smooth random pictures, or those of a folder with `--data`, repeated as often as needed. Methods are other photographs' colours,
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,10 @@ from typing import Any
 
 import numpy as np
 
+PEAK = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr); " \
+       "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"  # fmt: skip
+"""A process between this one and the report's: what a process holds when it starts another counts as the other's memory, too."""
+
 
 def main() -> None:
     """Make the run, time its report."""
@@ -30,17 +33,20 @@ def main() -> None:
     parser.add_argument("--methods", type=int, default=4)
     parser.add_argument("--data", type=Path, help="folder of photographs [random pictures]")
     parser.add_argument("--keep", type=Path, help="keep the run in this folder")
+    parser.add_argument("--quick", action="store_true", help="2 photographs, 2 methods: to see that it works")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.photographs, arguments.methods = 2, 2
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         run = folder / "run"
         if not run.exists():
             make(folder, arguments.photographs, arguments.methods, arguments.data)
         start = time.perf_counter()
-        command = [sys.executable, "-m", "bench.cli", "report", os.fspath(run)]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        report = ["-m", "bench.cli", "report", os.fspath(run), "--store", os.fspath(folder / "store")]
+        command = [sys.executable, "-c", PEAK, sys.executable, *report]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        seconds, peak = time.perf_counter() - start, int(done.stdout) / 1024
         size = sum(p.stat().st_size for p in (run / "report").rglob("*") if p.is_file()) / 1e6
         print(f"{arguments.photographs:,} photographs x {arguments.methods} methods: {seconds:.1f} s, peak {peak:.0f} MiB, "
               f"page {size:.1f} MB")  # fmt: skip
@@ -55,7 +61,8 @@ def make(folder: Path, photographs: int, methods: int, data: Path | None) -> Non
     chosen = _folder(folder / "photographs", source, 5 * photographs)  # of 5,000 and more, test_size are for testing
     labels = (*(f"knn[neighbours={5 + i}]" for i in range(methods - 1)), "zhang[steps=2,batch=8]")
     result = bench.run(methods=labels, datasets=(os.fspath(chosen),), protocol=f"paper[test_size={photographs}]", preset="tiny",
-                       store=folder / "store", out=folder / "run", limit_train=500, progress=Quiet())  # fmt: skip
+                       store=folder / "store", out=folder / "run", limit_train=500, duplicates="keep",
+                       progress=Quiet())  # fmt: skip
     _as_colourizers(result.folder)
 
 

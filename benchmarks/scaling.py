@@ -29,14 +29,15 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="5 steps, 1 turn")
+    parser.add_argument("--quick", action="store_true", help="the control marginal, one thread, 1 turn: to see that it works")
     arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.steps, arguments.turns = 5, 1
     from bench.threads import cores
 
+    counts = dict.fromkeys((1, cores()))
+    if arguments.quick:
+        arguments.turns, counts = 1, dict.fromkeys((1,))
     rows = []
-    for threads in dict.fromkeys((1, cores())):
+    for threads in counts:
         rows.append(_compare(arguments, threads))
         print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
     print(machine(), end="\n\n")
@@ -50,7 +51,7 @@ def _compare(arguments: argparse.Namespace, threads: int) -> list[object]:
         def with_slots(slots: int) -> None:
             place = Path(folder) / str(next(runs))
             place.mkdir()
-            methods = METHODS.format(steps=arguments.steps)
+            methods = "marginal" if arguments.quick else METHODS.format(steps=arguments.steps)
             subprocess.run([sys.executable, "-P", "-m", "bench.cli", "run", "-m", methods, "-d", arguments.dataset, "--preset",
                             arguments.preset, "--threads", str(threads), "--executor", f"process[slots={slots}]", "--figures",
                             "none", "--store", "store", "--out", "run"],

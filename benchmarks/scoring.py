@@ -1,6 +1,6 @@
 """How long all metrics without downloaded weights take, and in how much memory.
 
-    python benchmarks/scoring.py [--photographs 1000] [--draws 10]
+    python benchmarks/scoring.py [--photographs 1000] [--draws 10] [--quick]
 
 Samples of a known law are put into a store, shard by shard, and scored as `bench score` does it. The peak of the
 process' memory is printed for the whole number of photographs and, in a second process, for a tenth of it.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 PER_METRIC = "--per-metric"
 
@@ -27,31 +28,38 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--dataset", default="law-palette")
     parser.add_argument(PER_METRIC, action="store_true", help="time every metric by itself")
+    parser.add_argument("--quick", action="store_true", help="32 photographs: to see that it works")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.photographs = 32
     if arguments.child:
         print(json.dumps(measure(arguments.photographs, arguments.draws, arguments.dataset, arguments.per_metric)))
         return
     results = [_child(count, arguments) for count in (arguments.photographs, max(16, arguments.photographs // 10))]
     for found in results:
         print(f"{found['photographs']:,} photographs x {arguments.draws} draws: {found['seconds']:.1f} s, "
-              f"peak {found['peak']:.0f} MiB, {found['rows']:,} rows")  # fmt: skip
+              f"peak {found['peak']:.0f} MiB, {found['values']:,} values")  # fmt: skip
     for name, seconds in sorted(results[0]["metrics"].items(), key=lambda item: -item[1]):
         print(f"  {name:28} {seconds:6.2f} s")
 
 
-def _child(count: int, arguments: argparse.Namespace) -> dict:
+def _child(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
     more = [PER_METRIC] if arguments.per_metric else []
     command = [sys.executable, __file__, "--child", "--photographs", str(count), "--draws", str(arguments.draws),
                "--dataset", arguments.dataset, *more]  # fmt: skip
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
-def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dict:
-    """Seconds, peak memory in MiB and rows of scoring so many photographs."""
+def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dict[str, Any]:
+    """Seconds and peak memory in MiB of scoring so many photographs, and how many values they have."""
+    import pyarrow as pa
     import torch
 
     from bench import prepare, samples, score_table, scoring, weights
+    from bench.cell_scores import CellScores
     from bench.contracts import SampleSet
     from bench.plugins import registry
     from bench.progress import Quiet
@@ -67,31 +75,32 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
         source = prepare.Source(source.name, spec, made, source.digest, source.train, ids)
         test = prepare.prepare(source, "test", None, protocol, store, Quiet())
         colours = weights.fit(protocol.weights, test.ab, protocol.weight_floor)
-        keys = []
+        keys: list[str] = []
+
+        def keep(ab: torch.Tensor) -> None:
+            keys.append(f"{len(keys):064}")
+            store.get("samples", keys[-1], lambda place: samples.write(place, SampleSet(ab, "iid", n_drawn=draws)))
+
         for number, part in enumerate(samples.shards(test.ids)):
             ab = made.law(list(part)).sample(draws, list(range(number * 16, number * 16 + len(part))))
-            ab = ab + 5 * torch.randn(ab.shape, generator=torch.Generator().manual_seed(number))
-            keys.append(f"{number:064}")
-            store.get("samples", keys[-1], lambda f, ab=ab: samples.write(f, SampleSet(ab, "iid", n_drawn=draws)))
+            keep(ab + 5 * torch.randn(ab.shape, generator=torch.Generator().manual_seed(number)))
         cell = {"key": "cell", "dataset": dataset, "method": "made", "role": "control", "parameters": {}, "seed": 0,
                 "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}]}  # fmt: skip
         metrics = scoring.load_metrics((), registry())
         tested = scoring.HeldOut(test, colours, weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made)
 
-        def score(chosen: list[scoring.LoadedMetric]) -> tuple[float, int]:
-            start, rows = time.perf_counter(), 0
-            scores = scoring.CellScores(cell, chosen, tested, store, "run")
-            with score_table.writing(Path(folder) / "scores.parquet") as table:
-                for frame in scores.rows():
-                    table.add(frame)
-                    rows += len(frame)
-            scores.set_rows()
-            return time.perf_counter() - start, rows
+        images = pa.array(test.ids, pa.string())
 
-        seconds, rows = score(metrics)
+        def score(chosen: list[scoring.LoadedMetric]) -> tuple[float, int]:
+            start = time.perf_counter()
+            with score_table.writing(Path(folder) / "scores.parquet") as table:
+                CellScores(cell, chosen, tested, store, Path(folder)).write(table, images)
+            return time.perf_counter() - start, table.done
+
+        seconds, values = score(metrics)
         peak = _peak()
         each = {m.spec.name: score([m])[0] for m in metrics} if per_metric else {}
-    return {"photographs": len(test), "seconds": seconds, "peak": peak, "rows": rows, "metrics": each}
+    return {"photographs": len(test), "seconds": seconds, "peak": peak, "values": values, "metrics": each}
 
 
 def _peak() -> float:

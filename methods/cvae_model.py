@@ -1,4 +1,8 @@
-"""The conditional VAE: a grey code beside the colour code at both inputs, the same decoder losses as the VAE."""
+"""The conditional VAE, with the decoder losses of the VAE.
+
+The grey code is concatenated to the decoder's input, as in section 6.3, and to the input of the encoder's last layer. The paper
+says "encoder input", and not how a field of 64x64 takes it.
+"""
 
 from __future__ import annotations
 

@@ -36,11 +36,10 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         | {"part-weight": "no score by itself: mean over pixels of the weight"},
         formula="raw: mean over pixels of #{t in 0..150: d <= t} / 151, d = ab distance (L2) to the truth. rebalanced: mean over "
         "all pixels of the set, by the weight 1/p, p = the train split's share of the true colour's bin (nearest of Zhang's 313)",
-        gaming="Grey scores high: its distance is the true chroma C, so its raw AuC is 1 - mean ⌈C⌉/151. Measured on two "
-        "sets of 100 photographs: grey 0.88 and 0.89 raw, 0.65 and 0.59 rebalanced; other photographs' true colours 0.83 and "
-        "0.84, 0.65 and 0.58. mean-of-n punishes every spread; best-of-n rewards it. Few pixels of rare colours carry much "
-        "of the rebalanced value, and the floor on p decides how much. A public implementation uses t = 0..149: not the same "
-        "number.",
+        gaming="Grey scores high: its distance is the true chroma C, so its raw AuC is 1 - mean ⌈C⌉/151, "
+        "above that of other photographs' true colours; rebalanced they are level. mean-of-n punishes every spread; best-of-n "
+        "rewards it. Few pixels of rare colours carry much of the rebalanced value, and the floor on p decides how much. A public "
+        "implementation uses t = 0..149: not the same number.",
         checked="a loop over the thresholds in NumPy",
         citation="Deshpande, Rock and Forsyth 2015; Zhang, Isola and Efros 2016, section 3.1 (rebalancing: λ = 0)",
     )  # fmt: skip

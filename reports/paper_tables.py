@@ -72,7 +72,7 @@ TABLES = (
         },
     ),
 )
-CONVENTIONS = {"sum": "|Δa| + |Δb|", "mean": "the average of |Δa| and |Δb|"}
+CONVENTIONS = {"sum": "|Δa| + |Δb|, likely the paper's, which does not say", "mean": "the average of |Δa| and |Δb|"}
 
 
 @hookimpl

@@ -2,8 +2,12 @@
 
 What runs: every command of every page, in a copy of the repository with what the pages speak of: a data home, photographs, earlier
 runs. Left out are those of `NOT_HERE`, each with its reason; `docs/first-plugin.md` has a test of its own.
+
+Commands stand in blocks, and in sentences between backticks. What a sentence names need not be whole: `bench compare` lacks its
+runs. Its verb and options are looked at all the same, and it runs where it is whole.
 """
 
+import ast
 import io
 import json
 import re
@@ -11,7 +15,9 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+from importlib.util import find_spec
 from itertools import takewhile
+from textwrap import dedent
 
 import click
 import numpy as np
@@ -33,54 +39,103 @@ NOT_HERE = {
     r"tcp://HOST": "needs a cluster; tests/cli/test_executors.py starts one",
     r"submitit\[partition": "needs SLURM; tests/cli/test_executors.py runs jobs locally",
     r"nodes": "needs SLURM",
+    r"^python -m bench\.": "would import the copy's bench/ without its shelves; test_describe.py and tests/conformance have it",
+    r"--config bench.toml": "names a file of the reader's; tests/core/test_docs.py reads the page's",
     r"--plugin examples/method": "the tests' environment has it installed; tests/examples/test_local.py takes it from there",
 }
 LIGHTER = {
-    r"^python benchmarks/adversaries": "--limit 4",
-    r"^python benchmarks/(?!adversaries|article)": "--quick",
+    r"^python benchmarks/(?!article)": "--quick",
+    r"^bench run --metrics": "--methods marginal --limit-train 40 --limit-test 6",
     r"^bench run (?!.*--preset tiny).*(--dataset|-d) ": "--preset tiny --limit-train 40 --limit-test 6 --draws 4",
 }
 """What is added to a command that takes minutes to days as it is written."""
-HOLDERS = {"RUN": "runs/church", "DATA": "path/to/data"}
+HOLDERS = {"RUN": "runs/church", "DATA": "path/to/data", "FOLDER": "path/to/photos", "VERB": "list",
+           "path/to/caltech-101": "path/to/photos"}  # fmt: skip
 """What the docs leave to the reader."""
 
 
-def pages():
+def pages(commands_of):
     """Every page that has commands."""
-    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")),
+             *sorted((ROOT / "docs").rglob("*.md"))]  # fmt: skip
     return {str(path.relative_to(ROOT)): commands for path in found if (commands := commands_of(path.read_text()))}
 
 
-def commands_of(text):
+def blocks_commands(text):
     """The commands of a page's blocks: those that begin with a program."""
     found = []
-    for block in re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    indented = re.findall(r"(?:^ {4}\S.*\n)+", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    for block in [*re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL), *map(dedent, indented)]:
         lines = [line for line in block.replace("\\\n", "").splitlines() if line.strip()]
         if lines and lines[0].split()[0] in PROGRAMS:
             found += [re.sub(r"\s+(#|//) .*", "", line).strip() for line in lines if line.strip() not in ("", "...")]
     return found
 
 
-PAGES = pages()
+def sentences_commands(text):
+    """The commands that a page's sentences, lists and tables name."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    spans = [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    return list(dict.fromkeys(span for span in spans if re.match(r"(bench|python|make) ", span)))
+
+
+PAGES, NAMED = pages(blocks_commands), pages(sentences_commands)
 EVERY = [(page, command) for page, commands in PAGES.items() for command in commands]
+EVERY_NAMED = [(page, command) for page, commands in NAMED.items() for command in commands]
 
 
 def test_commands_are_found():
-    assert commands_of("```\nbench run -m mdn \\\n  -k 3   # why\n...\n```\n\n```\nfour legs\n```\n") == ["bench run -m mdn   -k 3"]
-    assert len(EVERY) > 60
-    assert {"README.md", "docs/tour.md", "docs/data.md", "docs/gate.md", "docs/colorize.md"} <= set(PAGES)
+    block = "```\nbench run -m mdn \\\n  -k 3   # why\n...\n```\n\n```\nfour legs\n```\n"
+    assert blocks_commands(block) == ["bench run -m mdn   -k 3"]
+    assert blocks_commands("By hand:\n\n    bench check mdn\n    bench list\n\nfour legs\n") == ["bench check mdn", "bench list"]
+    assert sentences_commands(block + "`bench list`, `bench`, `bench show\nmdn`, `mdn`") == ["bench list", "bench show mdn"]
+    assert (len(EVERY) > 60, len(EVERY_NAMED) > 60) == (True, True)
+    assert {"README.md", "docs/tour.md", "docs/data.md", "docs/gate.md", "docs/colorize.md", "docs/conformance.md"} <= set(PAGES)
+    assert {"SECURITY.md", "docs/speed.md", "docs/metrics.md", "docs/reports.md", "docs/faq.md"} <= set(NAMED)
 
 
 @pytest.mark.parametrize(("page", "command"), EVERY, ids=[f"{page}: {command}"[:90] for page, command in EVERY])
 def test_its_verb_and_options_exist(page, command):
-    first, *words = shlex.split(re.sub(r"--plugin \S+", "", command.rpartition("| ")[2]))  # which is read at once
-    assert first in PROGRAMS
+    look(command)
+
+
+@pytest.mark.parametrize(("page", "command"), EVERY_NAMED, ids=[f"{page}: {command}"[:90] for page, command in EVERY_NAMED])
+def test_what_a_sentence_names_has_its_verb_and_options(page, command):
+    look(command, whole=False)
+
+
+def look(command, whole=True):
+    """Hold a command against the programs' verbs, options and files; whole: it has all arguments that its verb needs."""
+    command = re.sub(r"--(plugin|config) \S+", "", spelt_out(command).rpartition("| ")[2])  # which are read at once
+    first, *words = shlex.split(command)
+    assert first.rpartition("/")[2] in PROGRAMS
     if first == "bench":
-        parsed(cli, list(takewhile(lambda word: word != ">", words)))
-    elif first == "python" and words[0] != "-m":
-        assert (ROOT / words[0]).is_file()
+        try:
+            parsed(cli, list(takewhile(lambda word: word != ">", words)))
+        except (click.MissingParameter, click.BadOptionUsage, click.exceptions.NoArgsIsHelpError):
+            assert not whole, command
+        except click.exceptions.Exit:
+            assert "--help" in words
+    elif first == "python" and words[0] == "-m":
+        assert find_spec(words[1])
+    elif first == "python":
+        assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options(ROOT / words[0])
     elif first == "make":
         assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
+
+
+def spelt_out(command, more=None):
+    """A command with something in place of what the docs leave to the reader."""
+    for word, stands_for in (HOLDERS | (more or {})).items():
+        command = re.sub(rf"(?<=[ '\"]){word}\b", stands_for, command)
+    return command
+
+
+def options(script):
+    """What a script's parser takes."""
+    calls = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
+    made = [call for call in calls if getattr(call.func, "attr", "") == "add_argument"]
+    return {str(word.value) for call in made for word in call.args if isinstance(word, ast.Constant)}
 
 
 def parsed(command, words):
@@ -91,21 +146,46 @@ def parsed(command, words):
         parsed(verb, rest)
 
 
+def runs(command):
+    """Whether what a sentence names is a command to be run: whole, with all words spelt out."""
+    first, *words = shlex.split(spelt_out(command))
+    if any(re.search(pattern, command) for pattern in NOT_HERE) or any(word.isupper() for word in words) or "..." in command:
+        return False
+    try:
+        look(command)
+    except AssertionError:
+        return False
+    return first != "make" and command not in ("bench run", "bench check")  # in a block, too; wants a name by itself
+
+
 @pytest.mark.parametrize("wrong", ["run --method mdn", "rum", "data lst", "colorize"])
 def test_the_test_sees_a_wrong_command(wrong):
     with pytest.raises(click.UsageError):
         parsed(cli, wrong.split())
 
 
+@pytest.mark.parametrize("wrong", ["bench rum", "bench report --seeds 3", "bench data lst", "python benchmarks/gate.py --quicker",
+                                   "python -m bench.describing docs/metrics.md", "make tests"])
+def test_the_test_sees_a_wrong_command_in_a_sentence(wrong):
+    with pytest.raises((click.UsageError, AssertionError)):
+        look(wrong, whole=False)
+
+
+def test_what_is_whole_and_what_is_not():
+    whole = {"bench list", "bench show cheat", "bench score RUN", "python benchmarks/reporting.py --data FOLDER"}
+    parts = {"bench compare", "bench data", "bench show METRIC", "bench report RUN...", "bench run", "bench check", "make test"}
+    assert {command for command in (*whole, *parts) if runs(command)} == whole
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if page != OWN_TEST])
+@pytest.mark.parametrize("page", [page for page in dict.fromkeys([*PAGES, *NAMED]) if page != OWN_TEST])
 def test_every_command_runs(page, reader):
     where = reader.folder(page)
-    for command in PAGES[page]:
+    named = [command for command in NAMED.get(page, []) if runs(command)]
+    for command in dict.fromkeys([*PAGES.get(page, []), *named]):
         if any(re.search(pattern, command) for pattern in NOT_HERE):
             continue
-        for word, stands_for in (HOLDERS | reader.photographs).items():
-            command = re.sub(rf"(?<=[ '\"]){word}\b", stands_for, command)
+        command = spelt_out(command, reader.photographs)
         more = [words for pattern, words in LIGHTER.items() if re.search(pattern, command)]
         where = reader.run(" ".join([command, *more]), where)
 
@@ -146,7 +226,7 @@ class Reader:
         """A copy for a page, without the runs that it makes."""
         copy = self.base.parent / f"{self.base.name}-{page.replace('/', '-')}"
         shutil.copytree(self.base, copy, symlinks=True)
-        for made in re.findall(r"--out (runs/\S+)", " ".join(PAGES[page])):
+        for made in re.findall(r"--out (runs/\S+)", " ".join(PAGES.get(page, []))):
             shutil.rmtree(copy / made, ignore_errors=True)
         return copy
 
@@ -159,7 +239,6 @@ class Reader:
                               check=False)  # fmt: skip
         assert done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return where
-
 
 
 def jpeg(seed):

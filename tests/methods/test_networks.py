@@ -1,5 +1,8 @@
 """Sizes and shapes of the networks at every preset, against the facts."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +37,15 @@ def test_numbers_of_parameters_at_the_papers_sizes():
     assert round(millions(build(Decoder, 64, paper), norms=False), 1) == 18.3
     assert round(millions(build(Trunk, (512, 28, 28), 520, paper, 0.25), norms=False), 1) == 117.8
     assert round(millions(build(ZhangNet, paper)), 2) == 32.24
+
+
+def test_the_readme_says_them():
+    text, paper = (Path(__file__).parents[2] / "README.md").read_text(), PRESETS["paper"]
+    networks = {"VAE encoder": (Encoder, 64, paper), "decoder": (Decoder, 64, paper),
+                "MDN": (Trunk, (512, 28, 28), 520, paper, 0.25), "Zhang's network": (ZhangNet, paper)}  # fmt: skip
+    for name, made in networks.items():
+        said, digits = re.search(rf"{name} (\d+\.(\d+)) M\b", text).groups()
+        assert f"{millions(build(*made)):.{len(digits)}f}" == said
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -190,5 +190,6 @@ def test_published_values_stand_in_a_table_of_their_own_with_source_and_protocol
     assert "3.53" not in before
     assert "| cINN | 3.53 ± 0.04 | 9.52 ± 0.06 | 0.00352 ± 0.00003 |" in published
     assert "5,120" in published
+    assert "the mean of VAE-MDN's heaviest component, and a random draw of cINN" in published
     other = make.results(tmp_path / "other", method(make, "mdn", [0.1, 0.2]), ("lfw",))
     assert "As published" not in write([other], Output(tmp_path))[0].read_text()
