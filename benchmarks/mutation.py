@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,12 +125,12 @@ def _times(report: Path) -> dict[str, float]:
     """Seconds of each test file, from pytest's report for machines."""
     from xml.etree import ElementTree
 
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for case in ElementTree.parse(report).iter("testcase"):
         parts = case.get("classname", "").split(".")
         file = next(("/".join(parts[:n]) + ".py" for n in range(len(parts), 0, -1) if parts[n - 1].startswith("test_")), "")
         found[file] += float(case.get("time", 0))
-    return dict(found)
+    return found
 
 
 def _tests_of(point: Point, known: dict[str, Any]) -> tuple[list[str], bool]:

@@ -57,8 +57,8 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
         for name in ("page.js", "page.css"):
             write_bytes(draft / name, (files(__package__) / "assets" / name).read_bytes())
         write_text(draft / PAGE.name, "\n".join(_page(results, out, bool(described))))
-    names = [PAGE.name, "data.js", "page.js", "page.css", *(path.relative_to(draft) for path in (*figures, *paths))]
-    return [folder / name for name in names]
+    shown = [path.relative_to(draft) for path in (*figures, *paths)]
+    return [folder / name for name in (PAGE.name, "data.js", "page.js", "page.css", *map(str, shown))]
 
 
 @contextmanager

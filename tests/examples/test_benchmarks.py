@@ -17,6 +17,7 @@ from .conftest import ROOT
 FAST = {
     "coverage": ("--quick",),
     "gate": ("--quick",),
+    "mutation": ("show", "--quick"),
     "preparation": ("--quick",),
     "startup": ("--quick",),
     "upsampling": ("photographs", "--quick"),
@@ -34,7 +35,7 @@ SLOW = {
     "scaling": ("--quick",),
     "scoring": ("--quick", "--per-metric"),
 }
-SHARED = {"measure"}
+SHARED = {"measure", "mutants"}
 """What the others import."""
 SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
 
