@@ -58,6 +58,16 @@ def test_a_set_s_value_brings_the_columns_that_it_is_made_of(written):
     assert [(c.quantity.variant, c.part) for c in found.columns] == [("skill", True), ("spread", True)]
 
 
+def test_a_set_s_value_is_of_its_own_method_and_seed(written):
+    both = [row for method in ("mdn", "mdn[k=2]") for row in ratio(BASE, BASE + 1, method=method)]
+    found = written(both, sets=[set_row("spread-skill", "ratio", method="mdn[k=2]")])
+    assert [str(quantity) for quantity in found.quantities] == ["spread-skill:ratio of mdn[k=2] on demo"]
+    assert {column.quantity.method for column in found.columns} == {"mdn[k=2]"}
+    seeds = ratio(BASE, BASE + 1) + ratio(BASE, BASE + 2, seed=1)
+    found = written(seeds, sets=[set_row("spread-skill", "ratio", seed=1)])
+    assert [column.seed for column in found.columns] == [1, 1]
+
+
 def test_a_part_that_is_gated_itself_is_one_column(written):
     names = ["spread-skill:ratio,spread-skill:spread"]
     found = written(ratio(BASE, BASE + 1), sets=[set_row("spread-skill", "ratio")], names=names)

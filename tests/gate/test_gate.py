@@ -300,6 +300,24 @@ def test_what_differs_besides_is_a_note(gate):
     assert found.code == ExitCode.OK
 
 
+def test_only_libraries_that_both_name_are_compared(gate):
+    more = {"environment": {"libraries": {"torch": "2.1", "lightning": "2.6"}}}
+    assert gate(rows(BASE), rows(BASE), more=more).notes == ()
+    assert gate(rows(BASE), rows(BASE), more={"environment": {}}).notes == ()
+    more["environment"]["libraries"] |= {"torch": "2.2"}
+    assert gate(rows(BASE), rows(BASE), more=more).notes == ("torch 2.1 in the baseline, 2.2 in the run",)
+
+
+def test_a_metric_that_the_baseline_leaves_out_is_not_one_that_it_does_not_have(gate):
+    both = rows(BASE) + rows(np.full(N, np.nan), "error-of-best") + rows(BASE, "halo")
+    after = rows(BASE) + rows(BASE, "error-of-best") + rows(BASE, "halo") + rows(BASE, "variance")
+    assert gate(both, after).notes == (
+        "not gated: error-of-best:sum: undefined for mdn on demo",
+        "not gated: halo: not loaded here",
+        "metrics that the baseline does not have: variance",
+    )
+
+
 def test_margins_below_the_noise_floor_and_rules_for_nothing_are_warned_of(gate):
     before = [row for seed in range(3) for row in rows(BASE + 0.01 * seed, seed=seed)]
     found = gate(before, before, {"metric": "fair-*", "absolute": 0.001}, {"metric": "fair-energy", "absolute": 1})
