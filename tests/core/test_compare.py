@@ -189,6 +189,12 @@ def test_what_a_method_refused_itself_is_the_reason(pair, tmp_path):
     assert omissions(comparison) == {("mdn", "draws", "error-of-best", "", "A"): "refused: it has no law (in B)"}
 
 
+def test_the_reason_of_the_metric_itself_is_the_one_that_is_told(pair):
+    first = rows(BASE) + rows(BASE, metric="crps", ask="draws")
+    second = rows(BASE) + lost("failed", "killed", seed=1) + lost("refused", "it can't draw", metric="crps", ask="draws")
+    assert omissions(compare(*pair(first, second)))["mdn", "draws", "crps", "", "A"] == "refused: it can't draw (in B)"
+
+
 def test_a_seed_that_failed_in_one_run_is_listed_and_the_others_are_compared(pair):
     both = rows(BASE, seed=0) + rows(BASE + 1, seed=1)
     comparison = compare(*pair(both, rows(BASE, seed=0) + lost("failed", "killed", seed=1)))
