@@ -200,7 +200,9 @@ def test_the_dry_run_estimates_a_fit_by_those_before_of_its_method_and_preset(tm
         store.get("fits", f"{i:064}", lambda folder, said=said: (folder / "a.json").write_text("{}") and said)
     fits = [SimpleNamespace(key=c * 64, spec=SimpleNamespace(name=name), parameters={"preset": preset}, label=name, dataset="d")
             for c, name, preset in (("a", "vae", "tiny"), ("b", "mdn", "tiny"), ("c", "mdn", "small"))]  # fmt: skip
-    rows = plan.summary(SimpleNamespace(fits=lambda: fits, cells=[]), store)
+    cell = SimpleNamespace(name="vae on d", incompatible="it draws nothing", broken="")
+    *rows, sampling = plan.summary(SimpleNamespace(fits=lambda: fits, cells=[cell]), store)
+    assert sampling == {"step": "sample", "what": "vae on d", "state": "incompatible: it draws nothing", "estimate": ""}
     assert [row["state"] for row in rows] == ["to do"] * 3
     assert [row["estimate"] for row in rows] == ["about 5 s (median of 3)", "about 77 s (median of 1)", "unknown"]
 

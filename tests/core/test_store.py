@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -262,6 +263,18 @@ def test_an_error_of_the_store_s_disk_is_said_in_one_line(store, number, kind, s
     assert len(str(caught.value).splitlines()) == 1
     assert left_overs(store) == []
     assert store.get("fits", KEY, build)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE])
+def test_an_error_of_no_file_is_the_disk_s_only_where_no_socket_has_it(store, number):
+    def fail(folder):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(StoreLost, match=re.escape(f"({os.strerror(number)})")):
+        store.get("fits", KEY, fail)
+    number = errno.ETIMEDOUT  # as a method's own connection has it
+    with pytest.raises(TimeoutError, match=os.strerror(number)):
+        store.get("fits", KEY, fail)
 
 
 def test_an_error_of_another_file_stays_what_it_is(store, tmp_path):

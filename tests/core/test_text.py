@@ -102,6 +102,12 @@ def test_reasons_and_tracebacks_hold_no_command_and_can_be_stored():
     assert trace(caught.value).count("\n") > 2
 
 
+def test_a_long_reason_is_cut_and_one_that_just_fits_is_not():
+    fits = "x" * (400 - len("ValueError: "))
+    assert reason(ValueError(fits)) == f"ValueError: {fits}"
+    assert reason(ValueError(f"{fits}y")) == f"ValueError: {fits[:-1]}…"
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
 def test_a_stream_of_any_encoding_takes_any_text(encoding):
     program = ("from bench.text import prepare_streams, say; prepare_streams(); say('Δ→\\x1b\\udce9', err=False); "
