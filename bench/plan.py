@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench import duplicates, keys, notation, places, prepare, samples, splits
@@ -328,8 +329,9 @@ def _state(cell: Cell, store: Store) -> str:
 
 
 def _past_seconds(store: Store) -> dict[tuple[str, str], str]:
-    """How long fits of a method at a preset took before, the latest of each."""
-    return {
-        (m["method"], str(m["parameters"].get("preset"))): f"about {m['seconds']:.0f} s (last time)"
-        for m in store.all("fits") if "seconds" in m
-    }
+    """How long fits of a method at a preset took before; which was the latest a store does not say."""
+    took: dict[tuple[str, str], list[float]] = {}
+    for mark in store.all("fits"):
+        if "seconds" in mark:
+            took.setdefault((mark["method"], str(mark["parameters"].get("preset"))), []).append(mark["seconds"])
+    return {of: f"about {median(seconds):.0f} s (median of {len(seconds)})" for of, seconds in took.items()}

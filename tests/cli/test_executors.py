@@ -51,7 +51,9 @@ def test_every_executor_gives_the_same_bits(serial, photographs, tmp_path, execu
     status, err = run(tmp_path, photographs, "-m", METHODS, "--store", "store", "--executor", executor)
     assert status == 0, err
     pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
-    for mark in (tmp_path / "store").rglob(COMMIT_MARK):
+    marks = list((tmp_path / "store").rglob(COMMIT_MARK))
+    assert marks
+    for mark in marks:
         assert set(json.loads(mark.read_text())["files"]) == {p.name for p in mark.parent.iterdir()} - {COMMIT_MARK}
 
 

@@ -145,7 +145,7 @@ def test_no_folder_for_temporary_files_is_a_run_like_any_other_or_one_line(start
     try:
         if kind == "full":
             (place / "filled").write_bytes(bytes(8192))
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match="No space left"):
                 (place / "more").write_bytes(bytes(16384))
         run = start("--executor", executor, methods="vae[batch=8,loss=l2,steps=3],marginal", environment={"TMPDIR": str(place)})
         err = run.communicate(timeout=300)[1]

@@ -159,7 +159,9 @@ def test_every_verb_takes_the_options_of_plugins():
         for command in group.commands.values():
             yield from verbs(command) if hasattr(command, "commands") else [command]
 
-    for command in verbs(cli):
+    commands = list(verbs(cli))
+    assert len(commands) > 15
+    for command in commands:
         names = [parameter.name for parameter in command.params]
         assert names.count("plugin_paths") == names.count("config") == 1, command.name
 

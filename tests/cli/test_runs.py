@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 import bench as toolkit
-from bench import threads
+from bench import plan, threads
 from bench.store import Store
 
 from ..patience import until
@@ -100,7 +101,7 @@ def test_a_second_run_fits_and_samples_nothing(first, photographs, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in store.rglob("cell.json")}
     again = compare(photographs, store, tmp_path / "run")
     assert {p: p.stat().st_mtime_ns for p in store.rglob("cell.json")} == before
-    assert all(c["cached"] for c in again.manifest["cells"])
+    assert {c["cached"] for c in again.manifest["cells"]} == {True}
     pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
 
 
@@ -188,6 +189,22 @@ def test_the_dry_run_says_what_is_to_do_and_writes_no_run(bench, photographs, tm
     assert not Path("runs").exists()
     assert bench("run", *given, "--out", "r")[0] == 0
     assert bench("run", *given, "--dry-run")[1].count("cached") == 4
+
+
+def test_the_dry_run_estimates_a_fit_by_those_before_of_its_method_and_preset(tmp_path):
+    store = Store(tmp_path)
+    took = [("vae", "tiny", 5), ("vae", "tiny", 3.2), ("vae", "tiny", 40), ("vae", "small", 900), ("mdn", "tiny", 77)]
+    for i, (name, preset, seconds) in enumerate(took):
+        said = {"method": name, "version": "1", "label": name, "parameters": {"preset": preset}, "dataset": "d", "seed": i,
+                "requires": {}, "seconds": seconds}  # fmt: skip
+        store.get("fits", f"{i:064}", lambda folder, said=said: (folder / "a.json").write_text("{}") and said)
+    fits = [SimpleNamespace(key=c * 64, spec=SimpleNamespace(name=name), parameters={"preset": preset}, label=name, dataset="d")
+            for c, name, preset in (("a", "vae", "tiny"), ("b", "mdn", "tiny"), ("c", "mdn", "small"))]  # fmt: skip
+    cell = SimpleNamespace(name="vae on d", incompatible="it draws nothing", broken="")
+    *rows, sampling = plan.summary(SimpleNamespace(fits=lambda: fits, cells=[cell]), store)
+    assert sampling == {"step": "sample", "what": "vae on d", "state": "incompatible: it draws nothing", "estimate": ""}
+    assert [row["state"] for row in rows] == ["to do"] * 3
+    assert [row["estimate"] for row in rows] == ["about 5 s (median of 3)", "about 77 s (median of 1)", "unknown"]
 
 
 def test_shared_parts_are_fitted_once(first):

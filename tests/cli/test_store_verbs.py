@@ -53,6 +53,14 @@ def test_gc_removes_what_is_old(command, store):
     assert kept(store) == KEYS[1:]
 
 
+def test_gc_keeps_what_just_fits(command, store):
+    size = sum(row["bytes"] for row in json.loads(command("store", "ls", "--json")[1]))
+    assert command("store", "gc", "--keep", str(size))[:2] == (0, "")
+    assert kept(store) == KEYS
+    command("store", "gc", "--keep", str(size - 1))
+    assert kept(store) == KEYS[1:]
+
+
 def test_gc_removes_the_longest_unused_until_little_enough_is_left(command, store):
     assert command("store", "gc", "--keep", "4K")[0] == 0
     assert kept(store) == KEYS[2:]

@@ -54,6 +54,7 @@ def test_a_registration_that_imports_torch_is_caught(session):
 @pytest.mark.parametrize("kind", suite.SINGULAR)
 def test_every_rule_has_a_mutant_and_a_text(kind):
     caught = {check for _, _, check in CASES} | {"registers-light"}
+    assert rules(kind)
     for rule in rules(kind):
         assert rule.name in caught, rule.name
         assert rule.text.endswith("."), rule.name
@@ -66,3 +67,4 @@ def test_rules_need_rules_that_come_before_them(kind):
     for rule in rules(kind):
         assert set(rule.needs) <= seen, rule.name
         seen.add(rule.name)
+    assert any(rule.needs for rule in rules(kind))

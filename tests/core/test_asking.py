@@ -87,6 +87,23 @@ def test_what_is_no_field_is_refused(spoil, says):
         asking(lambda seeds: Noise(seeds, spoil)).answer()
 
 
+@pytest.mark.parametrize(("row", "beyond", "refused"), [(0, 100, True), (0, 60, False), (2, 100, True)])
+def test_a_field_in_other_units_is_refused_and_a_tail_is_not(row, beyond, refused):
+    """1 % of a field's 8,192 values may be beyond the colours of sRGB."""
+
+    def spoil(ab):
+        ab = ab.clone()
+        ab[row, :, 0].reshape(len(ab[row]), -1)[:, :beyond] = -129
+        return ab
+
+    draws = asking(lambda seeds: Noise(seeds, spoil))
+    if refused:
+        with pytest.raises(BenchError, match=f"1% of the values of a field of {IDS[row]} are beyond ±128"):
+            draws.answer()
+    else:
+        assert draws.answer().ab.min() == -129
+
+
 def test_a_kind_that_was_not_declared_is_refused():
     with pytest.raises(BenchError, match="of kind centroids where iid is declared"):
         asking(lambda seeds: Noise(seeds, kind="centroids"), "present").answer()

@@ -189,6 +189,12 @@ def test_what_a_method_refused_itself_is_the_reason(pair, tmp_path):
     assert omissions(comparison) == {("mdn", "draws", "error-of-best", "", "A"): "refused: it has no law (in B)"}
 
 
+def test_the_reason_of_the_metric_itself_is_the_one_that_is_told(pair):
+    first = rows(BASE) + rows(BASE, metric="crps", ask="draws")
+    second = rows(BASE) + lost("failed", "killed", seed=1) + lost("refused", "it can't draw", metric="crps", ask="draws")
+    assert omissions(compare(*pair(first, second)))["mdn", "draws", "crps", "", "A"] == "refused: it can't draw (in B)"
+
+
 def test_a_seed_that_failed_in_one_run_is_listed_and_the_others_are_compared(pair):
     both = rows(BASE, seed=0) + rows(BASE + 1, seed=1)
     comparison = compare(*pair(both, rows(BASE, seed=0) + lost("failed", "killed", seed=1)))
@@ -228,6 +234,15 @@ def test_values_of_whole_sets_stand_side_by_side_and_lonely_ones_are_listed(tmp_
                                      ("mdn", "draws", "x", "v (set, k = 10)", ""): "of iid in A and of modes in B"}  # fmt: skip
 
 
+def test_a_value_of_the_whole_set_is_its_own_method_s(tmp_path):
+    both = rows(BASE) + rows(BASE, "mdn[k=2]")
+    first = run(tmp_path / "a", both, sets=[set_row(4.0), set_row(5.0, method="mdn[k=2]")])
+    second = run(tmp_path / "b", both, sets=[set_row(7.0, method="mdn[k=2]")])
+    comparison = compare(first, second)
+    assert [(row.fact.method, row.first.mean, row.second.mean) for row in comparison.sets] == [("mdn[k=2]", 5.0, 7.0)]
+    assert omissions(comparison) == {("mdn", "draws", "fid", "v (set, k = 10)", "A"): "not measured in B"}
+
+
 def test_metrics_can_be_chosen_and_a_misspelt_one_is_named(pair):
     runs = pair(rows(BASE) + rows(BASE, metric="other"), rows(BASE) + rows(BASE, metric="other"))
     assert [row.fact.metric for row in compare(*runs, ["other"]).rows] == ["other"]
@@ -238,7 +253,7 @@ def test_metrics_can_be_chosen_and_a_misspelt_one_is_named(pair):
 def test_all_that_differs_is_in_one_refusal(tmp_path):
     moved = DATA | {"train": {"ids_digest": "T"}, "test": {"ids_digest": "S"}}
     second = run(tmp_path / "b", rows(BASE), protocol=replace(PAPER, k=3, scale=1.0), datasets={"lfw": moved})
-    with pytest.raises(NotComparable) as caught:
+    with pytest.raises(NotComparable, match="are not comparable: ") as caught:
         compare(run(tmp_path / "a", rows(BASE)), second)
     message = str(caught.value)
     for part in ("k: 5 and 3", "scale: 128.0 and 1.0", "test photographs of lfw", "training photographs of lfw"):
@@ -287,6 +302,13 @@ def test_other_presets_versions_and_parameters_are_remarks(tmp_path):
         "parameter steps = 2 in A, 3 in B: mdn on lfw",
     )
     assert compare(first, first).remarks == ("A and B are the same run",)
+
+
+def test_only_libraries_that_both_name_are_compared(tmp_path):
+    first = run(tmp_path / "a", rows(BASE), environment={"libraries": {"torch": "2.1", "scipy": "1.17"}})
+    second = run(tmp_path / "b", rows(BASE), environment={"libraries": {"torch": "2.1", "lightning": "2.6"}})
+    assert compare(first, second).remarks == compare(second, first).remarks == ()
+    assert compare(first, run(tmp_path / "c", rows(BASE), environment={})).remarks == ()
 
 
 def test_the_headline_shows_draws_where_a_metric_takes_nothing_else(pair):

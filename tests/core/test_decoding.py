@@ -46,7 +46,7 @@ def read(data):
 
 
 def refused(data):
-    with pytest.raises(images.Unreadable) as caught:
+    with pytest.raises(images.Unreadable, match=r"\S") as caught:
         images.decode(data)
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
@@ -170,10 +170,10 @@ def test_whatever_a_decoder_raises_is_one_photographs_matter(monkeypatch, error,
 
 def test_an_interrupt_is_not_a_photographs_matter(monkeypatch):
     def fail(*given, **more):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("Ctrl-C")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
         images.decode(encode(noise(8, 9, 3), "PNG"))
 
 

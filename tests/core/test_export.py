@@ -206,7 +206,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch, photographs,
     (tmp_path / "file").write_text("")
     assert bench("export-inputs", photographs, "file/inputs")[0] == 2
     monkeypatch.setattr(export, "csv_of_data", lambda columns, rows: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
         bench("export-inputs", photographs, "inputs")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
 

@@ -68,7 +68,7 @@ def test_a_number_that_json_can_not_hold_is_refused(value):
 
 @pytest.mark.parametrize("value", [{1, 2}, b"bytes", object()])
 def test_a_value_that_json_can_not_hold_is_refused(value):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="not JSON serializable"):
         keys.canonical(value)
 
 

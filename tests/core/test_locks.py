@@ -22,9 +22,18 @@ def test_a_lock_that_is_held_is_busy_for_others_and_free_afterwards(tmp_path):
         pass
 
 
+def test_whether_a_lock_is_held_can_be_asked_and_makes_no_file(tmp_path):
+    path = tmp_path / "a.lock"
+    assert not locks.is_held(path)
+    assert not path.exists()
+    with locks.held(path):
+        assert locks.is_held(path)
+    assert not locks.is_held(path)
+
+
 def test_an_error_in_the_block_lets_go_of_it(tmp_path):
-    with pytest.raises(ZeroDivisionError), locks.held(tmp_path / "a.lock"):
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError, match="inside"), locks.held(tmp_path / "a.lock"):
+        raise ZeroDivisionError("inside")
     with locks.held(tmp_path / "a.lock", wait=False):
         pass
 

@@ -170,7 +170,7 @@ def test_a_bad_string_is_refused_and_quoted_in_one_line(text, says):
 
 
 def test_parameters_without_a_name_are_refused():
-    with pytest.raises(BenchError):
+    with pytest.raises(BenchError, match=r"an empty name in '\[x=1\]'"):
         parse_many("[x=1]")
 
 

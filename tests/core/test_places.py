@@ -65,6 +65,11 @@ def test_what_lies_in_the_working_folder_is_named_from_there(monkeypatch, tmp_pa
     assert places.text(f"{tmp_path}/a/b.png, {tmp_path}") == "a/b.png, ."
 
 
+def test_a_label_that_is_not_shortened_is_as_it_was():
+    given = ["p[folder=/x/y]", "p[folder=../x/y]", "p[folder=/a/b/c]"]
+    assert list(places.labels(given).values()) == [*given[:2], "p[folder=…/c]"]
+
+
 def test_labels_stay_apart_and_are_the_same_from_any_folder(monkeypatch, tmp_path):
     given = ["p[folder=/a/x/out,kind=iid]", "p[folder=/a/y/out,kind=iid]", "p[folder=out,kind=iid]", "mdn"]
     first = places.labels(given)

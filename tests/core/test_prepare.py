@@ -276,13 +276,13 @@ class Failing(AllTrain):
         return super().develop(data, protocol, crop)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), KeyboardInterrupt("Ctrl-C")])
 def test_an_error_of_the_data_set_or_an_interrupt_ends_preparing_and_leaves_nothing(folder, store, error):
     dataset = Failing(folder)
     found = source(dataset, store)
     dataset.error = error
     running = threading.active_count()
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error), match=str(error)):
         prepare(found, "train", None, PAPER, store, Quiet())
     assert threading.active_count() == running
     assert not list(store.folder.rglob("*.npy"))

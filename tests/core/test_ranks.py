@@ -198,3 +198,12 @@ def test_one_method_is_first_and_equal_ones_share():
 def test_what_can_not_be_ranked_is_refused_with_the_reason(values, direction, message):
     with pytest.raises(BenchError, match=message):
         rank_sets(values, direction)
+
+
+def test_the_correction_for_very_many_methods_leaves_something_to_show():
+    """528 pairs times the smallest p of 10,000 signs are more than 5 %."""
+    names = [f"{i:02}" for i in range(33)]
+    found = rank_sets(errors(20, **{name: float(i) for i, name in enumerate(names)}), "down")
+    assert found.order == tuple(names)
+    assert found.ranks["00"] == (1, 1)
+    assert found.ranks["32"] == (33, 33)

@@ -140,7 +140,7 @@ def test_what_could_not_be_sent_is_not_finished_and_is_sent_later_without_buildi
 
 
 def test_a_build_that_fails_sends_nothing(machine, far):
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=r"^no$"):
         machine().get("fits", KEY, refuse)
     assert not far.exists()
 

@@ -73,6 +73,13 @@ def test_only_the_shards_needed_are_read(store):
         samples.read_rows(store, [key(99), present], [0])
 
 
+def test_rows_that_a_short_shard_does_not_have_are_said(store):
+    short = put(store, 1, sample_set(3))
+    assert samples.read_rows(store, [short], [2]).shape == (1, 5, 2, 4, 4)
+    with pytest.raises(BenchError, match="are not of the photographs that they should be of: repeat the run"):
+        samples.read_rows(store, [short], [2, 3])
+
+
 def test_missing_samples_say_what_to_do(store):
     with pytest.raises(BenchError, match=r"not in the store .* repeat the run"):
         samples.read(store, key(7))

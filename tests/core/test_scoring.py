@@ -143,7 +143,7 @@ def test_threads_keep_the_order_and_give_the_threads_back():
 
 
 def test_an_error_in_a_thread_is_raised():
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="integer"):
         list(in_threads(lambda i: 1 // (3 - i), 9))
 
 

@@ -89,7 +89,7 @@ def test_an_allowed_word_passes_beside_the_type():
 
 def test_none_is_kept_only_where_none_is_the_default():
     assert Parameter("x", "int", None, "").convert(None, "m") is None
-    with pytest.raises(BenchError):
+    with pytest.raises(BenchError, match="parameter x takes int, not 'None'"):
         Parameter("x", "int", 1, "").convert(None, "m")
 
 

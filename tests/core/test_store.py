@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,13 +70,22 @@ def test_all_lists_the_marks_of_one_kind_sorted(store):
     assert list(store.all("samples")) == []
 
 
+def test_all_is_in_the_order_of_the_keys_whatever_the_folders(store):
+    made = [keys.sha256(str(i)) for i in range(24)] + [KEY[:2] + keys.sha256(str(i))[2:] for i in range(8)]
+    for key in made:
+        folder = store.path("features", key)
+        folder.mkdir(parents=True)
+        commit(folder, "features", key, {"shape": [0]})
+    assert [mark["key"] for mark in store.all("features")] == sorted(made)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_build_that_raises_leaves_nothing(store, error):
     def fail(folder):
         build(folder)
-        raise error
+        raise error("half way")
 
-    with pytest.raises(error):
+    with pytest.raises(error, match="half way"):
         store.get("fits", KEY, fail)
     assert store.find("fits", KEY) is None
     assert [p for p in store.folder.rglob("*") if p.is_file()] == [store.lock("fits", KEY)]
@@ -84,9 +94,9 @@ def test_a_build_that_raises_leaves_nothing(store, error):
 
 
 def test_a_block_that_raises_after_the_mark_leaves_nothing(store):
-    with pytest.raises(RuntimeError), store.building("fits", KEY) as folder:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="after it"), store.building("fits", KEY) as folder:  # noqa: PT012
         commit(folder, "fits", KEY, build(folder))
-        raise RuntimeError
+        raise RuntimeError("after it")
     assert store.find("fits", KEY) is None
     assert left_overs(store) == []
 
@@ -255,11 +265,23 @@ def test_an_error_of_the_store_s_disk_is_said_in_one_line(store, number, kind, s
     assert store.get("fits", KEY, build)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE])
+def test_an_error_of_no_file_is_the_disk_s_only_where_no_socket_has_it(store, number):
+    def fail(folder):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(StoreLost, match=re.escape(f"({os.strerror(number)})")):
+        store.get("fits", KEY, fail)
+    number = errno.ETIMEDOUT  # as a method's own connection has it
+    with pytest.raises(TimeoutError, match=os.strerror(number)):
+        store.get("fits", KEY, fail)
+
+
 def test_an_error_of_another_file_stays_what_it_is(store, tmp_path):
     def fail(folder):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "mine"))
 
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match=r"Permission denied: .*mine"):
         store.get("fits", KEY, fail)
 
 
@@ -347,7 +369,7 @@ def test_a_file_is_replaced_whole(tmp_path):
 
 def test_a_write_that_fails_leaves_the_old_and_no_temporary_file(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=r"folder'$"):
         write_bytes(tmp_path / "folder", b"data")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
@@ -391,7 +413,7 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_read(tmp_path):
 @pytest.mark.parametrize("version", ["2", None])
 def test_a_schema_version_that_is_no_number_is_refused(tmp_path, version):
     write_json(tmp_path / "a.json", {"schema_version": version})
-    with pytest.raises(BenchError):
+    with pytest.raises(BenchError, match=f"schema version {version!r}, which is no number"):
         read_json(tmp_path / "a.json")
 
 

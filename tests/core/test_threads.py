@@ -30,9 +30,9 @@ def test_it_is_left_as_it_was_also_after_an_error():
     def broken():
         with threads.pinned(before + 1):
             seen.append(torch.get_num_threads())
-            raise ValueError
+            raise ValueError("broken")
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="broken"):
         broken()
     assert (seen, torch.get_num_threads()) == ([before + 1], before)
 

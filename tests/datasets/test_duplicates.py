@@ -15,6 +15,7 @@ from PIL import Image
 import bench
 from bench import duplicates, results
 from bench.errors import BenchError
+from bench.request import Request
 
 NAMES = [f"{i:02}.jpg" for i in range(16)]
 TEST = NAMES[:6]
@@ -289,6 +290,8 @@ out = "run"
 def test_a_choice_that_there_is_not(tmp_path, given, words):
     with pytest.raises(BenchError, match=words):
         bench.run(methods=("grey",), store=tmp_path / "store", out=tmp_path / "run", **given)
+    for near in (0, duplicates.MOST):
+        duplicates.check(Request(near_duplicates=near))
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 64), st.integers(0, 2**32 - 1))

@@ -123,7 +123,7 @@ def test_a_half_finished_file_of_an_earlier_try_goes_on(site, path):
 def test_a_file_that_changed_meanwhile_is_not_mixed(site, path):
     site.files["/body.bin"] = BODY
     site.cuts["/body.bin"] = [PIECE, *[0] * downloads.TRIES]
-    with pytest.raises(BenchError):
+    with pytest.raises(BenchError, match=r"can't fetch body\.bin: "):
         fetch([f"{site.url}/body.bin"], path, "", Quiet())
     site.files["/body.bin"], site.tag = BODY[::-1], '"2"'
     fetch([f"{site.url}/body.bin"], path, "", Quiet())
@@ -225,9 +225,13 @@ def test_lfw_is_fetched_and_run(command, site, tmp_path, monkeypatch):
     assert "is there already" in err
 
 
-@pytest.mark.parametrize("stopped", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+@pytest.mark.parametrize(
+    ("stopped", "raised", "says"),
+    [(OSError(errno.ENOSPC, "No space left on device"), BenchError, r"can't unpack .* \(No space left on device\)"),
+     (KeyboardInterrupt("Ctrl-C"), KeyboardInterrupt, "Ctrl-C")], ids=["full", "ctrl-c"],
+)  # fmt: skip
 @pytest.mark.parametrize("digest", ["", "its own"])
-def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(site, tmp_path, monkeypatch, stopped, digest):
+def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(site, tmp_path, monkeypatch, stopped, raised, says, digest):
     home, content = tmp_path / "home", zipped({"church/a.jpg": photograph(0), "church/b.jpg": photograph(1)})
     site.files["/church.zip"] = content
     digest = digest and f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -237,7 +241,7 @@ def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(site, tmp_
 
     with monkeypatch.context() as patched:
         patched.setattr(archives._Room, "take_all", stop)
-        with pytest.raises(BenchError if isinstance(stopped, OSError) else KeyboardInterrupt):
+        with pytest.raises(raised, match=says):
             data_home.fetch("church", home, Quiet(), [f"{site.url}/church.zip"], digest)
     part, note = sorted(path for path in home.rglob("*") if path.is_file())
     assert (part.read_bytes(), note.name) == (content, f"{part.name}.json")
@@ -252,12 +256,12 @@ def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(site, tmp_
 def stopped_later(urls, path):
     with downloads.alone(path, Quiet()):
         downloads.fetch(urls, path, "", Quiet())
-        raise ZeroDivisionError
+        raise ZeroDivisionError("later")
 
 
 def test_a_whole_file_is_fetched_again_where_another_is_there_now(site, tmp_path, path):
     site.files["/body.bin"] = BODY
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="later"):
         stopped_later([f"{site.url}/body.bin"], path)
     assert left(path.parent) == [".body.bin.part", ".body.bin.part.json"]
     site.files["/body.bin"], site.tag = BODY[::-1], '"2"'

@@ -158,9 +158,13 @@ def runs(command):
     return first != "make" and command not in ("bench run", "bench check")  # in a block, too; wants a name by itself
 
 
-@pytest.mark.parametrize("wrong", ["run --method mdn", "rum", "data lst", "colorize"])
-def test_the_test_sees_a_wrong_command(wrong):
-    with pytest.raises(click.UsageError):
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("run --method mdn", "No such option.*--method"), ("rum", "No such command.*rum"), ("data lst", "No such command.*lst"),
+     ("colorize", "photos")],
+)  # fmt: skip
+def test_the_test_sees_a_wrong_command(wrong, says):
+    with pytest.raises(click.UsageError, match=says):
         parsed(cli, wrong.split())
 
 

@@ -109,7 +109,7 @@ def test_the_page_links_to_what_there_is():
 def test_a_change_that_is_not_found_or_found_twice_fails(tmp_path):
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.py").write_text("x = 1\nx = 1\n")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="2 == 1"):
         change(tmp_path, "-x = 1\n+x = 2\n")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="0 == 1"):
         change(tmp_path, "-y = 1\n+y = 2\n")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench import baseline
+from bench import baseline, noise
 from bench.baseline import make, read, significant
 from bench.errors import BenchError, NothingMeasured
 from bench.plugins import registry
@@ -58,6 +58,16 @@ def test_a_set_s_value_brings_the_columns_that_it_is_made_of(written):
     assert [(c.quantity.variant, c.part) for c in found.columns] == [("skill", True), ("spread", True)]
 
 
+def test_a_set_s_value_is_of_its_own_method_and_seed(written):
+    both = [row for method in ("mdn", "mdn[k=2]") for row in ratio(BASE, BASE + 1, method=method)]
+    found = written(both, sets=[set_row("spread-skill", "ratio", method="mdn[k=2]")])
+    assert [str(quantity) for quantity in found.quantities] == ["spread-skill:ratio of mdn[k=2] on demo"]
+    assert {column.quantity.method for column in found.columns} == {"mdn[k=2]"}
+    seeds = ratio(BASE, BASE + 1) + ratio(BASE, BASE + 2, seed=1)
+    found = written(seeds, sets=[set_row("spread-skill", "ratio", seed=1)])
+    assert [column.seed for column in found.columns] == [1, 1]
+
+
 def test_a_part_that_is_gated_itself_is_one_column(written):
     names = ["spread-skill:ratio,spread-skill:spread"]
     found = written(ratio(BASE, BASE + 1), sets=[set_row("spread-skill", "ratio")], names=names)
@@ -85,6 +95,29 @@ def test_training_seeds_stay_apart_and_tell_the_noise_floor(written):
     assert floor.value == pytest.approx(np.std(shifts, ddof=1) * np.sqrt(2 / 3) * 2.91999, rel=1e-4)
     assert floor.seeds == 3
     assert found.manifest["methods"][0]["seeds"] == [0, 1, 2]
+
+
+def test_the_noise_floor_of_what_has_no_better_direction_is_two_sided():
+    values = [1.0, 1.2, 1.1]
+    deviation = np.std(values, ddof=1) * np.sqrt(2)
+    for direction, t in (("down", 2.91999), ("up", 2.91999), ("none", 4.30265), ("target", 4.30265)):
+        assert noise.floor(values, direction).value == pytest.approx(deviation * t, rel=1e-5)
+
+
+@pytest.mark.parametrize(("seeds", "says"), [(4, True), (5, False)])
+def test_suggested_margins_say_their_share_and_whether_seeds_are_few(run, seeds, says):
+    result = run("some", *(rows(BASE + 0.004 * (seed % 2), seed=seed) for seed in range(seeds)))
+    (floor,) = noise.floors([result], (), registry()).values()
+    assert 0.01 < floor.value / floor.mean < 0.1
+    text = noise.suggest([result], (), registry())
+    assert f"# {100 * floor.value / floor.mean:.2g} % of {floor.mean:.4g}; {seeds} seeds" in text
+    assert ("seeds the floor is wide" in text) == says
+
+
+def test_of_several_numbers_of_samples_the_largest_is_gated(written):
+    found = written(rows(BASE, "error-of-best", k=5), rows(BASE + 1, "error-of-best", k=3))
+    assert [column.k for column in found.columns] == [5]
+    np.testing.assert_allclose(found.columns[0].values, BASE, rtol=1e-5)
 
 
 def test_undefined_values_are_null_and_come_back(written):

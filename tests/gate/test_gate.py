@@ -93,6 +93,7 @@ def test_identical_values_are_ok_without_a_test(only):
         found = only(rows(BASE), rows(after))
         assert (found.verdict, found.why) == ("ok", "identical")
     assert only(rows(BASE), rows(BASE * (1 + 1e-4))).verdict == "regressed"
+    assert only(rows(np.full(N, 0.2)), rows(np.full(N, 0.200005))).verdict == "regressed"  # five units of the last digit
 
 
 def test_identical_quantities_are_no_part_of_the_family(gate):
@@ -119,6 +120,13 @@ def test_an_image_s_seeds_are_one_value(only):
     assert (two.evidence.low, two.p, two.n, two.seeds) == (pytest.approx(one.evidence.low), pytest.approx(one.p), N, (0, 1))
     mixed = only(rows(BASE) + rows(BASE, seed=1), rows(BASE + shift) + rows(BASE - shift, seed=1))
     assert mixed.evidence.value == pytest.approx(0, abs=1e-6)
+
+
+def test_a_training_that_failed_weighs_more_than_one_that_is_not_comparable(only):
+    before = rows(BASE) + rows(BASE, seed=1)
+    after = rows(BASE, kind="modes") + rows(BASE, "variance", kind="modes", seed=1) + lost("failed", "no memory", seed=1)
+    found = only(before, after)
+    assert (found.verdict, found.why) == ("regressed", "failed: no memory")
 
 
 def test_seeds_beyond_the_baseline_s_are_not_needed(only):
@@ -300,10 +308,30 @@ def test_what_differs_besides_is_a_note(gate):
     assert found.code == ExitCode.OK
 
 
-def test_margins_below_the_noise_floor_and_rules_for_nothing_are_warned_of(gate):
+def test_only_libraries_that_both_name_are_compared(gate):
+    more = {"environment": {"libraries": {"torch": "2.1", "lightning": "2.6"}}}
+    assert gate(rows(BASE), rows(BASE), more=more).notes == ()
+    assert gate(rows(BASE), rows(BASE), more={"environment": {}}).notes == ()
+    more["environment"]["libraries"] |= {"torch": "2.2"}
+    assert gate(rows(BASE), rows(BASE), more=more).notes == ("torch 2.1 in the baseline, 2.2 in the run",)
+
+
+def test_a_metric_that_the_baseline_leaves_out_is_not_one_that_it_does_not_have(gate):
+    both = rows(BASE) + rows(np.full(N, np.nan), "error-of-best") + rows(BASE, "halo")
+    after = rows(BASE) + rows(BASE, "error-of-best") + rows(BASE, "halo") + rows(BASE, "variance")
+    assert gate(both, after).notes == (
+        "not gated: error-of-best:sum: undefined for mdn on demo",
+        "not gated: halo: not loaded here",
+        "metrics that the baseline does not have: variance",
+    )
+
+
+def test_margins_below_the_noise_floor_and_rules_for_nothing_are_warned_of(gate, tmp_path):
     before = [row for seed in range(3) for row in rows(BASE + 0.01 * seed, seed=seed)]
     found = gate(before, before, {"metric": "fair-*", "absolute": 0.001}, {"metric": "fair-energy", "absolute": 1})
     assert len(found.warnings) == 2
     assert "1 of 1 margins lie below the noise floor of training seeds" in found.warnings[0]
     assert "metric = fair-energy" in found.warnings[1]
     assert not gate(before, before, {"absolute": 0.1}).warnings
+    (floor,) = baseline.read(tmp_path / "b.json").floors.values()
+    assert not gate(before, before, {"absolute": floor.value}).warnings

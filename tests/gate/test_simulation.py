@@ -43,6 +43,28 @@ def test_without_correction_a_family_would_be(simulation):
     assert hits >= 8
 
 
+@pytest.mark.parametrize(
+    "case", ["equal laws: gamma scores", "differences: normal", "differences: t(3), heavy tails"]
+)
+def test_few_false_alarms_of_any_shape(simulation, case):
+    """Twice the level would give 60 of 600."""
+    found = simulation.false_alarms(case, 60, 1, 600)
+    assert stats.binom.sf(found.hits - 1, found.repeats, 0.05) > 0.001
+
+
+def test_few_false_alarms_of_a_value_of_the_set(simulation):
+    found = simulation.set_false_alarms(25, 400)
+    assert stats.binom.sf(found.hits - 1, found.repeats, 0.05) > 0.001
+
+
+def test_a_much_worse_energy_score_is_caught_with_few_photographs(simulation):
+    scores = simulation.energy_scores(300, 0.05)
+    law, worse = scores["law"], scores["same draws"]
+    assert worse.mean() / law.mean() - 1 == pytest.approx(0.05, abs=0.002)
+    assert simulation.caught(law, worse, 20, n=200, repeats=100).share >= 0.95
+    assert simulation.caught(worse, law, 20, n=200, repeats=100).share == 0
+
+
 @pytest.mark.slow
 def test_a_two_percent_worse_energy_score_is_caught(simulation):
     scores = simulation.energy_scores()

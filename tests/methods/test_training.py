@@ -387,6 +387,23 @@ def test_two_devices_train_as_one(house, tmp_path):
     assert notes["best_held_out_loss"] == pytest.approx(notes_of_one["best_held_out_loss"], rel=1e-4)
 
 
+@pytest.mark.parametrize("shares", [(7,), (4, 3), (3, 2, 2), (2, 2, 2, 1)])
+def test_the_shares_of_a_batch_weigh_as_much_as_their_photographs(monkeypatch, shares):
+    """What devices do with their losses is the mean of the gradients: it is the gradient of the whole batch."""
+    x = torch.arange(7.0).square()
+    weight = nn.Parameter(torch.tensor(1.0))
+    module = training._Module(nn.Module(), Schedule(4, 1e-2), 0, size=7)
+    module.objective.forward = lambda batch: {"loss": (weight * batch["x"]).mean()}
+    gradients = []
+    for rank, part in enumerate(x.split(shares)):
+        monkeypatch.setattr(training, "place", lambda rank=rank: (rank, len(shares)))
+        with training.isolated(0):
+            (gradient,) = torch.autograd.grad(module.training_step({"x": part}, 0), weight)
+        gradients.append(float(gradient))
+        assert float(module.last) == pytest.approx(float(part.mean()))
+    assert sum(gradients) / len(shares) == pytest.approx(float(x.mean()))
+
+
 class Fixed(nn.Module):
     """A network whose outputs are given."""
 

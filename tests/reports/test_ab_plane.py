@@ -142,7 +142,7 @@ def test_runs_are_compared_on_the_photographs_that_they_share(make, tmp_path, dr
 def test_a_missing_store_is_said(make, tmp_path):
     results = make.pictured(tmp_path, METHODS)
     shutil.rmtree(results.store.folder)
-    with pytest.raises(BenchError):
+    with pytest.raises(BenchError, match="prepared photographs of lfw are not in the store"):
         ab_plane.write([results], Output(tmp_path))
 
 

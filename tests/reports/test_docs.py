@@ -26,6 +26,6 @@ def test_main_tables_are_documented(name):
     assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize("name", sorted(REPORTS))
+@pytest.mark.parametrize("name", sorted(name for name, spec in REPORTS.items() if spec.figures))
 def test_every_figure_says_what_it_shows(name):
-    assert all(len(text) > 15 for text in REPORTS[name].figures.values())
+    assert min(map(len, REPORTS[name].figures.values())) > 15

@@ -53,6 +53,22 @@ def test_differences_are_paired_and_relative_to_l2(three, tmp_path):
     assert set(found.reset_index().loss) == {"mah", "full"}
 
 
+def test_the_page_shows_the_differences_of_the_convention_sum(three, tmp_path):
+    write([three], Output(tmp_path))
+    for number, metric in ((1, "sum"), (2, "weighted-sum")):
+        text = (tmp_path / f"tables/paper-table-{number}.md").read_text()
+        shown = text.split(f"**Table {number}, differences from L2")[1].split("as published")[0]
+        lines = [[cell.strip() for cell in line[1:-1].split("|")] for line in shown.splitlines() if line.startswith("| lfw")]
+        assert [line[:4] for line in lines] == [["lfw", "vae", loss, pixels] for loss in ("Mah", "Mah + Colour + Grad")
+                                                for pixels in ("All", "Grid")]  # fmt: skip
+        scores = three.scores[(three.scores.variant == metric) & (three.scores.region == "all")]
+        mean = scores.groupby("method").value.mean()
+        change = mean["vae[loss=mah]"] - mean["vae[loss=l2]"]
+        assert float(lines[0][4].split(" [")[0]) == pytest.approx(change, rel=2e-3)
+        assert lines[0][5].startswith(f"{100 * change / mean['vae[loss=l2]']:+.1f} [")
+        assert [line[6:] for line in lines] == [["0%", "higher", "40"]] * 2 + [["100%", "lower", "40"]] * 2
+
+
 def test_the_layout_is_the_papers(three, tmp_path):
     first, second = (path for path in write([three], Output(tmp_path)) if path.suffix == ".md")
     text = first.read_text()

@@ -186,6 +186,10 @@ def test_one_seed_leaves_its_part_unknown(make, tmp_path, base, table):
     text = written(make, tmp_path, scored(make, "a", base))
     assert table(text)[1]["a"]["Standard error: photographs, trainings"].endswith(", ?")
     assert "one training seed; its part of the uncertainty is unknown" in text
+    line = pd.read_csv(tmp_path / "tables/ranking.csv").iloc[0]
+    for name in ("energy", "variogram", "crps"):
+        assert line[[f"{name}_error_trainings", f"{name}_low_with_trainings", f"{name}_high_with_trainings"]].isna().all()
+        assert line[[f"{name}_error_photographs", f"{name}_low", f"{name}_high"]].notna().all()
 
 
 def test_a_seed_that_failed_is_marked(make, tmp_path, base, table):

@@ -74,6 +74,15 @@ def test_values_of_the_set_are_averaged_over_seeds_and_the_longer_of_two_runs_co
     assert "means over them" in text
 
 
+def test_a_value_of_the_set_is_its_own_method_s(make, tmp_path, table):
+    rows = [r for name in ("mdn", "mdn[k=2]", "cvae") for r in calibration(make, name, np.arange(N) % 11)[0]]
+    sets = [make.set("mdn[k=2]", "spread-skill", "ratio", 0.751, 0.70, 0.80, images=N),
+            make.set("cvae", "spread-skill", "ratio", 0.851, 0.80, 0.90, images=N)]  # fmt: skip
+    cells = table(written(make, tmp_path, rows, sets=sets)["calibration"])[1]
+    shown = {name: row["Spread–skill ratio → 1"] for name, row in cells.items()}
+    assert shown == {"mdn": "– (1)", "mdn[k=2]": "0.751 [0.700, 0.800]", "cvae": "0.851 [0.800, 0.900]"}
+
+
 def test_an_undefined_value_of_the_set_is_no_gap(make, tmp_path, table):
     nan = float("nan")
     rows, sets = calibration(make, "truth", np.arange(N) % 11, ratio=(nan, nan, nan), role="control")
