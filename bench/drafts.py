@@ -59,11 +59,15 @@ def folder(path: Path, full: bool = False) -> Iterator[Path]:
 
 
 def _exchange(draft: Path, path: Path) -> None:
-    """A process that is killed between the two moves leaves two drafts, and nothing half."""
+    """A process that is killed between the moves leaves two drafts, and nothing half."""
     old = tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent)
     try:
         os.replace(path, old)
-        os.replace(draft, path)
+        try:
+            os.replace(draft, path)
+        except OSError:
+            os.replace(old, path)
+            raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
 

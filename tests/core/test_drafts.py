@@ -1,5 +1,7 @@
 """What is half written has a name that tells whose it is, and goes when its process has gone."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -62,6 +64,23 @@ def test_a_full_folder_is_replaced_where_that_is_meant(tmp_path):
     with drafts.folder(place, full=True) as draft:
         (draft / "new").touch()
     assert [p.name for p in tmp_path.rglob("*")] == ["a", "new"]
+
+
+def test_a_full_folder_comes_back_where_the_new_one_can_not_take_its_place(tmp_path, monkeypatch):
+    place, replace, moves = tmp_path / "a", os.replace, []
+    place.mkdir()
+    (place / "old").write_text("before")
+
+    def fails_once(source, target):
+        moves.append(target)
+        if len(moves) == 2:
+            raise OSError(errno.EIO, "the disk is gone")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails_once)
+    with pytest.raises(OSError, match="the disk is gone"), drafts.folder(place, full=True) as draft:
+        (draft / "new").touch()
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "old"]
 
 
 def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
