@@ -40,6 +40,7 @@ def test_few_rankings_of_five_equal_methods_are_seldom_wrong(simulation):
 
 
 @pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [100, 1000])
 @pytest.mark.parametrize("case", CASES)
 def test_intervals_hold_the_truth_as_often_as_they_say(simulation, case, n):
@@ -49,6 +50,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(simulation, case, n):
 
 
 @pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [12, 100])
 def test_equal_methods_give_false_alarms_as_often_as_the_level_says(simulation, n):
     found = simulation.false_alarms(n)
@@ -57,6 +59,7 @@ def test_equal_methods_give_false_alarms_as_often_as_the_level_says(simulation, 
 
 
 @pytest.mark.slow
+@pytest.mark.simulation
 def test_rankings_of_five_equal_methods_are_wrong_in_at_most_one_of_twenty(simulation):
     found = simulation.false_rankings(100)
     assert found.share <= 0.05 + 3 * found.error

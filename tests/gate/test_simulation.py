@@ -66,6 +66,7 @@ def test_a_much_worse_energy_score_is_caught_with_few_photographs(simulation):
 
 
 @pytest.mark.slow
+@pytest.mark.simulation
 def test_a_two_percent_worse_energy_score_is_caught(simulation):
     scores = simulation.energy_scores()
     law, worse = scores["law"], scores["same draws"]
@@ -77,6 +78,7 @@ def test_a_two_percent_worse_energy_score_is_caught(simulation):
 
 
 @pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     "case", ["equal laws: lognormal scores", "differences: t(3), heavy tails", "differences: gamma(2), skewed to worse"]
 )
