@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 WHEEL := .cache/wheel
 PYTEST_ARGS ?= -m "not slow"
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help demo test clean
 
@@ -19,9 +19,11 @@ demo: $(READY)
 	@BENCH_STORE="$${BENCH_STORE:-$(CURDIR)/.cache/store}" $(BIN)/bench run --out runs/demo
 	@echo "The report is in $(CURDIR)/runs/demo"
 
-# Two processes of one thread each take half the time of one with two threads, which would wait for one another.
+# Processes of one thread each take half the time of one with two threads, which would wait for one another. On two cores a third
+# is worth it, since tests wait for processes that they started.
 # mypy sees the folders as one package only where they are installed as one, and it looks in the working folder
-# first: so it runs inside a folder that holds the wheel's content and nothing else. The scripts of benchmarks/ are no part of it.
+# first: so it runs inside a folder that holds the wheel's content and nothing else.
+# The scripts of benchmarks/ are no part of it.
 test: $(READY)
 	@$(BIN)/ruff check .
 	@rm -rf build $(WHEEL)
