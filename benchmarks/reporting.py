@@ -45,7 +45,9 @@ def main() -> None:
         start = time.perf_counter()
         report = ["-m", "bench.cli", "report", os.fspath(run), "--store", os.fspath(folder / "store")]
         command = [sys.executable, "-c", PEAK, sys.executable, *report]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.stderr)
         seconds, peak = time.perf_counter() - start, int(done.stdout) / 1024
         size = sum(p.stat().st_size for p in (run / "report").rglob("*") if p.is_file()) / 1e6
         print(f"{arguments.photographs:,} photographs x {arguments.methods} methods: {seconds:.1f} s, peak {peak:.0f} MiB, "
