@@ -43,9 +43,9 @@ def main() -> None:
         if not run.exists():
             make(folder, arguments.photographs, arguments.methods, arguments.data)
         start = time.perf_counter()
-        report = ["-m", "bench.cli", "report", os.fspath(run), "--store", os.fspath(folder / "store")]
+        report = ["-P", "-m", "bench.cli", "report", os.fspath(run), "--store", os.fspath(folder / "store")]
         command = [sys.executable, "-c", PEAK, sys.executable, *report]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr)
         seconds, peak = time.perf_counter() - start, int(done.stdout) / 1024
