@@ -61,10 +61,14 @@ def pages(commands_of):
     return {str(path.relative_to(ROOT)): commands for path in found if (commands := commands_of(path.read_text()))}
 
 
+def without_blocks(text):
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def blocks_commands(text):
     """The commands of a page's blocks: those that begin with a program."""
     found = []
-    indented = re.findall(r"(?:^ {4}\S.*\n)+", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    indented = re.findall(r"(?:^ {4}\S.*\n)+", without_blocks(text), re.MULTILINE)
     for block in [*re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL), *map(dedent, indented)]:
         lines = [line for line in block.replace("\\\n", "").splitlines() if line.strip()]
         if lines and lines[0].split()[0] in PROGRAMS:
@@ -74,7 +78,7 @@ def blocks_commands(text):
 
 def sentences_commands(text):
     """The commands that a page's sentences, lists and tables name."""
-    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = without_blocks(text)
     spans = [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
     return list(dict.fromkeys(span for span in spans if re.match(r"(bench|python|make) ", span)))
 
