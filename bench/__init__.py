@@ -11,11 +11,11 @@ __version__ = "0.1.0"
 __all__ = ["Request", "__version__", "read", "run"]
 
 if TYPE_CHECKING:
-    from bench.request import Request
-    from bench.results import read
-    from bench.runner import run
+    from bench.engine.request import Request
+    from bench.engine.runner import run
+    from bench.results.run_folder import read
 
-_LAZY = {"run": "bench.runner", "Request": "bench.request", "read": "bench.results"}
+_LAZY = {"run": "bench.engine.runner", "Request": "bench.engine.request", "read": "bench.results.run_folder"}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ class Protocol:
     scale: ab is divided by this in reported errors (the paper's range is [-1, 1]).
     test_size: random test photographs; a set smaller than `small_set` gives the share `test_share` instead.
     k: colourizations that a method presents; draws: independent draws of every distribution, for fair scores.
-    weights: colour-rarity weights, see `bench.weights`; weight_floor: the smallest probability.
+    weights: colour-rarity weights, see `bench.contracts.colour_weights`; weight_floor: the smallest probability.
     version: of the preparation; since 2 colour profiles are followed.
     """
 
@@ -44,7 +44,7 @@ class Protocol:
     @classmethod
     def of(cls, described: Mapping[str, Any], place: Path) -> Protocol:
         """The protocol that `describe` gave. BenchError where a file of another version of huebench has other choices."""
-        from bench import forms, records
+        from bench.store import forms, records
 
         if odd := sorted(described.keys() ^ cls.__dataclass_fields__.keys()):
             raise BenchError(f"{place} is of another version of huebench (protocol: {', '.join(odd)[:80]}): make it again")

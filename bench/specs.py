@@ -241,7 +241,7 @@ class ReportSpec(Spec):
 
     figures: names of the figures that it can draw (it asks `out.draws` which are wanted), and what each shows. order:
     reports are written and shown by it; from 100 on they show what the others have written. compares: of two runs; its
-    factory takes `(comparison, out)`, a `bench.compare.Comparison`, and `bench compare` calls it, not `bench report`.
+    factory takes `(comparison, out)`, a `bench.results.compare.Comparison`, and `bench compare` calls it, not `bench report`.
     """
 
     figures: Mapping[str, str] = field(default_factory=dict)

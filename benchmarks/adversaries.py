@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import bench
-from bench.progress import Quiet
-from bench.stats import paired_difference
+from bench.engine.progress import Quiet
+from bench.scores.intervals import paired_difference
 
 SETS = ("law-palette", "law-coupled", "law-hue")
 MEASURES = {
@@ -51,7 +51,7 @@ def main() -> None:
             print("| " + " | ".join([how, *row(result, dataset, f"cheat[how={how}]")]) + " |")
 
 
-def row(result: bench.results.Results, dataset: str, method: str) -> list[str]:
+def row(result: bench.results.run_folder.Results, dataset: str, method: str) -> list[str]:
     """The cells of one cheat: its mean score minus the true law's, times 1,000, with the interval of paired differences."""
     scores = result.scores.query("dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'")
     cell = next(c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method))

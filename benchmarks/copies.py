@@ -2,7 +2,7 @@
 
     python benchmarks/copies.py DATASET [--data-home DIR] [--photographs 150] [--quick]
 
-The hashes are those of `--near-duplicates` (`bench.duplicates`). Some test photographs are copied in several ways: in 95 % of
+The hashes are those of `--near-duplicates` (`bench.data.duplicates`). Some test photographs are copied in several ways: in 95 % of
 copies so many bits differ at most. Of training and test photographs of the default split the pairs within 32 bits are counted, and
 the next one is named.
 """
@@ -18,12 +18,14 @@ import numpy as np
 from measure import table
 from PIL import Image, ImageEnhance, ImageOps
 
-from bench import duplicates, export, images, prepare
-from bench.prepare import PreparedSet
-from bench.progress import Quiet
+from bench.data import duplicates, prepare
+from bench.data.prepare import PreparedSet
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
+from bench.exchange import export
+from bench.pictures import images
 from bench.protocol import Protocol
-from bench.request import Request
-from bench.store import open_store
+from bench.store.local import open_store
 
 NEAR = 32
 Copy = Callable[[Image.Image], Image.Image]

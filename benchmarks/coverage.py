@@ -18,8 +18,8 @@ from functools import partial
 
 import numpy as np
 
-from bench.ranks import permutation_test, rank_sets
-from bench.stats import Estimate, mean_interval, paired_difference, seed_split, set_interval
+from bench.results.ranks import permutation_test, rank_sets
+from bench.scores.intervals import Estimate, mean_interval, paired_difference, seed_split, set_interval
 
 REPEATS, TESTS = 2000, 10_000
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.ranks import holm
-from bench.worsening import LEVEL, RESAMPLES, difference, examine, of_mean, of_set
+from bench.gate.noninferiority import LEVEL, RESAMPLES, difference, examine, of_mean, of_set
+from bench.results.ranks import holm
 
 if TYPE_CHECKING:
     import torch

@@ -45,8 +45,8 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 
 def machine() -> str:
     """Processor and cores that this process may use, as `bench env` names them."""
-    from bench.environment import environment
-    from bench.threads import cores
+    from bench.machine.environment import environment
+    from bench.machine.threads import cores
 
     return f"{environment()['processor']}, {cores()} cores"
 

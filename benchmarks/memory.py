@@ -26,7 +26,7 @@ import os
 import numpy as np
 from bench.contracts import Dataset
 from bench.hookspecs import hookimpl
-from bench.images import Prepared
+from bench.pictures.images import Prepared
 from bench.specs import DatasetSpec
 RAMP = np.linspace(0, 1, 256, dtype=np.float32)
 class Generated(Dataset):

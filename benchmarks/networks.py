@@ -27,7 +27,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from bench import precision, threads
+from bench.machine import precision, threads
 from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
 from bench.methods.colour_nets import SCALE, Decoder
 from bench.methods.losses import DecoderLoss, LossChoice

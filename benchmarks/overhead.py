@@ -65,8 +65,10 @@ def main() -> None:
 def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     """Seconds of each step of a run in this process, without the steps inside it."""
     import bench
-    from bench import asking, plan, report, scoring, workshop
-    from bench.plugins import registry
+    from bench.engine import plan, sampling, work
+    from bench.plugins.loader import registry
+    from bench.results import report
+    from bench.scores import scoring
 
     seconds: dict[str, float] = defaultdict(float)
     inside = [0.0]  # seconds of the steps within the one that is under way, innermost last
@@ -86,16 +88,16 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
         setattr(owner, name, functools.wraps(function)(lambda *a, **n: timed(function, *a, **n)))
 
     clock(plan, "make", "preparing")
-    clock(workshop.Workshop, "_make", "asking")
+    clock(work.Workshop, "_make", "asking")
     clock(scoring, "keep_scores", "scoring")
-    clock(workshop.Workshop, "_write", "scoring")  # the table; reports are clocked on their own
+    clock(work.Workshop, "_write", "scoring")  # the table; reports are clocked on their own
     clock(report, "write", "reporting")
     for name in dict.fromkeys((*asked.methods.split(","), *PARTS)):
         clock(registry().get("methods", name).load(), "fit", "fitting")
-    clock(asking.Asking, "_asked", "drawing")
-    clock(asking.Asking, "_distribution", "drawing")
-    clock(asking.Asking, "_checked", "asking")
-    clock(asking.Asking, "_seeds", "asking")
+    clock(sampling.Asking, "_asked", "drawing")
+    clock(sampling.Asking, "_distribution", "drawing")
+    clock(sampling.Asking, "_checked", "asking")
+    clock(sampling.Asking, "_seeds", "asking")
     bench.run(methods=tuple(asked.methods.split(",")), datasets=(asked.dataset,), preset=asked.preset, executor="serial",
               store=Path("store"), out="run", limit_test=8 if asked.quick else None)  # fmt: skip
     return dict(seconds)

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench import export, field_files, images
 from bench.colour import picture
-from bench.progress import Quiet
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
+from bench.exchange import export, field_files
+from bench.pictures import images
 from bench.protocol import Protocol
-from bench.request import Request
 
 Writer = Callable[[Path, np.ndarray, np.ndarray], Path]
 """Writes a colour field `(2, 64, 64)` of a lightness `(256, 256)` and returns the file."""

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="10 photographs of 250x250, 1 turn: to see that it works")
     arguments = parser.parse_args()
     count, turns, sizes = (10, 1, SIZES[:1]) if arguments.quick else (arguments.photographs, arguments.turns, SIZES)
-    from bench.threads import cores
+    from bench.machine.threads import cores
 
     several = max(2, cores())
     rows = [_throughput(size, count, turns, several) for size in sizes]
@@ -44,11 +44,11 @@ def main() -> None:
 
 
 def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> list[str]:
-    from bench import prepare
-    from bench.plugins import registry
-    from bench.progress import Quiet
+    from bench.data import prepare
+    from bench.engine.progress import Quiet
+    from bench.plugins.loader import registry
     from bench.protocol import make_paper
-    from bench.store import Store
+    from bench.store.local import Store
 
     count = max(10, round(count * min(1, 500 * 375 / (size[0] * size[1]))))
     protocol, spec = make_paper(antialias=False), registry().get("datasets", "folder")
@@ -62,7 +62,7 @@ def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> 
 
         def with_workers(workers: int) -> None:
             store = Store(Path(folder) / f"store-{next(stores)}")
-            with patch("bench.threads.cores", return_value=workers):
+            with patch("bench.machine.threads.cores", return_value=workers):
                 prepare.prepare(
                     prepare.Source("made", spec, dataset, "", ids, ()), "train", None, protocol, store, Quiet()
                 )
@@ -98,7 +98,8 @@ def _steps(size: tuple[int, int]) -> list[list[str]]:
 
 
 def _milliseconds(data: bytes, protocol: Protocol) -> list[str]:
-    from bench import colour, images
+    from bench import colour
+    from bench.pictures import images
 
     levels = images.decode(data).levels
     small, large = (images.resize(levels, n, protocol.antialias) for n in (64, 256))

@@ -13,7 +13,7 @@ import torch
 from measure import machine, ratio, seconds, spread, table
 from sklearn.cluster import KMeans
 
-from bench import threads
+from bench.machine import threads
 from bench.methods.colour_nets import Decoder
 from bench.methods.cvae_model import AT_ONCE, _centroids
 from bench.methods.phases import PhasedDecoder

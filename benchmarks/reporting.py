@@ -57,7 +57,7 @@ def main() -> None:
 def make(folder: Path, photographs: int, methods: int, data: Path | None) -> None:
     """A run folder and its store. The samples are made up; the scores are those of the samples."""
     import bench
-    from bench.progress import Quiet
+    from bench.engine.progress import Quiet
 
     source = data or _drawn(folder / "drawn", 200)
     chosen = _folder(folder / "photographs", source, 5 * photographs)  # of 5,000 and more, test_size are for testing
@@ -91,7 +91,7 @@ def _as_colourizers(folder: Path) -> None:
     """Controls rank apart; here they stand for methods."""
     import pandas as pd
 
-    from bench.files import read_json, write_json
+    from bench.store.files import read_json, write_json
 
     manifest: dict[str, Any] = read_json(folder / "manifest.json", newest=99)
     for cell in manifest["cells"]:

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="the control marginal, one thread, 1 turn: to see that it works")
     arguments = parser.parse_args()
-    from bench.threads import cores
+    from bench.machine.threads import cores
 
     counts = dict.fromkeys((1, cores()))
     if arguments.quick:

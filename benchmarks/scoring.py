@@ -58,13 +58,14 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
     import pyarrow as pa
     import torch
 
-    from bench import prepare, samples, score_table, scoring, weights
-    from bench.cell_scores import CellScores
-    from bench.contracts import SampleSet
-    from bench.plugins import registry
-    from bench.progress import Quiet
+    from bench.contracts import SampleSet, colour_weights
+    from bench.data import prepare
+    from bench.engine.progress import Quiet
+    from bench.plugins.loader import registry
     from bench.protocol import make_paper
-    from bench.store import Store
+    from bench.scores import long_table, samples, scoring
+    from bench.scores.cells import CellScores
+    from bench.store.local import Store
 
     with tempfile.TemporaryDirectory() as folder:
         store, spec = Store(Path(folder) / "store"), registry().get("datasets", dataset)
@@ -74,7 +75,7 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
         ids = (source.test + source.train)[:photographs]
         source = prepare.Source(source.name, spec, made, source.digest, source.train, ids)
         test = prepare.prepare(source, "test", None, protocol, store, Quiet())
-        colours = weights.fit(protocol.weights, test.ab, protocol.weight_floor)
+        colours = colour_weights.fit(protocol.weights, test.ab, protocol.weight_floor)
         keys: list[str] = []
 
         def keep(ab: torch.Tensor) -> None:
@@ -87,13 +88,13 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
         cell = {"key": "cell", "dataset": dataset, "method": "made", "role": "control", "parameters": {}, "seed": 0,
                 "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}]}  # fmt: skip
         metrics = scoring.load_metrics((), registry())
-        tested = scoring.HeldOut(test, colours, weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made)
+        tested = scoring.HeldOut(test, colours, colour_weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made)
 
         images = pa.array(test.ids, pa.string())
 
         def score(chosen: list[scoring.LoadedMetric]) -> tuple[float, int]:
             start = time.perf_counter()
-            with score_table.writing(Path(folder) / "scores.parquet") as table:
+            with long_table.writing(Path(folder) / "scores.parquet") as table:
                 CellScores(cell, chosen, tested, store, Path(folder)).write(table, images)
             return time.perf_counter() - start, table.done
 

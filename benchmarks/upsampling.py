@@ -3,7 +3,8 @@
     python benchmarks/upsampling.py FOLDER [--photographs 100] [--quick]
 
 The true ab of every photograph is reduced to 64x64 by area and enlarged again: bilinearly, by the guided filter, and by its slopes
-for details alone (`bench.upsampling`). The figures are mean absolute differences in CIELAB units, over pixels and both channels.
+for details alone (`bench.fitted.upsampling`). The figures are mean absolute differences in CIELAB units, over pixels and both
+channels.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from measure import table
 from torch import Tensor
 from torch.nn import functional
 
-from bench import images, upsampling
 from bench.colour import rgb_to_lab
+from bench.fitted import upsampling
+from bench.pictures import images
 
 
 def main() -> None:

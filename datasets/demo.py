@@ -152,7 +152,7 @@ def columns(photograph: Photograph, part: Part, width: int) -> tuple[int, int]:
 
 def pixels_of(photograph: Photograph) -> np.ndarray:
     """`(H, W, 3)` uint8, sRGB."""
-    from bench import images
+    from bench.pictures import images
 
     found = find_spec(photograph.package)
     folders = (found.submodule_search_locations or []) if found else []

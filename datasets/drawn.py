@@ -28,7 +28,7 @@ from .choices import Choice, Palette
 
 if TYPE_CHECKING:
     from bench.contracts import Law
-    from bench.images import Prepared
+    from bench.pictures.images import Prepared
     from bench.protocol import Protocol
 
 RECIPE = "1"
@@ -146,7 +146,7 @@ class DrawnSet(Dataset):
         return [i for i in order if self._index(i) < TRAIN], [i for i in order if self._index(i) >= TRAIN]
 
     def develop(self, data: bytes, protocol: Protocol, crop: int | None) -> Prepared:
-        from bench.images import Prepared
+        from bench.pictures.images import Prepared
 
         from . import scenes
 

@@ -11,7 +11,7 @@ SUFFIXES = frozenset({
     ".avif", ".avifs", ".bmp", ".dib", ".gif", ".jfi", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".j2c", ".j2k", ".jp2", ".jpc",
     ".jpf", ".jpx", ".mpo", ".apng", ".png", ".pbm", ".pgm", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 })  # fmt: skip
-"""Of photographs, which decoding accepts or refuses (`bench.images`)."""
+"""Of photographs, which decoding accepts or refuses (`bench.pictures.images`)."""
 UNREAD = frozenset({
     ".3fr", ".ai", ".arw", ".blp", ".cr2", ".cr3", ".cur", ".dcm", ".dcr", ".dcx", ".dds", ".dng", ".emf", ".eps", ".erf", ".exr",
     ".fit", ".fits", ".fli", ".hdr", ".heic", ".heics", ".heif", ".heifs", ".hif", ".icns", ".ico", ".iiq", ".jls", ".jng", ".jpm",

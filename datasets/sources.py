@@ -20,12 +20,13 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import IO, ClassVar
 
-from bench import archives, keys
+from bench import keys
 from bench.contracts import Dataset
 from bench.datasets.recognised import HEAD, OTHER, PHOTOGRAPH, SUFFIXES, may_be, sort
 from bench.errors import BenchError, NothingMeasured, beside
-from bench.files import is_debris
-from bench.images import Unreadable
+from bench.fetch import archives
+from bench.pictures.images import Unreadable
+from bench.store.files import is_debris
 from bench.text import storable
 
 LARGEST = 2**31
@@ -86,7 +87,7 @@ class Folder(Source):
                 self.left_out[name] = kind
 
     def _walk(self) -> Iterator[tuple[str, str, os.stat_result]]:
-        """Everything below that is no folder and not a system's own (`bench.files.is_debris`), in order."""
+        """Everything below that is no folder and not a system's own (`bench.store.files.is_debris`), in order."""
         root = _Level("", os.path.realpath(self.path), False, _entries(self.path))
         levels, seen = [root], {root.real}
         while levels:
@@ -180,7 +181,7 @@ def _large(size: int) -> str:
 
 
 class Archive(Source):
-    """Images in an archive (`bench.archives`): read in one pass, never extracted to disk."""
+    """Images in an archive (`bench.fetch.archives`): read in one pass, never extracted to disk."""
 
     def members(self) -> Generator[Member, None, None]:
         self.left_out = {}

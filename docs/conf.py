@@ -7,7 +7,7 @@ from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
 from bench import __version__
-from bench.plugins import registry
+from bench.plugins.loader import registry
 from bench.specs import Parameter
 
 project, release = "huebench", __version__

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.contracts import ColorDistribution, FitContext, Law, Method, Revealed, SampleSet
-from bench.prepare import PreparedSet
+from bench.data.prepare import PreparedSet
 from bench.seeds import derive, normal, uniform
 
 from .cheat import CHEATS

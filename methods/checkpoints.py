@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench import disk, drafts, records, stored
 from bench.errors import BenchError, reason
-from bench.files import write_json
+from bench.store import disk, drafts, records, stored
+from bench.store.files import write_json
 
 TENSORS, MARK = "state.safetensors", "checkpoint.json"
 KEPT = 2

@@ -13,12 +13,12 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch.nn import functional
 
-from bench import records
 from bench.contracts import ColorDistribution, FitContext, Law, Method, Revealed, SampleSet
+from bench.data.prepare import PreparedSet, reopen
 from bench.errors import BenchError
-from bench.files import write_json
-from bench.prepare import PreparedSet, reopen
 from bench.seeds import uniform
+from bench.store import records
+from bench.store.files import write_json
 
 SIDE = 16
 """Of the small grey photographs that `knn` compares."""

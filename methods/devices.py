@@ -1,7 +1,7 @@
 """One training on several devices: which there are, what travels to their processes, and how these report.
 
 Lightning starts a process for each device of this machine (`ddp_spawn`; its `ddp` would start the command line of this process
-again). On several machines an executor has started them already (`bench.nodes`).
+again). On several machines an executor has started them already (`bench.engine.rendezvous`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from bench.contracts import FitContext, ProgressTask
+from bench.engine.rendezvous import LONGEST_WAIT
 from bench.errors import BenchError
-from bench.nodes import LONGEST_WAIT
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn")
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
@@ -73,7 +73,7 @@ def _own_processes(context: FitContext) -> dict[str, Any]:
 
 
 def _processes_of_a_job(context: FitContext) -> dict[str, Any]:
-    """This process is one of several that `bench.nodes` tells of."""
+    """This process is one of several that `bench.engine.rendezvous` tells of."""
     strategy = DDPStrategy(timeout=timedelta(seconds=LONGEST_WAIT))
     return {"num_nodes": context.nodes, "strategy": strategy, "plugins": [TorchElasticEnvironment()]}
 

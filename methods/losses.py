@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.fields import Components, principal_components
-from bench.prepare import PreparedSet
-from bench.weights import ColourWeights
+from bench.contracts.colour_weights import ColourWeights
+from bench.data.fields import Components, principal_components
+from bench.data.prepare import PreparedSet
 
 from .colour_nets import SCALE
 

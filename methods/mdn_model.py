@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.prepare import PreparedSet
 from bench.seeds import normal, uniform
 
 from . import weights_io

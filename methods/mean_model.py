@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from bench import stored
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.prepare import PreparedSet
 from bench.seeds import normal
+from bench.store import stored
 
 from .controls_model import PointMass
 from .parts import Features, extractor, stored_features

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import keys, stored
+from bench import keys
 from bench.contracts import FitContext
+from bench.data.prepare import PreparedSet, give_back
 from bench.errors import BenchError
-from bench.files import allocate
-from bench.prepare import PreparedSet, give_back
+from bench.store import stored
+from bench.store.files import allocate
 
 
 @runtime_checkable

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench import check_outputs, exchange, field_files
-from bench.colourizations import Colourizations, find
 from bench.contracts import ColorDistribution, FitContext, Method, Revealed, SampleSet, Wanted
+from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.images import Unreadable
-from bench.prepare import PreparedSet
+from bench.exchange import check, field_files, layout
+from bench.exchange.colourizations import Colourizations, find
+from bench.pictures.images import Unreadable
 from bench.protocol import Protocol
 from bench.specs import Kind
 
@@ -35,7 +35,7 @@ class Precomputed(Method):
         self.kind = kind
 
     def lacking(self, wanted: Wanted) -> str | None:
-        return check_outputs.check(self._path, wanted, self.kind).line() or None
+        return check.check(self._path, wanted, self.kind).line() or None
 
     def fit(self, train: PreparedSet, context: FitContext) -> None:
         self.protocol = context.protocol
@@ -67,9 +67,9 @@ class Precomputed(Method):
         return find(self._path)
 
     def _cautions(self) -> Iterator[str]:
-        if exchange.read_record(self._path) is None:
-            yield f"no copy of {exchange.RECORD} lies beside its files: which inputs they were made from is not checked"
-        if self.kind == "iid" and (same := check_outputs.repeated(self._found)):
+        if layout.read_record(self._path) is None:
+            yield f"no copy of {layout.RECORD} lies beside its files: which inputs they were made from is not checked"
+        if self.kind == "iid" and (same := check.repeated(self._found)):
             yield f"identical files are said to be independent draws of {len(same):,} photograph(s), first {same[0]}"
 
 

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from bench.contracts import FitContext
 from bench.errors import BenchError
+from bench.machine.threads import begin
 from bench.seeds import derive
-from bench.threads import begin
 
 from .batches import Batch, Batches, InTurn, Shuffled, place
 from .checkpoints import Checkpoints, State

@@ -8,8 +8,8 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
-from bench import records, stored
-from bench.files import write_json
+from bench.store import records, stored
+from bench.store.files import write_json
 
 
 def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:

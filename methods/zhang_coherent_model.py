@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.contracts.colour_weights import bin_centres
+from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.prepare import PreparedSet
 from bench.seeds import normal
-from bench.weights import bin_centres
 
 from .zhang_model import PixelDistribution, Quantiles, Zhang
 

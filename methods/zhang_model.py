@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.contracts.colour_weights import bin_centres, nearest_bin
+from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.prepare import PreparedSet
 from bench.seeds import uniform
-from bench.weights import bin_centres, nearest_bin
 
 from . import weights_io
 from .precision import computed, placed

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.contracts.colour_weights import bin_centres
 from bench.errors import BenchError
-from bench.weights import bin_centres
 
 from .presets import PRESETS
 from .zhang_net import ZhangNet

@@ -51,7 +51,7 @@ class Auc(Metric):
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         import torch
 
-        from bench.weights import nearest_bin
+        from bench.contracts.colour_weights import nearest_bin
 
         mean = pictures.mean_field(samples, context)[:, None]
         weight = torch.as_tensor(1 / context.prior)[nearest_bin(truth)]

@@ -94,7 +94,7 @@ class ColourEntropy(Metric):
     """Entropies in bits."""
 
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        from bench.weights import nearest_bin
+        from bench.contracts.colour_weights import nearest_bin
 
         bins, defined = nearest_bin(samples.ab.nan_to_num()).flatten(2), pictures.zero_or_nan(samples)
         palettes = _palettes(bins)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    from bench.results import Pictures, Results
+    from bench.results.run_folder import Pictures, Results
 
 NAME = "ab-plane"
 PHOTOGRAPHS, AT_ONCE = 200, 16

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.specs import CLAIMED
 
 if TYPE_CHECKING:
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def _cells(result: Results) -> Iterator[Caution]:
 
 
 def _datasets(result: Results) -> Iterator[Caution]:
-    from bench.report import caution_of
-    from bench.stats import FEW
+    from bench.results.report import caution_of
+    from bench.scores.intervals import FEW
 
     for name, data in result.manifest["datasets"].items():
         if text := caution_of(data):
@@ -45,7 +45,7 @@ def _datasets(result: Results) -> Iterator[Caution]:
 
 
 def _photographs(result: Results) -> Iterator[Caution]:
-    from bench.duplicates import remarks
+    from bench.data.duplicates import remarks
 
     for name, data in result.manifest["datasets"].items():
         lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
@@ -90,7 +90,7 @@ def _scores(result: Results) -> Iterator[Caution]:
 
 
 def _optional(result: Results) -> Iterator[Caution]:
-    from bench.plugins import registry
+    from bench.plugins.loader import registry
     from bench.specs import MetricSpec
 
     measured = {column.metric for column in result.table.columns}

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bench import places
 from bench.errors import BenchError
-from bench.files import write_text
 from bench.hookspecs import hookimpl
+from bench.machine import places
 from bench.output import Output
 from bench.specs import ReportSpec
+from bench.store.files import write_text
 from bench.text import csv, html
 from bench.text import markdown as escape
 
@@ -30,8 +30,8 @@ from .tables import decimals, describe_dataset, describe_protocol, safe_name, wi
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.compare import Comparison, Omission, Row, SetRow
-    from bench.results import Pictures
+    from bench.results.compare import Comparison, Omission, Row, SetRow
+    from bench.results.run_folder import Pictures
 
 CHANGES = (("draws", "fair-energy-score", "field"), ("present", "error-of-best", "sum"), ("reconstruct", "absolute-error", "sum"))
 """By which value photographs changed most: ask, metric and variant; the first that a method has."""
@@ -107,7 +107,7 @@ class Picture:
         """The picture itself, not a link to it; as JPEG, a tenth of the bytes."""
         from PIL import Image
 
-        from bench import images
+        from bench.pictures import images
 
         buffer = io.BytesIO()
         Image.fromarray(images.decode(self.path.read_bytes()).levels).save(buffer, "JPEG", quality=QUALITY)
@@ -156,8 +156,8 @@ def _head(comparison: Comparison) -> Iterator[object]:
 
 
 def _headlines(comparison: Comparison) -> Iterator[object]:
-    from bench.compare import headline, said
-    from bench.plugins import registry
+    from bench.plugins.loader import registry
+    from bench.results.compare import headline, said
 
     rows = headline(comparison, registry())
     yield "## Headline metrics"
@@ -237,7 +237,7 @@ def _changed(sheet: Sheet) -> Iterator[object]:
 
 
 def _every_row(comparison: Comparison) -> Iterator[object]:
-    from bench.compare import said
+    from bench.results.compare import said
 
     yield "## Every value"
     counts: Counter[str] = Counter(row.word for row in comparison.rows)

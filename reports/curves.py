@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from bench.results import Results
-    from bench.stats import Estimate
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import Estimate
 
 Entries = Mapping[str, Sequence[Entry]]
 
@@ -152,7 +152,7 @@ def _binned(entry: Entry) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
-    from bench.stats import mean_interval
+    from bench.scores.intervals import mean_interval
 
     both = [entry.values(Measure(SPREAD, name)) for name in ("spread", "skill")]
     table = pd.concat(both, axis=1, join="inner").dropna().to_numpy(float)

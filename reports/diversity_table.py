@@ -39,8 +39,8 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
-    from bench.results import Results
-    from bench.stats import Estimate
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import Estimate
 
 METRICS = ("error-of-best", "variance")
 MEASURES = {
@@ -85,7 +85,7 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 
 def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`tables/diversity-table.md`, its numbers as CSV, and the pairs' differences as `diversity-differences.csv`."""
-    from bench.stats import FEW
+    from bench.scores.intervals import FEW
 
     found = gather(results, METRICS, ["colourizer", "control"])
     if not found:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-    from bench.results import Results
-    from bench.stats import Estimate
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import Estimate
 
 METRICS = ("error-of-best", "variance")
 COLUMNS = 3
@@ -113,7 +113,7 @@ def _absence(entry: Entry) -> str:
 def _cloud(entry: Entry) -> Cloud:
     import pandas as pd
 
-    from bench.stats import mean_interval
+    from bench.scores.intervals import mean_interval
 
     both = {"x": entry.values(VARIANCE), "y": entry.values(ERROR_OF_BEST)}
     points = pd.concat(both, axis=1, join="inner")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from bench.score_columns import ScoreColumn, Scores
+    from bench.scores.columns import ScoreColumn, Scores
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.files import write_bytes
+from bench.store.files import write_bytes
 from bench.text import visible
 
 from .headlines import headlines
@@ -19,7 +19,7 @@ from .tables import safe_name
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.results import Pictures, Results
+    from bench.results.run_folder import Pictures, Results
 
 SIDES = (192, 128, 96, 80, 64)
 """Sides of a picture in pixels; the largest with which all strips fit into `BUDGET`."""
@@ -123,7 +123,7 @@ def strip_name(position: int) -> str:
 
 
 def _strips(wall: Wall, folder: Path, side: int) -> Iterator[list[float]]:
-    from bench.scoring import in_threads
+    from bench.scores.scoring import in_threads
 
     def work(number: int) -> list[float]:
         start = number * CHUNK

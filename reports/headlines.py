@@ -10,7 +10,7 @@ from .facts import Measure
 from .scores import Entry
 
 if TYPE_CHECKING:
-    from bench.stats import Estimate
+    from bench.scores.intervals import Estimate
 
 ARROWS = {"up": "↑", "down": "↓", "target": "→", "none": ""}
 
@@ -44,7 +44,7 @@ class Headline:
 
 def meaning(metric: str) -> str:
     """One line about a metric, if it is installed."""
-    from bench.plugins import registry
+    from bench.plugins.loader import registry
 
     spec = registry().specs["metrics"].get(metric)
     return f"{spec.summary[0].upper()}{spec.summary[1:]}." if spec else ""
@@ -60,7 +60,7 @@ def headlines(entries: Sequence[Entry], sets: bool = True) -> list[Headline]:
 
 
 def _headline(metric: str, entries: Sequence[Entry], sets: bool) -> Headline | None:
-    from bench.plugins import registry
+    from bench.plugins.loader import registry
 
     spec = registry().specs["metrics"].get(metric)
     main = getattr(spec, "main", "")

@@ -28,7 +28,7 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 TEXT = (
     "Every metric by its main variant (`bench show METRIC`), mean over photographs. ↓: less is better, ↑: more is better, →: best "

@@ -11,12 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import drafts
 from bench.errors import BenchError
-from bench.files import write_bytes, write_text
 from bench.hookspecs import hookimpl
 from bench.output import PAGE, Output, Section
 from bench.specs import ReportSpec
+from bench.store import drafts
+from bench.store.files import write_bytes, write_text
 from bench.text import html as escape
 
 from .cautions import cautions
@@ -24,7 +24,7 @@ from .gallery import PHOTOGRAPHS, hang, walls
 from .markup import BEGIN, END
 
 if TYPE_CHECKING:
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 OPEN = 10
 """Reports of a lower order stand open, at the top."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import notation
 from bench.hookspecs import hookimpl
 from bench.output import Output
+from bench.plugins import notation
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
@@ -33,7 +33,7 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 METRIC = "absolute-error"
 LOSSES = {"l2": "L2", "mah": "Mah", "full": "Mah + Colour + Grad"}

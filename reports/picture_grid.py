@@ -19,7 +19,7 @@ from .tables import safe_name
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.results import Pictures, Results
+    from bench.results.run_folder import Pictures, Results
 
 KINDS = {"iid": "draws", "modes": "modes", "centroids": "cluster centres", "point": "point estimate"}
 LOSSES = {"l2": "L2 loss", "mah": "Mah loss", "full": "Mah + Colour + Grad"}

@@ -31,8 +31,8 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
-    from bench.results import Results
-    from bench.stats import SeedSplit
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import SeedSplit
 
 ENERGY = Measure("fair-energy-score", "field")
 VARIOGRAM = Measure("fair-variogram-score", "grid")
@@ -194,7 +194,7 @@ def _split(entry: Entry, measure: Measure) -> SeedSplit | None:
     """The uncertainty in parts, over the photographs that every seed has."""
     import pandas as pd
 
-    from bench.stats import seed_split
+    from bench.scores.intervals import seed_split
 
     seeds = entry.facts.by_seed(measure)
     return seed_split(pd.DataFrame(seeds).dropna().to_numpy(float).T) if seeds else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 NAME = "score-differences"
 SCORES = {"fair energy score": ENERGY, "fair variogram score": VARIOGRAM}

@@ -29,8 +29,8 @@ from .tables import (
 )
 
 if TYPE_CHECKING:
-    from bench.results import Results
-    from bench.stats import Estimate
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import Estimate
 
 SEEDS = " With several training seeds, values and bounds of the whole set are means over them."
 
@@ -201,7 +201,7 @@ def _value(entry: Entry, column: Column) -> Estimate:
 
 def flatness_of(entry: Entry, measure: Measure) -> Estimate:
     """The p of flat ranks as `mean`: with several seeds the smallest times their number (Bonferroni). NaN: can't be tested."""
-    from bench.stats import Estimate, flatness
+    from bench.scores.intervals import Estimate, flatness
 
     seeds, bins = entry.facts.by_seed(measure), entry.facts.count(measure) + 1
     whole = all(ranks.notna().all() for ranks in seeds.values())

@@ -12,14 +12,14 @@ from .facts import Facts, Measure, fact, text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.results import Results
-    from bench.score_columns import ScoreColumn, Scores
-    from bench.stats import Estimate
+    from bench.results.run_folder import Results
+    from bench.scores.columns import ScoreColumn, Scores
+    from bench.scores.intervals import Estimate
 
 WHOLE_CELL = ""
 """The ask, and the metric, of the row of a cell that failed as a whole."""
 CLAIM = " (claimed)"
-"""Ends the label of draws whose independence is claimed, not checked (`bench.results.Results.claimed`)."""
+"""Ends the label of draws whose independence is claimed, not checked (`bench.results.run_folder.Results.claimed`)."""
 
 AT_ONCE = 500_000
 """Values that are resampled together: memory does not grow with the number of photographs."""
@@ -96,7 +96,7 @@ class Entry:
         """The same of several measures, resampled together: much faster than one by one."""
         import numpy as np
 
-        from bench.stats import mean_intervals
+        from bench.scores.intervals import mean_intervals
 
         wanted = list(dict.fromkeys(measures))
         missing = [m for m in wanted if m not in self._estimates]
@@ -114,7 +114,7 @@ class Entry:
 
         Seeds share their photographs, so the mean bounds are not too narrow: a mean's deviation is at most the mean one.
         """
-        from bench.stats import Estimate
+        from bench.scores.intervals import Estimate
 
         found = self.sets[(self.sets["metric"] == metric) & (self.sets["variant"] == variant)]
         value, low, high = (float(found[c].mean(skipna=False)) for c in ("value", "low", "high"))
@@ -161,7 +161,7 @@ def shared_images(results: Sequence[Results], runs: Iterable[int], dataset: str)
 
 def difference(first: Entry, second: Entry, measure: Measure) -> Estimate:
     """`first - second` over the photographs that both have."""
-    from bench.stats import paired_difference
+    from bench.scores.intervals import paired_difference
 
     pair = paired(first, second, measure)
     return paired_difference(pair["first"].to_numpy(float), pair["second"].to_numpy(float))
@@ -288,7 +288,7 @@ def _run_names(results: Sequence[Results]) -> list[str]:
 
 def _parameters(column: ScoreColumn) -> dict[str, Any]:
     """Of the method; a failed cell may have none."""
-    from bench import records
+    from bench.store import records
 
     where = f"the table of scores: parameters of {column.method}"
     return records.of_text(column.parameters, dict[str, Any], where) if column.parameters else {}

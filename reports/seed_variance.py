@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from bench.results import Results
-    from bench.stats import SeedSplit
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import SeedSplit
 
 NAME = "seed-variance"
 WIDTH, ROW, REMARK, AROUND = 5.2, 0.36, 0.12, 1.2
@@ -70,7 +70,7 @@ class Trained:
         """The 95 % interval for photographs alone: the trainings taken as given."""
         from scipy.special import stdtrit
 
-        from bench.stats import LEVEL
+        from bench.scores.intervals import LEVEL
 
         mean = self.split.mean
         half = float(stdtrit(mean.n - 1, (1 + LEVEL) / 2)) * self.split.image_error
@@ -113,7 +113,7 @@ def _trained(entries: Sequence[Entry]) -> list[Trained]:
 def _of(entry: Entry) -> Trained | None:
     import pandas as pd
 
-    from bench.stats import seed_split
+    from bench.scores.intervals import seed_split
 
     seeds = entry.facts.by_seed(ENERGY)
     if not seeds:

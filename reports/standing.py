@@ -14,7 +14,7 @@ from .scores import Entry
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.ranks import Ranking
+    from bench.results.ranks import Ranking
 
 LEVEL = 0.05
 
@@ -70,7 +70,7 @@ class Standing:
         """Every pair: `first - second` with its interval and the corrected p."""
         import numpy as np
 
-        from bench.stats import mean_intervals
+        from bench.scores.intervals import mean_intervals
 
         labels = self.all.order if self.all else ()
         pairs = list(combinations(labels, 2))
@@ -94,7 +94,7 @@ class Standing:
         return pairs[first, second] if (first, second) in pairs else pairs[second, first]
 
     def _ranking(self, labels: Sequence[str]) -> Ranking | None:
-        from bench.ranks import rank_sets
+        from bench.results.ranks import rank_sets
 
         return rank_sets({label: self.values[label] for label in labels}, "down", level=LEVEL) if labels else None
 
@@ -126,7 +126,7 @@ def unfit(entry: Entry, measure: Measure) -> str:
 
 def best_set(entries: Sequence[Entry], measure: Measure, direction: str) -> tuple[str, ...]:
     """Labels of the colourizers that no other one is shown to beat in a metric; none where there is nothing to win."""
-    from bench.ranks import rank_sets
+    from bench.results.ranks import rank_sets
 
     standing = stand([e for e in entries if not e.control], measure)
     if direction not in ("up", "down") or len(standing.values) < 2:  # one alone has won nothing

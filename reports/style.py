@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.files import write_bytes
 from bench.output import Output
+from bench.store.files import write_bytes
 from bench.text import one_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 DPI = 200
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import keys
-from bench.files import write_text
 from bench.output import Output
 from bench.specs import CLAIMED
+from bench.store.files import write_text
 from bench.text import csv
 from bench.text import markdown as escape
 from bench.text import markdown_code as code
@@ -22,8 +22,8 @@ from .markup import Caption, html_page, to_html, to_latex
 from .scores import CLAIM, Entry
 
 if TYPE_CHECKING:
-    from bench.results import Results
-    from bench.stats import Estimate
+    from bench.results.run_folder import Results
+    from bench.scores.intervals import Estimate
 
 NOTHING = "–"
 NOT_MEASURED = "not measured: it is optional, or was not among the run's --metrics, or is newer than the run"
@@ -104,14 +104,14 @@ def columns(prefix: str, estimate: Estimate) -> dict[str, float]:
 
 def from_columns(prefix: str, record: Mapping[str, Any], n: int) -> Estimate:
     """What `columns` wrote."""
-    from bench.stats import Estimate
+    from bench.scores.intervals import Estimate
 
     return Estimate(record[f"{prefix}_mean"], record[f"{prefix}_low"], record[f"{prefix}_high"], n)
 
 
 def verdict(estimate: Estimate) -> str:
     """A plain word for a paired difference `first - second`."""
-    from bench.stats import FEW
+    from bench.scores.intervals import FEW
 
     if estimate.n < FEW:
         return "too few images"
@@ -182,7 +182,7 @@ def _write(out: Output, name: str, text: str) -> Path:
 
 def _undefined(entry: Entry, measure: Measure, digits: int) -> str:
     """A mean over the rest would flatter a method that has no value where it is worst: it is no more than a remark."""
-    from bench.stats import mean_interval
+    from bench.scores.intervals import mean_interval
 
     values = entry.values(measure)
     rest = values.dropna().to_numpy(float)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.asking import TOLERANCE
 from bench.contracts import ColorDistribution, Law, Method, Revealed
+from bench.engine.sampling import TOLERANCE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -21,7 +21,7 @@ JOBS = {"register": "bench.testing.registering:register", "fit": "bench.testing.
 
 def work(folder: Path) -> None:
     """Do the job `job.json`; the report, or the error in one line, is `result.json`."""
-    from bench.files import read_json, write_json
+    from bench.store.files import read_json, write_json
 
     job = read_json(folder / "job.json")
     sys.path[:] = job["path"]
@@ -39,9 +39,9 @@ def work(folder: Path) -> None:
 def _load_local(paths: list[str]) -> None:
     """Import local plugins, under the names that the parent's have."""
     if paths:
-        from bench import local_plugins
+        from bench.plugins import local
 
-        for plugin in (one for path in paths for one in local_plugins.find(Path(path))):
+        for plugin in (one for path in paths for one in local.find(Path(path))):
             with suppress(Exception, SystemExit):  # if it is the one that is checked, its factory can't be imported, which says so
                 plugin.load()
 
@@ -73,7 +73,7 @@ def _copy(folder: Path) -> None:
 
 def report(folder: Path, name: str, value: Any) -> None:
     """Tell the parent something before the job is done."""
-    from bench.files import write_text
+    from bench.store.files import write_text
 
     write_text(folder / f"{name}.json", json.dumps(value))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.files import read_json, write_json
+from bench.store.files import read_json, write_json
 
 TOKEN = "BENCH_CHECK_TOKEN"
 POLL = 0.01

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench import images
 from bench.contracts import Dataset, Law
+from bench.engine.runner import data_home
 from bench.errors import BenchError
-from bench.runner import data_home
+from bench.pictures import images
 from bench.specs import DatasetSpec
 from bench.testing.fitting import toy_protocol
 from bench.testing.results import Broken, NotApplicable, Rule, one_line

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench import seeds
-from bench.asking import WIDEST
 from bench.contracts import ColorDistribution, SampleSet
+from bench.engine.sampling import WIDEST
 from bench.testing import exchange
 from bench.testing.answers import PRESENTED, apart, one_by_one, taken
 from bench.testing.fitting import ROWS, SEEDS

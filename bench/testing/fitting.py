@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import prepare, threads, weights
-from bench.contracts import FitContext, Method
-from bench.prepare import PreparedSet
-from bench.progress import Quiet
+from bench.contracts import FitContext, Method, colour_weights
+from bench.data import prepare
+from bench.data.prepare import PreparedSet
+from bench.engine.progress import Quiet
+from bench.machine import threads
 from bench.protocol import Protocol, make_paper
-from bench.store import Store
+from bench.store.local import Store
 from bench.testing import child
 from bench.testing.answers import Manner, Shown, answers, to_files
 from bench.testing.results import describe
@@ -86,7 +87,7 @@ class Ground:
     def context(self, recipe: Recipe, seed: int, of_parts: int | None = None) -> FitContext:
         """For a fit of a method with a seed; its parts have been fitted with the same one unless given."""
         protocol = toy_protocol()
-        colours = weights.fit(protocol.weights, self.train.ab, protocol.weight_floor)
+        colours = colour_weights.fit(protocol.weights, self.train.ab, protocol.weight_floor)
         parts = self.parts(recipe, seed if of_parts is None else of_parts)
         keys = {name: part.key for name, part in recipe.parts.items()}
         return FitContext(seed, "cpu", protocol, colours, parts, self.store, Quiet(), part_keys=keys)

@@ -88,7 +88,7 @@ def saves_safetensors_and_json(subject: MethodSubject) -> str | None:
             else:
                 raise ValueError("no .safetensors and no .json")
         except (ValueError, SafetensorError) as error:
-            mend = "save tensors by safetensors.torch.save_file and the rest by bench.files.write_json"
+            mend = "save tensors by safetensors.torch.save_file and the rest by bench.store.files.write_json"
             raise Broken(f"{path.name}: {describe(error)}", mend) from error
     return None
 

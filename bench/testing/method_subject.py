@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import plan
+from bench.engine import plan
+from bench.engine.plan import Fit, Plan
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
 from bench.errors import BenchError
-from bench.plan import Fit, Plan
-from bench.progress import Quiet
-from bench.request import Request
 from bench.specs import MethodSpec
 from bench.testing.children import Job
 from bench.testing.fitting import ROWS, SEEDS, Recipe, isolated
@@ -82,7 +82,7 @@ class MethodSubject(SpecSubject):
     @cached_property
     def recipe(self) -> Recipe:
         """How another process makes it. BenchError where a part can't be fitted; the parts are in the store afterwards."""
-        from bench.workshop import Workshop
+        from bench.engine.work import Workshop
 
         workshop = Workshop(self.plan, self.session.ground.store, Quiet())
         for part in self.fit.requires.values():
@@ -160,7 +160,7 @@ class MethodSubject(SpecSubject):
         })  # fmt: skip
 
     def _written(self) -> str:
-        from bench import notation
+        from bench.plugins import notation
 
         return notation.write(self.spec.name, {n: v for n, v in self.parameters().items() if v is not None})
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from bench import seeds, weights
-from bench.contracts import Metric, SampleSet, Score, ScoreContext
-from bench.measured import PART
-from bench.scoring import HeldOut
+from bench import seeds
+from bench.contracts import Metric, SampleSet, Score, ScoreContext, colour_weights
+from bench.results.series import PART
+from bench.scores.scoring import HeldOut
 from bench.specs import Kind, MetricSpec
 from bench.testing.fitting import isolated, toy_protocol
 from bench.testing.spec_rules import SpecSubject
@@ -68,8 +68,8 @@ class MetricSubject(SpecSubject):
     def held(self) -> HeldOut:
         """The toy photographs as the harness holds them."""
         ground, protocol = self.session.ground, toy_protocol()
-        colours = weights.fit(protocol.weights, ground.train.ab, protocol.weight_floor)
-        prior = weights.fit("zhang313", ground.train.ab, protocol.weight_floor).prior
+        colours = colour_weights.fit(protocol.weights, ground.train.ab, protocol.weight_floor)
+        prior = colour_weights.fit("zhang313", ground.train.ab, protocol.weight_floor).prior
         return HeldOut(ground.test, colours, prior, protocol.scale, cast(Any, Toy()))
 
     @property

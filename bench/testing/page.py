@@ -37,7 +37,7 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    from bench.files import write_text
+    from bench.store.files import write_text
 
     path = Path(sys.argv[1])
     write_text(path, page(path.read_text("utf-8")))

@@ -24,9 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Local plugins are there before test files are imported."""
     if paths := config.getoption("--bench-plugin"):
-        from bench import plugins, switches
+        from bench.plugins import loader, selection
 
-        plugins.use(plugins.switches() | switches.Switches(tuple(switches.locate(path) for path in paths)))
+        loader.use(loader.switches() | selection.Switches(tuple(selection.locate(path) for path in paths)))
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:

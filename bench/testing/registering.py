@@ -7,8 +7,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from bench import local_plugins
 from bench.hookspecs import GROUP
+from bench.plugins import local
 
 HEAVY = ("torch", "lightning", "pandas", "sklearn", "skimage", "seaborn", "matplotlib", "tensorflow", "jax")
 """What takes a second or more to import, and what `bench list` can't wait for."""
@@ -17,7 +17,7 @@ HEAVY = ("torch", "lightning", "pandas", "sklearn", "skimage", "seaborn", "matpl
 def register(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Import what a plugin's entry point names (in a local one: below `root`) and call its registration hooks; report which
     heavy modules that imported."""
-    from bench.plugins import KINDS
+    from bench.plugins.loader import KINDS
 
     plugin = _local(job) if job["root"] else EntryPoint(job["name"], job["value"], GROUP).load()
     for kind in KINDS:
@@ -28,5 +28,5 @@ def register(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _local(job: dict[str, Any]) -> object:
-    found = local_plugins.find(Path(job["root"]))
+    found = local.find(Path(job["root"]))
     return next(one for one in found if str(one.module) == job["value"]).load()

@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.files import for_tensors
-from bench.plugins import KINDS, Plugin, Registry, registry, switches
+from bench.plugins.loader import KINDS, Plugin, Registry, registry, switches
 from bench.specs import Spec
+from bench.store.files import for_tensors
 from bench.testing.children import Children
 
 if TYPE_CHECKING:

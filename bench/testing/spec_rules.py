@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import notation
 from bench.errors import BenchError
-from bench.plugins import Plugin, registry
+from bench.plugins import notation
+from bench.plugins.loader import Plugin, registry
 from bench.specs import MethodSpec, MetricSpec, Parameter, Spec
 from bench.testing.results import Broken, NotApplicable, Rule, one_line
 from bench.testing.session import Session, kind_of

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from bench import notation
 from bench.errors import BenchError, unknown
-from bench.plugins import KINDS, registry
+from bench.plugins import notation
+from bench.plugins.loader import KINDS, registry
 from bench.specs import DatasetSpec, MethodSpec, MetricSpec, Spec
 from bench.testing import spec_rules
 from bench.testing.results import Checking, CheckResult, Rule

@@ -20,7 +20,7 @@ from bench.specs import DatasetSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.images import Prepared
+    from bench.pictures.images import Prepared
     from bench.protocol import Protocol
 
 TRAIN, TEST = 24, 12
@@ -52,7 +52,7 @@ class Toy(Dataset):
         return sorted(ids)[:TRAIN], sorted(ids)[TRAIN:]
 
     def develop(self, data: bytes, protocol: Protocol, crop: int | None) -> Prepared:
-        from bench.images import Prepared
+        from bench.pictures.images import Prepared
 
         photograph = draw(data.decode())
         return Prepared(photograph.grey(), photograph.field(photograph.chosen), is_grey=False)

@@ -6,11 +6,11 @@ Every cell gets its seeds from its photographs, never from what ran before it: t
 import random
 from collections.abc import Callable, Iterable
 
+from bench.engine.plan import Cell
+from bench.engine.schedule import Outcome
+from bench.engine.work import Workshop
 from bench.hookspecs import hookimpl
-from bench.plan import Cell
-from bench.schedule import Outcome
 from bench.specs import ExecutorSpec
-from bench.workshop import Workshop
 
 
 @hookimpl

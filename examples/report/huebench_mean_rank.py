@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from bench.hookspecs import hookimpl
 from bench.output import Output
-from bench.score_table import MEASURED
+from bench.scores.long_table import MEASURED
 from bench.specs import ReportSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.results import Results
+    from bench.results.run_folder import Results
 
 TEXT = ("Rank of each method by the mean over photographs, averaged over metrics that have a direction, of independent draws. "
         "Controls, methods that can't draw and metrics that a method has no value of are left out. Nothing is tested for chance.")
@@ -55,7 +55,7 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
 
 
 def mean_ranks(scores: pd.DataFrame) -> pd.DataFrame:
-    """Columns dataset, method, rank (1 is best), metrics (how many), of the long table of scores (`bench.score_table`)."""
+    """Columns dataset, method, rank (1 is best), metrics (how many), of the long table of scores (`bench.scores.long_table`)."""
     import pandas as pd
 
     rows = scores[(scores["role"] == "colourizer") & (scores["ask"] == "draws") & (scores["region"] == "all")]

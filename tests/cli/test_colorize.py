@@ -10,11 +10,12 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from bench import colorize, fitted, images, profiles, upsampling
 from bench.cli import main
 from bench.colour import rgb_to_lab, rgb_to_lightness
+from bench.engine.progress import Quiet
 from bench.errors import BenchError
-from bench.progress import Quiet
+from bench.fitted import colorize, folders, upsampling
+from bench.pictures import images, profiles
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -167,7 +168,7 @@ def test_a_batch_reports_failures_and_goes_on(colorized, tmp_path):
 
 def test_an_exported_method_colourizes_and_the_newest_run_is_the_default(base, command, tmp_path, monkeypatch):
     path = saved(tmp_path / "in" / "a.png", smooth(30, 30))
-    exported = fitted.export(base / "runs" / "pets", "zhang[steps=3]", tmp_path / "zhang")
+    exported = folders.export(base / "runs" / "pets", "zhang[steps=3]", tmp_path / "zhang")
     assert command("colorize", path, "--weights", exported, "--out", "one")[0] == 0
     assert len(names(tmp_path / "one")) == 6
     status, _, err = command("colorize", path, "-m", "zhang", "--out", "two")
@@ -204,7 +205,7 @@ def test_results_that_can_not_be_written(colorized, tmp_path):
 
 def test_methods_that_can_not_colourize_are_refused(base, tmp_path):
     photos, _ = colorize.inputs([str(saved(tmp_path / "a.png", smooth(20, 20)))], tmp_path / "out")
-    with fitted.opened(base / "runs" / "pets", "zhang") as made:
+    with folders.opened(base / "runs" / "pets", "zhang") as made:
         spec = made.spec
         for change, said in (({"sees": frozenset({"identity"})}, "must see the identity"), ({"role": "codec"}, "encodes colours")):
             with pytest.raises(BenchError, match=said):
@@ -214,11 +215,11 @@ def test_methods_that_can_not_colourize_are_refused(base, tmp_path):
 
 def test_a_large_photograph_is_worked_on_in_strips(base, tmp_path, monkeypatch):
     """Memory grows with the picture's bytes, not with planes of floating-point numbers."""
-    monkeypatch.setattr("bench.upsampling.STRIP", 50_000)
+    monkeypatch.setattr("bench.fitted.upsampling.STRIP", 50_000)
     path = saved(tmp_path / "large.png", smooth(900, 1600))
     seen, own = [], upsampling.lab_to_rgb
     monkeypatch.setattr(upsampling, "lab_to_rgb", lambda light, ab: seen.append(light.numel()) or own(light, ab))
-    with fitted.opened(base / "runs" / "pets", "zhang") as made:
+    with folders.opened(base / "runs" / "pets", "zhang") as made:
         photos, _ = colorize.inputs([str(path)], tmp_path / "out")
         assert colorize.colourize(photos, made, tmp_path / "out", 1, 0, Quiet()) == []
     assert max(seen) <= 50_000
@@ -355,7 +356,7 @@ def test_of_several_trainings_the_smallest_seed_is_taken_and_said(base, command,
     assert status == 0, err
     assert "with seed 3" in err
     with pytest.raises(BenchError, match="seed"):
-        fitted.export(tmp_path / "seeds", "marginal", tmp_path / "folder")
+        folders.export(tmp_path / "seeds", "marginal", tmp_path / "folder")
 
 
 def test_a_bigtiff_gives_exif_that_can_be_read(colorized, tmp_path):

@@ -22,7 +22,7 @@ def folders(photographs, tmp_path_factory, store):
                     **more)  # fmt: skip
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.runner.report.write", lambda *_: None)  # the runs' own reports are not looked at
+        patch.setattr("bench.engine.runner.report.write", lambda *_: None)  # the runs' own reports are not looked at
         run("base", (QUICK, "grey"))
         run("new", seeds=(1,))
         run("other", k=2, limit_train=20, limit_test=2)

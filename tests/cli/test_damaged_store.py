@@ -9,9 +9,12 @@ import struct
 import pytest
 
 import bench as huebench
-from bench import housekeeping, keys, prepare, samples, shard_scores
+from bench import keys
+from bench.data import prepare
 from bench.errors import BenchError
-from bench.store import COMMIT_MARK, Store
+from bench.scores import samples, shards
+from bench.store import maintenance
+from bench.store.local import COMMIT_MARK, Store
 
 KINDS = ("fits", "samples", "scores", "features", "prepared", "indexes", "duplicates")
 METHODS = ("mean[features=zhang[batch=8,steps=2]]", "marginal")
@@ -29,7 +32,7 @@ def made(photographs, tmp_path_factory):
 @pytest.fixture
 def broken(made, tmp_path, monkeypatch):
     """A copy of it, and a way to the first thing of a kind."""
-    monkeypatch.setattr("bench.store._sound", set())  # a new process
+    monkeypatch.setattr("bench.store.local._sound", set())  # a new process
     shutil.copytree(made, tmp_path / "store")
     monkeypatch.setenv("BENCH_STORE", os.fspath(tmp_path / "store"))
     return Store(tmp_path / "store")
@@ -118,7 +121,7 @@ def test_folders_in_folders_are_damage(broken, capsys):
     path, _ = first(broken, "fits")
     (path / "/".join("a" * 60)).mkdir(parents=True)
     assert broken.find("fits", path.name) is None
-    said = [wrong for thing, wrong, _ in housekeeping.verify(broken) if thing.path == path]
+    said = [wrong for thing, wrong, _ in maintenance.verify(broken) if thing.path == path]
     assert said == ["it has more than 32 folders in one another"]
     capsys.readouterr()
 
@@ -131,9 +134,9 @@ def test_links_are_refused(broken, what, tmp_path, capsys):
     place.symlink_to(tmp_path / "elsewhere")
     assert broken.find("samples", path.name) is None
     assert " link" in capsys.readouterr().err
-    assert {wrong for thing, wrong, _ in housekeeping.verify(broken) if thing.path == path} <= {
+    assert {wrong for thing, wrong, _ in maintenance.verify(broken) if thing.path == path} <= {
         "it is a link", "its mark is a link, or no plain file", f"{samples.FILE} is a link, or no plain file"}  # fmt: skip
-    housekeeping.remove(next(thing for thing in housekeeping.things(broken, ["samples"]) if thing.path == path))
+    maintenance.remove(next(thing for thing in maintenance.things(broken, ["samples"]) if thing.path == path))
     assert (tmp_path / "elsewhere").exists()
     assert not os.path.lexists(path)
 
@@ -278,7 +281,7 @@ def read_all(store, kinds=KINDS):
     said = []
     readers = {
         "samples": lambda key: samples.read(store, key),
-        "scores": lambda key: shard_scores.read(store.path("scores", key), store.describe("scores", key)),
+        "scores": lambda key: shards.read(store.path("scores", key), store.describe("scores", key)),
         "prepared": lambda key: prepare.reopen(store, "photographs", key),
         "indexes": lambda key: prepare.index(_Same(key), store, None),
     }
@@ -361,7 +364,7 @@ def test_a_forged_mark_is_used_only_where_it_has_the_form_of_its_kind(broken, ki
         mark.write_bytes(f'{{\n  "digest": "{keys.sha256(body)}",'.encode() + body)
         found = broken.read(kind, path.name)
         assert found is None or (found[1].keys() <= before.keys() and found[1]["files"] == before["files"])
-        assert housekeeping.things(broken, [kind])
+        assert maintenance.things(broken, [kind])
         list(broken.all(kind))
     assert set(broken.folder.parent.iterdir()) == outside
     assert "Traceback" not in capsys.readouterr().err

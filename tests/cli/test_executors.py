@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from bench.store import COMMIT_MARK
+from bench.store.local import COMMIT_MARK
 
 from ..patience import LONG, until
 
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_does_not_lose_the_run(photographs, tmp_path, ex
                         "--store", "store", "--out", "run")  # fmt: skip
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as child:
         until((tmp_path / "begun").exists)
-        wanted = "bench.worker" if executor == "process" else "spawn_main"
+        wanted = "bench.executors.worker" if executor == "process" else "spawn_main"
         for victim in children(child.pid, wanted):
             victim.send_signal(signal.SIGKILL)
         err = child.communicate(timeout=LONG)[1]
@@ -206,7 +206,7 @@ def test_two_machines_train_as_two_devices_do_and_one_that_dies_is_replaced(tmp_
 
         def second():
             for job in (p for p in psutil.process_iter() if str(tmp_path) in _environment(p).get("SUBMITIT_FOLDER", "")):
-                if "bench.worker" in " ".join(job.cmdline()) and _environment(job).get("RANK") == "1":
+                if "bench.executors.worker" in " ".join(job.cmdline()) and _environment(job).get("RANK") == "1":
                     return job
             return None
 

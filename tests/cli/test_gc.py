@@ -9,20 +9,21 @@ import time
 import pandas as pd
 import pytest
 
-from bench import housekeeping, keys
-from bench.store import Store
+from bench import keys
+from bench.store import maintenance
+from bench.store.local import Store
 
 FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
 METHODS = "zhang[batch=8,steps=3],mean[features=zhang[batch=8,steps=3]],marginal"
 GC = """
 import sys, time
 from pathlib import Path
-from bench import housekeeping
-from bench.store import Store
+from bench.store import maintenance
+from bench.store.local import Store
 store, end = Store(Path(sys.argv[1])), Path(sys.argv[2])
 print("begins", flush=True)
 while True:
-    for line in housekeeping.prune(store, (), None, 0, False):
+    for line in maintenance.prune(store, (), None, 0, False):
         pass
     if end.exists():
         break
@@ -50,7 +51,7 @@ def kill_gc(store, moments):
         there = [name for name in names if store.path("fits", name).exists()]
         amid += child.returncode == -signal.SIGKILL and 0 < len(there) < len(names)
         assert all(store.find("fits", name) for name in there), "what is in its place is whole"
-        assert [wrong for _, wrong, _ in housekeeping.verify(store) if wrong] == []
+        assert [wrong for _, wrong, _ in maintenance.verify(store) if wrong] == []
     return amid
 
 
@@ -58,8 +59,8 @@ def kill_gc(store, moments):
 def test_gc_that_is_killed_leaves_nothing_half_in_its_place(tmp_path, monkeypatch, count):
     store, chance = Store(tmp_path / "store"), random.Random(0)
     kill_gc(store, [chance.uniform(0, 0.1) for _ in range(count)])
-    monkeypatch.setattr(housekeeping, "LEFT_OVER", -1)  # a day later
-    list(housekeeping.prune(store, (), None, 0, False))
+    monkeypatch.setattr(maintenance, "LEFT_OVER", -1)  # a day later
+    list(maintenance.prune(store, (), None, 0, False))
     assert [path for path in store.folder.rglob("*") if path.is_file()] == []
     assert list(store.folder.rglob("tmp-*")) == []
 
@@ -95,11 +96,11 @@ def test_gc_leaves_what_a_run_uses(tmp_path):
     store = Store(tmp_path / "store")
     store.get("fits", "ab" * 32, fill)
     with store.in_use():
-        assert list(housekeeping.prune(store, (), None, 0, True)) == ["kept fits abababababab: a run uses it, or did"]
-        assert list(housekeeping.prune(store, (), None, 0, False)) == ["kept fits abababababab: a run uses it, or did"]
+        assert list(maintenance.prune(store, (), None, 0, True)) == ["kept fits abababababab: a run uses it, or did"]
+        assert list(maintenance.prune(store, (), None, 0, False)) == ["kept fits abababababab: a run uses it, or did"]
     assert store.find("fits", "ab" * 32)
     assert list((store.folder / "locks").iterdir()) == []
-    assert len(list(housekeeping.prune(store, (), None, 0, False))) == 1
+    assert len(list(maintenance.prune(store, (), None, 0, False))) == 1
     assert store.find("fits", "ab" * 32) is None
 
 

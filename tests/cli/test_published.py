@@ -106,7 +106,7 @@ def test_a_run_folder_names_nobody(made, name):
     manifest = json.loads((folder / "manifest.json").read_text())
     labels = {cell["method"] for cell in manifest["cells"]}
     assert {"precomputed[folder=…/outputs,kind=iid]", "precomputed[folder=…/none,kind=iid]"} < labels
-    assert "bench/workshop.py" in (folder / "failures.txt").read_text()
+    assert "bench/engine/work.py" in (folder / "failures.txt").read_text()
     assert "weights.bin" in (folder / "failures.txt").read_text()
     assert json.loads((folder / "request.json").read_text())["checked"] == []
 

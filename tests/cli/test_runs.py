@@ -15,8 +15,9 @@ import pytest
 import torch
 
 import bench as toolkit
-from bench import plan, threads
-from bench.store import Store
+from bench.engine import plan
+from bench.machine import threads
+from bench.store.local import Store
 
 from ..patience import until
 
@@ -260,9 +261,9 @@ def test_a_method_goes_with_its_file_and_entry_point(tmp_path):
     subprocess.run(install, check=True, capture_output=True)
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r})\n"
-        "from importlib.metadata import distributions; from bench import plugins, hookspecs\n"
+        "from importlib.metadata import distributions; from bench import hookspecs; from bench.plugins import loader\n"
         f"found = [e for d in distributions(path=[{str(target)!r}]) for e in d.entry_points if e.group == hookspecs.GROUP]\n"
-        "r = plugins.load(found); known = r.specs['methods']\n"
+        "r = loader.load(found); known = r.specs['methods']\n"
         "print([n for n in ('mdn', 'vae', 'zhang', 'cvae') if n in known], [p.error for p in r.plugins if p.error])"
     )
     out = subprocess.run(

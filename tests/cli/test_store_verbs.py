@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store import COMMIT_MARK, Store, machine
+from bench.store.local import COMMIT_MARK, Store, machine
 
 KEYS = ["ab" * 32, "cd" * 32, "ef" * 32]
 

@@ -16,12 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from bench import baseline, config, export, fitted, gate, gate_margins, local_plugins, report, request, results, splits
-from bench.cli import main
+from bench.cli import config, main
+from bench.data import splits
+from bench.engine import request
 from bench.errors import BenchError
+from bench.exchange import export
+from bench.fitted import folders
+from bench.gate import baseline, margins, verdict
 from bench.output import Output
-from bench.plugins import registry
-from bench.score_columns import INDEX
+from bench.plugins import local
+from bench.plugins.loader import registry
+from bench.results import report, run_folder
+from bench.scores.columns import INDEX
 
 METHOD = "zhang-coherent[zhang=zhang[batch=4,steps=2]]"
 STRANGE = [None, True, 0, -1, 7, 10**30, 1.5, float("nan"), float("inf"), "", "x", "../../x", "\x00", "\udc80", "9" * 5000, [], {},
@@ -66,7 +72,7 @@ def base(tmp_path_factory):
 
 def read_run(folder):
     """All that is read of a run without its store."""
-    found = results.read(folder / "run")
+    found = run_folder.read(folder / "run")
     for column in found.table.columns:
         if column.measured:
             found.table.values(column)
@@ -91,17 +97,17 @@ class Quiet:
 
 
 def read_card(folder):
-    with fitted.opened(folder / "card"):
+    with folders.opened(folder / "card"):
         pass
 
 
 def gated(folder):
-    gate.judge(results.read(folder / "run"), baseline.read(folder / "baseline.json"), gate_margins.Settings(), registry())
+    verdict.judge(run_folder.read(folder / "run"), baseline.read(folder / "baseline.json"), margins.Settings(), registry())
 
 
 def export_run(folder):
     shutil.rmtree(folder / "exported", ignore_errors=True)
-    fitted.export(folder / "run", METHOD, folder / "exported", store=folder / "store")
+    folders.export(folder / "run", METHOD, folder / "exported", store=folder / "store")
 
 
 def compare(folder):
@@ -124,9 +130,9 @@ READERS = {
     "inputs/inputs.csv": lambda folder: export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems,
     "outputs/inputs.json": lambda folder: export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems,
     "comparison/comparison.json": compare,
-    "gate.toml": lambda folder: gate_margins.read(folder / "gate.toml"),
+    "gate.toml": lambda folder: margins.read(folder / "gate.toml"),
     "bench.toml": lambda folder: config.read(folder / "bench.toml"),
-    "plugin/pyproject.toml": lambda folder: local_plugins.find(folder / "plugin"),
+    "plugin/pyproject.toml": lambda folder: local.find(folder / "plugin"),
 }
 """What reads a file, by its name. A card's other files are in `test_what_an_exported_method_learned`."""
 
@@ -337,7 +343,7 @@ def test_a_table_of_other_columns_or_words(place, name, change):
     rewritten(place / "run" / f"{name}.parquet", change)
     outcome(read_run, place)
     outcome(gated, place)
-    outcome(lambda folder: baseline.make(results.read(folder / "run"), folder / "new.json", (), registry(), force=True), place)
+    outcome(lambda folder: baseline.make(run_folder.read(folder / "run"), folder / "new.json", (), registry(), force=True), place)
 
 
 # Exported methods: what a stranger can put into the files

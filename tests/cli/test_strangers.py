@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench import fitted, results
 from bench.cli import main
 from bench.errors import BenchError
+from bench.fitted import folders
+from bench.results import run_folder
 
 METHOD = "zhang[batch=4,steps=2]"
 VERBS = {
@@ -157,14 +158,14 @@ def test_the_reader_s_own_store_needs_no_leave(made, here, tmp_path, monkeypatch
 
 def test_python_readers_give_leave_by_name(made, here, tmp_path):
     changed(tmp_path / "run", lambda manifest: manifest.update(store=str(made / "store")))
-    found = results.read(tmp_path / "run")
+    found = run_folder.read(tmp_path / "run")
     images = found.test_images
     with pytest.raises(BenchError, match="not opened"):
         images("pets")
-    assert len(results.read(tmp_path / "run", store=made / "store").test_images("pets")) == 2
-    with pytest.raises(BenchError, match="not opened"), fitted.opened(tmp_path / "run", METHOD):
+    assert len(run_folder.read(tmp_path / "run", store=made / "store").test_images("pets")) == 2
+    with pytest.raises(BenchError, match="not opened"), folders.opened(tmp_path / "run", METHOD):
         pass
-    with fitted.opened(tmp_path / "run", METHOD, store=made / "store"):
+    with folders.opened(tmp_path / "run", METHOD, store=made / "store"):
         pass
 
 
@@ -187,7 +188,7 @@ def test_a_store_that_was_chosen_for_the_run_needs_no_second_leave_to_go_on(made
 @pytest.fixture
 def card(made, tmp_path):
     """An exported method, which a stranger may change, signing what they changed; the reader's secrets lie beside it."""
-    folder = fitted.export(made / "run", METHOD, tmp_path / "card", store=made / "store")
+    folder = folders.export(made / "run", METHOD, tmp_path / "card", store=made / "store")
     (tmp_path / "secret.pth").write_bytes(b"secret")
     return folder
 
@@ -217,7 +218,7 @@ def test_a_card_s_paths_open_no_file_of_its_reader(card, tmp_path, monkeypatch):
     opened = []
     monkeypatch.setattr("bench.methods.zhang_weights.read_release", lambda *given: opened.append(given))
     forged(card, lambda _, mark: mark["parameters"].update(weights=str(tmp_path / "secret.pth")))
-    with fitted.opened(card) as found:
+    with folders.opened(card) as found:
         assert found.method.weights is None
     assert opened == []
 

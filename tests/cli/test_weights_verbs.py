@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import fitted, keys
+from bench import keys
 from bench.cli import main
 from bench.errors import BenchError
-from bench.store import Store
+from bench.fitted import folders
+from bench.store.local import Store
 
 METHOD = "zhang-coherent[zhang=zhang[batch=4,steps=2]]"
 
@@ -44,7 +45,7 @@ def own(base, monkeypatch):
 
 @pytest.fixture
 def exported(base, tmp_path):
-    return fitted.export(base / "run", METHOD, tmp_path / "coherent")
+    return folders.export(base / "run", METHOD, tmp_path / "coherent")
 
 
 def test_an_exported_method_is_the_fitted_one_and_says_what_it_is(base, exported):
@@ -59,7 +60,7 @@ def test_an_exported_method_is_the_fitted_one_and_says_what_it_is(base, exported
     grey = 100 * torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(0))
     fields = []
     for place in (exported, base / "run"):
-        with fitted.opened(place, METHOD) as found:
+        with folders.opened(place, METHOD) as found:
             fields.append(found.method.predict(grey, [1, 2]).sample(2).ab)
     assert torch.equal(*fields)
 
@@ -70,19 +71,19 @@ def test_the_order_of_the_fits_in_a_card_means_nothing(exported, turned):
     card = json.loads((exported / "card.json").read_text())
     card["fits"] = dict(sorted(card["fits"].items(), reverse=turned))
     (exported / "card.json").write_text(json.dumps(card))
-    with fitted.opened(exported) as found:
+    with folders.opened(exported) as found:
         assert found.spec.name == "zhang-coherent"
 
 
 def test_a_method_is_exported_by_the_name_it_was_asked_for_by_whoever_fitted_it(base, exported, tmp_path):
     run(base, "longer", f"grey,{METHOD.replace('[batch', '[preset=tiny,batch')}")
-    card = fitted.read_card(fitted.export(base / "longer", METHOD.replace("[batch", "[preset=tiny,batch"), tmp_path / "longer"))
-    assert card["fit"] == fitted.read_card(exported)["fit"]
+    card = folders.read_card(folders.export(base / "longer", METHOD.replace("[batch", "[preset=tiny,batch"), tmp_path / "longer"))
+    assert card["fit"] == folders.read_card(exported)["fit"]
 
 
 def test_an_imported_fit_is_taken_instead_of_training(base, exported, tmp_path, monkeypatch):
     shutil.copytree(base / "pets", tmp_path / "pets")
-    assert fitted.bring_in(exported, Store(tmp_path / "store")) == list(json.loads((exported / "card.json").read_text())["fits"])
+    assert folders.bring_in(exported, Store(tmp_path / "store")) == list(json.loads((exported / "card.json").read_text())["fits"])
     monkeypatch.setattr("bench.methods.zhang_model.train", None)  # training would fail
     run(tmp_path, "run", METHOD)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
@@ -100,17 +101,17 @@ def test_the_commands(base, command, tmp_path):
 
 def test_a_method_that_needs_its_store_is_not_exported(base, tmp_path):
     with pytest.raises(BenchError, match="can't be exported"):
-        fitted.export(base / "run", "knn[neighbours=3]", tmp_path / "knn")
+        folders.export(base / "run", "knn[neighbours=3]", tmp_path / "knn")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("method", "said"), [("zhang-coherentt", "did you mean"), ("grey", None)])
 def test_names(base, tmp_path, method, said):
     if said is None:
-        assert fitted.export(base / "run", method, tmp_path / "out").is_dir()
+        assert folders.export(base / "run", method, tmp_path / "out").is_dir()
         return
     with pytest.raises(BenchError, match=said):
-        fitted.export(base / "run", method, tmp_path / "out")
+        folders.export(base / "run", method, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -158,11 +159,11 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm, sa
         (exported / "card.json").unlink()
     else:
         (exported / "card.json").write_text(json.dumps(card))
-    with pytest.raises(BenchError, match=says) as caught, fitted.opened(exported):
+    with pytest.raises(BenchError, match=says) as caught, folders.opened(exported):
         pass
     assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(BenchError, match=says):
-        fitted.bring_in(exported, Store(tmp_path / "new"))
+        folders.bring_in(exported, Store(tmp_path / "new"))
     assert not (tmp_path / "new" / "fits").exists()
     said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
             "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again",
@@ -174,7 +175,7 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm, sa
 
 @pytest.mark.parametrize(("asked", "said"), [({"dataset": "church"}, "not church"), ({"seed": 7}, "not 7")])
 def test_an_exported_method_is_of_one_data_set_and_seed(exported, asked, said):
-    with pytest.raises(BenchError, match=said), fitted.opened(exported, **asked):
+    with pytest.raises(BenchError, match=said), folders.opened(exported, **asked):
         pass
 
 
@@ -182,7 +183,7 @@ def test_a_method_may_be_called_as_its_data_set_is(exported):
     card = json.loads((exported / "card.json").read_text())
     card["data"]["name"] = card["method"]
     (exported / "card.json").write_text(json.dumps(card))
-    with fitted.opened(exported, card["method"], card["method"]), fitted.opened(exported, card["method"]):
+    with folders.opened(exported, card["method"], card["method"]), folders.opened(exported, card["method"]):
         pass
 
 
@@ -190,9 +191,9 @@ def test_a_damaged_summary_is_said_where_it_is_needed(base, tmp_path):
     shutil.copytree(base / "run", tmp_path / "run")
     (tmp_path / "run" / "summary.csv").write_text("dataset,meth")
     with pytest.raises(BenchError, match="bench score"):
-        fitted.export(tmp_path / "run", METHOD, tmp_path / "out")
+        folders.export(tmp_path / "run", METHOD, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with fitted.opened(tmp_path / "run", METHOD):
+    with folders.opened(tmp_path / "run", METHOD):
         pass
 
 
@@ -202,11 +203,11 @@ def test_a_run_of_another_protocol_version_is_refused(base, tmp_path):
     manifest["protocol"]["gamma"] = 2.2
     manifest["protocol_digest"] = keys.key("protocol", **manifest["protocol"])
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BenchError, match="another version of huebench"), fitted.opened(tmp_path / "run", METHOD):
+    with pytest.raises(BenchError, match="another version of huebench"), folders.opened(tmp_path / "run", METHOD):
         pass
 
 
 def test_an_export_does_not_overwrite(base, exported):
     with pytest.raises(BenchError, match="is not empty"):
-        fitted.export(base / "run", METHOD, exported)
+        folders.export(base / "run", METHOD, exported)
     assert Path(exported / "card.json").is_file()

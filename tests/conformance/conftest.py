@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import local_plugins, plugins
-from bench.switches import Switches
+from bench.plugins import loader, local
+from bench.plugins.selection import Switches
 from bench.testing import suite
 from bench.testing.session import Session
 
@@ -14,16 +14,16 @@ from ..patience import LONG
 
 HERE = Path(__file__).parent
 MUTANTS = HERE / "mutants"
-(LOCAL,) = local_plugins.find(MUTANTS)
+(LOCAL,) = local.find(MUTANTS)
 mutants = LOCAL.load()
 
 
 @pytest.fixture(scope="module")
 def with_mutants():
     """A registry with the mutants in it."""
-    plugins.use(Switches(paths=(MUTANTS, HERE / "heavy_plugin.py")))
+    loader.use(Switches(paths=(MUTANTS, HERE / "heavy_plugin.py")))
     yield importlib.import_module(mutants.__name__)
-    plugins.use(None)
+    loader.use(None)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import nn
 
 from bench.colour import lab_to_rgb
-from bench.weights import nearest_bin
+from bench.contracts.colour_weights import nearest_bin
 
 
 def numbers(samples, truth, context):

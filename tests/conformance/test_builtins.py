@@ -6,7 +6,7 @@ import lightning.pytorch  # noqa: F401 - now, so that the processes that fit nee
 import pytest
 import torch
 
-from bench.plugins import registry
+from bench.plugins.loader import registry
 from bench.testing import suite
 
 from .references import REFERENCES, Pooled, write_alexnet

@@ -12,7 +12,7 @@ import torch
 
 from bench.cli import main
 from bench.errors import BenchError, ExitCode
-from bench.plugins import registry
+from bench.plugins.loader import registry
 from bench.testing import Broken, NotApplicable, Rule, check, check_method, check_metric, page, rules, state, suite
 from bench.testing.children import Children, alive
 from bench.testing.fitting import Ground
@@ -246,7 +246,7 @@ def test_checks_leave_global_states_alone(session):
 
 
 def test_no_check_imports_torch_before_it_is_needed():
-    code = "import sys, bench.testing, bench.cli_check, bench.testing.pytest_plugin\nprint({'torch', 'pandas'} & {*sys.modules})"
+    code = "import sys, bench.testing, bench.cli.check, bench.testing.pytest_plugin\nprint({'torch', 'pandas'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG, check=True, env=os.environ)
     assert done.stdout.strip() == "set()"
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.images import Unreadable
+from bench.pictures.images import Unreadable
 
 MEMORY = 6 * 2**30
 """Bytes of address space: a file that makes a reader take more fails."""
@@ -63,10 +63,10 @@ def _verb(*arguments: str) -> Callable[[Path], Any]:
 
 
 def _results(folder: Path) -> Any:
-    from bench import report, results
-    from bench.score_run import headline
+    from bench.engine.score_run import headline
+    from bench.results import report, run_folder
 
-    read = results.read(folder / "run")
+    read = run_folder.read(folder / "run")
     headline(read)
     report.check_comparable([read, read], strict=True)
     for column in read.table.columns[:40]:
@@ -77,7 +77,7 @@ def _results(folder: Path) -> Any:
 
 def _thing(kind: str) -> Callable[[Path], Any]:
     def call(folder: Path) -> Any:
-        from bench.store import Store
+        from bench.store.local import Store
 
         store = Store(folder / "store")
         place = (folder / SINGLE[kind]).parent
@@ -91,18 +91,18 @@ def _thing(kind: str) -> Callable[[Path], Any]:
 
 
 def _housekeeping(folder: Path) -> None:
-    from bench import housekeeping
+    from bench.store import maintenance
 
-    store = housekeeping.opened(folder / "store")
-    for thing, wrong, _ in housekeeping.verify(store):
+    store = maintenance.opened(folder / "store")
+    for thing, wrong, _ in maintenance.verify(store):
         thing.row()
         str(wrong)
-    list(housekeeping.prune(store, (), None, None, True))
+    list(maintenance.prune(store, (), None, None, True))
 
 
 def _decode(name: str) -> Callable[[Path], Any]:
     def call(folder: Path) -> None:
-        from bench import images
+        from bench.pictures import images
 
         images.decode((folder / name).read_bytes())
 
@@ -125,7 +125,7 @@ def _source(name: str) -> Callable[[Path], Any]:
 
 def _inspect(name: str) -> Callable[[Path], Any]:
     def call(folder: Path) -> None:
-        from bench import archives
+        from bench.fetch import archives
 
         archives.inspect(folder / name)
         target = folder / "unpacked"
@@ -138,9 +138,9 @@ def _inspect(name: str) -> Callable[[Path], Any]:
 
 
 def _card(folder: Path) -> str:
-    from bench import fitted
+    from bench.fitted import folders
 
-    with fitted.opened(folder / "export"):
+    with folders.opened(folder / "export"):
         pass
     return "opened"
 
@@ -155,14 +155,15 @@ def _module(name: str, function: str, *path: str) -> Callable[[Path], Any]:
 
 
 def _request(folder: Path) -> None:
-    from bench import request
+    from bench.engine import request
 
     request.read(folder / "run")
     request.checked(folder / "run")
 
 
 def _recorded(folder: Path) -> None:
-    from bench import data_home, downloads, records
+    from bench.fetch import data_home, downloads
+    from bench.store import records
 
     known = downloads.recorded(folder, "datasets").get("lfw", {})
     records.checked(known, data_home._Recorded, folder / downloads.RECORD)
@@ -187,12 +188,12 @@ KINDS: dict[str, Kind] = {
     "comparison": Kind("compare/comparison.json", COMPARE, parsed=True),
     "card": Kind("export/card.json", _card, parsed=True),
     "card's colours": Kind("export/colours.npy", _card, sealed=True),
-    "baseline": Kind("baseline.json", _module("baseline", "read", "baseline.json"), parsed=True),
+    "baseline": Kind("baseline.json", _module("gate.baseline", "read", "baseline.json"), parsed=True),
     "gate": Kind("baseline.json", _verb("gate", "{folder}/run", "--baseline", "{folder}/baseline.json"), parsed=True),
     "margins": Kind("gate.toml", _verb("gate", "{folder}/run", "--baseline", "{folder}/baseline.json", "--margins",
                                        "{folder}/gate.toml")),
-    "bench.toml": Kind("bench.toml", _module("config", "read", "bench.toml")),
-    "split": Kind("split.json", _module("splits", "read", "split.json"), parsed=True),
+    "bench.toml": Kind("bench.toml", _module("cli.config", "read", "bench.toml")),
+    "split": Kind("split.json", _module("data.splits", "read", "split.json"), parsed=True),
     "inputs": Kind("inputs/inputs.json", CHECK, parsed=True),
     "inputs.csv": Kind("inputs/inputs.csv", CHECK),
     "outputs.csv": Kind("outputs/outputs.csv", CHECK),
@@ -314,7 +315,7 @@ if __name__ == "__main__":
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.environ["BENCH_STORE"] = str(Path(sys.argv[1], "store"))
-    from bench.plugins import use
+    from bench.plugins.loader import use
 
     use(None)
     found = {kind: main(Path(sys.argv[1]), kind, int(sys.argv[2]), int(sys.argv[3])) for kind in sys.argv[4:]}

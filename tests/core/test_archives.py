@@ -17,9 +17,9 @@ from contextlib import suppress
 
 import pytest
 
-from bench import archives
-from bench.archives import Limits, unpack
 from bench.errors import BenchError
+from bench.fetch import archives
+from bench.fetch.archives import Limits, unpack
 
 FILES = {"lfw/A/A_0001.jpg": random.Random(0).randbytes(3000), "lfw/B/B_0001.jpg": b"", "lfw/read me.txt": b"text" * 400,
          "lfw/blocks.bin": bytes(1024)}  # fmt: skip
@@ -253,7 +253,7 @@ def test_memory_does_not_grow_with_the_archive(here):
     code = """
 import resource, sys
 from pathlib import Path
-from bench import archives
+from bench.fetch import archives
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name in sys.argv[1:]: archives.unpack(Path(name), Path(name + "-set"))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

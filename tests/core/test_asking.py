@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.asking import Asking
 from bench.contracts import ColorDistribution, SampleSet
+from bench.engine.plan import Ask
+from bench.engine.sampling import Asking
 from bench.errors import BenchError
-from bench.plan import Ask
 from bench.seeds import derive, normal
 from bench.specs import MethodSpec
 

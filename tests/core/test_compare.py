@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import compare as comparing
-from bench.compare import Omission, compare, headline, said
 from bench.errors import BenchError, NotComparable, NothingMeasured
 from bench.output import Output
-from bench.plugins import Registry, registry
+from bench.plugins.loader import Registry, registry
 from bench.protocol import make_paper
-from bench.report import check_comparable, differences, write_comparison
-from bench.results import Results
-from bench.score_table import COLUMNS, SET_COLUMNS, frame
+from bench.results import compare as comparing
+from bench.results.compare import Omission, compare, headline, said
+from bench.results.report import check_comparable, differences, write_comparison
+from bench.results.run_folder import Results
+from bench.scores.intervals import paired_difference
+from bench.scores.long_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import ReportSpec
-from bench.stats import paired_difference
 
 N = 40
 BASE = np.random.default_rng(0).gamma(4, 0.05, N)
@@ -361,8 +361,8 @@ def test_a_folder_with_anything_else_is_refused(monkeypatch, pair, tmp_path):
 
 
 def test_a_report_of_runs_leaves_out_what_compares_two_and_says_where_it_is(monkeypatch, tmp_path):
-    from bench.progress import Quiet
-    from bench.report import write as report
+    from bench.engine.progress import Quiet
+    from bench.results.report import write as report
 
     plugins = fake(monkeypatch, compares=True)
     results = run(tmp_path / "a", rows(BASE))

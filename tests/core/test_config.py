@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import config, notation
+from bench.cli import config
 from bench.errors import BenchError
-from bench.switches import Switches
+from bench.plugins import notation
+from bench.plugins.selection import Switches
 
 WHOLE = """
 [run]
@@ -73,7 +74,7 @@ methods = [
 def test_every_key_is_a_field_of_a_request_or_the_folder():
     from dataclasses import fields
 
-    from bench.request import Request
+    from bench.engine.request import Request
 
     assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {"out", "figures"}
 

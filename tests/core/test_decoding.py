@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image, ImageFile
 
 import bench
-from bench import images, kinds
+from bench.pictures import formats, images
 
 ROOT = Path(bench.__file__).resolve().parent.parent
 SOURCES = ("bench", "methods", "metrics", "datasets", "reports", "examples", "benchmarks")
@@ -84,10 +84,13 @@ def test_pictures_are_opened_in_one_place_and_with_a_list_of_formats():
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "tests" not in path.relative_to(ROOT).parts and (lines := openers(ast.parse(path.read_text(encoding="utf-8")))):
                 found[path.relative_to(ROOT).as_posix()] = lines
-    assert not [path for path in (ROOT / "bench/templates").rglob("*.tmpl") if "Image.open" in path.read_text(encoding="utf-8")]
-    assert list(found) == ["bench/images.py"]
-    assert len(found["bench/images.py"]) == 1
-    assert "formats=FORMATS" in (ROOT / "bench/images.py").read_text(encoding="utf-8").splitlines()[found["bench/images.py"][0] - 1]
+    templates = list((ROOT / "bench/plugins/templates").rglob("*.tmpl"))
+    assert templates
+    assert not [path for path in templates if "Image.open" in path.read_text(encoding="utf-8")]
+    ((name, lines),) = found.items()
+    assert name == "bench/pictures/images.py"
+    (line,) = lines
+    assert "formats=FORMATS" in (ROOT / name).read_text(encoding="utf-8").splitlines()[line - 1]
 
 
 def test_no_program_is_started_for_a_photograph(monkeypatch):
@@ -108,7 +111,7 @@ def test_every_documented_format_is_read_and_recognised(kind):
     data = encode(Image.new("RGB", (30, 20), (200, 60, 90)), kind, **DOCUMENTED[kind])
     assert np.abs(read(data).astype(int) - (200, 60, 90)).max() <= 6
     assert read(data).shape == (20, 30, 3)
-    assert images.kind_of(data[: kinds.HEAD]) == ("JPEG" if kind == "MPO" else kind)
+    assert images.kind_of(data[: formats.HEAD]) == ("JPEG" if kind == "MPO" else kind)
 
 
 @pytest.mark.parametrize("kind", ["ICO", "TGA", "PCX", "SGI", "DDS", "MSP", "ICNS", "QOI"])
@@ -313,7 +316,7 @@ def test_of_several_pictures_the_first_is_read(kind):
 ], ids=["NaN", "samples"])  # fmt: skip
 def test_nothing_else_reaches_the_terminal(tmp_path, data, said):
     (tmp_path / "broken.tif").write_bytes(data)
-    code = ("from pathlib import Path; from bench import images\n"
+    code = ("from pathlib import Path; from bench.pictures import images\n"
             "try: images.decode(Path('broken.tif').read_bytes())\nexcept images.Unreadable as error: print(error)")
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert said in done.stdout

@@ -13,13 +13,14 @@ import pytest
 import tifffile
 from PIL import Image
 
-from bench import images, kinds
+from bench.pictures import formats, images
 
 CHILD = """
 import io, json, re, sys
 from pathlib import Path
 import numpy as np
-from bench import images, profiles, room
+from bench.machine import memory
+from bench.pictures import images, profiles
 from bench.protocol import make_paper
 from PIL import Image
 Image.init(), profiles.srgb()
@@ -263,4 +264,4 @@ def test_a_large_jpeg_is_read_reduced_where_that_may_be(monkeypatch):
 
 
 def test_heads_are_enough():
-    assert all(kinds.kind_of(ORDINARY[kind]()[: kinds.HEAD]) in kinds.FORMATS for kind in ("PNG", "JPEG", "tiles", "BMP"))
+    assert all(formats.kind_of(ORDINARY[kind]()[: formats.HEAD]) in formats.FORMATS for kind in ("PNG", "JPEG", "tiles", "BMP"))

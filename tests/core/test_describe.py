@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import describe
 from bench.cli import main
-from bench.plugins import registry
+from bench.plugins import describe
+from bench.plugins.loader import registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 METRICS = registry().specs["metrics"]
@@ -14,7 +14,7 @@ METRICS = registry().specs["metrics"]
 
 def test_the_page_is_what_the_metrics_say():
     page = PAGE.read_text()
-    assert describe.metrics_page(page, METRICS) == page, "run `python -m bench.describe docs/metrics.md`"
+    assert describe.metrics_page(page, METRICS) == page, "run `python -m bench.plugins.describe docs/metrics.md`"
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))

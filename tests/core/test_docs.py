@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import config, hookspecs, plugins, switches
+from bench import hookspecs
+from bench.cli import config
 from bench.datasets.demo import Demo
 from bench.methods.training import HELD_OUT
+from bench.plugins import loader, selection
 from bench.reports import diversity_table, paper_tables
 from bench.specs import Parameter, Spec
 
@@ -35,7 +37,7 @@ def test_every_hook_and_its_arguments_are_documented(name):
 
 def test_no_hook_is_documented_that_does_not_exist():
     assert set(re.findall(r"^\| `(bench_\w+)\(", PLUGINS, re.MULTILINE)) == set(HOOKS)
-    assert {f"bench_register_{kind}" for kind in plugins.KINDS} < set(HOOKS)
+    assert {f"bench_register_{kind}" for kind in loader.KINDS} < set(HOOKS)
 
 
 @pytest.mark.parametrize("spoilt", ["bench_run_started(run)", "bench_run_started(run, cells, more)", "bench_run_begun(run, cells)"])
@@ -45,7 +47,7 @@ def test_the_test_sees_a_missing_hook_and_a_missing_argument(spoilt):
     assert hook_row(page, "bench_run_started") != ["run", "cells"]
 
 
-@pytest.mark.parametrize("kind", [Spec, *plugins.KINDS.values(), Parameter], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Spec, *loader.KINDS.values(), Parameter], ids=lambda kind: kind.__name__)
 def test_every_field_of_a_spec_is_documented(kind):
     assert [f.name for f in fields(kind) if not re.search(rf"`{f.name}`|\b{f.name}[,)]", PLUGINS)] == []
 
@@ -57,7 +59,7 @@ def test_the_method_in_one_file_keeps_the_rules(tmp_path, command):
     assert status == 0, out + err
 
 
-@pytest.mark.parametrize("name", [switches.PATHS, switches.DISABLE, switches.NO_AUTOLOAD, switches.STRICT])
+@pytest.mark.parametrize("name", [selection.PATHS, selection.DISABLE, selection.NO_AUTOLOAD, selection.STRICT])
 def test_every_variable_is_documented(name):
     assert name in PLUGINS
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from bench import drafts
+from bench.store import drafts
 
 KILLED = """
 import os, pathlib, signal, sys
-from bench import drafts
+from bench.store import drafts
 with drafts.{what}(pathlib.Path(sys.argv[1])) as draft:
     (draft / "inside").write_text("half") if draft.is_dir() else draft.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -35,7 +35,7 @@ def test_drafts_of_others_and_of_the_living_stay(tmp_path):
     own = tmp_path / ".mine"
     own.touch()
     with drafts.file(tmp_path / "a") as draft:
-        living = subprocess.run([sys.executable, "-P", "-c", "import pathlib, sys; from bench import drafts\n"
+        living = subprocess.run([sys.executable, "-P", "-c", "import pathlib, sys; from bench.store import drafts\n"
                                  "with drafts.file(pathlib.Path(sys.argv[1])): pass", str(tmp_path / "b")], check=True)  # fmt: skip
         assert living.returncode == 0
         assert draft.exists()

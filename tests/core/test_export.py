@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import rgb2lab
 
-from bench import exchange, export, field_files, keys
-from bench.check_outputs import repeated
+from bench import keys
 from bench.cli import main
-from bench.colourizations import find
+from bench.data.prepare import PreparedSet
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
 from bench.errors import BenchError
-from bench.exchange import stem
-from bench.images import Unreadable
-from bench.prepare import PreparedSet
-from bench.progress import Quiet
+from bench.exchange import export, field_files, layout
+from bench.exchange.check import repeated
+from bench.exchange.colourizations import find
+from bench.exchange.layout import stem
+from bench.pictures.images import Unreadable
 from bench.protocol import make_paper
-from bench.request import Request
 
 PAPER = make_paper(antialias=False)
 HOSTILE = ["../../evil", "/etc/passwd", "C:\\temp\\x", "con", "nul.png", "a//b", "", "..", ".", " x ", "x.", "line\nbreak",
@@ -180,7 +181,7 @@ def test_inputs_are_grey_pictures_with_their_digests(inputs):
 
 
 def test_the_record_says_what_the_inputs_are_of(inputs):
-    record = exchange.read_record(inputs)
+    record = layout.read_record(inputs)
     assert record["protocol"] == PAPER.describe()
     assert (record["dataset"], record["photographs"], record["k"], record["draws"]) == ("photos", 3, 5, 10)
     assert record["ids_digest"] == keys.digest_of([row["id"] for row in rows(inputs)])
@@ -198,7 +199,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_untouched(bench, photographs,
     assert len(rows(tmp_path / "empty")) == 1
     (status, out, _), listed = bench("export-inputs", photographs, "new/deep", "-k", 3), rows(tmp_path / "empty")
     assert (status, out.splitlines()[0]) == (0, "3 inputs: new/deep")
-    assert exchange.read_record(tmp_path / "new" / "deep")["k"] == 3
+    assert layout.read_record(tmp_path / "new" / "deep")["k"] == 3
     assert rows(tmp_path / "new" / "deep")[:1] == listed  # a limited export is a prefix
 
 
@@ -554,7 +555,7 @@ def test_the_program_in_the_docs_does_what_they_say(bench, inputs, tmp_path):
 def test_a_record_of_other_photographs_is_refused(bench, inputs, tmp_path):
     outputs = fill(tmp_path / "outputs", inputs)
     text = (outputs / "inputs.json").read_text()
-    (outputs / "inputs.json").write_text(text.replace(exchange.read_record(inputs)["digest"], "0" * 64))
+    (outputs / "inputs.json").write_text(text.replace(layout.read_record(inputs)["digest"], "0" * 64))
     status, out, _ = bench("check-outputs", inputs, "outputs", "--kind", "point")
     assert (status, "refused: inputs.json: made from inputs of other photographs" in out) == (2, True)
     (outputs / "inputs.json").write_text("{}")

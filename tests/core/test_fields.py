@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import fields
+from bench.data import fields
 
 from ..patience import LONG
 
@@ -69,7 +69,8 @@ def test_a_large_set_is_represented_by_a_subset_of_it(ab, monkeypatch):
 CHILD = """
 import hashlib, sys
 import numpy as np
-from bench import fields, threads
+from bench.data import fields
+from bench.machine import threads
 rng = np.random.default_rng(0)
 ab = (rng.normal(size=(300, 60)) * np.geomspace(40, 2, 60)) @ rng.normal(size=(60, 2048)) + rng.normal(size=(300, 2048))
 with threads.pinned(int(sys.argv[1])):

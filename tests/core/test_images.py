@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from bench import images
 from bench.colour import picture, pictures, rgb_to_lab, rgb_to_lightness
+from bench.pictures import images
 from bench.protocol import make_paper, make_square
 
 PAPER, SQUARE = make_paper(antialias=False), make_square(antialias=True)

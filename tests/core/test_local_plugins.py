@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import local_plugins, plugins
 from bench.errors import BenchError
-from bench.switches import Switches, from_environment, locate
+from bench.plugins import loader, local
+from bench.plugins.selection import Switches, from_environment, locate
 
 SOURCE = """
 from bench.contracts import Method
@@ -48,7 +48,7 @@ def project(folder, entries, name="halo-project", version="0.3"):
 
 
 def only(*paths):
-    return plugins.load([c for c in plugins.candidates(Switches(paths=tuple(paths))) if c.plugin.content])
+    return loader.load([c for c in loader.candidates(Switches(paths=tuple(paths))) if c.plugin.content])
 
 
 def test_a_file_is_a_plugin_and_the_path_stays(tmp_path):
@@ -109,11 +109,11 @@ def test_a_misspelt_argument_of_a_hook_is_named(tmp_path):
 
 def test_a_virtual_environment_in_a_project_is_not_its_code(tmp_path):
     write(tmp_path / "halo" / "__init__.py")
-    before = local_plugins.content(tmp_path / "halo")
+    before = local.content(tmp_path / "halo")
     write(tmp_path / "halo" / "venv" / "lib" / "x.py")
     (tmp_path / "halo" / "venv" / "pyvenv.cfg").write_text("")
     (tmp_path / "halo" / "dangling.py").symlink_to(tmp_path / "gone.py")
-    assert local_plugins.content(tmp_path / "halo") == before
+    assert local.content(tmp_path / "halo") == before
 
 
 def test_damaged_metadata_of_a_distribution_harms_nobody(tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_damaged_metadata_of_a_distribution_harms_nobody(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: damaged\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[huebench]\nhalo = mod_damaged\n")
     (info / "direct_url.json").write_text("{")
-    found = plugins.load([e for d in distributions(path=[str(tmp_path)]) for e in d.entry_points])
+    found = loader.load([e for d in distributions(path=[str(tmp_path)]) for e in d.entry_points])
     assert found.get("methods", "halo").load().__name__ == "Here"
 
 
@@ -136,7 +136,7 @@ def test_a_factory_relative_to_an_installed_module_works_too(tmp_path, monkeypat
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: halo\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[huebench]\nhalo = mod_halo\n")
-    found = plugins.load([e for d in distributions(path=[str(tmp_path)]) for e in d.entry_points])
+    found = loader.load([e for d in distributions(path=[str(tmp_path)]) for e in d.entry_points])
     assert found.get("methods", "halo").factory == "mod_halo.model:Halo"
     assert found.get("methods", "halo").load().__name__ == "Halo"
 
@@ -157,7 +157,7 @@ def test_a_factory_relative_to_an_installed_module_works_too(tmp_path, monkeypat
 def test_what_is_no_plugin_is_refused_in_one_line(tmp_path, make, says):
     given = make(tmp_path)
     with pytest.raises(BenchError, match=says):
-        plugins.candidates(Switches((locate(given),)))
+        loader.candidates(Switches((locate(given),)))
 
 
 def test_a_broken_file_is_recorded_like_any_other_plugin(tmp_path):
@@ -184,12 +184,12 @@ def test_what_is_stored_depends_on_a_local_plugin_s_code(tmp_path):
 
 def test_tests_and_caches_are_not_code(tmp_path):
     write(tmp_path / "halo" / "__init__.py")
-    before = local_plugins.content(tmp_path / "halo")
+    before = local.content(tmp_path / "halo")
     for name in ("tests/test_a.py", ".venv/x.py", "__pycache__/y.py", "build/z.py"):
         write(tmp_path / "halo" / name)
-    assert local_plugins.content(tmp_path / "halo") == before
+    assert local.content(tmp_path / "halo") == before
     write(tmp_path / "halo" / "model.py")
-    assert local_plugins.content(tmp_path / "halo") != before
+    assert local.content(tmp_path / "halo") != before
 
 
 def test_an_editable_installation_is_known_by_its_code(tmp_path, monkeypatch):
@@ -203,15 +203,15 @@ def test_an_editable_installation_is_known_by_its_code(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[huebench]\nedit = mod_edit\n")
     (info / "direct_url.json").write_text(json.dumps({"url": source.as_uri(), "dir_info": {"editable": True}}))
     entries = [e for d in distributions(path=[str(site)]) for e in d.entry_points]
-    plugin = plugins.load(entries).plugins[0]
-    assert (plugin.origin, plugin.content) == ("editable", local_plugins.content(source))
+    plugin = loader.load(entries).plugins[0]
+    assert (plugin.origin, plugin.content) == ("editable", local.content(source))
     assert plugin.identity == f"edit@{plugin.content}"
     (info / "direct_url.json").write_text(json.dumps({"url": source.as_uri(), "dir_info": {}}))
-    assert plugins.load(entries).plugins[0].identity == "edit"
+    assert loader.load(entries).plugins[0].identity == "edit"
 
 
 def test_what_is_turned_off_is_not_loaded_and_says_so():
-    found = plugins.load(plugins.candidates(Switches(disable=frozenset({"cvae"}))))
+    found = loader.load(loader.candidates(Switches(disable=frozenset({"cvae"}))))
     assert "cvae" not in found.specs["methods"]
     assert [p.off for p in found.plugins if p.name == "cvae"] == ["--no-plugin"]
     with pytest.raises(BenchError, match=r"plugin 'cvae' of huebench \S+ is turned off by --no-plugin"):
@@ -220,7 +220,7 @@ def test_what_is_turned_off_is_not_loaded_and_says_so():
 
 def test_an_unknown_plugin_to_turn_off_gives_the_nearest():
     with pytest.raises(BenchError, match="unknown plugin to turn off 'cave': did you mean 'cvae'"):
-        plugins.candidates(Switches(disable=frozenset({"cave"})))
+        loader.candidates(Switches(disable=frozenset({"cave"})))
 
 
 def test_switches_add_up():
@@ -244,10 +244,10 @@ def test_a_flag_in_the_environment_is_1_or_0():
 @pytest.mark.parametrize("kind", ["environment", "use"])
 def test_strict_makes_a_broken_plugin_an_error(tmp_path, kind):
     (tmp_path / "bad.py").write_text("raise RuntimeError('no')")
-    code = "from bench import plugins; from bench.switches import Switches, locate; "
+    code = "from bench.plugins import loader; from bench.plugins.selection import Switches, locate; "
     given = {"BENCH_STRICT_PLUGINS": "1", "BENCH_PLUGINS": str(tmp_path / "bad.py")} if kind == "environment" else {}
-    code += "" if given else f"plugins.use(Switches((locate({str(tmp_path / 'bad.py')!r}),), strict=True)); "
-    code += "plugins.registry()"
+    code += "" if given else f"loader.use(Switches((locate({str(tmp_path / 'bad.py')!r}),), strict=True)); "
+    code += "loader.registry()"
     done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False)
     assert "bench.errors.BenchError: plugin 'bad' of local file" in done.stderr
 
@@ -255,6 +255,6 @@ def test_strict_makes_a_broken_plugin_an_error(tmp_path, kind):
 def test_a_local_plugin_may_not_take_the_name_of_an_installed_one(tmp_path):
     path = write(tmp_path / "cvae.py")
     with pytest.raises(BenchError, match=r"two plugins are named 'cvae': huebench .* and local file .*turn an installed one off"):
-        plugins.load(plugins.candidates(Switches((path,))))
-    found = plugins.load(plugins.candidates(Switches((path,), frozenset({"cvae"}))))
+        loader.load(loader.candidates(Switches((path,))))
+    found = loader.load(loader.candidates(Switches((path,), frozenset({"cvae"}))))
     assert found.get("methods", "halo").name == "halo"

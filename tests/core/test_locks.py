@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bench import locks
+from bench.store import locks
 
 from ..patience import LONG
 

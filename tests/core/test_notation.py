@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.notation import Choice, parse, parse_many, split, write
+from bench.plugins.notation import Choice, parse, parse_many, split, write
 
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,6}", fullmatch=True)
 WORDS = st.text("abz019.-_/", min_size=1, max_size=6)

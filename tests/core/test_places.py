@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import places
+from bench.machine import places
 
 RUN = Path("/home/jane/work/runs/a")
 
@@ -57,7 +57,7 @@ def test_text_names_no_path_from_the_root(said, shown):
 
 def test_code_is_named_by_its_place_in_its_package():
     said = f'File "{places.__file__}", line 3, in text'
-    assert places.text(said) == 'File "bench/places.py", line 3, in text'
+    assert places.text(said) == 'File "bench/machine/places.py", line 3, in text'
 
 
 def test_what_lies_in_the_working_folder_is_named_from_there(monkeypatch, tmp_path):

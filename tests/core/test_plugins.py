@@ -6,8 +6,8 @@ from importlib.metadata import distributions
 
 import pytest
 
-from bench import plugins
 from bench.errors import BenchError
+from bench.plugins import loader
 
 HEAD = """
 from bench.errors import BenchError
@@ -49,7 +49,7 @@ def entries(site):
 
 def test_a_plugin_s_specs_are_found_with_their_owner(site):
     site("shade", ONE_METHOD.format(name="shady"), version="2.3")
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     assert found.get("methods", "shady").summary == "a test"
     owner = found.owner("methods", "shady")
     assert (owner.distribution, owner.version, owner.value, owner.error) == ("shade", "2.3", "mod_shade", None)
@@ -58,7 +58,7 @@ def test_a_plugin_s_specs_are_found_with_their_owner(site):
 def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
     site("broke", "import no_such_module_at_all", entry="shady", version="0.9")
     site("fine", ONE_METHOD.format(name="good"), entry="good")
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     assert found.get("methods", "good").name == "good"
     with pytest.raises(BenchError, match="no_such_module_at_all") as caught:
         found.get("methods", "shady")
@@ -93,7 +93,7 @@ def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
 def test_a_plugin_that_does_not_load_is_recorded_in_one_line_and_leaves_the_others(site, source, says):
     site("bad", source, entry="bad")
     site("fine", ONE_METHOD.format(name="good"), entry="good")
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     errors = {plugin.name: plugin.error for plugin in found.plugins}
     assert says in errors["bad"]
     assert "\n" not in errors["bad"]
@@ -113,7 +113,7 @@ def bench_run_finished(run):
     raise AssertionError('a refused plugin was called')
 """
     module = site("half", HEAD + hooks)
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     assert found.specs["methods"] == {}
     assert found.owners == {}
     assert not found.manager.is_registered(sys.modules[module])
@@ -124,13 +124,13 @@ def test_two_distributions_may_not_register_the_same_method(site):
     site("first", ONE_METHOD.format(name="same"), entry="one", version="1.1")
     site("second", ONE_METHOD.format(name="same"), entry="two", version="2.2")
     with pytest.raises(BenchError, match=r"method 'same' is registered by both first 1\.1 and second 2\.2"):
-        plugins.load(entries(site))
+        loader.load(entries(site))
 
 
 def test_a_method_and_a_dataset_may_share_a_name(site):
     dataset = "@hookimpl\ndef bench_register_datasets():\n  yield DatasetSpec(name='same', summary='', factory='x:Y')\n"
     site("both", ONE_METHOD.format(name="same") + dataset)
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     assert type(found.get("methods", "same")).__name__ == "MethodSpec"
     assert type(found.get("datasets", "same")).__name__ == "DatasetSpec"
 
@@ -139,12 +139,12 @@ def test_two_entry_points_may_not_have_the_same_name(site):
     site("first", ONE_METHOD.format(name="a"), entry="plug", version="1.1")
     site("second", ONE_METHOD.format(name="b"), entry="plug", version="2.2")
     with pytest.raises(BenchError, match=r"two plugins are named 'plug': first 1\.1 and second 2\.2"):
-        plugins.load(entries(site))
+        loader.load(entries(site))
 
 
 def test_the_same_distribution_found_twice_counts_once(site):
     site("only", ONE_METHOD.format(name="a"))
-    found = plugins.load(entries(site) + entries(site))
+    found = loader.load(entries(site) + entries(site))
     assert [plugin.name for plugin in found.plugins] == ["plug"]
     assert found.plugins[0].error is None
 
@@ -153,7 +153,7 @@ def test_the_order_of_loading_is_that_of_names_not_of_the_path(site):
     for name in ("b", "c", "a"):
         site(f"dist-{name}", ONE_METHOD.format(name=f"method-{name}"), entry=name, module=f"mod_order_{name}")
     forwards = entries(site)
-    for found in (plugins.load(forwards), plugins.load(reversed(forwards)), plugins.load(forwards[1:] + forwards[:1])):
+    for found in (loader.load(forwards), loader.load(reversed(forwards)), loader.load(forwards[1:] + forwards[:1])):
         assert [plugin.name for plugin in found.plugins] == ["a", "b", "c"]
         assert list(found.specs["methods"]) == ["method-a", "method-b", "method-c"]
 
@@ -161,28 +161,28 @@ def test_the_order_of_loading_is_that_of_names_not_of_the_path(site):
 def test_an_unknown_name_gives_the_nearest(site):
     site("shade", ONE_METHOD.format(name="shady"))
     with pytest.raises(BenchError, match="unknown method 'shadi': did you mean 'shady'"):
-        plugins.load(entries(site)).get("methods", "shadi")
+        loader.load(entries(site)).get("methods", "shadi")
 
 
 def test_a_plugin_that_raises_a_bench_error_is_recorded_like_any_other(site):
     site("bad", HEAD + "raise BenchError('set SHADE_HOME')", entry="bad")
     site("fine", ONE_METHOD.format(name="good"), entry="good")
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     assert [plugin.error for plugin in found.plugins] == ["BenchError: set SHADE_HOME", None]
 
 
 def test_a_plugin_that_exits_is_recorded_like_any_other(site):
     site("bad", "import sys\nsys.exit(3)", entry="bad")
-    found = plugins.load(entries(site))
+    found = loader.load(entries(site))
     assert found.plugins[0].error == "SystemExit: 3"
 
 
 def test_a_misspelt_hook_names_the_nearest(site):
     site("bad", HEAD + "@hookimpl\ndef bench_register_method():\n    return []")
-    assert "bench_register_methods" in plugins.load(entries(site)).plugins[0].error
+    assert "bench_register_methods" in loader.load(entries(site)).plugins[0].error
 
 
 def test_the_installed_registry_has_the_built_in_protocols():
-    found = plugins.registry()
+    found = loader.registry()
     assert {"paper", "square"} <= set(found.specs["protocols"])
     assert found.owner("protocols", "paper").distribution == "huebench"

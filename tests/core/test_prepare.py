@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench import images, keys, profiles, threads
+from bench import keys
 from bench.contracts import Dataset
+from bench.data.prepare import LEVELS, Source, _open, _Rows, index, make_source, prepare, reopen, split
 from bench.errors import BenchError, ExitCode, NothingMeasured
-from bench.prepare import LEVELS, Source, _open, _Rows, index, make_source, prepare, reopen, split
+from bench.machine import threads
+from bench.pictures import images, profiles
 from bench.protocol import make_paper, make_square
 from bench.specs import DatasetSpec
-from bench.store import Store
+from bench.store.local import Store
 
 PAPER = make_paper(antialias=False)
 

@@ -8,15 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import nodes, processes, remote, runner, threads
-from bench import request as requests
-from bench import worker as worker_module
-from bench.processes import Worker
-from bench.progress import Quiet
-from bench.request import Request
-from bench.schedule import Task
-from bench.store import Store
-from bench.workshop import Workshop
+from bench.engine import rendezvous, runner
+from bench.engine import request as requests
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
+from bench.engine.schedule import Task
+from bench.engine.work import Workshop
+from bench.executors import processes, remote
+from bench.executors import worker as worker_module
+from bench.executors.processes import Worker
+from bench.machine import threads
+from bench.store.local import Store
 
 from ..patience import LONG
 
@@ -66,18 +68,18 @@ def test_processes_that_were_kept_for_a_run_are_ended(monkeypatch):
 
 
 def test_the_others_wait_for_the_first_process_word_and_the_first_word_stays(tmp_path, monkeypatch):
-    for name, value in nodes.variables(1, 0, 2, "127.0.0.1", 1, tmp_path).items():
+    for name, value in rendezvous.variables(1, 0, 2, "127.0.0.1", 1, tmp_path).items():
         monkeypatch.setenv(name, value)
-    assert nodes.here()
-    assert not nodes.first()
+    assert rendezvous.here()
+    assert not rendezvous.first()
     heard = queue.Queue()
-    listener = threading.Thread(target=lambda: heard.put(nodes.hear("fit")), daemon=True)
+    listener = threading.Thread(target=lambda: heard.put(rendezvous.hear("fit")), daemon=True)
     listener.start()
     with pytest.raises(queue.Empty):
         heard.get(timeout=0.5)
-    nodes.say("fit", nodes.TRAIN)
-    nodes.say("fit", nodes.KEPT)
-    assert heard.get(timeout=LONG) == nodes.TRAIN
+    rendezvous.say("fit", rendezvous.TRAIN)
+    rendezvous.say("fit", rendezvous.KEPT)
+    assert heard.get(timeout=LONG) == rendezvous.TRAIN
 
 
 
@@ -86,9 +88,9 @@ def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_ag
     asked = Request(methods=("grey",), limit_train=4, limit_test=4, metrics=("psnr",), store=tmp_path / "store")
     monkeypatch.setattr(requests, "publish", lambda folder: None)  # the run is still on
     runner.measure(asked, out=tmp_path / "run")
-    monkeypatch.setattr("bench.store._sound", set())  # a new process
+    monkeypatch.setattr("bench.store.local._sound", set())  # a new process
     read = []
-    monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
+    monkeypatch.setattr("bench.store.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
     message = {"request": requests.message(requests.read(tmp_path / "run")), "checked": requests.checked(tmp_path / "run")}
     assert worker_module._workshop(message, worker_module.Telling(io.StringIO()), Quiet()).plan.cells
     assert read == ["indexes", "duplicates"]  # both are small

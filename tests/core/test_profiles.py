@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from bench import images, profiles
+from bench.pictures import images, profiles
 from bench.protocol import make_paper
 
 D65, D50_XY = (0.3127, 0.3290), (0.34567, 0.35850)
@@ -303,7 +303,7 @@ def test_parts_of_a_large_picture_are_as_the_whole(monkeypatch):
             saved(colours()[..., 0].astype(np.float32) / 255, "TIFF"),
             saved(257 * colours()[..., 0].astype(np.uint16), "PNG", transparency=257)]  # fmt: skip
     whole = [read(data) for data in made]
-    monkeypatch.setattr("bench.room.STRIP", 500)
+    monkeypatch.setattr("bench.machine.memory.STRIP", 500)
     assert all(np.array_equal(before, read(data)) for before, data in zip(whole, made, strict=True))
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import progress
+from bench.engine import progress
 
 
 @pytest.fixture

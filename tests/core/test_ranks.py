@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.ranks import FLIPS, holm, permutation_test, rank_sets
-from bench.stats import FEW
+from bench.results.ranks import FLIPS, holm, permutation_test, rank_sets
+from bench.scores.intervals import FEW
 
 
 def errors(n=60, seed=0, **gaps):

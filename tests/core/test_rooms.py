@@ -61,8 +61,8 @@ def test_the_rule_sees_every_way_to_import_a_shelf(line, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "code",
     [
-        "import bench.specs, bench.plugins, bench.hookspecs, bench.notation",
-        "from bench.plugins import registry; assert registry().specs['protocols']",
+        "import bench.specs, bench.plugins.loader, bench.hookspecs, bench.plugins.notation",
+        "from bench.plugins.loader import registry; assert registry().specs['protocols']",
     ],
     ids=["core", "registration"],
 )

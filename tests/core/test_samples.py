@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from bench import samples
 from bench.contracts import SampleSet
 from bench.errors import BenchError
-from bench.store import Store
+from bench.scores import samples
+from bench.store.local import Store
 
 
 def key(number):

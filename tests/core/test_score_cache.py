@@ -10,17 +10,17 @@ import pyarrow as pa
 import pytest
 import torch
 
-from bench import samples, score_table, scoring, shard_scores
-from bench.cell_scores import CellScores, _Columns
 from bench.contracts import Metric, SampleSet, Score, SetScore
+from bench.contracts.colour_weights import ColourWeights
+from bench.engine.score_run import summarise
 from bench.errors import BenchError
-from bench.results import Results
-from bench.score_columns import FileScores, FrameScores, has_index
-from bench.score_run import summarise
-from bench.scoring import HeldOut, LoadedMetric, keep_scores
+from bench.results.run_folder import Results
+from bench.scores import long_table, samples, scoring, shards
+from bench.scores.cells import CellScores, _Columns
+from bench.scores.columns import FileScores, FrameScores, has_index
+from bench.scores.scoring import HeldOut, LoadedMetric, keep_scores
 from bench.specs import MetricSpec
-from bench.store import Store
-from bench.weights import ColourWeights
+from bench.store.local import Store
 
 IDS = tuple(f"{i:02}" for i in range(40))
 SHARDS = [f"{number:064}" for number in range(3)]
@@ -131,7 +131,7 @@ def written(store, tmp_path):
     def write(metrics, test=None, name="run"):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        with score_table.writing(folder / "scores.parquet") as table:
+        with long_table.writing(folder / "scores.parquet") as table:
             sets = CellScores(cell, metrics, test or held_out(), store, folder).write(table, pa.array(IDS))
         return folder / "scores.parquet", sets
 
@@ -194,7 +194,7 @@ def test_other_weights_are_scored_anew_and_the_same_ones_are_not(store):
 
 def test_a_refusal_of_a_later_shard_is_a_row_and_survives_the_store(written, store):
     keep_scores(held_out(), [metric("refuses")], ASK, [0, 1, 2], store)
-    rows = score_table.read(written([metric("refuses")])[0])
+    rows = long_table.read(written([metric("refuses")])[0])
     assert rows["status"].tolist() == ["done"] * 16 + ["refused"]
     assert rows["reason"].iloc[-1] == "it takes no large numbers"
     assert rows["image"].tolist() == [*IDS[:16], ""]
@@ -203,18 +203,18 @@ def test_a_refusal_of_a_later_shard_is_a_row_and_survives_the_store(written, sto
 def test_a_metric_that_failed_is_tried_again(written, store):
     metrics = [metric("fails"), metric("means")]
     keep_scores(held_out(), metrics, ASK, [0, 1, 2], store)
-    rows = score_table.read(written(metrics)[0])
+    rows = long_table.read(written(metrics)[0])
     assert rows.loc[rows["metric"] == "fails", "reason"].tolist() == ["ZeroDivisionError: division by zero"]
     assert (rows.loc[rows["metric"] == "means", "status"] != "failed").all()
     Fails.broken = False
     asked.clear()
-    rows = score_table.read(written(metrics)[0])
+    rows = long_table.read(written(metrics)[0])
     assert rows.loc[rows["metric"] == "fails", "status"].tolist() == ["done"] * len(IDS)
     assert set(asked) == {"fails"}
 
 
 def test_a_value_too_few_is_a_failure_that_says_so(written):
-    row = score_table.read(written([metric("wrong")])[0]).iloc[0]
+    row = long_table.read(written([metric("wrong")])[0]).iloc[0]
     assert row["status"] == "failed"
     assert "values (1,) of 16 photographs" in row["reason"]
 
@@ -225,12 +225,12 @@ def test_a_damaged_file_of_scores_is_named(written, store):
     mark = store.describe("scores", file.parent.name)
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(BenchError, match=r"values\.npy is damaged"):
-        shard_scores.read(file.parent, mark)
+        shards.read(file.parent, mark)
 
 
 def test_values_of_the_set_are_those_of_the_columns(written):
     path, sets = written([metric("means"), metric("gathers")])
-    rows = score_table.read(path)
+    rows = long_table.read(path)
     b = rows.loc[(rows["variant"] == "b") & (rows["region"] == "all"), "value"].to_numpy()
     found = {row["variant"]: row["value"] for row in sets}
     assert found["ratio"] == b.mean() / (1 + b.std())
@@ -240,13 +240,13 @@ def test_values_of_the_set_are_those_of_the_columns(written):
 @pytest.fixture
 def table(written, monkeypatch):
     """The table of several columns, in row groups that hold one and a half of them."""
-    monkeypatch.setattr(score_table, "ROWS", 60)
+    monkeypatch.setattr(long_table, "ROWS", 60)
     return written([metric("means"), metric("noise"), metric("refuses")])[0]
 
 
 def test_columns_read_one_by_one_are_those_of_the_whole_table(table):
     assert has_index(table)
-    file, frame = FileScores(table, {"set": IDS}), FrameScores(score_table.read(table))
+    file, frame = FileScores(table, {"set": IDS}), FrameScores(long_table.read(table))
     assert len(file.columns) == 6
     for mine, other in zip(file.columns, frame.columns, strict=True):
         assert [getattr(mine, f) for f in mine.__dataclass_fields__ if f not in ("place", "mean", "squares")] == \
@@ -264,15 +264,15 @@ def test_the_whole_table_is_read_once(table, monkeypatch):
     scores, read, own = FileScores(table, {"set": IDS}), [], FileScores._group
     monkeypatch.setattr(FileScores, "_group", lambda self, number, columns: read.append(number) or own(self, number, columns))
     whole = scores.frame(scores.columns)
-    assert len(whole) == len(score_table.read(table))
+    assert len(whole) == len(long_table.read(table))
     assert read == list(range(len(scores._ends)))
     assert len(read) < len(scores.columns)
 
 
 def test_select_reads_the_rows_that_it_is_asked_for(table):
-    results = Results(table.parent, {}, FileScores(table, {"set": IDS}), score_table.frame([], score_table.SET_COLUMNS))
+    results = Results(table.parent, {}, FileScores(table, {"set": IDS}), long_table.frame([], long_table.SET_COLUMNS))
     whole = results.scores
-    pd.testing.assert_frame_equal(whole, score_table.read(table), check_categorical=False)
+    pd.testing.assert_frame_equal(whole, long_table.read(table), check_categorical=False)
     some = results.select(metric="means", variant=["b"], region="all")
     expected = whole[(whole["metric"] == "means") & (whole["variant"] == "b") & (whole["region"] == "all")]
     pd.testing.assert_frame_equal(some.astype(str), expected.reset_index(drop=True).astype(str))
@@ -283,7 +283,7 @@ def test_select_reads_the_rows_that_it_is_asked_for(table):
 
 def test_means_of_the_summary_are_those_of_the_rows(table):
     found = summarise(FileScores(table, {"set": IDS}).columns).set_index(["variant", "region", "status"])
-    rows = score_table.read(table).astype({"variant": str, "region": str, "status": str})
+    rows = long_table.read(table).astype({"variant": str, "region": str, "status": str})
     for key, values in rows.groupby(["variant", "region", "status"])["value"]:
         mean, std, count = found.loc[key, ["mean", "std", "images"]]
         assert count == values.count()

@@ -7,16 +7,16 @@ import pyarrow as pa
 import pytest
 import torch
 
-from bench import samples, score_table
-from bench.cell_scores import CellScores
 from bench.contracts import Metric, SampleSet, Score, SetScore
+from bench.contracts.colour_weights import ColourWeights
 from bench.errors import BenchError
-from bench.plugins import registry
-from bench.score_columns import ScoreColumn
-from bench.scoring import HeldOut, LoadedMetric, in_threads, load_metrics
+from bench.plugins.loader import registry
+from bench.scores import long_table, samples
+from bench.scores.cells import CellScores
+from bench.scores.columns import ScoreColumn
+from bench.scores.scoring import HeldOut, LoadedMetric, in_threads, load_metrics
 from bench.specs import MetricSpec, Parameter
-from bench.store import Store
-from bench.weights import ColourWeights
+from bench.store.local import Store
 
 COUNT = 40
 
@@ -68,9 +68,9 @@ def cell(tmp_path):
         described = {"key": "c", "dataset": "set", "method": "m", "role": "control", "parameters": {}, "seed": 0,
                      "asks": [{"ask": ask, "n": k, "shards": [] if refused else keys, "refused": refused}]}  # fmt: skip
         path = path or tmp_path / "scores.parquet"
-        with score_table.writing(path) as table:
+        with long_table.writing(path) as table:
             sets = CellScores(described, [Loaded(of or spec(), {})], test, store, path.parent).write(table, pa.array(ids))
-        return score_table.read(path), sets
+        return long_table.read(path), sets
 
     return make
 
@@ -79,7 +79,7 @@ def test_rows_are_in_the_order_of_the_photographs(cell):
     rows, _ = cell()
     whole = rows[rows["region"] == "all"]
     assert whole["image"].tolist() == [f"{i:02}" for i in range(COUNT)]
-    assert list(whole.columns) == list(score_table.COLUMNS)
+    assert list(whole.columns) == list(long_table.COLUMNS)
     known = whole[whole["status"] == "done"]
     assert known["value"].tolist() == [i for i in range(COUNT) if i != 7]
     assert set(whole["k"]) == {3}
@@ -97,7 +97,7 @@ def test_values_of_the_set_come_from_all_photographs_in_order(cell):
     assert found["photographs"]["value"] == COUNT
     assert np.isnan(found["mean"]["value"])  # one photograph has no value, and a mean without it would not say so
     assert (found["photographs"]["low"], found["photographs"]["images"]) == (1.0, COUNT)
-    assert set(found["mean"]) == set(score_table.SET_COLUMNS)
+    assert set(found["mean"]) == set(long_table.SET_COLUMNS)
 
 
 @pytest.mark.parametrize(("kind", "ask", "of", "k", "says"), [
@@ -153,7 +153,7 @@ def test_a_table_that_breaks_off_leaves_the_old_one(tmp_path, cell):
     before = path.read_bytes()
 
     def broken():
-        with score_table.writing(path) as table:
+        with long_table.writing(path) as table:
             table.lose(ScoreColumn("", "", "", "", "", "", 0, status="failed"))
             raise RuntimeError("stop")
 
@@ -161,7 +161,7 @@ def test_a_table_that_breaks_off_leaves_the_old_one(tmp_path, cell):
         broken()
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.glob("*scores.parquet*")] == ["scores.parquet"]
-    assert score_table.read(path)["value"].tolist()[:3] == [0, 1, 2]
+    assert long_table.read(path)["value"].tolist()[:3] == [0, 1, 2]
 
 
 def test_parameters_that_are_not_the_default_are_part_of_a_metric_s_version(tmp_path):

@@ -9,14 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import colorize, seeds
+from bench import seeds
 from bench.contracts import SampleSet, ScoreContext
 from bench.datasets.drawn import Dice
+from bench.fitted import colorize
 from bench.methods import cheat_model, training
 from bench.metrics.law import GeneralisedEnergyDistance
 from bench.metrics.ranks import RankHistogram
 from bench.protocol import make_paper
-from bench.scoring import HeldOut
+from bench.scores.scoring import HeldOut
 from bench.testing import draw_rules, metric_subject, toy
 
 from .test_asking import Noise, asking
@@ -164,7 +165,7 @@ def test_the_seeds_that_a_method_is_asked_with(name, n, time, purpose, golden):
 
 def test_the_seed_that_chooses_the_draws_that_are_repeated(monkeypatch):
     found = []
-    monkeypatch.setattr("bench.asking._later", lambda number, n: found.append(number) or [1])
+    monkeypatch.setattr("bench.engine.sampling._later", lambda number, n: found.append(number) or [1])
     asking(Noise).answer()
     assert found == [recipe(0, "again", "a", "b", "c")] == [5669588464911895506]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import cli
-from bench.plugins import registry
+from bench.plugins.loader import registry
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -11,8 +11,16 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import stats
-from bench.stats import Estimate, flatness, mean_interval, mean_intervals, paired_difference, seed_split, set_interval
+from bench.scores import intervals
+from bench.scores.intervals import (
+    Estimate,
+    flatness,
+    mean_interval,
+    mean_intervals,
+    paired_difference,
+    seed_split,
+    set_interval,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +67,7 @@ def test_with_the_same_resamples_the_interval_is_scipy_s_bca(draw, n):
     values = getattr(np.random.default_rng(n), draw)(size=n)
     if n == 8:
         values = exact(values)
-    wanted = scipy.stats.bootstrap((values,), np.mean, n_resamples=stats.RESAMPLES, method="BCa", confidence_level=level(n),
+    wanted = scipy.stats.bootstrap((values,), np.mean, n_resamples=intervals.RESAMPLES, method="BCa", confidence_level=level(n),
                                    rng=np.random.default_rng(3)).confidence_interval  # fmt: skip
     got = mean_interval(values, seed=3)
     assert got.mean == pytest.approx(values.mean())
@@ -79,7 +87,7 @@ def test_with_other_resamples_it_is_scipy_s_to_within_their_noise(draw):
 def test_the_interval_of_a_set_s_value_is_scipy_s_of_paired_columns(n):
     columns = {name: exact(column) for name, column in two_columns(n).items()}
     wanted = scipy.stats.bootstrap(tuple(columns.values()), lambda a, b, axis: a.mean(axis) / b.mean(axis), paired=True,
-                                   n_resamples=stats.RESAMPLES, method="BCa", confidence_level=level(n),
+                                   n_resamples=intervals.RESAMPLES, method="BCa", confidence_level=level(n),
                                    rng=np.random.default_rng(4)).confidence_interval  # fmt: skip
     assert bounds(set_interval(ratio, columns, seed=4)["ratio"]) == pytest.approx((wanted.low, wanted.high), rel=1e-9)
 
@@ -231,8 +239,8 @@ def test_a_value_beyond_all_resampled_ones_has_no_interval():
 
 
 def test_memory_stays_flat_with_many_photographs(monkeypatch):
-    monkeypatch.setattr(stats, "RESAMPLES", 400)
-    monkeypatch.setattr(stats, "_GROUPS", 100)
+    monkeypatch.setattr(intervals, "RESAMPLES", 400)
+    monkeypatch.setattr(intervals, "_GROUPS", 100)
     columns = two_columns(50_000)
     tracemalloc.start()
     try:
@@ -249,7 +257,7 @@ def test_memory_stays_flat_with_many_photographs(monkeypatch):
 def test_leaving_out_groups_is_like_leaving_out_photographs(monkeypatch):
     columns = {"above": np.random.default_rng(0).lognormal(size=1500), "below": np.ones(1500)}
     grouped = set_interval(ratio, columns)["ratio"]  # two at a time
-    monkeypatch.setattr(stats, "_GROUPS", 1500)
+    monkeypatch.setattr(intervals, "_GROUPS", 1500)
     alone = set_interval(ratio, columns)["ratio"]
     assert bounds(grouped) == pytest.approx(bounds(alone), abs=0.05 * (alone.high - alone.low))
     assert bounds(grouped) != bounds(alone)

@@ -14,10 +14,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench import drafts, keys, marks
+from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
-from bench.files import allocate, read_json, write_bytes, write_json, write_text
-from bench.store import COMMIT_MARK, Store, commit, default_place, trust
+from bench.store import drafts, marks
+from bench.store.files import allocate, read_json, write_bytes, write_json, write_text
+from bench.store.local import COMMIT_MARK, Store, commit, default_place, trust
 
 from ..patience import LONG
 
@@ -126,7 +127,7 @@ def test_of_two_that_build_the_same_thing_the_first_to_finish_stays(store):
 CHILD = """
 import json, sys, time
 from pathlib import Path
-from bench.store import Store, commit
+from bench.store.local import Store, commit
 with Store(Path(sys.argv[1])).building("fits", sys.argv[2]) as folder:
     (folder / "weights.safetensors").write_bytes(b"half")
     if sys.argv[3] == "marked":
@@ -166,7 +167,7 @@ def test_processes_that_race_for_one_thing_all_get_it_whole(store):
     code = """
 import json, sys, time
 from pathlib import Path
-from bench.store import Store
+from bench.store.local import Store
 def build(folder):
     with open(sys.argv[3], "a") as log: log.write("built\\n")
     (folder / "weights.safetensors").write_bytes(b"all of it"); time.sleep(0.5); return json.loads(sys.argv[4])
@@ -208,7 +209,7 @@ def test_a_build_that_was_killed_leaves_no_lock(store):
     code = """
 import sys, time
 from pathlib import Path
-from bench.store import Store
+from bench.store.local import Store
 def build(folder):
     print("building", flush=True); time.sleep(1800)
 Store(Path(sys.argv[1])).get("fits", sys.argv[2], build)
@@ -240,8 +241,8 @@ def test_what_is_damaged_is_named_and_made_again(store, harm, capsys):
 def test_what_another_process_has_read_is_not_read_again_until_it_looks_otherwise(store, monkeypatch):
     path = store.get("fits", KEY, build) / "weights.safetensors"
     read = []
-    monkeypatch.setattr("bench.digests.damage", lambda folder, files: read.append(folder) or "")
-    monkeypatch.setattr("bench.store._sound", set())  # a new process
+    monkeypatch.setattr("bench.store.digests.damage", lambda folder, files: read.append(folder) or "")
+    monkeypatch.setattr("bench.store.local._sound", set())  # a new process
     trust([store.looks("fits", KEY)])
     assert store.find("fits", KEY)
     assert read == []

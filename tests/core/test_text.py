@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bench import score_table, text
+from bench import text
+from bench.cli.table import aligned
 from bench.errors import reason, trace
-from bench.files import write_json, write_text
-from bench.score_columns import FileScores, ScoreColumn
-from bench.table import aligned
+from bench.scores import long_table
+from bench.scores.columns import FileScores, ScoreColumn
+from bench.store.files import write_json, write_text
 from bench.text import (
     csv,
     csv_of_data,
@@ -140,13 +141,13 @@ def test_everything_can_be_stored_and_what_is_text_stays(anything):
 
 def test_a_table_of_scores_takes_any_text(tmp_path):
     odd = ScoreColumn("run\udce9", "c", "set\udce9", "m\udce9", "control", "{}", 0, status="failed", reason="bad \udcff \ud83d")
-    with score_table.writing(tmp_path / "scores.parquet") as table:
+    with long_table.writing(tmp_path / "scores.parquet") as table:
         table.lose(odd)
-    frame = score_table.read(tmp_path / "scores.parquet")
+    frame = long_table.read(tmp_path / "scores.parquet")
     (told,) = FileScores(tmp_path / "scores.parquet", {storable("set\udce9"): ()}).columns
     assert told.reason == frame["reason"][0] == "bad \\xff \\ud83d"
     assert told.dataset == frame["dataset"][0] == "set\\xe9"
-    whole = score_table.frame([{"run": "run\udce9", "dataset": "set\udce9"}], score_table.SET_COLUMNS)
+    whole = long_table.frame([{"run": "run\udce9", "dataset": "set\udce9"}], long_table.SET_COLUMNS)
     assert whole["dataset"].tolist() == ["set\\xe9"]
     whole.to_parquet(tmp_path / "sets.parquet")
 
@@ -239,7 +240,7 @@ def test_a_string_of_toml_is_the_same_text(anything):
 
 ROOT = Path(__file__).parent.parent.parent
 SHELVES = ("bench", "methods", "metrics", "datasets", "reports")
-PIPES = {("bench/worker.py", "print"), ("bench/processes.py", "print"), ("bench/testing/child.py", "print"),
+PIPES = {("bench/executors/worker.py", "print"), ("bench/executors/processes.py", "print"), ("bench/testing/child.py", "print"),
          ("bench/testing/children.py", "print")}  # fmt: skip
 """Lines between processes."""
 
@@ -265,7 +266,7 @@ def writers(source, name):
             yield node.lineno, "print: use bench.text.say"
         if re.search(r"^click\.(s?echo|echo_via_pager|confirm|prompt)$|^traceback\.print|std(out|err)\.write(lines)?$", call):
             yield node.lineno, f"{call}: use bench.text.say"
-        if last in ("print", "log") and "console" in call.lower() and name != "bench/progress.py":
+        if last in ("print", "log") and "console" in call.lower() and name != "bench/engine/progress.py":
             yield node.lineno, f"{call}: use a bench.contracts.Progress"
         if last == "DictWriter" or call == "csv.writer" or (last in ("to_csv", "to_html", "to_latex") and last != call):
             yield node.lineno, f"{call}: use bench.text.csv"
@@ -274,7 +275,7 @@ def writers(source, name):
         if last == "read_text" and not (node.args or "encoding" in given):
             yield node.lineno, "read_text: say which encoding"
         if last == "write_text" and isinstance(node.func, ast.Attribute):
-            yield node.lineno, "Path.write_text: use bench.files.write_text"
+            yield node.lineno, "Path.write_text: use bench.store.files.write_text"
         opens = last == "open" and call.partition(".")[0] not in ("Image", "packed", "lmdb", "tarfile", "gzip", "os")
         if opens and "encoding" not in given and not any(re.fullmatch("[rwxa+]*b[rwxa+]*", word) for word in words):
             yield node.lineno, f"{call}: text of what encoding?"

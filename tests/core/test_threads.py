@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from bench import threads
 from bench.errors import BenchError
+from bench.machine import threads
 
 
 def test_the_number_is_that_of_the_cores_unless_it_is_given(monkeypatch):
@@ -39,7 +39,7 @@ def test_it_is_left_as_it_was_also_after_an_error():
 
 FIRST = """
 import torch
-from bench import threads
+from bench.machine import threads
 with threads.pinned(2):
     numbers = torch.Generator().manual_seed(0)
     points, places = 30 * torch.randn(16384, 2, generator=numbers), 50 * torch.randn(313, 2, generator=numbers)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from bench import upsampling
 from bench.colour import in_srgb, lab_to_rgb, rgb_to_lab, rgb_to_lightness
+from bench.fitted import upsampling
 
 
 def two_halves(size):

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import weights
 from bench.colour import rgb_to_lab
+from bench.contracts import colour_weights
 from bench.errors import BenchError
 
 ROWS = [  # (a, b from, b to): step 10, ends included
@@ -38,7 +38,7 @@ def nearest(a, b):
 
 def test_the_313_centres_are_the_published_ones():
     assert len(CENTRES) == 313
-    assert weights.bin_centres().tolist() == [list(centre) for centre in CENTRES]
+    assert colour_weights.bin_centres().tolist() == [list(centre) for centre in CENTRES]
 
 
 def test_channel64_is_one_over_the_share_of_each_channel_s_bin():
@@ -50,7 +50,7 @@ def test_channel64_is_one_over_the_share_of_each_channel_s_bin():
     wanted = np.empty_like(truth)
     for index, value in np.ndenumerate(truth):
         wanted[index] = 1 / max(share[index[1], bin_of(value)], FLOOR)
-    got = weights.fit("channel64", train, FLOOR)(torch.from_numpy(truth)).numpy()
+    got = colour_weights.fit("channel64", train, FLOOR)(torch.from_numpy(truth)).numpy()
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
 
 
@@ -61,7 +61,7 @@ def test_joint64_is_one_over_the_share_of_the_pair_of_bins():
         for a, b in zip(field[0].flat, field[1].flat):
             counts[bin_of(a), bin_of(b)] += 1
     share = counts / counts.sum()
-    got = weights.fit("joint64", train, FLOOR)(torch.from_numpy(truth)).numpy()
+    got = colour_weights.fit("joint64", train, FLOOR)(torch.from_numpy(truth)).numpy()
     for n, i, j in np.ndindex(2, 5, 5):
         wanted = 1 / max(share[bin_of(truth[n, 0, i, j]), bin_of(truth[n, 1, i, j])], FLOOR)
         assert got[n, :, i, j] == pytest.approx([wanted, wanted], rel=1e-5)
@@ -75,7 +75,7 @@ def test_zhang313_is_one_over_the_share_of_the_nearest_centre():
         for a, b in zip(field[0].flat, field[1].flat):
             counts[nearest(a, b)] += 1
     share = counts / counts.sum()
-    got = weights.fit("zhang313", train, FLOOR)(torch.from_numpy(train)).numpy()
+    got = colour_weights.fit("zhang313", train, FLOOR)(torch.from_numpy(train)).numpy()
     for n, i, j in np.ndindex(3, 5, 5):
         wanted = 1 / share[nearest(*train[n, :, i, j])]
         assert got[n, :, i, j] == pytest.approx([wanted, wanted], rel=1e-5)
@@ -84,41 +84,41 @@ def test_zhang313_is_one_over_the_share_of_the_nearest_centre():
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-127, 127, width=32), st.floats(-127, 127, width=32))
 def test_the_bin_of_any_colour_is_the_nearest_within_the_table_s_step(a, b):
-    (got,) = weights.nearest_bin(torch.tensor([a, b]).reshape(2, 1, 1)).flatten().tolist()
+    (got,) = colour_weights.nearest_bin(torch.tensor([a, b]).reshape(2, 1, 1)).flatten().tolist()
     assert distances(a, b)[got] <= distances(a, b).min() + np.sqrt(2) + 1e-4
 
 
 def test_nearly_all_colours_of_photographs_get_their_nearest_bin():
     ab = rgb_to_lab(np.random.default_rng(0).random((2000, 3)))[:, 1:]
-    got = weights.nearest_bin(torch.from_numpy(ab.T.reshape(2, 1, 2000).copy())).flatten().tolist()
+    got = colour_weights.nearest_bin(torch.from_numpy(ab.T.reshape(2, 1, 2000).copy())).flatten().tolist()
     assert np.mean([index != nearest(a, b) for index, (a, b) in zip(got, ab)]) < 0.01
 
 
-@pytest.mark.parametrize("name", weights.WIDTHS)
+@pytest.mark.parametrize("name", colour_weights.WIDTHS)
 def test_the_floor_is_honoured_and_the_prior_otherwise_sums_to_one(name):
     train, unseen = np.full((1, 2, 2, 2), 3.0, np.float32), torch.full((1, 2, 1, 1), -60.0)
     for floor in (1e-5, 1e-2):
-        fitted = weights.fit(name, train, floor)
+        fitted = colour_weights.fit(name, train, floor)
         assert fitted.prior.min() == floor
-        assert fitted.prior.size == weights.WIDTHS[name]
+        assert fitted.prior.size == colour_weights.WIDTHS[name]
         assert fitted(unseen).flatten().tolist() == pytest.approx([1 / floor] * 2)
         assert fitted(torch.from_numpy(train)).flatten().tolist() == [1.0] * 8
-    sums = weights.fit(name, fields(), 0.0).prior.reshape(2 if name == "channel64" else 1, -1).sum(axis=1)
+    sums = colour_weights.fit(name, fields(), 0.0).prior.reshape(2 if name == "channel64" else 1, -1).sum(axis=1)
     assert sums == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", weights.WIDTHS)
+@pytest.mark.parametrize("name", colour_weights.WIDTHS)
 def test_weights_have_the_shape_and_type_of_the_colours(name):
-    fitted = weights.fit(name, fields(), FLOOR)
+    fitted = colour_weights.fit(name, fields(), FLOOR)
     for dtype in (torch.float32, torch.float64):
         got = fitted(torch.zeros(2, 3, 2, 4, 5, dtype=dtype))
         assert got.shape == (2, 3, 2, 4, 5)
         assert got.dtype == dtype
 
 
-@pytest.mark.parametrize("name", weights.WIDTHS)
+@pytest.mark.parametrize("name", colour_weights.WIDTHS)
 def test_colours_beyond_the_table_fall_into_its_end_bins(name):
-    fitted = weights.fit(name, fields(spread=80), FLOOR)
+    fitted = colour_weights.fit(name, fields(spread=80), FLOOR)
     far, end = torch.full((1, 2, 1, 1), 500.0), torch.full((1, 2, 1, 1), 127.0)
     assert torch.equal(fitted(far), fitted(end))
     assert torch.equal(fitted(-far), fitted(torch.full((1, 2, 1, 1), -128.0)))
@@ -126,14 +126,14 @@ def test_colours_beyond_the_table_fall_into_its_end_bins(name):
 
 def test_an_unknown_name_is_refused():
     with pytest.raises(BenchError, match="unknown colour weights 'zhang'"):
-        weights.fit("zhang", fields(), FLOOR)
+        colour_weights.fit("zhang", fields(), FLOOR)
 
 
 @pytest.mark.parametrize("name", ["channel64", "joint64", "zhang313"])
 def test_photographs_are_counted_batch_by_batch_with_the_same_result(name, monkeypatch):
     ab = np.random.default_rng(0).normal(0, 30, (7, 2, 16, 16)).astype(np.float32)
-    whole = weights.fit(name, ab, 1e-5)
-    monkeypatch.setattr(weights, "_BATCH", 3)
-    parts = weights.fit(name, ab, 1e-5)
+    whole = colour_weights.fit(name, ab, 1e-5)
+    monkeypatch.setattr(colour_weights, "_BATCH", 3)
+    parts = colour_weights.fit(name, ab, 1e-5)
     assert np.array_equal(whole.prior, parts.prior)
     assert whole.mean == parts.mean

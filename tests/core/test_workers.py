@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bench.workers import AHEAD, in_order
+from bench.machine.workers import AHEAD, in_order
 
 from ..patience import LONG
 

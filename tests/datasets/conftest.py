@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import downloads
+from bench.fetch import downloads
 
 
 @pytest.fixture

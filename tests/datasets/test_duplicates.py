@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import bench
-from bench import duplicates, results
+from bench.data import duplicates
+from bench.engine.request import Request
 from bench.errors import BenchError
-from bench.request import Request
+from bench.results import run_folder
 
 NAMES = [f"{i:02}.jpg" for i in range(16)]
 TEST = NAMES[:6]
@@ -103,7 +104,7 @@ def copied(command):
 
 def best(out, method):
     """Error of the best of what a method presents."""
-    found = results.read(Path(out)).select(metric="error-of-best", method=method, ask="present", region="all")
+    found = run_folder.read(Path(out)).select(metric="error-of-best", method=method, ask="present", region="all")
     return found["value"].mean()
 
 

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import archives, data_home, downloads
+from bench.engine.progress import Quiet
 from bench.errors import BenchError
-from bench.plugins import registry
-from bench.progress import Quiet
-from bench.web import PIECE, Limits
+from bench.fetch import archives, data_home, downloads
+from bench.fetch.web import PIECE, Limits
+from bench.plugins.loader import registry
 
 BODY = np.random.default_rng(0).bytes(3 * 2**20 + 77)
 DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.datasets.folder import FolderOfImages
 from bench.errors import BenchError, NothingMeasured
-from bench.images import Unreadable
+from bench.pictures.images import Unreadable
 
 
 def fill(root: Path, *names: str) -> Path:

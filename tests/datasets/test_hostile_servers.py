@@ -20,11 +20,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import data_home, downloads, web
+from bench.engine.progress import Quiet
 from bench.errors import BenchError
-from bench.plugins import registry
-from bench.progress import Quiet
-from bench.web import PIECE, Limits
+from bench.fetch import data_home, downloads, web
+from bench.fetch.web import PIECE, Limits
+from bench.plugins.loader import registry
 
 from ..server import serving
 from .test_fetch import Heard, fetch, left, zipped

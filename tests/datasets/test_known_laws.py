@@ -13,16 +13,17 @@ import pytest
 import torch
 from scipy import stats
 
-from bench import images, keys
+from bench import keys
+from bench.data.prepare import LEVELS, make_source, prepare
 from bench.datasets.drawn import DARK, LIGHT, SHAPES, TEXTURES
 from bench.datasets.law_coupled import LawCoupled
 from bench.datasets.law_hue import CHROMA, LawHue, hues
 from bench.datasets.law_palette import PALETTES, PROBABILITIES, LawPalette
+from bench.engine.progress import Quiet
 from bench.errors import BenchError
-from bench.prepare import LEVELS, make_source, prepare
-from bench.progress import Quiet
+from bench.pictures import images
 from bench.protocol import make_paper
-from bench.store import Store
+from bench.store.local import Store
 
 PAPER = make_paper(antialias=False)
 SETS = {"law_palette": LawPalette, "law_coupled": LawCoupled, "law_hue": LawHue}

@@ -20,17 +20,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import archives, prepare, report
+from bench.data import prepare
 from bench.datasets import sources
 from bench.datasets.folder import FolderOfImages
 from bench.datasets.imagenet_val import ImagenetVal
 from bench.datasets.lfw import Lfw
+from bench.engine.progress import Quiet
 from bench.errors import BenchError, NothingMeasured
-from bench.images import Unreadable
-from bench.progress import Quiet
+from bench.fetch import archives
+from bench.pictures.images import Unreadable
 from bench.protocol import make_paper
+from bench.results import report
 from bench.specs import DatasetSpec
-from bench.store import Store
+from bench.store.local import Store
 
 PAPER = make_paper(antialias=False)
 RUN = ("--figures", "none", "--metrics", "absolute-error", "--preset", "tiny")

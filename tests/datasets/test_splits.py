@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import splits
+from bench.data import splits
 from bench.errors import BenchError
 
 

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from bench.plugins import KINDS
+from bench.plugins.loader import KINDS
 
 from .conftest import EXAMPLES, SCAFFOLDS
 

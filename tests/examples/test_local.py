@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from bench import scaffold
-from bench.plugins import registry
-from bench.scaffold import KINDS, Package
+from bench.plugins import scaffold
+from bench.plugins.loader import registry
+from bench.plugins.scaffold import KINDS, Package
 
 from .conftest import EXAMPLES
 from .test_installed import NAMES

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import files, scaffold
 from bench.errors import BenchError
-from bench.plugins import registry
-from bench.scaffold import KINDS, LICENCES, Package
+from bench.plugins import scaffold
+from bench.plugins.loader import registry
+from bench.plugins.scaffold import KINDS, LICENCES, Package
+from bench.store import files
 
 TEXTS = st.text(st.sampled_from("abz09-_ .A/é"), max_size=12)
 
@@ -60,7 +61,7 @@ def test_the_licence_is_in_every_place(bench, licence):
 
 def test_the_licence_of_apache_is_the_project_s_own_copy():
     root = Path(__file__).resolve().parents[2]
-    assert (root / "bench/templates/licences/Apache-2.0").read_text() == (root / "LICENSE").read_text()
+    assert (root / "bench/plugins/templates/licences/Apache-2.0").read_text() == (root / "LICENSE").read_text()
 
 
 @pytest.mark.parametrize(

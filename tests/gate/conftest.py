@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import results
 from bench.protocol import make_paper
-from bench.results import SCHEMA
-from bench.score_table import COLUMNS, SET_COLUMNS
+from bench.results import run_folder
+from bench.results.run_folder import SCHEMA
+from bench.scores.long_table import COLUMNS, SET_COLUMNS
 
 N = 40
 IDS = [f"{i:03}" for i in range(N)]
@@ -80,7 +80,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run(folder):
     """The same, read."""
-    return lambda *parts, **more: results.read(folder(*parts, **more))
+    return lambda *parts, **more: run_folder.read(folder(*parts, **more))
 
 
 def set_row(metric, variant, value=1.0, seed=0, method="mdn"):

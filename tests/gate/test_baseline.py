@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from bench import baseline, noise
-from bench.baseline import make, read, significant
 from bench.errors import BenchError, NothingMeasured
-from bench.plugins import registry
+from bench.gate import baseline, noise_floor
+from bench.gate.baseline import make, read, significant
+from bench.plugins.loader import registry
 
 from .conftest import BASE, IDS, N, data, lost, ratio, rows, set_row
 
@@ -101,15 +101,15 @@ def test_the_noise_floor_of_what_has_no_better_direction_is_two_sided():
     values = [1.0, 1.2, 1.1]
     deviation = np.std(values, ddof=1) * np.sqrt(2)
     for direction, t in (("down", 2.91999), ("up", 2.91999), ("none", 4.30265), ("target", 4.30265)):
-        assert noise.floor(values, direction).value == pytest.approx(deviation * t, rel=1e-5)
+        assert noise_floor.floor(values, direction).value == pytest.approx(deviation * t, rel=1e-5)
 
 
 @pytest.mark.parametrize(("seeds", "says"), [(4, True), (5, False)])
 def test_suggested_margins_say_their_share_and_whether_seeds_are_few(run, seeds, says):
     result = run("some", *(rows(BASE + 0.004 * (seed % 2), seed=seed) for seed in range(seeds)))
-    (floor,) = noise.floors([result], (), registry()).values()
+    (floor,) = noise_floor.floors([result], (), registry()).values()
     assert 0.01 < floor.value / floor.mean < 0.1
-    text = noise.suggest([result], (), registry())
+    text = noise_floor.suggest([result], (), registry())
     assert f"# {100 * floor.value / floor.mean:.2g} % of {floor.mean:.4g}; {seeds} seeds" in text
     assert ("seeds the floor is wide" in text) == says
 

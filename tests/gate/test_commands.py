@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import keys
-from bench.gate_margins import parse
+from bench.gate.margins import parse
 from bench.protocol import make_paper
 
 from .conftest import BASE, lost, rows

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli_gate import gate, write
+from bench.cli.gate import gate, write
 from bench.errors import ExitCode
-from bench.gate import VERDICTS
-from bench.gate_margins import parse
+from bench.gate.margins import parse
+from bench.gate.verdict import VERDICTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "gate.md"
 TEXT = DOCS.read_text(encoding="utf-8")

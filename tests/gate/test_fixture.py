@@ -75,5 +75,5 @@ def test_baselines_are_written_where_they_are_asked_for_and_then_runs_are_held_a
 
 
 def test_the_plugin_imports_nothing_heavy():
-    code = "import sys, bench.pytest_plugin; print(sorted({'torch', 'pandas', 'numpy', 'scipy', 'click'} & set(sys.modules)))"
+    code = "import sys, bench.gate.pytest_plugin; print(sorted({'torch', 'pandas', 'numpy', 'scipy', 'click'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import baseline
 from bench.errors import ExitCode, NothingMeasured
-from bench.gate import judge
-from bench.gate_margins import parse
-from bench.plugins import registry
+from bench.gate import baseline
+from bench.gate.margins import parse
+from bench.gate.verdict import judge
+from bench.plugins.loader import registry
 from bench.protocol import make_paper
-from bench.ranks import holm
+from bench.results.ranks import holm
 
 from .conftest import BASE, IDS, N, cells, data, lost, ratio, rows, set_row
 

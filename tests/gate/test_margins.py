@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.gate_margins import Quantity, Rule, Settings, parse, read
+from bench.gate.margins import Quantity, Rule, Settings, parse, read
 
 ENERGY = Quantity("demo", "mdn[k=5]", "fair-energy-score", "field")
 

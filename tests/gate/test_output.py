@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bench.errors import BenchError
-from bench.files import write_for_user
-from bench.gate import Gate, Row
-from bench.gate_ci import MOST, github, in_github, junit, step_summary
-from bench.gate_margins import Margin, Quantity
-from bench.gate_output import as_json, markdown, table
+from bench.gate.ci import MOST, github, in_github, junit, step_summary
+from bench.gate.margins import Margin, Quantity
+from bench.gate.noninferiority import Evidence
+from bench.gate.output import as_json, markdown, table
+from bench.gate.verdict import Gate, Row
+from bench.store.files import write_for_user
 from bench.text import markdown as escape
 from bench.text import one_line
-from bench.worsening import Evidence
 
 NASTY = "a|b <script> & [x](y) `c` @you, 50%\n::error::\x07 :"
 

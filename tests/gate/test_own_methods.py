@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import results
 from bench.methods.presets import PRESETS
 from bench.methods.zhang_net import ZhangNet, shrink
+from bench.results import run_folder
 
 ZHANG, VAE = "zhang[batch=8,steps=4]", "vae[batch=8,d=4,dropout=0,grad=0.1,norm=squared,steps=4]"
 MDN = f"mdn[batch=8,components=6,features={ZHANG},loss=exact,sigma2=0.5,start=random,steps=4,vae={VAE}]"
@@ -25,7 +25,7 @@ ROUNDING = {"vae last_train_loss": 0.005, "mdn last_train_loss": 0.1}
 
 def learnt(gate):
     """Losses; the last ones tell of every step."""
-    return {f"{fit['method']} {note}": fit["notes"][note] for fit in results.read(gate.run).manifest["fits"]
+    return {f"{fit['method']} {note}": fit["notes"][note] for fit in run_folder.read(gate.run).manifest["fits"]
             for note in ("best_held_out_loss", "last_train_loss")}  # fmt: skip
 
 

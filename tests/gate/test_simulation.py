@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.ranks import holm
-from bench.worsening import examine, mirrored, of_mean
+from bench.gate.noninferiority import examine, mirrored, of_mean
+from bench.results.ranks import holm
 
 PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "gate.py"
 

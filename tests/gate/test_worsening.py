@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.worsening import Change, band, difference, examine, mirrored, of_mean, of_set
+from bench.gate.noninferiority import Change, band, difference, examine, mirrored, of_mean, of_set
 
 GAPS = np.random.default_rng(1).gamma(2, 0.1, 30) - 0.15
 

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 from torch.nn import functional
 
-from bench import keys, weights
-from bench.contracts import Dataset, FitContext
+from bench import keys
+from bench.contracts import Dataset, FitContext, colour_weights
+from bench.data.prepare import make_source, prepare
+from bench.engine.progress import Quiet
 from bench.methods import cvae, mdn, vae, zhang
-from bench.prepare import make_source, prepare
-from bench.progress import Quiet
 from bench.protocol import make_paper
 from bench.specs import DatasetSpec
-from bench.store import Store
+from bench.store.local import Store
 
 SPECS = {s.name: s for m in (zhang, vae, mdn, cvae) for s in m.bench_register_methods()}
 PARTS = {"mdn": ("features", "vae"), "cvae": ("features",)}
@@ -58,7 +58,7 @@ class House:
         source = make_source(DatasetSpec(name="patches", summary="", factory="x:Y"), "patches", Photographs(), self.protocol,
                              store, Quiet())  # fmt: skip
         self.train, self.test = (prepare(source, p, None, self.protocol, store, Quiet()) for p in ("train", "test"))
-        self.colours = weights.fit("channel64", self.train.ab, self.protocol.weight_floor)
+        self.colours = colour_weights.fit("channel64", self.train.ab, self.protocol.weight_floor)
         self.fitted = {}
 
     def context(self, parts=None, seed=5):

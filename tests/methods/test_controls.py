@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.methods import controls
 from bench.methods.controls_model import LawDistribution
 from bench.methods.mean_model import Mean
-from bench.store import Store
+from bench.store.local import Store
 
 SPECS = {s.name: s for s in controls.bench_register_methods()}
 LEARNT = ("grey", "mean", "mean-noise", "marginal", "knn")

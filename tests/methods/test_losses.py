@@ -8,8 +8,8 @@ import torch
 from torch.distributions import Independent, Normal
 from torch.distributions import kl_divergence as exact_kl
 
-from bench import weights
-from bench.fields import principal_components
+from bench.contracts import colour_weights
+from bench.data.fields import principal_components
 from bench.methods.codes import Balance, code_size, describe_codes, too_few
 from bench.methods.losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 
@@ -36,7 +36,7 @@ def training():
 
 @pytest.fixture(scope="module")
 def colours(training):
-    return weights.fit("channel64", training, 1e-9)  # no colour that occurs is rarer
+    return colour_weights.fit("channel64", training, 1e-9)  # no colour that occurs is rarer
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_mean_weights_are_raw_weights_with_a_mean_of_one(training, colours, comp
 @pytest.mark.parametrize("name", ["channel64", "joint64", "zhang313"])
 def test_mean_weights_have_a_mean_of_one_whatever_the_floor(training, components, name, floor):
     truth = torch.from_numpy(training / 128)
-    loss = DecoderLoss(choice(mah=0, grad=0), weights.fit(name, training, floor), components)
+    loss = DecoderLoss(choice(mah=0, grad=0), colour_weights.fit(name, training, floor), components)
     assert float(loss(truth - 1, truth).mean()) == pytest.approx(2 * 64 * 64, rel=1e-3)
 
 

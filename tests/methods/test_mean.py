@@ -8,13 +8,13 @@ import torch
 from sklearn.linear_model import Ridge
 from torch.nn import functional
 
+from bench.data.prepare import Source, prepare
 from bench.datasets.demo import Demo
+from bench.engine.progress import Quiet
 from bench.methods.mean_model import Mean, _design
 from bench.methods.ridge import PENALTIES, Sums, chosen_ridge, ridge
-from bench.prepare import Source, prepare
-from bench.progress import Quiet
 from bench.specs import DatasetSpec
-from bench.store import Store
+from bench.store.local import Store
 
 
 def test_the_ridge_is_scikit_learns():

@@ -8,8 +8,8 @@ from torch.nn import functional
 
 import bench
 from bench.methods.mean_model import Mean
-from bench.plugins import use
-from bench.switches import Switches
+from bench.plugins.loader import use
+from bench.plugins.selection import Switches
 
 
 class Squares:

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench import plugins, precision, scoring
 from bench.contracts import SampleSet
 from bench.errors import BenchError
+from bench.machine import precision
 from bench.methods.precision import computed
-from bench.scoring import HeldOut
+from bench.plugins import loader
+from bench.scores import scoring
+from bench.scores.scoring import HeldOut
 from bench.seeds import derive
 
 STEPS = {"zhang": 20, "vae": 40, "mdn": 30, "cvae": 30}
@@ -46,7 +48,7 @@ def fitted(house):
 
 def measures(house, method, name, ask):
     """Means over the photographs of every standard metric, by name, variant and region."""
-    data, registry = house.train, plugins.registry()
+    data, registry = house.train, loader.registry()
     rows = range(len(data))
     seeds = [derive(3, data.ids[i]) for i in rows]
     held_out = HeldOut(data, house.colours, np.full(313, 1 / 313), house.protocol.scale)

@@ -12,12 +12,15 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 import bench
-from bench import notation, places, prepare, samples
 from bench.cli import main
-from bench.progress import Quiet
-from bench.request import Request
-from bench.runner import dry_run
-from bench.store import Store
+from bench.data import prepare
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
+from bench.engine.runner import dry_run
+from bench.machine import places
+from bench.plugins import notation
+from bench.scores import samples
+from bench.store.local import Store
 
 METRICS = ("absolute-error", "error-of-best", "fair-energy-score", "fair-variogram-score")
 NAMES = [*(f"{i:02}.png" for i in range(30)), *(f"cats/été {i}%.png" for i in range(5)), *(f"dogs/.a[{i}],=.png" for i in range(5))]

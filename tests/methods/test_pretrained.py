@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bench import pretrained
+from bench.contracts.colour_weights import bin_centres
+from bench.fetch import pretrained
 from bench.methods.presets import PRESETS
 from bench.methods.zhang_net import ZhangNet
 from bench.methods.zhang_weights import read_release
-from bench.weights import bin_centres
 
 CHANNELS = (64, 128, 256, 512, 512, 512, 512)
 STRIDES = ((1, 2), (1, 2), (1, 1, 2), (1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1))

@@ -19,15 +19,16 @@ from lightning.fabric.plugins.environments.lightning import find_free_network_po
 from safetensors.torch import load_file
 from torch import nn
 
-from bench import nodes, threads
+from bench.engine import rendezvous
+from bench.engine.progress import Quiet
 from bench.errors import BenchError
+from bench.machine import threads
 from bench.methods import checkpoints, mdn_model, parts, training, zhang_model
 from bench.methods.batches import Batches, InTurn, Shuffled
 from bench.methods.checkpoints import Checkpoints, State
 from bench.methods.codes import Balance
 from bench.methods.losses import LossChoice, fit_loss, kl_divergence
 from bench.methods.training import Schedule, train
-from bench.progress import Quiet
 
 STEPS = 12
 """With a validation, and so a checkpoint, every three."""
@@ -542,7 +543,7 @@ def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path,
     (tmp_path / "node.py").write_text(NODE)
     port = find_free_network_port()
     alone = [sys.executable, tmp_path / "node.py", Path(__file__).parent, house.folder]
-    told = [nodes.variables(rank, 0, 2, "127.0.0.1", port, tmp_path) for rank in (0, 1)]
+    told = [rendezvous.variables(rank, 0, 2, "127.0.0.1", port, tmp_path) for rank in (0, 1)]
     both = [subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | told[rank]) for rank in (0, 1)]
     assert [each.wait(patience) for each in both] == [0, 0]
     devices, _ = fit_line(house, line=local_line(0.2), fetch=plain_points(), schedule=Schedule(12, 1e-2, batch=15), devices=2)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest, norm
 
+from bench.contracts.colour_weights import bin_centres
 from bench.errors import BenchError
 from bench.methods import zhang, zhang_coherent
 from bench.methods.zhang_coherent_model import CoherentDistribution, bin_order, smooth
 from bench.methods.zhang_model import PixelDistribution
-from bench.weights import bin_centres
 
 (SPEC,) = zhang_coherent.bench_register_methods()
 SEEDS = [11, 12, 13, 14]

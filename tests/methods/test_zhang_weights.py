@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from bench.contracts.colour_weights import bin_centres
 from bench.errors import BenchError
 from bench.methods.presets import PRESETS
 from bench.methods.zhang_net import ZhangNet
 from bench.methods.zhang_weights import CAFFE, read_release
-from bench.weights import bin_centres
 
 MODULES = {module: layer for layer, module in CAFFE.items()}
 

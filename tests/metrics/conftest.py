@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import weights
-from bench.contracts import SampleSet, ScoreContext
+from bench.contracts import SampleSet, ScoreContext, colour_weights
 
 SCALE = 128.0
 
@@ -22,7 +21,7 @@ def context():
 
     def make(count, grey=None, law=None, weight=None):
         grey = torch.full((count, 1, 256, 256), 50.0) if grey is None else grey
-        weight = weight or weights.ColourWeights("channel64", np.full((2, 64), 1 / 64), 64.0)
+        weight = weight or colour_weights.ColourWeights("channel64", np.full((2, 64), 1 / 64), 64.0)
         return ScoreContext(weight, np.full(313, 1 / 313), SCALE, grey, list(range(count)), law)
 
     return make

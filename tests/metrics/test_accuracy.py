@@ -13,11 +13,11 @@ from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetric
 from torchmetrics.functional.image import structural_similarity_index_measure as torchmetrics_ssim
 
 from bench.contracts import SampleSet
+from bench.contracts.colour_weights import bin_centres
 from bench.metrics import pictures
 from bench.metrics.accuracy import Ciede2000, Psnr, Ssim, psnr, ssim
 from bench.metrics.auc import Auc
 from bench.metrics.ciede2000 import ciede2000
-from bench.weights import bin_centres
 
 WAYS = ("mean-of-n", "of-the-mean", "best-of-n")
 

@@ -9,8 +9,8 @@ import torch
 from bench.errors import BenchError
 from bench.metrics.ranks import Coverage, RankHistogram, intervals
 from bench.metrics.spread_skill import SpreadSkill
-from bench.plugins import registry
-from bench.stats import flatness
+from bench.plugins.loader import registry
+from bench.scores.intervals import flatness
 
 SCALE = 128.0
 METRICS = (RankHistogram, Coverage, SpreadSkill)

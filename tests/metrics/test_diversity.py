@@ -9,8 +9,8 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import entropy
 
 from bench.contracts import SampleSet
+from bench.contracts.colour_weights import bin_centres
 from bench.metrics.diversity import ColourEntropy, EffectiveModes, PairwiseDistance
-from bench.weights import bin_centres
 
 SCALE = 128.0
 ALL = (PairwiseDistance(), ColourEntropy(), EffectiveModes())

@@ -16,7 +16,7 @@ from bench.metrics.crps import FairCrps, fair_crps
 from bench.metrics.energy_score import EnergyScore, FairEnergyScore, fair_energy, weighted_energy
 from bench.metrics.likelihood import NegativeLogLikelihood
 from bench.metrics.variogram_score import FairVariogramScore, VariogramScore
-from bench.plugins import registry
+from bench.plugins.loader import registry
 
 SCALE = 128.0
 FIELD, GRID = ("field", "all"), ("grid", "all")

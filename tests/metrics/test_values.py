@@ -6,8 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import weights
-from bench.contracts import SampleSet, ScoreContext
+from bench.contracts import SampleSet, ScoreContext, colour_weights
 from bench.metrics.absolute_error import AbsoluteError, on
 from bench.metrics.error_of_best import ErrorOfBest
 from bench.metrics.variance import Variance
@@ -21,7 +20,7 @@ def fields(seed, *shape):
 
 @pytest.fixture(scope="module")
 def colours():
-    return weights.fit("channel64", fields(9, 30, 2, 64, 64).numpy(), 1e-5)
+    return colour_weights.fit("channel64", fields(9, 30, 2, 64, 64).numpy(), 1e-5)
 
 
 def values(metric, samples, truth, colours):
@@ -54,7 +53,7 @@ def test_truth_plus_known_noise_has_the_known_error(shift_a, shift_b):
     truth = torch.round(fields(2, 2, 2, 64, 64))
     noise = torch.tensor([shift_a, shift_b])[None, None, :, None, None]
     samples = SampleSet(torch.cat([truth[:, None] + noise, truth[:, None] - noise], 1), "iid", n_drawn=2)
-    flat = weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
+    flat = colour_weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
     error = (abs(shift_a) + abs(shift_b)) / SCALE
     found = values(AbsoluteError(), samples, truth, flat)
     assert found["sum", "all"] == pytest.approx(np.full(2, error), abs=1e-6)
@@ -102,7 +101,7 @@ def test_the_grid_is_rows_and_columns_4_12_to_60():
 @given(seed=st.integers(0, 1000), k=st.integers(1, 6))
 def test_order_of_the_samples_and_the_batch_change_nothing(seed, k):
     truth, ab = fields(seed, 3, 2, 64, 64), fields(seed + 1, 3, k, 2, 64, 64)
-    flat = weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
+    flat = colour_weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
     for metric in (AbsoluteError(), ErrorOfBest(), Variance()):
         whole = values(metric, SampleSet(ab, "iid"), truth, flat)
         turned = values(metric, SampleSet(ab.flip(1), "iid"), truth, flat)
@@ -116,7 +115,7 @@ def test_order_of_the_samples_and_the_batch_change_nothing(seed, k):
 @given(seed=st.integers(0, 1000))
 def test_error_of_best_is_at_most_the_mean_error_and_never_grows_with_k(seed):
     truth, ab = fields(seed, 2, 2, 64, 64), fields(seed + 1, 2, 6, 2, 64, 64)
-    flat = weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
+    flat = colour_weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
     few = values(ErrorOfBest(), SampleSet(ab[:, :3], "iid"), truth, flat)["sum", "all"]
     many = values(ErrorOfBest(), SampleSet(ab, "iid"), truth, flat)["sum", "all"]
     mean = values(AbsoluteError(), SampleSet(ab, "iid"), truth, flat)["sum", "all"]

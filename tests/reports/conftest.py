@@ -9,13 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import prepare, samples
 from bench.contracts import Dataset, SampleSet
+from bench.data import prepare
 from bench.protocol import make_paper
-from bench.results import Results
-from bench.score_table import COLUMNS, SET_COLUMNS, frame
+from bench.results.run_folder import Results
+from bench.scores import samples
+from bench.scores.long_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import DatasetSpec
-from bench.store import Store
+from bench.store.local import Store
 
 
 def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", k=5, seed=0, run="run", parameters=None,

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bench.compare import compare
 from bench.methods.precomputed import bench_register_methods
 from bench.output import Output
 from bench.reports import overview, ranking, score_differences, score_tables
 from bench.reports.cautions import cautions
 from bench.reports.scores import gather
+from bench.results.compare import compare
 
 FAIR = {("fair-energy-score", "field"): 0.3, ("fair-variogram-score", "grid"): 0.2, ("colourfulness", "mean-of-n"): 20}
 SENTENCE = "that their draws are independent is claimed by whoever made them, not checked"

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.compare import compare
 from bench.output import Output
 from bench.reports import comparison as shelf
 from bench.reports.sheet import CELL, GAP, GROUP_GAP, MARGIN
-from bench.score_columns import FrameScores
+from bench.results.compare import compare
+from bench.scores.columns import FrameScores
 
 N = 30
 BASE = np.random.default_rng(0).gamma(4, 0.05, N)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.output import FORMATS
-from bench.plugins import registry
+from bench.plugins.loader import registry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
 REPORTS = registry().specs["reports"]

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 import bench as toolkit
-from bench import report
+from bench.engine.progress import Quiet
 from bench.errors import BenchError
 from bench.output import Output, request
-from bench.plugins import registry
-from bench.progress import Quiet
+from bench.plugins.loader import registry
 from bench.reports import gallery
 from bench.reports import page as page_module
 from bench.reports.gallery import disagreement
+from bench.results import report
 
 from ..patience import LONG, until
 

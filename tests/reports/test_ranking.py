@@ -9,7 +9,7 @@ from bench.reports import ranking
 from bench.reports.ranking import CRPS, ENERGY, VARIOGRAM
 from bench.reports.scores import gather
 from bench.reports.standing import stand
-from bench.score_columns import FrameScores
+from bench.scores.columns import FrameScores
 
 N = 40
 E, V = "Fair energy score ↓", "Rank, variogram"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bench.output import Output
 from bench.reports import score_differences
-from bench.stats import mean_interval
+from bench.scores.intervals import mean_interval
 
 REPORT = score_differences
 

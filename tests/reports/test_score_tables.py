@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.output import Output
-from bench.plugins import registry
+from bench.plugins.loader import registry
 from bench.reports.score_groups import GROUPS
 from bench.reports.score_tables import flatness_of, write
 from bench.reports.scores import Measure, gather

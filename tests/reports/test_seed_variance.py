@@ -9,7 +9,7 @@ from scipy import stats
 
 from bench.output import Output
 from bench.reports import seed_variance
-from bench.stats import seed_split
+from bench.scores.intervals import seed_split
 
 REPORT = seed_variance
 

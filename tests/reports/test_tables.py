@@ -8,7 +8,7 @@ import pytest
 
 from bench.reports import tables
 from bench.reports.tables import decimals, safe_name, verdict
-from bench.stats import Estimate
+from bench.scores.intervals import Estimate
 from bench.text import markdown as escape
 
 PLUGINS = ("paper_tables", "diversity_table", "eob_variance", "picture_grid", "ranking", "score_tables", "curves")

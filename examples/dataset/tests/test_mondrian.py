@@ -3,7 +3,7 @@
 import numpy as np
 from huebench_mondrian.data import DARKEST, PATCHES, TEST, TRAIN, Mondrian, draw
 
-from bench import images
+from bench.pictures import images
 from bench.testing import parametrize_with_checks
 
 

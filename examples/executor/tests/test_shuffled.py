@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from huebench_shuffled import shuffled
 
-from bench.schedule import Outcome
+from bench.engine.schedule import Outcome
 from bench.testing import parametrize_with_checks
 
 

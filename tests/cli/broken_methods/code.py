@@ -190,8 +190,8 @@ class LiesWell(Sound):
     """Sees to it that its process says of whatever it is asked for that it is done."""
 
     def predict(self, grey, seeds):
-        from bench.schedule import Result
-        from bench.workshop import Workshop
+        from bench.engine.schedule import Result
+        from bench.engine.work import Workshop
 
         Workshop.perform = lambda *_: Result()
         raise SystemExit

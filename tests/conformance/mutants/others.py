@@ -2,7 +2,7 @@
 
 import uuid
 
-from bench.images import Prepared
+from bench.pictures.images import Prepared
 from bench.protocol import make_paper
 from bench.testing.toy import Toy
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d
 
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
-from bench.prepare import PreparedSet
+from bench.data.prepare import PreparedSet
 from bench.seeds import uniform
 
 

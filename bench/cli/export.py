@@ -1,0 +1,59 @@
+"""`bench export-inputs` and `bench check-outputs`: for models that live elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.options import Place
+from bench.specs import PRESENTED
+from bench.text import say
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command("export-inputs")
+@click.argument("dataset")
+@click.argument("folder", type=FOLDER, metavar="DIR")
+@click.option("--protocol", default="paper", show_default=True, help="paper or square, with parameters in brackets.")
+@click.option("-k", type=int, help="Colourizations that will be presented [5].")
+@click.option("--draws", type=int, help="Independent draws that will be scored [10].")
+@click.option("--limit-test", type=int, help="Only so many test photographs.")
+@click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids, whose test part is written.")
+@click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
+@click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
+@click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
+def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
+    """Write the grey test photographs of DATASET (or a folder) to DIR, for a program that colours them."""
+    from bench.engine import progress
+    from bench.engine.request import Request
+    from bench.exchange import export
+
+    given = {name: value for name, value in options.items() if value is not None}
+    count = export.export_inputs(Request(datasets=(dataset,), **given), folder, progress.choose())
+    say(f"{count} inputs: {folder}")
+    say(export.LAYOUT)
+
+
+@click.command("check-outputs")
+@click.argument("inputs", type=FOLDER)
+@click.argument("outputs", type=FOLDER)
+@click.option("--kind", required=True, type=click.Choice(PRESENTED), help="What the files are.")
+@click.option("-k", type=int, help="Colourizations that will be presented [as exported].")
+@click.option("--draws", type=int, help="Independent draws that will be scored [as exported].")
+def check_outputs(inputs: Path, outputs: Path, kind: Any, k: int | None, draws: int | None) -> None:
+    """List all that is missing, extra, misnamed, wrongly sized or damaged in OUTPUTS, made from exported INPUTS."""
+    from bench.engine import progress
+    from bench.exchange import check as checking
+    from bench.exchange import export
+
+    check = export.check_outputs(inputs, outputs, kind, k, draws)
+    problems = [*check.problems, *check.unreadable(progress.choose())]
+    for problem in problems:
+        say(f"{problem.kind}: {problem.where}: {problem.why}")
+    checking.require(problems, outputs)
+    for remark in checking.remarks(check, inputs):
+        say(f"remark: {remark}")
+    say(f"{len(check.wanted.ids)} photographs, {check.found.count} files, kind {kind}: complete")

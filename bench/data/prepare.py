@@ -1,0 +1,369 @@
+"""From a data set to arrays: index the source, split it, prepare each part once and keep it in the store."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import keys
+from bench.contracts import Dataset, Photo, Progress, ProgressTask
+from bench.errors import BenchError, NothingMeasured, SamplesGone, beside
+from bench.machine import threads, workers
+from bench.machine.memory import GIB, NoRoom, Room
+from bench.pictures import images
+from bench.protocol import Protocol
+from bench.specs import DatasetSpec
+from bench.store import records, stored
+from bench.store.files import allocate, write_json
+from bench.store.local import Store
+from bench.text import storable
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.data.splits import Split
+
+NAMED = 10
+"""Of what is left out."""
+LEVELS = 65535 / 100
+"""L is kept in 16 bits: a step of 0.0015."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids; lists: the digest of the split, where
+    a file brought it. left_out: what is in neither part though it may be a photograph, and why. digests: of the photographs' files,
+    by id."""
+
+    name: str
+    spec: DatasetSpec
+    dataset: Dataset
+    digest: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    lists: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Photographs of one part of a split, as memory-mapped arrays.
+
+    ab: `(N, 2, 64, 64)` float32, CIELAB units. grey_codes: `(N, 256, 256)` uint16, L in steps of 0.0015.
+    excluded: id -> reason, for photographs that were left out. grey_only: ids without any colour that were kept.
+    """
+
+    dataset: str
+    key: str
+    ids: tuple[str, ...]
+    ab: np.ndarray
+    grey_codes: np.ndarray
+    excluded: dict[str, str]
+    grey_only: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def grey(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
+        """L `(B, 1, 256, 256)` of some photographs, 0..100."""
+        import torch
+
+        light = self.grey_codes[index].astype(np.float32) / np.float32(LEVELS)
+        give_back(self.grey_codes)
+        return torch.from_numpy(light)[:, None]
+
+    def truth(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
+        """True colour fields `(B, 2, 64, 64)`."""
+        import torch
+
+        fields = np.array(self.ab[index])
+        give_back(self.ab)
+        return torch.from_numpy(fields)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What a manifest says of this part."""
+        return {
+            "photographs": len(self.ids),
+            "ids_digest": keys.digest_of(self.ids),
+            "excluded": self.excluded,
+            "grey_only_kept": list(self.grey_only),
+        }
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a data set holds: its photographs, by id, and what is left out, and why."""
+
+    photos: list[Photo]
+    left_out: dict[str, str]
+
+
+class _Passing(Exception):
+    """Files can't be read now that can be opened: what was found without them is not kept."""
+
+    def __init__(self, found: Index) -> None:
+        self.found = found
+
+
+def index(dataset: Dataset, store: Store, progress: Progress) -> Index:
+    """Ids and digests of all photographs; read once, then remembered while the source looks the same."""
+    key = keys.key("index", signature=dataset.signature(), form=2)
+
+    def build(folder: Path) -> dict[str, Any]:
+        ids = dataset.files()
+        photos, left_out = [], dict(dataset.left_out())
+        lasting = set(left_out)
+        with progress.task("reading digests", len(ids)) as bar:
+            for name, data in dataset.read(set(ids)):
+                if isinstance(data, images.Unreadable):
+                    left_out[name] = str(data)
+                else:
+                    photos.append(Photo(name, keys.sha256(data)))
+                bar.advance()
+        found = Index(sorted(photos, key=lambda p: p.id), left_out)
+        if left_out.keys() - lasting:
+            raise _Passing(found)
+        write_json(folder / "photos.json", asdict(found))
+        return {}
+
+    try:
+        path = store.get("indexes", key, build) / "photos.json"
+    except _Passing as passing:
+        return passing.found
+    return records.read(path, Index, stored.AGAIN)
+
+
+def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:
+    """The protocol's random split, both parts in random order, so that every prefix is a random subset.
+
+    1,000 test photographs, or a tenth of a set smaller than 5,000 (the paper, section 7.1).
+    """
+    order = sorted(ids)
+    np.random.default_rng(protocol.split_seed).shuffle(order)
+    small = len(order) < protocol.small_set
+    count = min(protocol.test_size, max(1, round(protocol.test_share * len(order)))) if small else protocol.test_size
+    if len(order) < 2:
+        raise NothingMeasured(f"dataset {name} has {len(order)} photograph(s): at least 2 are needed to train and test")
+    return order[count:], order[:count]
+
+
+def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protocol, store: Store, progress: Progress,
+                lists: Split | None = None) -> Source:  # fmt: skip
+    """Index and split a data set; by `lists`, if there are any."""
+    found = index(dataset, store, progress)
+    digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in found.photos)
+    ids = [p.id for p in found.photos]
+    if odd := next((i for i in ids if storable(i) != i), None):
+        raise BenchError(f"dataset {name}: the id '{odd}' holds bytes that are no UTF-8: the plugin is to spell them out")
+    if found.left_out and len(ids) < 2:
+        raise NothingMeasured(f"dataset {name} has {len(ids)} photograph(s): at least 2 are needed{beside(found.left_out)}")
+    train, test = lists.parts(ids) if lists else dataset.split(ids) or split(ids, protocol, name)
+    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "", found.left_out,
+                  {p.id: p.digest for p in found.photos})  # fmt: skip
+
+
+def name_left_out(dataset: str, reasons: Mapping[str, str], progress: Progress) -> None:
+    """Say what of a data set is left out, and why: a line each, up to `NAMED`."""
+    for name, why in list(reasons.items())[:NAMED]:
+        progress.say(f"{dataset}: left out {name}: {why}")
+    if (more := len(reasons) - NAMED) > 0:
+        progress.say(f"{dataset}: left out {more:,} more: a run's manifest.json names all")
+
+
+def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:
+    """Key of the prepared arrays of some photographs of a source."""
+    return keys.key("prepared", dataset=source.digest, crop=source.spec.authors_crop, keep_grey=source.spec.keep_grey,
+                    protocol=protocol.preparation, ids=keys.digest_of(ids))  # fmt: skip
+
+
+def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, store: Store, progress: Progress,
+            strict: bool = False, memory: float | None = None) -> PreparedSet:  # fmt: skip
+    """The arrays of `train` or `test`, limited to the first photographs of the part; made once.
+
+    Unreadable and grey-only photographs are left out, counted and named; `strict` makes the former an error. memory: GiB that
+    decoding may take, where that is less than usual. A photograph that needs more is an error, for what is left out must not
+    depend on the machine.
+    """
+    ids = (source.train if part == "train" else source.test)[:limit]
+    lost: dict[str, str] = {}
+    while True:
+        there = [name for name in ids if name not in lost]
+        key = prepared_key(source, there, protocol)
+        build = partial(_build, source=source, ids=there, protocol=protocol, progress=progress, part=part, memory=memory)
+        try:
+            folder = store.get("prepared", key, build)
+            break
+        except _Lost as error:
+            lost |= error.reasons
+    found = _open(source.name, key, folder, store.describe("prepared", key))
+    found = replace(found, excluded=found.excluded | lost)
+    unreadable = {**source.left_out, **{i: r for i, r in found.excluded.items() if r != GREY}}
+    if strict and unreadable:
+        first, reason = next(iter(unreadable.items()))
+        raise BenchError(
+            f"--strict: {len(unreadable)} photograph(s) of {source.name} can't be read, first {first}: {reason}"
+        )
+    if not len(found):
+        raise NothingMeasured(f"no usable photograph in the {part} part of {source.name}: {_reasons(found.excluded)}")
+    return found
+
+
+GREY = "grey-only"
+
+
+class _Lost(Exception):
+    """Files have gone, or are others, since the data set was listed: their part is prepared without them. id -> why."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+
+
+def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol, progress: Progress,
+           part: str, memory: float | None) -> dict[str, Any]:  # fmt: skip
+    rows = _Rows(
+        {name: row for row, name in enumerate(ids)},
+        allocate(folder / "ab.npy", np.float32, (len(ids), 2, protocol.ab_size, protocol.ab_size)),
+        allocate(folder / "grey.npy", np.uint16, (len(ids), protocol.grey_size, protocol.grey_size)),
+    )
+    with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
+        found = _develop_all(rows, source, protocol, bar, memory)
+    outcomes = {name: found.get(name, _Outcome("it is not there any more", lost=True)) for name in ids}
+    if lost := {name: o.excluded or "" for name, o in outcomes.items() if o.lost}:
+        raise _Lost(lost)
+    excluded = {name: o.excluded for name, o in sorted(outcomes.items()) if o.excluded is not None}
+    usable = [name for name in ids if name not in excluded]
+    rows.close_gaps([rows.of[name] for name in usable])
+    return {"ids": usable, "excluded": excluded, "grey_only": sorted(n for n in usable if outcomes[n].is_grey)}
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a photograph; `excluded` is the reason why it is not used, None where it is. lost: its file is not what it
+    was, so that the reason says nothing of the photograph."""
+
+    excluded: str | None
+    is_grey: bool = False
+    lost: bool = False
+
+
+def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask,
+                 memory: float | None) -> dict[str, _Outcome]:  # fmt: skip
+    """Fill the rows, several photographs at a time, as far as there is memory; what became of each that could be read, by id."""
+    keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
+    pictures, files = Room(min(images.MOST, memory * GIB if memory else images.MOST)), Room(FILES)
+
+    def develop(item: tuple[str, bytes | images.Unreadable]) -> tuple[str, _Outcome]:
+        name, data = item
+        if isinstance(data, images.Unreadable):
+            return name, _Outcome(str(data), lost=True)
+        try:
+            if source.digests.get(name, digest := keys.sha256(data)) != digest:
+                return name, _Outcome("its file was changed while the data set was read", lost=True)
+            with pictures.entered():
+                photo = source.dataset.develop(data, protocol, source.spec.authors_crop)
+        except images.Unreadable as error:
+            return name, _Outcome(str(error))
+        except NoRoom as error:
+            raise BenchError(f"{source.name}: {name}: {error} (--memory): give more, or take it out of the data set") from error
+        finally:
+            files.give_back(len(data))
+        if photo.is_grey and not keeps_grey:
+            return name, _Outcome(GREY)
+        rows.put(name, photo)
+        return name, _Outcome(None, photo.is_grey)
+
+    def read() -> Iterator[tuple[str, bytes | images.Unreadable]]:
+        for name, data in source.dataset.read(set(rows.of)):
+            if not isinstance(data, images.Unreadable):
+                files.take(len(data))
+            yield name, data
+
+    found: dict[str, _Outcome] = {}
+    done = workers.in_order(develop, read(), threads.cores())
+    with images.quiet(), closing(done):
+        for name, outcome in done:
+            found[name] = outcome
+            bar.advance()
+            if len(found) % BLOCK == 0:
+                rows.give_back()
+    return found
+
+
+FILES = 2**28
+"""Bytes of files that are read ahead of their decoding; a larger one is read alone."""
+BLOCK = 64
+"""Photographs (10 MB of rows) after which mapped pages are given back."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The arrays that are being made, and the row `of` each id. Threads may put different photographs at the same time."""
+
+    of: dict[str, int]
+    ab: np.memmap[Any, Any]
+    grey: np.memmap[Any, Any]
+
+    def put(self, name: str, photo: images.Prepared) -> None:
+        """Fill a photograph's row."""
+        row = self.of[name]
+        self.ab[row] = photo.ab
+        self.grey[row] = np.round(photo.grey * LEVELS).clip(0, 65535)
+
+    def close_gaps(self, kept: Sequence[int]) -> None:
+        """Move the kept rows, in their order, to the front, and write everything to the disk."""
+        for start in range(0, len(kept), BLOCK):
+            rows = kept[start : start + BLOCK]
+            if rows[-1] != start + len(rows) - 1:  # something before is left out
+                self.ab[start : start + len(rows)] = self.ab[rows]
+                self.grey[start : start + len(rows)] = self.grey[rows]
+                self.give_back()
+        self.ab.flush()
+        self.grey.flush()
+
+    def give_back(self) -> None:
+        """Let go of the pages that were written; the system brings them to the disk."""
+        give_back(self.ab)
+        give_back(self.grey)
+
+
+def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> PreparedSet:
+    ab = stored.array(folder / "ab.npy", np.float32, (None, 2, None, None))
+    grey = stored.array(folder / "grey.npy", np.uint16, (len(ab), None, None))
+    ids = tuple(mark["ids"])
+    if len(ids) > len(ab):
+        raise BenchError(f"{folder} holds {len(ab)} photographs, and its mark tells of {len(ids)}: {stored.AGAIN}")
+    return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
+
+
+def give_back(array: np.ndarray) -> None:
+    """Let go of a memory map's pages, which else count as this process' memory until it ends; they stay in the system's
+    cache. Nothing to do for other arrays, or where the system has no such call."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
+
+
+def _reasons(excluded: dict[str, str]) -> str:
+    counts: dict[str, int] = {}
+    for reason in excluded.values():
+        counts[reason] = counts.get(reason, 0) + 1
+    return ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items())) or "it is empty"
+
+
+def reopen(store: Store, dataset: str, key: str) -> PreparedSet:
+    """A prepared set by its key; BenchError when it is no longer in the store."""
+    found = store.read("prepared", key)
+    if found is None:
+        raise SamplesGone(store.gone("prepared", key, f"prepared photographs of {dataset}"))
+    return _open(dataset, key, *found)

@@ -1,0 +1,339 @@
+"""`bench.run`: plan, execute, score, report."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bench import keys, output
+from bench.contracts import Progress
+from bench.engine import plan
+from bench.engine import request as requests
+from bench.engine.plan import Plan
+from bench.engine.progress import Quiet
+from bench.engine.request import Request
+from bench.engine.schedule import Outcome, Result, Task
+from bench.engine.score_run import headline as headline
+from bench.engine.score_run import rescore as rescore
+from bench.engine.score_run import summarise as summarise
+from bench.engine.work import Workshop
+from bench.errors import BenchError, ExitCode
+from bench.executors.processes import Worker
+from bench.machine import places
+from bench.machine.environment import environment
+from bench.plugins import notation
+from bench.plugins.loader import Registry, registry
+from bench.results import report, run_folder
+from bench.results.run_folder import Results
+from bench.scores import scoring
+from bench.scores.scoring import LoadedMetric
+from bench.specs import ExecutorSpec
+from bench.store import records
+from bench.store.files import write_json, write_text
+from bench.store.local import Store, open_store, trust
+from bench.text import visible
+
+EXECUTOR = "BENCH_EXECUTOR"
+FAILURES = "failures.txt"
+"""In a run folder: tracebacks of methods that failed."""
+
+
+def data_home(given: Path | None) -> Path:
+    """The data home: what was given, `$BENCH_DATA`, or the platform's cache folder."""
+    from platformdirs import user_cache_path
+
+    return given or (
+        Path(os.environ["BENCH_DATA"]) if os.environ.get("BENCH_DATA") else user_cache_path("huebench") / "data"
+    )
+
+
+def run(request: Request | None = None, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
+        argv: Sequence[str] = (), figures: Sequence[str] = (), **choices: Any) -> Results:  # fmt: skip
+    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame (`bench.scores.long_table.COLUMNS`).
+
+    Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",), preset="tiny")`.
+    `out` is the run folder (default `runs/<time>`), `figures` names those to draw (none given: all; `none`: none). Finished
+    work is reused; a run that was cut off goes on. What went wrong beside cells is in the results' `troubles`.
+    Raises BenchError for anything that the caller can mend.
+    """
+    progress = progress or Quiet()
+    report.choose(registry(), output.request(Path(), figures=figures))
+    reports = Task("writing reports", kind="report", given=tuple(figures))
+    measured = _run(request or Request(**choices), out, progress, debug, argv, reports)
+    _notify(registry(), progress, "bench_run_finished", run=measured.folder.name)
+    return measured
+
+
+def measure(request: Request, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
+            argv: Sequence[str] = ()) -> Results:  # fmt: skip
+    """`run` without its reports."""
+    return _run(request, out, progress or Quiet(), debug, argv)
+
+
+def _run(request: Request, out: Path | str | None, progress: Progress, debug: bool, argv: Sequence[str],
+         reports: Task | None = None) -> Results:  # fmt: skip
+    plugins = registry()
+    with _planned(_with_home(request), plugins, progress, debug) as (workshop, executor):
+        made, store = workshop.plan, workshop.store
+        workshop.folder = folder = _open_folder(out, made)
+        with _writable(folder):
+            requests.write(folder, replace(made.request, store=store.place), workshop.looks())
+        if workshop.worker:
+            workshop.worker.folder = folder
+        _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
+        outcomes = _execute(workshop, executor, plugins)
+        manifest = _manifest(made, outcomes, store, plugins, argv) | run_folder.naming(store, folder)
+        with _writable(folder):
+            write_json(folder / run_folder.MANIFEST, manifest)
+        traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
+        scored = _written(workshop, Task("scoring", kind="score"))
+        reported = _written(workshop, reports) if reports and not scored.reason else Result()
+        with _writable(folder):
+            _keep_traces(folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)])
+            requests.publish(folder)
+    if scored.reason:
+        raise _as_error(scored)
+    measured = run_folder.read(folder, store.place)
+    measured.troubles = [f"{name}: {why}" for name, why in workshop.left_out.items()] + [reported.reason] * bool(reported.reason)
+    return measured
+
+
+def _written(workshop: Workshop, task: Task) -> Result:
+    """Have tables or reports written, without the metrics or reports at which a process was ended."""
+    while True:
+        left_out = workshop.left_out
+        result = workshop.ask(replace(task, without=tuple(sorted(left_out.items()))))
+        if not result.reason or not set(result.blamed) - left_out.keys():
+            return result
+        workshop.leave_out(result)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """A block that writes into a run folder: where it can't be, that is one line."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another --out; what is finished stays in "
+                         "the store") from error  # fmt: skip
+
+
+def _keep_traces(folder: Path, traces: Sequence[str]) -> None:
+    if traces:
+        write_text(folder / FAILURES, visible(places.text("\n\n".join(traces))))
+    else:
+        (folder / FAILURES).unlink(missing_ok=True)  # of an earlier try
+
+
+def _as_error(result: Result) -> BenchError:
+    error = BenchError(result.reason)
+    error.exit_code = ExitCode(result.mistake or ExitCode.CELLS_FAILED)
+    return error
+
+
+@contextmanager
+def _planned(request: Request, plugins: Registry, progress: Progress,
+             debug: bool = False) -> Iterator[tuple[Workshop, Callable[..., list[Outcome]]]]:  # fmt: skip
+    """A workshop whose data are prepared and whose methods and metrics were tried, and the executor. Where the executor has limits
+    a process of its own does that, and all that plugins do afterwards; it is there until the block ends."""
+    store = open_store(request.store)
+    check_device(request.device)
+    spec, executor = choose_executor(request, plugins)
+    metrics = scoring.load_metrics(request.metrics, plugins)
+    plan.check(request, plugins)
+    with ExitStack() as stack:
+        stack.enter_context(store.in_use())
+        worker = None
+        if spec.limits and not debug:
+            worker = Worker(request, store)
+            stack.callback(worker.end)
+            opened = worker.perform(Task("preparing the photographs", kind="open"), progress)
+            if opened.reason:
+                raise _as_error(replace(opened, mistake=opened.mistake or ExitCode.USAGE))
+            worker.checked = opened.looks
+            trust(opened.looks)
+        made = plan.make(request, plugins, store, Quiet() if worker else progress)
+        workshop = Workshop(made, store, progress, debug, worker=worker)
+        yield _tried(workshop, metrics), executor
+
+
+def _tried(workshop: Workshop, metrics: Sequence[LoadedMetric]) -> Workshop:
+    """The same workshop, after every method and every metric was made once."""
+    unfit: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    for cell in workshop.plan.cells:
+        for fit in cell.fit.chain():
+            if fit.key not in unfit and fit.key not in broken:
+                result = workshop.ask(Task(f"making {fit.label}", cell.key, fit.key, kind="method"))
+                unfit |= {fit.key: result.unfit} if result.unfit else {}
+                broken |= {fit.key: result.reason} if result.reason else {}
+    for metric in metrics:
+        result = workshop.ask(Task(f"making {metric.spec.name}", kind="metric", given=(metric.spec.name,)))
+        if result.mistake:
+            raise _as_error(result)
+        if result.reason:
+            workshop.leave_out(replace(result, blamed=(metric.spec.name,)))
+    workshop.plan = workshop.plan.tried(unfit, broken)
+    return workshop
+
+
+def check_device(device: str) -> None:
+    """BenchError for a device that this machine does not have."""
+    kind, _, index = device.partition(":")
+    if kind == "cpu" and not index:
+        return
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind not in available or (index and not index.isdigit()):
+        raise BenchError(f"unknown device '{device}' (known: cpu, cuda, cuda:N, mps)")
+    if not available[kind]:
+        raise BenchError(f"device '{device}' is not available here: use --device cpu")
+
+
+def _with_home(request: Request) -> Request:
+    return replace(request, data_home=data_home(request.data_home))
+
+
+def choose_executor(request: Request, plugins: Registry) -> tuple[ExecutorSpec, Callable[..., list[Outcome]]]:
+    """The executor that is asked for, else `$BENCH_EXECUTOR`, else `process`. BenchError where it can't keep the limits."""
+    limits = [f"--{name}" for name in ("timeout", "memory") if getattr(request, name) is not None]
+    choice = notation.parse(request.executor or os.environ.get(EXECUTOR, "").strip() or "process")
+    spec: ExecutorSpec = plugins.get("executors", choice.name)
+    if limits and not spec.limits:
+        raise BenchError(f"executor {spec.name} can't stop a method: leave {' and '.join(limits)} out, or --executor")
+    if request.nodes > 1 and not spec.nodes:
+        raise BenchError(f"--nodes {request.nodes}: executor {spec.name} trains on one machine: take --executor submitit")
+    given = dict(choice.given)
+    if request.scheduler:
+        if not any(parameter.name == "scheduler" for parameter in spec.parameters):
+            raise BenchError(f"executor {spec.name} has no scheduler: leave --scheduler out, or take --executor dask")
+        given["scheduler"] = request.scheduler
+    return spec, functools.partial(spec.load(), **spec.resolve(given))
+
+
+def _execute(workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry) -> list[Outcome]:
+    progress, run = workshop.progress, workshop.folder.name if workshop.folder else ""
+
+    def finished(outcome: Outcome) -> None:
+        why = f": {outcome.reason}" if outcome.reason else ""
+        progress.say(f"{outcome.cell.name}: {outcome.status}{why}")
+        _notify(plugins, progress, "bench_cell_finished", run=run, cell=outcome.cell.name, status=outcome.status)
+
+    return executor(workshop, workshop.plan.cells, finished)
+
+
+def _open_folder(out: Path | str | None, made: Plan) -> Path:
+    """The run folder; one that exists must have been made with the same settings."""
+    settings = _settings(made)
+    now = datetime.datetime.now(datetime.UTC)
+    folder = Path(out) if out else Path("runs") / now.strftime("%Y%m%dT%H%M%S.%fZ")
+    marker = folder / "settings.json"
+    if marker.is_file():
+        before = records.read(marker, dict[str, Any], "choose another --out", keys.SCHEMA)
+        differ = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
+        if differ:
+            raise BenchError(f"{folder} holds a run with other settings ({', '.join(differ)}): choose another --out")
+        return folder
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"{folder} exists and is no run folder: choose another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(marker, settings)
+    except OSError as error:
+        raise BenchError(f"{folder} can't be written ({error.strerror}): choose another --out") from error
+    return folder
+
+
+def _settings(made: Plan) -> dict[str, Any]:
+    request = made.request
+    return {
+        "schema_version": keys.SCHEMA,
+        "protocol": made.protocol.describe(),
+        "methods": sorted({c.fit.label for c in made.cells}),
+        "datasets": {name: d.source.digest for name, d in made.data.items()},
+        "preset": request.preset,
+        "precision": request.precision,
+        "seeds": list(request.seeds),
+        "limit_train": request.limit_train,
+        "limit_test": request.limit_test,
+        "metrics": list(places.labels(request.metrics).values()),
+        **({"duplicates": request.duplicates} if request.duplicates != "drop" else {}),
+        **({"near_duplicates": request.near_duplicates} if request.near_duplicates else {}),
+        **({"splits": lists} if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists}) else {}),
+    }
+
+
+def _manifest(
+    made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "schema_version": run_folder.SCHEMA,
+        "argv": [places.text(part) for part in argv],
+        "protocol": made.protocol.describe(),
+        "protocol_digest": made.protocol.digest,
+        "preset": made.request.preset,
+        "precision": made.request.precision,
+        "metrics": list(places.labels(made.request.metrics).values()),
+        "threads": made.request.threads,
+        "datasets": {name: _describe_data(d) for name, d in made.data.items()},
+        "cells": [_describe_cell(o, plugins) for o in outcomes],
+        "fits": [places.cleaned(store.describe("fits", f.key)) for f in made.fits() if store.find("fits", f.key)],
+        "plugins": [places.cleaned(asdict(p)) for p in plugins.plugins],
+        "environment": environment(),
+    }
+
+
+def _describe_data(data: plan.Data) -> dict[str, Any]:
+    return {
+        "digest": data.source.digest,
+        "plugin": data.source.spec.name,
+        "split": data.source.lists,
+        "left_out": places.cleaned(dict(data.source.left_out)),
+        "listed": {"train": len(data.source.train), "test": len(data.source.test)},
+        "duplicates": data.duplicates.described(),
+        **{name: {"key": part.key, **part.summary, "excluded": places.cleaned(part.excluded), "ids": list(part.ids)}
+           for name, part in (("train", data.train), ("test", data.test))},
+    }  # fmt: skip
+
+
+def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
+    cell, fit = outcome.cell, outcome.cell.fit
+    owner = plugins.owner("methods", fit.spec.name)
+    return {
+        "key": cell.key, "fit": fit.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name,
+        "version": fit.spec.version,
+        "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role,
+        "parameters": places.cleaned(dict(fit.parameters)), "seed": fit.seed, "reason": places.text(outcome.reason),
+        "density": fit.spec.density,
+        "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
+        "asks": [ask.described() | {"refused": places.text(ask.refused)} for ask in cell.asks],
+        "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
+        "seconds": round(outcome.seconds, 3),
+    }  # fmt: skip
+
+
+def _notify(plugins: Registry, progress: Progress, hook: str, **arguments: Any) -> None:
+    """Call an observer hook; an observer's error is shown and never fails the run."""
+    try:
+        getattr(plugins.manager.hook, hook)(**arguments)
+    except Exception as error:  # noqa: BLE001 - an observer is someone else's code
+        progress.say(f"an observer of {hook} failed: {type(error).__name__}: {error}")
+
+
+def main_argv() -> list[str]:
+    """The command line, as it is written into the manifest."""
+    return ["bench", *sys.argv[1:]]
+
+
+def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
+    """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
+    with _planned(_with_home(request), registry(), progress) as (workshop, _):
+        return list(plan.summary(workshop.plan, workshop.store))

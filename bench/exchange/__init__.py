@@ -1,0 +1,1 @@
+"""Colourizations of programs elsewhere: what they get, and what they give back."""

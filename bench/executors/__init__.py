@@ -1,0 +1,1 @@
+"""Where the tasks of a run are done: in this process, in others, and on other machines."""

@@ -1,0 +1,1 @@
+"""What is fetched from the network: data sets and published weights."""

@@ -1,0 +1,1 @@
+"""Fitted methods outside of their run: as folders, and for a person's own photographs."""

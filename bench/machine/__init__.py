@@ -1,0 +1,1 @@
+"""This machine: threads, number formats, memory, folders and versions."""

@@ -1,0 +1,1 @@
+"""Photographs in files: formats, colour profiles, grey levels, and one photograph prepared under a protocol."""

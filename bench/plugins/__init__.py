@@ -1,0 +1,1 @@
+"""Plugins: which are loaded, how they are written down, described and begun."""

@@ -1,0 +1,1 @@
+"""What a run found, read: its values, their comparison and its reports."""

@@ -1,0 +1,1 @@
+"""Scores: from stored samples to columns of values over photographs."""
