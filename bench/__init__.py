@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from bench.engine.runner import run
     from bench.results.run_folder import read
 
-_LAZY = {"run": "bench.engine.runner", "Request": "bench.engine.request", "read": "bench.results.run_folder"}
+_LAZY = {
+    "run": "bench.engine.runner",
+    "Request": "bench.engine.request",
+    "read": "bench.results.run_folder",
+}
 
 
 def __getattr__(name: str) -> Any:

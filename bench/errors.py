@@ -14,7 +14,8 @@ from bench.text import storable, visible
 
 LONGEST = 400
 LONGEST_WORD = 1000
-"""Characters of a word that an error repeats whole: a path may be as long, and a damaged file holds longer ones."""
+"""Characters of a word that an error repeats whole: a path may be as long, and a damaged file holds
+longer ones."""
 
 
 class ExitCode(IntEnum):
@@ -36,7 +37,11 @@ class BenchError(Exception):
     exit_code: ExitCode = ExitCode.USAGE
 
     def __str__(self) -> str:
-        return re.sub(rf"\S{{{LONGEST_WORD},}}", lambda m: f"{m[0][:LONGEST]}… ({len(m[0]):,} characters)", super().__str__())
+        return re.sub(
+            rf"\S{{{LONGEST_WORD},}}",
+            lambda m: f"{m[0][:LONGEST]}… ({len(m[0]):,} characters)",
+            super().__str__(),
+        )
 
 
 class NothingMeasured(BenchError):
@@ -80,7 +85,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BenchError:
 
 
 def beside(left_out: Mapping[str, str]) -> str:
-    """How many files were left out (name -> why), and the first of them: for the end of an error that there are too few.
+    """How many files were left out (name -> why), and the first of them: for the end of an error
+    that there are too few.
 
     >>> beside({"a.heic": "heic is a format that is not read"})
     '; 1 left out, first a.heic: heic is a format that is not read'
@@ -91,7 +97,9 @@ def beside(left_out: Mapping[str, str]) -> str:
 
 def reason(error: BaseException) -> str:
     """An error in one line, at most `LONGEST` characters: what a failed row says."""
-    text = said(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {said(error)}"
+    text = (
+        said(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {said(error)}"
+    )
     line = visible(" ".join(text.split())) or type(error).__name__
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
@@ -105,17 +113,27 @@ def said(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """Where an error was raised, ` (tint.py:44 in sample)`: the last line that is neither huebench's core nor a library's, or, as a
-    plugin may be installed like a library, the last of those that are not the core's."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_CORE)]
+    """Where an error was raised, ` (tint.py:44 in sample)`: the last line that is neither
+    huebench's core nor a library's, or, as a plugin may be installed like a library, the last of
+    those that are not the core's."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_CORE)
+    ]
     own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)] or frames
     return f" ({Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name})" if own else ""
 
 
 _CORE = str(Path(__file__).parent)
-_LIBRARIES = tuple({path for path in map(sysconfig.get_path, ("purelib", "platlib", "stdlib")) if path})
+_LIBRARIES = tuple(
+    {path for path in map(sysconfig.get_path, ("purelib", "platlib", "stdlib")) if path}
+)
 
 
 def trace(error: BaseException) -> str:
-    """The traceback of an error, for whoever mends it; of a mistake that its one line explains there is none."""
-    return "" if isinstance(error, BenchError) else visible("".join(traceback.format_exception(error)))
+    """The traceback of an error, for whoever mends it; of a mistake that its one line explains
+    there is none."""
+    return (
+        "" if isinstance(error, BenchError) else visible("".join(traceback.format_exception(error)))
+    )

@@ -1,4 +1,5 @@
-"""The hooks. They only register: each returns light specs, and behaviour sits on the typed classes that specs name."""
+"""The hooks. They only register: each returns light specs, and behaviour sits on the typed classes
+that specs name."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def bench_run_started(run: str, cells: int) -> None:
 
 @hookspec
 def bench_cell_finished(run: str, cell: str, status: str) -> None:
-    """Observer: cell `cell` of `run` ended as `done`, `cached`, `failed` or `incompatible`. An error here never fails the run."""
+    """Observer: cell `cell` of `run` ended as `done`, `cached`, `failed` or `incompatible`. An
+    error here never fails the run."""
 
 
 @hookspec

@@ -14,12 +14,15 @@ SCHEMA = 1
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces; raises TypeError for what JSON can't hold and ValueError for NaN.
+    """JSON with sorted keys and no spaces; raises TypeError for what JSON can't hold and ValueError
+    for NaN.
 
     >>> canonical({"b": 1, "a": [1.0, None]})
     '{"a":[1.0,null],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
 
 
 def key(kind: str, **parts: Any) -> str:
@@ -39,8 +42,9 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """Digest of the names and contents of all files below a folder. Links to files count by what they hold, links to folders
-    by where they point, so that none leads round in a circle; what is neither file nor folder counts by its name."""
+    """Digest of the names and contents of all files below a folder. Links to files count by what
+    they hold, links to folders by where they point, so that none leads round in a circle; what is
+    neither file nor folder counts by its name."""
     return digest_of(sorted(f"{name}\x1f{_content(folder / name)}" for name in _below(folder)))
 
 

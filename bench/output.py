@@ -26,7 +26,8 @@ class Section:
         return f"{self.spec.summary[0].upper()}{self.spec.summary[1:]}"
 
     def caption(self, path: Path) -> str:
-        """What a figure shows: what the spec says of the name that the file's name begins with, else the title."""
+        """What a figure shows: what the spec says of the name that the file's name begins with,
+        else the title."""
         names = [name for name in self.spec.figures if path.stem.startswith(name)]
         return self.spec.figures[max(names, key=len)] if names else self.title
 
@@ -35,9 +36,10 @@ class Section:
 class Output:
     """The folder of a report, and what is wanted.
 
-    formats: of tables, some of `FORMATS`. figures: names of the wanted ones (`ReportSpec.figures`), None for all. images:
-    ids of the test photographs that grids of pictures show, the first ones of the test part where there are none;
-    count: how many. sections: what the reports before this one have written, in order.
+    formats: of tables, some of `FORMATS`. figures: names of the wanted ones (`ReportSpec.figures`),
+    None for all. images: ids of the test photographs that grids of pictures show, the first ones of
+    the test part where there are none; count: how many. sections: what the reports before this one
+    have written, in order.
     """
 
     folder: Path
@@ -52,7 +54,14 @@ class Output:
         """Where a reader begins: the page, or what there is instead."""
         written = {path for section in self.sections for path in section.paths}
         names = (self.folder / PAGE, self.folder / "report.md")
-        return next((path for path in names if path in written or (path.suffix == ".md" and self.wants("md"))), self.folder)
+        return next(
+            (
+                path
+                for path in names
+                if path in written or (path.suffix == ".md" and self.wants("md"))
+            ),
+            self.folder,
+        )
 
     def wants(self, form: str) -> bool:
         """Whether tables are wanted in a format."""
@@ -63,9 +72,16 @@ class Output:
         return self.figures is None or figure in self.figures
 
 
-def request(folder: Path, *, formats: Sequence[str] = (), figures: Sequence[str] = (), images: Sequence[str] = (),
-            count: int = 8) -> Output:  # fmt: skip
-    """An output of texts from a command line: lists separated by commas, `all` and `none` of figures; nothing given is all."""
+def request(
+    folder: Path,
+    *,
+    formats: Sequence[str] = (),
+    figures: Sequence[str] = (),
+    images: Sequence[str] = (),
+    count: int = 8,
+) -> Output:
+    """An output of texts from a command line: lists separated by commas, `all` and `none` of
+    figures; nothing given is all."""
     names = _listed(figures)
     wanted = None if not names or "all" in names else names - {"none"}
     return Output(folder, _listed(formats) or frozenset(FORMATS), wanted, tuple(images), count)

@@ -17,12 +17,13 @@ from bench.specs import Parameter, ProtocolSpec
 class Protocol:
     """How photographs are prepared, split and scored.
 
-    crop: `authors` (a data set's declared centre crop, else the whole photograph) or `square` (centre square).
-    scale: ab is divided by this in reported errors (the paper's range is [-1, 1]).
-    test_size: random test photographs; a set smaller than `small_set` gives the share `test_share` instead.
-    k: colourizations that a method presents; draws: independent draws of every distribution, for fair scores.
-    weights: colour-rarity weights, see `bench.contracts.colour_weights`; weight_floor: the smallest probability.
-    version: of the preparation; since 2 colour profiles are followed.
+    crop: `authors` (a data set's declared centre crop, else the whole photograph) or `square`
+    (centre square). scale: ab is divided by this in reported errors (the paper's range is [-1, 1]).
+    test_size: random test photographs; a set smaller than `small_set` gives the share `test_share`
+    instead. k: colourizations that a method presents; draws: independent draws of every
+    distribution, for fair scores. weights: colour-rarity weights, see
+    `bench.contracts.colour_weights`; weight_floor: the smallest probability. version: of the
+    preparation; since 2 colour profiles are followed.
     """
 
     name: str
@@ -43,11 +44,15 @@ class Protocol:
 
     @classmethod
     def of(cls, described: Mapping[str, Any], place: Path) -> Protocol:
-        """The protocol that `describe` gave. BenchError where a file of another version of huebench has other choices."""
+        """The protocol that `describe` gave. BenchError where a file of another version of huebench
+        has other choices."""
         from bench.store import forms, records
 
         if odd := sorted(described.keys() ^ cls.__dataclass_fields__.keys()):
-            raise BenchError(f"{place} is of another version of huebench (protocol: {', '.join(odd)[:80]}): make it again")
+            raise BenchError(
+                f"{place} is of another version of huebench (protocol: {', '.join(odd)[:80]}): "
+                "make it again"
+            )
         return cls(**records.checked(described, forms.Choices, f"{place}: protocol"))
 
     def describe(self) -> dict[str, Any]:
@@ -62,18 +67,41 @@ class Protocol:
     @property
     def preparation(self) -> dict[str, Any]:
         """The choices that the prepared arrays depend on."""
-        return {n: getattr(self, n) for n in ("crop", "antialias", "ab_size", "grey_size", "version")}
+        return {
+            n: getattr(self, n) for n in ("crop", "antialias", "ab_size", "grey_size", "version")
+        }
 
 
 def _parameters(antialias: bool) -> tuple[Parameter, ...]:
     return (
-        Parameter("k", "int", 5, "colourizations that a method presents for each photograph", minimum=1),
-        Parameter("draws", "int", 10, "independent draws of each photograph's distribution, for fair scores", minimum=1),
+        Parameter(
+            "k", "int", 5, "colourizations that a method presents for each photograph", minimum=1
+        ),
+        Parameter(
+            "draws",
+            "int",
+            10,
+            "independent draws of each photograph's distribution, for fair scores",
+            minimum=1,
+        ),
         Parameter("test_size", "int", 1000, "random test photographs of a large set", minimum=1),
         Parameter("split_seed", "int", 0, "seed of the random split", minimum=0),
         Parameter("antialias", "bool", antialias, "antialiased resizing"),
-        Parameter("weights", "str", "channel64", "colour-rarity weights", ("channel64", "joint64", "zhang313")),
-        Parameter("weight_floor", "float", 1e-5, "smallest probability in a weight 1/p", minimum=1e-12, maximum=1),
+        Parameter(
+            "weights",
+            "str",
+            "channel64",
+            "colour-rarity weights",
+            ("channel64", "joint64", "zhang313"),
+        ),
+        Parameter(
+            "weight_floor",
+            "float",
+            1e-5,
+            "smallest probability in a weight 1/p",
+            minimum=1e-12,
+            maximum=1,
+        ),
     )
 
 
@@ -92,7 +120,8 @@ def bench_register_protocols() -> Iterable[ProtocolSpec]:
     """The two built-in protocols."""
     yield ProtocolSpec(
         name="paper",
-        summary="as the paper's authors: their crops, 64x64 ab and 256x256 L, bilinear without antialiasing",
+        summary="as the paper's authors: their crops, 64x64 ab and 256x256 L, bilinear without "
+        "antialiasing",
         factory="bench.protocol:make_paper",
         parameters=_parameters(antialias=False),
         citation="Deshpande et al. 2017, arXiv:1612.01958",

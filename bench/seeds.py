@@ -1,4 +1,5 @@
-"""Seeds: one generator per image, so that results don't depend on order, worker, batch size or resume."""
+"""Seeds: one generator per image, so that results don't depend on order, worker, batch size or
+resume."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def derive(base: int, *purpose: str | int) -> int:
-    """A 63-bit seed from a base seed and what it is for. Methods share it, so paired differences have less noise.
+    """A 63-bit seed from a base seed and what it is for. Methods share it, so paired differences
+    have less noise.
 
     >>> derive(0, "sample", "church", "00001", 0) == derive(0, "sample", "church", "00001", 0)
     True
@@ -26,15 +28,16 @@ def of_fit(training: int, dataset: str, method: str) -> int:
 
 
 def generator(seed: int) -> torch.Generator:
-    """A CPU generator: draws are made on the CPU and moved, so that every device sees the same ones."""
+    """A CPU generator: draws are made on the CPU and moved, so that every device sees the same
+    ones."""
     import torch
 
     return torch.Generator().manual_seed(seed)
 
 
 def normal(seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
-    """Standard normal numbers `(len(seeds), *shape)`, row i from its own generator. A longer first axis of
-    `shape` only adds to the end: the first five of ten draws are the five draws."""
+    """Standard normal numbers `(len(seeds), *shape)`, row i from its own generator. A longer first
+    axis of `shape` only adds to the end: the first five of ten draws are the five draws."""
     import torch
 
     return _draw(torch.randn, seeds, shape)
@@ -47,8 +50,13 @@ def uniform(seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
     return _draw(torch.rand, seeds, shape)
 
 
-def _draw(function: Callable[..., torch.Tensor], seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
+def _draw(
+    function: Callable[..., torch.Tensor], seeds: Sequence[int], shape: Sequence[int]
+) -> torch.Tensor:
     import torch
 
-    rows = [[function(tuple(shape[1:]), generator=g) for _ in range(shape[0])] for g in map(generator, seeds)]
+    rows = [
+        [function(tuple(shape[1:]), generator=g) for _ in range(shape[0])]
+        for g in map(generator, seeds)
+    ]
     return torch.stack([torch.stack(row) for row in rows])

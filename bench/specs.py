@@ -1,6 +1,8 @@
-"""Light, typed descriptions of plugins. Nothing here imports torch, and no plugin's registration may.
+"""Light, typed descriptions of plugins. Nothing here imports torch, and no plugin's registration
+may.
 
-A plugin's hook returns specs; a spec names a factory, `"module:Class"`, that is imported only when it is used.
+A plugin's hook returns specs; a spec names a factory, `"module:Class"`, that is imported only when
+it is used.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 class Parameter:
     """One declared parameter of a plugin.
 
-    A parameter of type `"method"` holds a method string and makes that method a *requirement*: the harness
-    fits it first, once, and hands the fitted part over (`FitContext.parts`).
-    `allow` lists words that are accepted beside values of the type (for example `"auto"`). `required`: there is no
-    default, and leaving it out is an error.
+    A parameter of type `"method"` holds a method string and makes that method a *requirement*: the
+    harness fits it first, once, and hands the fitted part over (`FitContext.parts`). `allow` lists
+    words that are accepted beside values of the type (for example `"auto"`). `required`: there is
+    no default, and leaving it out is an error.
     """
 
     name: str
@@ -48,14 +50,17 @@ class Parameter:
     required: bool = False
 
     def convert(self, value: Any, owner: str) -> Any:
-        """`value` (text or already typed) as this parameter's type; BenchError when it does not fit."""
+        """`value` (text or already typed) as this parameter's type; BenchError when it does not
+        fit."""
         if isinstance(value, str) and value in self.allow:
             return value
         if value is None and self.default is None:
             return self._left_out(owner)
         converted = self._typed(value, owner)
         if self.choices and converted not in self.choices:
-            raise BenchError(f"{owner}: {self.name}={value} is not one of {', '.join(self.choices)}")
+            raise BenchError(
+                f"{owner}: {self.name}={value} is not one of {', '.join(self.choices)}"
+            )
         self._check_range(converted, owner)
         return converted
 
@@ -65,7 +70,9 @@ class Parameter:
             raise BenchError(f"{owner} needs {self.name}=...{choices}: {self.help}")
 
     def _typed(self, value: Any, owner: str) -> Any:
-        text = str(value) if self.type == "path" else str(value).strip()  # a name may begin or end with a space
+        text = (
+            str(value) if self.type == "path" else str(value).strip()
+        )  # a name may begin or end with a space
         try:
             if self.type == "bool":
                 return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[text.lower()]
@@ -75,7 +82,9 @@ class Parameter:
                 return float(text)
         except (ValueError, KeyError):
             words = f" or {' or '.join(self.allow)}" if self.allow else ""
-            raise BenchError(f"{owner}: parameter {self.name} takes {self.type}{words}, not '{str(value)[:80]}'") from None
+            raise BenchError(
+                f"{owner}: parameter {self.name} takes {self.type}{words}, not '{str(value)[:80]}'"
+            ) from None
         return text
 
     def _check_range(self, value: Any, owner: str) -> None:
@@ -91,10 +100,11 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What every plugin object declares: a name, one line about it, where its code is, and its parameters.
+    """What every plugin object declares: a name, one line about it, where its code is, and its
+    parameters.
 
-    `version` is the declared version of the *behaviour*: raise it when results change, and stored results of
-    the older one are no longer reused.
+    `version` is the declared version of the *behaviour*: raise it when results change, and stored
+    results of the older one are no longer reused.
     """
 
     name: str
@@ -106,7 +116,8 @@ class Spec:
     citation: str = ""
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters, defaults filled in and `given` converted; BenchError for an unknown or ill-typed one."""
+        """All parameters, defaults filled in and `given` converted; BenchError for an unknown or
+        ill-typed one."""
         known = {p.name: p for p in self.parameters}
         for name in given:
             if name not in known:
@@ -119,21 +130,29 @@ class Spec:
         try:
             return getattr(importlib.import_module(module), attribute)
         except (Exception, SystemExit) as error:
-            why = said(error) if isinstance(error, ImportError | AttributeError | ValueError) else reason(error)
-            raise BenchError(f"the code of {self.name}, {self.factory}, can't be imported: {why}") from error
+            why = (
+                said(error)
+                if isinstance(error, ImportError | AttributeError | ValueError)
+                else reason(error)
+            )
+            raise BenchError(
+                f"the code of {self.name}, {self.factory}, can't be imported: {why}"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSpec(Spec):
     """A colourization method (`bench.contracts.Method`).
 
-    `role` keeps colourizers, codecs (they see the truth and reconstruct it) and controls apart in tables;
-    `present_kind` is the kind of sample set that `present(k)` returns; `capabilities` lists what it offers
-    beside that: sample, mean, mode, log_prob, features, encode, decode. `density` names the space of `log_prob`:
-    densities compare only within one. `sees` is for controls that are shown the `truth` or the `law`, and for methods
-    that must know the `identity` of a photograph (`Method.reveal`).
+    `role` keeps colourizers, codecs (they see the truth and reconstruct it) and controls apart in
+    tables; `present_kind` is the kind of sample set that `present(k)` returns; `capabilities` lists
+    what it offers beside that: sample, mean, mode, log_prob, features, encode, decode. `density`
+    names the space of `log_prob`: densities compare only within one. `sees` is for controls that
+    are shown the `truth` or the `law`, and for methods that must know the `identity` of a
+    photograph (`Method.reveal`).
 
-    A present_kind of `"stated"` is what whoever runs the method states by its parameter `kind`; only `iid` has draws.
+    A present_kind of `"stated"` is what whoever runs the method states by its parameter `kind`;
+    only `iid` has draws.
     """
 
     role: Role = "colourizer"
@@ -146,39 +165,54 @@ class MethodSpec(Spec):
     def __post_init__(self) -> None:
         oracle = self.sees - {"identity"}
         if oracle and self.role != "control":
-            raise ValueError(f"{self.name} sees the {' and the '.join(sorted(oracle))}: its role must be control")
-        if self.present_kind == "stated" and not any(p.name == "kind" and p.choices for p in self.parameters):
-            raise ValueError(f"{self.name}: a stated present_kind needs a parameter kind with choices")
+            raise ValueError(
+                f"{self.name} sees the {' and the '.join(sorted(oracle))}: its role must be control"
+            )
+        if self.present_kind == "stated" and not any(
+            p.name == "kind" and p.choices for p in self.parameters
+        ):
+            raise ValueError(
+                f"{self.name}: a stated present_kind needs a parameter kind with choices"
+            )
         if ("log_prob" in self.capabilities) != bool(self.density):
-            raise ValueError(f"{self.name}: capability log_prob and the name of its space, density, go together")
+            raise ValueError(
+                f"{self.name}: capability log_prob and the name of its space, density, go together"
+            )
 
     @property
     def claims_draws(self) -> bool:
-        """Whether the independence of its draws is claimed, not checked: who knows the photograph can look draws up in a list
-        that was spread beforehand, whatever the seeds."""
+        """Whether the independence of its draws is claimed, not checked: who knows the photograph
+        can look draws up in a list that was spread beforehand, whatever the seeds."""
         return "identity" in self.sees and "sample" in self.capabilities
 
     def kind(self, parameters: Mapping[str, Any]) -> Kind:
         """What `present` gives with these parameters."""
-        return cast(Kind, parameters["kind"]) if self.present_kind == "stated" else self.present_kind
+        return (
+            cast(Kind, parameters["kind"]) if self.present_kind == "stated" else self.present_kind
+        )
 
     def no_draws(self, parameters: Mapping[str, Any]) -> str:
         """Why there are no independent draws with these parameters, or nothing."""
         if "sample" not in self.capabilities:
             return f"{self.name} can't draw independent samples"
         stated = self.kind(parameters) if self.present_kind == "stated" else "iid"
-        return "" if stated == "iid" else f"{self.name} states kind={stated}: independent draws are kind=iid"
+        return (
+            ""
+            if stated == "iid"
+            else f"{self.name} states kind={stated}: independent draws are kind=iid"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
     """The file that a data set is distributed as.
 
-    file: its name in the data home. urls: where it is, tried in order; none where its owners ask for an account, and then
-    `steps` says how to get it. digest: `md5:...` or `sha256:...` of the whole file, as its owners or a well-known library
-    publish it; empty: nobody does. gigabytes: about how large it is; more than twice as much is not fetched (0: than 20 GB).
-    folder: the folder that it unpacks to, which is then what the data home holds; empty: it is read as it is. instead: another
-    set, to be named where no URL answers.
+    file: its name in the data home. urls: where it is, tried in order; none where its owners ask
+    for an account, and then `steps` says how to get it. digest: `md5:...` or `sha256:...` of the
+    whole file, as its owners or a well-known library publish it; empty: nobody does. gigabytes:
+    about how large it is; more than twice as much is not fetched (0: than 20 GB). folder: the
+    folder that it unpacks to, which is then what the data home holds; empty: it is read as it is.
+    instead: another set, to be named where no URL answers.
     """
 
     file: str
@@ -194,11 +228,12 @@ class Download:
 class DatasetSpec(Spec):
     """A source of photographs (`bench.contracts.Dataset`).
 
-    `authors_crop`: side of the centre crop, in source pixels, that protocol `paper` applies (None: the whole
-    photograph). `keep_grey`: protocol `paper` keeps grey-only photographs, as the paper's counts show.
-    `reference_statistics`: published figures that `bench data stats` prints beside the measured ones. `known_law`:
-    the set is drawn, and `Dataset.law` gives P(C | G). `photographs`: how many the complete set has. `download`: what
-    `bench data fetch` fetches. `caution`: what a reader of its results has to know, shown before all tables.
+    `authors_crop`: side of the centre crop, in source pixels, that protocol `paper` applies (None:
+    the whole photograph). `keep_grey`: protocol `paper` keeps grey-only photographs, as the paper's
+    counts show. `reference_statistics`: published figures that `bench data stats` prints beside the
+    measured ones. `known_law`: the set is drawn, and `Dataset.law` gives P(C | G). `photographs`:
+    how many the complete set has. `download`: what `bench data fetch` fetches. `caution`: what a
+    reader of its results has to know, shown before all tables.
     """
 
     authors_crop: int | None = None
@@ -212,13 +247,15 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it accepts.
+    """A metric (`bench.contracts.Metric`): its unit, its direction and the sample kinds that it
+    accepts.
 
-    `needs`: what else it can't do without: the known `law`, the method's `log_prob`. `least`: fewest samples.
-    `optional`: computed only when it is named. `headline`: the variant that the table at the end of a run shows. `main`: the
-    one that stands for the metric in a table of all metrics, if it is another; a value of the whole set, for example.
-    `variants`: what its columns are. For `docs/metrics.md`: `formula`, `gaming` (how it can be gamed) and `checked`
-    (the independent implementation that tests compare it with).
+    `needs`: what else it can't do without: the known `law`, the method's `log_prob`. `least`:
+    fewest samples. `optional`: computed only when it is named. `headline`: the variant that the
+    table at the end of a run shows. `main`: the one that stands for the metric in a table of all
+    metrics, if it is another; a value of the whole set, for example. `variants`: what its columns
+    are. For `docs/metrics.md`: `formula`, `gaming` (how it can be gamed) and `checked` (the
+    independent implementation that tests compare it with).
     """
 
     unit: str
@@ -237,11 +274,13 @@ class MetricSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSpec(Spec):
-    """A report kind: its factory is a function `(results, out) -> list of written paths`, `out` a `bench.output.Output`.
+    """A report kind: its factory is a function `(results, out) -> list of written paths`, `out` a
+    `bench.output.Output`.
 
-    figures: names of the figures that it can draw (it asks `out.draws` which are wanted), and what each shows. order:
-    reports are written and shown by it; from 100 on they show what the others have written. compares: of two runs; its
-    factory takes `(comparison, out)`, a `bench.results.compare.Comparison`, and `bench compare` calls it, not `bench report`.
+    figures: names of the figures that it can draw (it asks `out.draws` which are wanted), and what
+    each shows. order: reports are written and shown by it; from 100 on they show what the others
+    have written. compares: of two runs; its factory takes `(comparison, out)`, a
+    `bench.results.compare.Comparison`, and `bench compare` calls it, not `bench report`.
     """
 
     figures: Mapping[str, str] = field(default_factory=dict)
@@ -256,10 +295,11 @@ class ProtocolSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorSpec(Spec):
-    """A way to execute a plan: its factory is a function `(workshop, cells, finished, **parameters) -> outcomes`.
+    """A way to execute a plan: its factory is a function `(workshop, cells, finished, **parameters)
+    -> outcomes`.
 
-    limits: it ends a step that takes longer than the request's `timeout`, or more than its `memory`. nodes: it can
-    have one fit trained on several machines.
+    limits: it ends a step that takes longer than the request's `timeout`, or more than its
+    `memory`. nodes: it can have one fit trained on several machines.
     """
 
     limits: bool = False

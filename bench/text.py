@@ -1,7 +1,9 @@
-r"""Text on its way out: a function each for terminals, Markdown, HTML, LaTeX, TOML, CSV and files, which whoever writes there uses.
+r"""Text on its way out: a function each for terminals, Markdown, HTML, LaTeX, TOML, CSV and files,
+which whoever writes there uses.
 
-What others wrote (names, ids, messages, the words of plugins) may hold anything: bytes that a terminal obeys, letters that turn a
-line around, markup, formulas, bytes that are no text. It is shown, and not obeyed; `tests/core/test_text.py` finds who doesn't ask.
+What others wrote (names, ids, messages, the words of plugins) may hold anything: bytes that a
+terminal obeys, letters that turn a line around, markup, formulas, bytes that are no text. It is
+shown, and not obeyed; `tests/core/test_text.py` finds who doesn't ask.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
-"""Control characters but newline and tab, characters that are not seen or turn the direction of text around, lone surrogates. Not
-the joiners of Indic and Persian script."""
+"""Control characters but newline and tab, characters that are not seen or turn the direction of
+text around, lone surrogates. Not the joiners of Indic and Persian script."""
 _SURROGATES = re.compile("[\udc80-\udcff]+|[\ud800-\udfff]")
 """Bytes of a name as Python holds them, and halves of characters."""
 _FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
@@ -43,7 +45,8 @@ def storable(text: str) -> str:
 
 
 def visible(text: object) -> str:
-    r"""Text in which nothing is hidden and nothing is a command: such characters are spelt out. Newlines and tabs stay.
+    r"""Text in which nothing is hidden and nothing is a command: such characters are spelt out.
+    Newlines and tabs stay.
 
     >>> visible("\x1b[31mred\r\u202e"), visible("é\t日本\n")
     ('\\x1b[31mred\\x0d\\u202e', 'é\t日本\n')
@@ -60,7 +63,8 @@ def one_line(text: object) -> str:
 
 
 def say(*lines: object, err: bool = False) -> None:
-    """Print lines on standard output, or on standard error. What would begin another line is spelt out."""
+    """Print lines on standard output, or on standard error. What would begin another line is spelt
+    out."""
     shown = (visible(line).replace("\n", r"\n") for line in lines)
     print(*shown, sep="\n", file=sys.stderr if err else sys.stdout, flush=True)
 
@@ -71,7 +75,8 @@ def say_json(value: Any) -> None:
 
 
 def prepare_streams() -> None:
-    """Prepare this process' terminal, of whatever encoding: characters that it has not are spelt out, also in tracebacks."""
+    """Prepare this process' terminal, of whatever encoding: characters that it has not are spelt
+    out, also in tracebacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -79,7 +84,9 @@ def prepare_streams() -> None:
     threading.excepthook = lambda told: _raised(told.exc_type, told.exc_value, told.exc_traceback)
 
 
-def _raised(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+def _raised(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
     say(*"".join(traceback.format_exception(kind, error, trace)).rstrip("\n").split("\n"), err=True)
 
 
@@ -96,7 +103,11 @@ def markdown(text: object) -> str:
     """
     inside = re.sub(r"([\\`*<>|~&$@#]|(?<=\])\(|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
     # at the beginning of a line: lists, headings, definitions
-    return re.sub(r"^(\d+)([.)])(?=\s|$)|^([-+=\[])", lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", inside)
+    return re.sub(
+        r"^(\d+)([.)])(?=\s|$)|^([-+=\[])",
+        lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}",
+        inside,
+    )
 
 
 def markdown_code(text: object) -> str:
@@ -122,7 +133,9 @@ def toml(text: str) -> str:
     "a\"b\n\u007f\u202e 日本"
     """
     plain = json.dumps(storable(text), ensure_ascii=False)  # whose escapes are TOML's
-    return _HIDDEN.sub(lambda c: rf"\u{ord(c[0]):04x}" if ord(c[0]) < 2**16 else rf"\U{ord(c[0]):08x}", plain)
+    return _HIDDEN.sub(
+        lambda c: rf"\u{ord(c[0]):04x}" if ord(c[0]) < 2**16 else rf"\U{ord(c[0]):08x}", plain
+    )
 
 
 def latex(text: str) -> str:
@@ -135,19 +148,22 @@ def latex(text: str) -> str:
 
 
 def csv(table: pd.DataFrame) -> str:
-    r"""CSV that people may open as a spreadsheet: text that would be a formula there (it begins with `=`, `+`, `-`, `@`, a tab or a
-    line break) has an apostrophe before it, and so has text that begins like the result. `read_csv` takes it away. Numbers stay."""
+    r"""CSV that people may open as a spreadsheet: text that would be a formula there (it begins
+    with `=`, `+`, `-`, `@`, a tab or a line break) has an apostrophe before it, and so has text
+    that begins like the result. `read_csv` takes it away. Numbers stay."""
     lines = _Lines()
     _cells(table, _cell).to_csv(lines, index=False, lineterminator="\r\n")
     return lines.getvalue()
 
 
 def read_csv(path: Path, words: Sequence[str] = ()) -> pd.DataFrame:
-    """The table that `csv` wrote. words: columns that are text whatever they look like, and empty text where they say nothing.
-    Raises what `pandas.read_csv` raises."""
+    """The table that `csv` wrote. words: columns that are text whatever they look like, and empty
+    text where they say nothing. Raises what `pandas.read_csv` raises."""
     import pandas as pd
 
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str))
+    table = pd.read_csv(
+        path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(words, str)
+    )
     return _cells(table.fillna(dict.fromkeys(words, "")), bare)
 
 
@@ -163,7 +179,8 @@ def csv_of_data(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> st
 
 
 class _Lines(io.StringIO):
-    """Rows that end with LF, of a writer that ends them with CRLF: so it quotes cells that hold either."""
+    """Rows that end with LF, of a writer that ends them with CRLF: so it quotes cells that hold
+    either."""
 
     def write(self, row: str) -> int:
         return super().write(row.removesuffix("\r\n") + "\n")
@@ -183,7 +200,11 @@ def _cell(value: Any) -> Any:
 
 def bare(value: Any) -> Any:
     """A cell of `csv`, as it was before."""
-    return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value) else value
+    return (
+        value[1:]
+        if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value)
+        else value
+    )
 
 
 def _decoded(found: re.Match[str]) -> str:
@@ -196,16 +217,58 @@ def _decoded(found: re.Match[str]) -> str:
 
 def _spelt(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code < 2**8 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}" if code < 2**8 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
+    )
 
 
-_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-            "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-            "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}"}  # fmt: skip
-_SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$", "−": "$-$", "–": "--", "—": "---",
-            "…": r"\ldots{}", "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≠": r"$\neq$",
-            "²": "$^2$", "³": "$^3$", "½": r"$\frac12$", "√": r"$\surd$", "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "χ": r"$\chi$",
-            "σ": r"$\sigma$", "μ": r"$\mu$", "λ": r"$\lambda$", "“": "``", "”": "''", "‘": "`", "’": "'"}  # fmt: skip
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+}
+_SYMBOLS = {
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "²": "$^2$",
+    "³": "$^3$",
+    "½": r"$\frac12$",
+    "√": r"$\surd$",
+    "Δ": r"$\Delta$",
+    "Σ": r"$\Sigma$",
+    "χ": r"$\chi$",
+    "σ": r"$\sigma$",
+    "μ": r"$\mu$",
+    "λ": r"$\lambda$",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
+}
 
 
 def _latex_character(c: str) -> str:

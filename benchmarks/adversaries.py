@@ -2,9 +2,9 @@
 
     python benchmarks/adversaries.py [--limit 200] [--quick]
 
-It is one run of the harness, `true-law` and every `cheat[how=...]`; the table has the paired difference of every
-cheat's headline scores from the true law's, times 1,000 (above 0: the cheat is worse), and what error-of-best, the
-paper's measure, says of it.
+It is one run of the harness, `true-law` and every `cheat[how=...]`; the table has the paired
+difference of every cheat's headline scores from the true law's, times 1,000 (above 0: the cheat is
+worse), and what error-of-best, the paper's measure, says of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="test scenes of each set [all]")
     parser.add_argument("--out", type=Path, default=Path("runs/adversaries"))
     parser.add_argument("--store", type=Path)
-    parser.add_argument("--quick", action="store_true", help="one set, 2 scenes, and two cheats: to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one set, 2 scenes, and two cheats: to see that it works",
+    )
     arguments = parser.parse_args()
     from bench.methods.cheat import CHEATS
 
@@ -40,32 +44,60 @@ def main() -> None:
     sets: tuple[str, ...] = SETS
     if arguments.quick:
         cheats, sets, arguments.limit = ("over-dispersed", "repelled"), SETS[:1], 2
-    result = bench.run(methods=("true-law", *(f"cheat[how={how}]" for how in cheats)), datasets=sets, limit_test=arguments.limit,
-                       limit_train=64, metrics=tuple(MEASURES), out=arguments.out, store=arguments.store,
-                       progress=Quiet(), argv=sys.argv)  # fmt: skip
+    result = bench.run(
+        methods=("true-law", *(f"cheat[how={how}]" for how in cheats)),
+        datasets=sets,
+        limit_test=arguments.limit,
+        limit_train=64,
+        metrics=tuple(MEASURES),
+        out=arguments.out,
+        store=arguments.store,
+        progress=Quiet(),
+        argv=sys.argv,
+    )
     for dataset in sets:
         print(f"\n**{dataset}**\n")
-        print("| cheat | fair energy score | fair variogram score | error-of-best | error-of-best, pixel-wise |")
+        print(
+            "| cheat | fair energy score | fair variogram score | error-of-best | error-of-best, "
+            "pixel-wise |"
+        )
         print("|---|---:|---:|---:|---:|")
         for how in cheats:
             print("| " + " | ".join([how, *row(result, dataset, f"cheat[how={how}]")]) + " |")
 
 
 def row(result: bench.results.run_folder.Results, dataset: str, method: str) -> list[str]:
-    """The cells of one cheat: its mean score minus the true law's, times 1,000, with the interval of paired differences."""
-    scores = result.scores.query("dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'")
-    cell = next(c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method))
+    """The cells of one cheat: its mean score minus the true law's, times 1,000, with the interval
+    of paired differences."""
+    scores = result.scores.query(
+        "dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'"
+    )
+    cell = next(
+        c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method)
+    )
     if cell["status"] != "done":
         found_out = "must depend on their own seed only" in cell["reason"]
-        return [f"refused: {'its draws depend on one another' if found_out else cell['reason']}", "", "", ""]
+        return [
+            f"refused: {'its draws depend on one another' if found_out else cell['reason']}",
+            "",
+            "",
+            "",
+        ]
     texts = []
     for metric in MEASURES:
         chosen = scores[scores["metric"] == metric]
         chosen = chosen[chosen["variant"] == chosen["variant"].iloc[0]]
-        mine, law = (chosen[chosen["method"] == m].set_index("image")["value"].sort_index() for m in (method, "true-law"))
+        mine, law = (
+            chosen[chosen["method"] == m].set_index("image")["value"].sort_index()
+            for m in (method, "true-law")
+        )
         difference = paired_difference(mine.to_numpy(), law.to_numpy())
-        numbers = [f"{1000 * number:+.1f}" for number in (difference.mean, difference.low, difference.high)]
-        texts.append("{} [{}, {}] {}".format(*numbers, "**better**" if difference.high < 0 else "").strip())
+        numbers = [
+            f"{1000 * number:+.1f}" for number in (difference.mean, difference.low, difference.high)
+        ]
+        texts.append(
+            "{} [{}, {}] {}".format(*numbers, "**better**" if difference.high < 0 else "").strip()
+        )
     return texts
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/coverage.py [--quick]
 
-Every repeat draws new photographs. 20 repeats after each other share the seed of their resamples, for speed. Repeats are many
-enough for a standard error of at most 0.6 % (intervals) and 0.25 % (tests). Some eight minutes on two
-busy cores.
+Every repeat draws new photographs. 20 repeats after each other share the seed of their resamples,
+for speed. Repeats are many enough for a standard error of at most 0.6 % (intervals) and 0.25 %
+(tests). Some eight minutes on two busy cores.
 """
 
 from __future__ import annotations
@@ -19,14 +19,21 @@ from functools import partial
 import numpy as np
 
 from bench.results.ranks import permutation_test, rank_sets
-from bench.scores.intervals import Estimate, mean_interval, paired_difference, seed_split, set_interval
+from bench.scores.intervals import (
+    Estimate,
+    mean_interval,
+    paired_difference,
+    seed_split,
+    set_interval,
+)
 
 REPEATS, TESTS = 2000, 10_000
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many of `repeats` simulated test sets of n photographs were hits, and for intervals their mean width."""
+    """How many of `repeats` simulated test sets of n photographs were hits, and for intervals their
+    mean width."""
 
     n: int
     hits: int
@@ -57,18 +64,21 @@ def gamma(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]
 
 
 def lognormal(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]:
-    """A hard case: skewness 6.2, so that a hundred photographs often hold none of the few that raise the mean."""
+    """A hard case: skewness 6.2, so that a hundred photographs often hold none of the few that
+    raise the mean."""
     return mean_interval(rng.lognormal(0, 1, n), seed), math.exp(0.5)
 
 
 def paired(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]:
-    """A difference of 0.1 between methods whose errors correlate by 0.8; differences of excess kurtosis 1.5."""
+    """A difference of 0.1 between methods whose errors correlate by 0.8; differences of excess
+    kurtosis 1.5."""
     first, second = two_methods(rng, n, 8, 2)
     return paired_difference(first + 0.1, second, seed), 0.1
 
 
 def heavy(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]:
-    """A hard case: the same with differences of excess kurtosis 7.5, where BCa's acceleration follows single photographs."""
+    """A hard case: the same with differences of excess kurtosis 7.5, where BCa's acceleration
+    follows single photographs."""
     first, second = two_methods(rng, n)
     return paired_difference(first + 0.1, second, seed), 0.1
 
@@ -76,19 +86,27 @@ def heavy(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]
 def ratio(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]:
     """A ratio of means, 2, of columns that correlate."""
     shared, above, below = rng.gamma(2, size=(3, n))
-    return set_interval(_ratio, {"above": 2 * (shared + above), "below": shared + below}, seed)["ratio"], 2
+    return set_interval(_ratio, {"above": 2 * (shared + above), "below": shared + below}, seed)[
+        "ratio"
+    ], 2
 
 
 def three_seeds(rng: np.random.Generator, n: int, seed: int) -> tuple[Estimate, float]:
-    """A mean over three trainings whose means differ as much as a mean over 100 photographs errs, and over photographs."""
+    """A mean over three trainings whose means differ as much as a mean over 100 photographs errs,
+    and over photographs."""
     values = 0.1 * rng.normal(size=(3, 1)) + rng.normal(size=n) + 0.5 * rng.normal(size=(3, n))
     return seed_split(values).mean, 0
 
 
 INTERVALS: Mapping[str, Callable[[np.random.Generator, int, int], tuple[Estimate, float]]] = {
-    "ratio of means": ratio, "normal": normal, "gamma(2)": gamma, "paired": paired, "three trainings": three_seeds,
-    "hard: paired, heavy tails": heavy, "hard: lognormal(1)": lognormal,
-}  # fmt: skip
+    "ratio of means": ratio,
+    "normal": normal,
+    "gamma(2)": gamma,
+    "paired": paired,
+    "three trainings": three_seeds,
+    "hard: paired, heavy tails": heavy,
+    "hard: lognormal(1)": lognormal,
+}
 
 
 def coverage(case: str, n: int, repeats: int = REPEATS) -> Share:
@@ -113,13 +131,18 @@ def false_rankings(n: int, repeats: int = REPEATS) -> Share:
     hits = 0
     for i in range(repeats):
         photograph = rng.gamma(1.6, size=n)
-        found = rank_sets({name: photograph + rng.gamma(0.4, size=n) for name in "abcde"}, "down", seed=i)
+        found = rank_sets(
+            {name: photograph + rng.gamma(0.4, size=n) for name in "abcde"}, "down", seed=i
+        )
         hits += any(p <= 0.05 for p in found.p_values.values())
     return Share(n, hits, repeats)
 
 
-def two_methods(rng: np.random.Generator, n: int, shared: float = 1.6, own: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
-    """Errors `(n,)` of two methods on the same photographs: gamma(shared + own), correlation shared / (shared + own)."""
+def two_methods(
+    rng: np.random.Generator, n: int, shared: float = 1.6, own: float = 0.4
+) -> tuple[np.ndarray, np.ndarray]:
+    """Errors `(n,)` of two methods on the same photographs: gamma(shared + own), correlation shared
+    / (shared + own)."""
     photograph = rng.gamma(shared, size=n)
     return photograph + rng.gamma(own, size=n), photograph + rng.gamma(own, size=n)
 
@@ -129,15 +152,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="2 repeats: to see that it works")
     repeats, tests = (2, 2) if parser.parse_args().quick else (REPEATS, TESTS)
-    jobs = [(f"{case}: intervals that hold it", partial(coverage, case, n, repeats)) for n in (1000, 100) for case in INTERVALS]
-    jobs += [("equal methods: permutation tests with p <= 5 %", partial(false_alarms, n, tests)) for n in (100, 12)]
-    jobs += [("five equal methods: rankings that tell any apart", partial(false_rankings, 100, repeats))]
+    jobs = [
+        (f"{case}: intervals that hold it", partial(coverage, case, n, repeats))
+        for n in (1000, 100)
+        for case in INTERVALS
+    ]
+    jobs += [
+        ("equal methods: permutation tests with p <= 5 %", partial(false_alarms, n, tests))
+        for n in (100, 12)
+    ]
+    jobs += [
+        ("five equal methods: rankings that tell any apart", partial(false_rankings, 100, repeats))
+    ]
     with ProcessPoolExecutor(2) as pool:
         running = [(name, pool.submit(job)) for name, job in jobs]
         for name, future in running:
             got = future.result()
-            width = "" if math.isnan(got.width) else f"   mean width {got.width:.4f}, {got.lost} without bounds"
-            print(f"{name:50} n = {got.n:4}  {got.share:6.2%} ± {got.error:.2%} of {got.repeats:6,}{width}", flush=True)
+            width = (
+                ""
+                if math.isnan(got.width)
+                else f"   mean width {got.width:.4f}, {got.lost} without bounds"
+            )
+            print(
+                f"{name:50} n = {got.n:4}  {got.share:6.2%} ± {got.error:.2%} of "
+                f"{got.repeats:6,}{width}",
+                flush=True,
+            )
 
 
 def _ratio(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

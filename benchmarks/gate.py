@@ -2,11 +2,12 @@
 
     python benchmarks/gate.py [--quick]
 
-False alarms: runs that differ in nothing but chance, in families of 1 and of 20 correlated quantities, margin 0. "Equal
-laws" are scores of two runs that might change places, as in an A/A test; "differences" have mean 0 and any shape, as at the
-edge of a margin. Worse: fair energy scores of 10 draws of `law-hue`'s law against draws that spread too far from its mean, so
-far that the score is 2 % higher; 1,000 photographs, margin 0. Some repeats after each other share resamples, for speed.
-Half an hour of two cores.
+False alarms: runs that differ in nothing but chance, in families of 1 and of 20 correlated
+quantities, margin 0. "Equal laws" are scores of two runs that might change places, as in an A/A
+test; "differences" have mean 0 and any shape, as at the edge of a margin. Worse: fair energy scores
+of 10 draws of `law-hue`'s law against draws that spread too far from its mean, so far that the
+score is 2 % higher; 1,000 photographs, margin 0. Some repeats after each other share resamples, for
+speed. Half an hour of two cores.
 """
 
 from __future__ import annotations
@@ -52,8 +53,12 @@ class Share:
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 """Differences `(m, n)` of mean 0."""
 CASES: Mapping[str, Draw] = {
-    "equal laws: gamma scores": lambda rng, shape: rng.gamma(0.4, size=shape) - rng.gamma(0.4, size=shape),
-    "equal laws: lognormal scores": lambda rng, shape: rng.lognormal(0, 1, shape) - rng.lognormal(0, 1, shape),
+    "equal laws: gamma scores": lambda rng, shape: (
+        rng.gamma(0.4, size=shape) - rng.gamma(0.4, size=shape)
+    ),
+    "equal laws: lognormal scores": lambda rng, shape: (
+        rng.lognormal(0, 1, shape) - rng.lognormal(0, 1, shape)
+    ),
     "differences: normal": lambda rng, shape: rng.normal(size=shape),
     "differences: t(3), heavy tails": lambda rng, shape: rng.standard_t(3, size=shape),
     "differences: gamma(2), skewed to worse": lambda rng, shape: rng.gamma(2, size=shape) - 2,
@@ -64,17 +69,28 @@ CASES: Mapping[str, Draw] = {
 
 def false_alarms(case: str, n: int, family: int, repeats: int = 0) -> Share:
     """How many families of quantities, none of which is worse, have one that is called regressed."""
-    rng, hits, repeats = np.random.default_rng([n, family, *map(ord, case)]), 0, repeats or REPEATS[family]
+    rng, hits, repeats = (
+        np.random.default_rng([n, family, *map(ord, case)]),
+        0,
+        repeats or REPEATS[family],
+    )
     for start in range(0, repeats, TOGETHER[family]):
         count = min(TOGETHER[family], repeats - start)
-        changes = [of_mean(values) for _ in range(count) for values in correlated(CASES[case], rng, n, family)]
-        worse = np.array([e.worse for e in examine(changes, [0.0] * len(changes), family, seed=start)])
+        changes = [
+            of_mean(values)
+            for _ in range(count)
+            for values in correlated(CASES[case], rng, n, family)
+        ]
+        worse = np.array(
+            [e.worse for e in examine(changes, [0.0] * len(changes), family, seed=start)]
+        )
         hits += sum(bool((holm(some) <= LEVEL).any()) for some in worse.reshape(count, family))
     return Share(hits, repeats)
 
 
 def set_false_alarms(n: int, repeats: int = 1000) -> Share:
-    """How often a ratio of means, a value of the set, is called worse in a run whose columns are drawn as the baseline's."""
+    """How often a ratio of means, a value of the set, is called worse in a run whose columns are
+    drawn as the baseline's."""
     rng, hits, statistic = np.random.default_rng(n), 0, difference(_ratio, "ratio", 1)
     places = [(run, 0, part) for run in ("before", "after") for part in ("above", "below")]
     for i in range(repeats):
@@ -91,30 +107,45 @@ def correlated(draw: Draw, rng: np.random.Generator, n: int, family: int) -> np.
     return math.sqrt(SHARED) * draw(rng, (1, n)) + math.sqrt(1 - SHARED) * draw(rng, (family, n))
 
 
-def caught(before: np.ndarray, after: np.ndarray, family: int, n: int = 1000, repeats: int = 1000) -> Share:
-    """How often a gate over n photographs of a pool calls `after` regressed, margin 0, where it is the only worse one of a
-    family: its p-value must be at most 5 % divided by the family."""
+def caught(
+    before: np.ndarray, after: np.ndarray, family: int, n: int = 1000, repeats: int = 1000
+) -> Share:
+    """How often a gate over n photographs of a pool calls `after` regressed, margin 0, where it is
+    the only worse one of a family: its p-value must be at most 5 % divided by the family."""
     rng, hits = np.random.default_rng(n), 0
     for start in range(0, repeats, TOGETHER[1]):
-        some = [rng.choice(len(before), n, replace=False) for _ in range(min(TOGETHER[1], repeats - start))]
-        found = examine([of_mean(after[rows] - before[rows]) for rows in some], [0.0] * len(some), family, seed=start)
+        some = [
+            rng.choice(len(before), n, replace=False)
+            for _ in range(min(TOGETHER[1], repeats - start))
+        ]
+        found = examine(
+            [of_mean(after[rows] - before[rows]) for rows in some],
+            [0.0] * len(some),
+            family,
+            seed=start,
+        )
         hits += sum(evidence.worse <= LEVEL / family for evidence in found)
     return Share(hits, repeats)
 
 
 def energy_scores(scenes: int = 2500, worse: float = WORSE) -> dict[str, np.ndarray]:
-    """Fair energy scores `(scenes,)` of the law's draws, and of draws so much too wide that their mean is higher by the share
-    `worse`: made of the same draws, and of others."""
+    """Fair energy scores `(scenes,)` of the law's draws, and of draws so much too wide that their
+    mean is higher by the share `worse`: made of the same draws, and of others."""
     drawn = _draws(scenes)
     law, factor, step = _scores(drawn, 1), 1.0, 0.5
     for _ in range(12):  # the score grows with the factor
         factor += step if _scores(drawn, factor + step).mean() <= (1 + worse) * law.mean() else 0
         step /= 2
-    return {"law": law, "same draws": _scores(drawn, factor), "other draws": _scores(drawn, factor, "others")}
+    return {
+        "law": law,
+        "same draws": _scores(drawn, factor),
+        "other draws": _scores(drawn, factor, "others"),
+    }
 
 
 def _draws(scenes: int) -> dict[str, torch.Tensor]:
-    """For each scene a truth, draws, other draws, and the mean of 32, on every fourth pixel: fields are of few colours."""
+    """For each scene a truth, draws, other draws, and the mean of 32, on every fourth pixel: fields
+    are of few colours."""
     import torch
 
     from bench import seeds
@@ -126,7 +157,9 @@ def _draws(scenes: int) -> dict[str, torch.Tensor]:
         names = data.files()[start : start + 50]
         law = data.law(names)
         for what, count in counts.items():
-            fields = law.sample(count, [seeds.derive(0, what, name) for name in names])[..., ::4, ::4]
+            fields = law.sample(count, [seeds.derive(0, what, name) for name in names])[
+                ..., ::4, ::4
+            ]
             parts[what].append(fields.mean(1, keepdim=True) if what == "mean" else fields.clone())
     return {what: torch.cat(some) for what, some in parts.items()}
 
@@ -142,13 +175,25 @@ def _scores(drawn: Mapping[str, torch.Tensor], factor: float, draws: str = "draw
 def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20 photographs, 2 repeats: to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="20 photographs, 2 repeats: to see that it works"
+    )
     quick = parser.parse_args().quick
     repeats, sizes, pool_of = (2, (20,), 20) if quick else (0, (20, 100, 1000), 2500)
-    jobs = [(f"{case:42} n = {n:4}, family of {family:2}", partial(false_alarms, case, n, family, repeats))
-            for family in (1, 20) for n in sizes for case in CASES]  # fmt: skip
+    jobs = [
+        (
+            f"{case:42} n = {n:4}, family of {family:2}",
+            partial(false_alarms, case, n, family, repeats),
+        )
+        for family in (1, 20)
+        for n in sizes
+        for case in CASES
+    ]
     ratios = "equal laws: a ratio of means, of the set"
-    jobs += [(f"{ratios:42} n = {n:4}, family of  1", partial(set_false_alarms, n, repeats or 1000)) for n in sizes[:2]]
+    jobs += [
+        (f"{ratios:42} n = {n:4}, family of  1", partial(set_false_alarms, n, repeats or 1000))
+        for n in sizes[:2]
+    ]
     with ProcessPoolExecutor(2) as pool:
         running = [(name, pool.submit(job)) for name, job in jobs]
         print(f"false alarms, {RESAMPLES:,} resamples:")
@@ -160,8 +205,11 @@ def main() -> None:
         law, other = scores["law"], scores[name]
         spread = (other - law).std() / law.mean()
         for family in (1, 20):
-            _print(f"{name}: {other.mean() / law.mean() - 1:+.1%}, differences deviate by {spread:.0%}, family of {family}",
-                   caught(law, other, family, among, repeats or 1000))  # fmt: skip
+            _print(
+                f"{name}: {other.mean() / law.mean() - 1:+.1%}, differences deviate by "
+                f"{spread:.0%}, family of {family}",
+                caught(law, other, family, among, repeats or 1000),
+            )
 
 
 def _ratio(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

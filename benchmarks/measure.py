@@ -1,7 +1,8 @@
 """What the benchmarks share: times of cases that take turns, and what is printed of them.
 
-Times on a machine that others load mean little. So the cases that are compared run in turns, in one process or as one
-process after the other, and what is said is the median over the turns, with the smallest and the largest.
+Times on a machine that others load mean little. So the cases that are compared run in turns, in one
+process or as one process after the other, and what is said is the median over the turns, with the
+smallest and the largest.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python benchmarks/memory.py [--photographs 1000,10000,100000] [--methods marginal] [--quick]
 
-Every run is a process of its own with the executor `serial`, so that preparing, fitting, sampling, scoring and reports are all
-in one process, whose largest resident size is printed. Photographs are generated: 64 for training, the rest for the test. What
-they take of the disk is given back at the end.
+Every run is a process of its own with the executor `serial`, so that preparing, fitting, sampling,
+scoring and reports are all in one process, whose largest resident size is printed. Photographs are
+generated: 64 for training, the rest for the test. What they take of the disk is given back at the
+end.
 """
 
 from __future__ import annotations
@@ -64,26 +65,70 @@ def main() -> None:
     found = []
     for count in counts:
         command = [sys.executable, __file__, "--child", str(count), "--methods", asked.methods]
-        found.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+        found.append(
+            json.loads(
+                subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            )
+        )
         print(f"{count}: {found[-1]}", file=sys.stderr, flush=True)
-    rows = [[f"{n:,}", f"{f['peak']:.0f}", f"{f['peak'] / found[0]['peak']:.2f}", f"{f['seconds']:.0f}", f"{f['report']:.0f}"]
-            for n, f in zip(counts, found, strict=True)]  # fmt: skip
+    rows = [
+        [
+            f"{n:,}",
+            f"{f['peak']:.0f}",
+            f"{f['peak'] / found[0]['peak']:.2f}",
+            f"{f['seconds']:.0f}",
+            f"{f['report']:.0f}",
+        ]
+        for n, f in zip(counts, found, strict=True)
+    ]
     print(f"{machine()}; {asked.methods}", end="\n\n")
     print(table(["test photographs", "peak, MiB", "over the first", "s", "run folder, MiB"], rows))
 
 
 def _measured(count: int, methods: str) -> dict[str, float]:
-    """The largest resident size (MiB), seconds, and the run folder's size (MiB) of a run in a child process."""
+    """The largest resident size (MiB), seconds, and the run folder's size (MiB) of a run in a child
+    process."""
     import resource
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "generated.py").write_text(PLUGIN)
-        command = [sys.executable, "-P", "-m", "bench.cli", "run", "-m", methods, "-d", "generated", "--preset", "tiny", "-k", "2",
-                   "--draws", "2", "--executor", "serial", "--plugin", "generated.py", "--store", "store", "--out",
-                   "run"]  # fmt: skip
-        taken = seconds(lambda: subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL,
-                                               env=os.environ | {VARIABLE: str(count + 64)}))  # fmt: skip
-        size = sum(path.stat().st_size for path in (Path(folder) / "run").rglob("*") if path.is_file())
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "bench.cli",
+            "run",
+            "-m",
+            methods,
+            "-d",
+            "generated",
+            "--preset",
+            "tiny",
+            "-k",
+            "2",
+            "--draws",
+            "2",
+            "--executor",
+            "serial",
+            "--plugin",
+            "generated.py",
+            "--store",
+            "store",
+            "--out",
+            "run",
+        ]
+        taken = seconds(
+            lambda: subprocess.run(
+                command,
+                cwd=folder,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                env=os.environ | {VARIABLE: str(count + 64)},
+            )
+        )
+        size = sum(
+            path.stat().st_size for path in (Path(folder) / "run").rglob("*") if path.is_file()
+        )
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB on Linux
     return {"peak": peak / 1024, "seconds": taken, "report": size / 2**20}
 

@@ -4,12 +4,14 @@
     python benchmarks/mutation.py try [--points 150] [--seed 19] [--part 1/2]
     python benchmarks/mutation.py show
 
-Points are drawn at random from all of the product (`benchmarks/mutants.py` says what is changed). For each the test files that run
-its line are run, those first that run little else, until a test fails; a fault that makes tests hang is noticed, too. Where a line
-is run by no test, or when its file is imported, all that run any line of its file are tried.
+Points are drawn at random from all of the product (`benchmarks/mutants.py` says what is changed).
+For each the test files that run its line are run, those first that run little else, until a test
+fails; a fault that makes tests hang is noticed, too. Where a line is run by no test, or when its
+file is imported, all that run any line of its file are tried.
 
-It needs `pip install coverage`, and changes files where it runs: use a clone. What is found is added to `mutation/*.jsonl`, and a
-run that was interrupted goes on there. `--part 1/2` and `--part 2/2` share the work between two clones that have the same map.
+It needs `pip install coverage`, and changes files where it runs: use a clone. What is found is
+added to `mutation/*.jsonl`, and a run that was interrupted goes on there. `--part 1/2` and `--part
+2/2` share the work between two clones that have the same map.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ context = ${MUTATION_CONTEXT}
 data_file = {data}
 source = {source}
 """
-CONTEXT = '''
+CONTEXT = """
 import os
 import coverage
 import pytest
@@ -56,7 +58,7 @@ def pytest_runtest_protocol(item):
     os.environ["MUTATION_CONTEXT"] = name
     if (running := coverage.Coverage.current()) is not None:
         running.switch_context(name)
-'''
+"""
 SECONDS = 300.0
 """Given to tests beyond ten times of what they took when the map was made."""
 
@@ -67,10 +69,14 @@ def main() -> None:
     parser.add_argument("what", choices=("map", "try", "show"))
     parser.add_argument("--points", type=int, default=150)
     parser.add_argument("--seed", type=int, default=19)
-    parser.add_argument("--part", default="1/1", help="of the points: 2/3 is every third, from the second on")
+    parser.add_argument(
+        "--part", default="1/1", help="of the points: 2/3 is every third, from the second on"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that make the map")
     parser.add_argument("--tests", default="tests", help="test files or folders that make the map")
-    parser.add_argument("--quick", action="store_true", help="faults of a toy: to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="faults of a toy: to see that it works"
+    )
     asked = parser.parse_args()
     if asked.quick:
         _quick()
@@ -79,7 +85,7 @@ def main() -> None:
     elif asked.what == "try":
         part, parts = map(int, asked.part.split("/"))
         known = json.loads(MAP.read_text())
-        for point in drawn(asked.points, asked.seed)[part - 1::parts]:
+        for point in drawn(asked.points, asked.seed)[part - 1 :: parts]:
             _try(point, known, FOLDER / f"{asked.seed}-{part}.jsonl")
         _show(_found(asked.seed))
     else:
@@ -88,8 +94,17 @@ def main() -> None:
 
 def drawn(count: int, seed: int) -> list[Point]:
     """Points of all files of the product, chosen at random."""
-    files = sorted(path for room in PRODUCT for path in (ROOT / room).rglob("*.py") if "templates" not in path.parts)
-    every = [point for path in files for point in points(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))]
+    files = sorted(
+        path
+        for room in PRODUCT
+        for path in (ROOT / room).rglob("*.py")
+        if "templates" not in path.parts
+    )
+    every = [
+        point
+        for path in files
+        for point in points(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+    ]
     return random.Random(seed).sample(every, count)
 
 
@@ -100,12 +115,39 @@ def make_map(tests: str, workers: int) -> None:
     sources = "".join(f"\n    {ROOT / room}" for room in PRODUCT)
     settings.write_text(CONFIG.replace("{data}", str(FOLDER / "data")).replace("{source}", sources))
     plugin.write_text(CONTEXT)
-    environment = os.environ | {"MUTATION_CONTEXT": "none", "PYTHONPATH": str(FOLDER), "OMP_NUM_THREADS": "1", "BENCH_THREADS": "1"}
-    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", *SUITE, "-p", "mutation_context",
-               "--numprocesses", str(workers), "--dist", "loadfile", f"--junitxml={FOLDER / 'times.xml'}", tests]  # fmt: skip
+    environment = os.environ | {
+        "MUTATION_CONTEXT": "none",
+        "PYTHONPATH": str(FOLDER),
+        "OMP_NUM_THREADS": "1",
+        "BENCH_THREADS": "1",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "coverage",
+        "run",
+        f"--rcfile={settings}",
+        "-m",
+        "pytest",
+        *SUITE,
+        "-p",
+        "mutation_context",
+        "--numprocesses",
+        str(workers),
+        "--dist",
+        "loadfile",
+        f"--junitxml={FOLDER / 'times.xml'}",
+        tests,
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    if done.returncode and (red := _red(FOLDER / "times.xml")):  # coverage changes how processes end
-        print(f"{len(red)} test(s) failed under coverage, and now once more without it: {' '.join(red)}", flush=True)
+    if done.returncode and (
+        red := _red(FOLDER / "times.xml")
+    ):  # coverage changes how processes end
+        print(
+            f"{len(red)} test(s) failed under coverage, and now once more without it: "
+            f"{' '.join(red)}",
+            flush=True,
+        )
         done = subprocess.run([sys.executable, "-m", "pytest", *SUITE, *red], cwd=ROOT, check=False)
     if done.returncode:
         raise SystemExit(f"the tests end with status {done.returncode}: mend them first")
@@ -114,18 +156,35 @@ def make_map(tests: str, workers: int) -> None:
 
 def _write_map(settings: Path, environment: dict[str, str]) -> None:
     """The map, from what coverage kept."""
-    coverage = [sys.executable, "-m", "coverage"]  # not imported: a benchmark here has the same name
+    coverage = [
+        sys.executable,
+        "-m",
+        "coverage",
+    ]  # not imported: a benchmark here has the same name
     report = FOLDER / "coverage.json"
-    for verb in (["combine", "--quiet"], ["json", "--quiet", "--ignore-errors", "--show-contexts", "-o", str(report)]):
-        subprocess.run([*coverage, verb[0], f"--rcfile={settings}", *verb[1:]], cwd=ROOT, env=environment, check=True)
+    for verb in (
+        ["combine", "--quiet"],
+        ["json", "--quiet", "--ignore-errors", "--show-contexts", "-o", str(report)],
+    ):
+        subprocess.run(
+            [*coverage, verb[0], f"--rcfile={settings}", *verb[1:]],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+        )
     found = json.loads(report.read_text())["files"]
-    files = {path: {line: sorted(_test_files(contexts)) for line, contexts in of["contexts"].items()} for path, of in found.items()}
+    files = {
+        path: {line: sorted(_test_files(contexts)) for line, contexts in of["contexts"].items()}
+        for path, of in found.items()
+    }
     MAP.write_text(json.dumps({"lines": files, "seconds": _times(FOLDER / "times.xml")}))
 
 
 def _test_files(contexts: list[str]) -> set[str]:
     """Of the contexts of a line: `file`, or in a process that a test started `file|file`."""
-    return {name for context in contexts if (name := context.rpartition("|")[2]).startswith("tests/")}
+    return {
+        name for context in contexts if (name := context.rpartition("|")[2]).startswith("tests/")
+    }
 
 
 def _red(report: Path) -> list[str]:
@@ -133,7 +192,13 @@ def _red(report: Path) -> list[str]:
     from xml.etree import ElementTree
 
     cases = ElementTree.parse(report).iter("testcase")
-    return sorted({_file(case) for case in cases if case.find("failure") is not None or case.find("error") is not None})
+    return sorted(
+        {
+            _file(case)
+            for case in cases
+            if case.find("failure") is not None or case.find("error") is not None
+        }
+    )
 
 
 def _times(report: Path) -> dict[str, float]:
@@ -148,18 +213,30 @@ def _times(report: Path) -> dict[str, float]:
 
 def _file(case: Any) -> str:
     parts = case.get("classname", "").split(".")
-    return next(("/".join(parts[:n]) + ".py" for n in range(len(parts), 0, -1) if parts[n - 1].startswith("test_")), "")
+    return next(
+        (
+            "/".join(parts[:n]) + ".py"
+            for n in range(len(parts), 0, -1)
+            if parts[n - 1].startswith("test_")
+        ),
+        "",
+    )
 
 
 def _tests_of(point: Point, known: dict[str, Any]) -> tuple[list[str], bool]:
-    """Test files that run a point's line, and whether it is run at all; the narrowest first. What is run when the file is imported
-    belongs to no test: then it is all that run any line of the file."""
+    """Test files that run a point's line, and whether it is run at all; the narrowest first. What
+    is run when the file is imported belongs to no test: then it is all that run any line of the
+    file."""
     lines = known["lines"].get(point.file, {})
     own = [lines[str(line)] for line in range(point.line, point.end_line + 1) if str(line) in lines]
     run, found = bool(own), {name for names in own for name in names}
     found = found or {name for names in lines.values() for name in names}
-    width: Counter[str] = Counter(name for of in known["lines"].values() for names in of.values() for name in names)
-    return sorted(found, key=lambda name: (width[name] * known["seconds"].get(name, 1.0), name)), run
+    width: Counter[str] = Counter(
+        name for of in known["lines"].values() for names in of.values() for name in names
+    )
+    return sorted(
+        found, key=lambda name: (width[name] * known["seconds"].get(name, 1.0), name)
+    ), run
 
 
 def _try(point: Point, known: dict[str, Any], kept: Path) -> None:
@@ -171,8 +248,14 @@ def _try(point: Point, known: dict[str, Any], kept: Path) -> None:
     with _put(ROOT, point):
         result, by = _noticed(ROOT, tests, patience)
     before = point.before((ROOT / point.file).read_text("utf-8"))
-    line = {"point": vars(point), "before": before, "run": run, "result": result, "by": by,
-            "seconds": round(time.monotonic() - begun)}  # fmt: skip
+    line = {
+        "point": vars(point),
+        "before": before,
+        "run": run,
+        "result": result,
+        "by": by,
+        "seconds": round(time.monotonic() - begun),
+    }
     with kept.open("a") as stream:
         stream.write(json.dumps(line) + "\n")
     print(f"{result}: {point.file}:{point.line}: {before!r} -> {point.after!r} {by}", flush=True)
@@ -181,10 +264,27 @@ def _try(point: Point, known: dict[str, Any], kept: Path) -> None:
 def _noticed(root: Path, tests: list[str], patience: float) -> tuple[str, str]:
     if not tests:
         return "lives", ""
-    command = [sys.executable, "-m", "pytest", *SUITE, "-x", "--no-header", "-rfE", "--tb=no", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *SUITE,
+        "-x",
+        "--no-header",
+        "-rfE",
+        "--tb=no",
+        *tests,
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "BENCH_THREADS": "1"}
-    with subprocess.Popen(command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          start_new_session=True) as child:  # fmt: skip
+    with subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as child:
         try:
             said, _ = child.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
@@ -199,7 +299,8 @@ def _noticed(root: Path, tests: list[str], patience: float) -> tuple[str, str]:
 
 @contextmanager
 def _put(root: Path, point: Point) -> Iterator[None]:
-    """A block in which a file has the fault. Its time differs each time: Python would take the older bytecode otherwise."""
+    """A block in which a file has the fault. Its time differs each time: Python would take the
+    older bytecode otherwise."""
     path = root / point.file
     source = path.read_text("utf-8")
     path.write_text(point.put(source), "utf-8")
@@ -224,23 +325,34 @@ def _show(found: list[dict[str, Any]]) -> None:
     for room in (*PRODUCT, ""):
         of = [line for line in found if line["point"]["file"].startswith(room)]
         noticed = sum(line["result"] == "noticed" for line in of)
-        rows.append([room or "all", len(of), noticed, f"{100 * noticed / len(of):.0f}" if of else "-"])
+        rows.append(
+            [room or "all", len(of), noticed, f"{100 * noticed / len(of):.0f}" if of else "-"]
+        )
     print(table(["folder", "faults", "noticed", "%"], rows), end="\n\n")
     for line in found:
         if line["result"] == "lives":
             point = Point(**line["point"])
             where = f"{point.file}:{point.line}{'' if line['run'] else ' (no test runs it)'}"
-            print(f"* {where}: `{' '.join(line['before'].split())}` -> `{' '.join(point.after.split())}`")
+            print(
+                f"* {where}: `{' '.join(line['before'].split())}` -> "
+                f"`{' '.join(point.after.split())}`"
+            )
 
 
 def _quick() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "toy.py").write_text("def larger(a, b):\n    if a > b:\n        return a + 0\n    return b\n")
-        (root / "test_toy.py").write_text("import toy\n\ndef test_larger():\n    assert toy.larger(2, 1) == 2\n")
+        (root / "toy.py").write_text(
+            "def larger(a, b):\n    if a > b:\n        return a + 0\n    return b\n"
+        )
+        (root / "test_toy.py").write_text(
+            "import toy\n\ndef test_larger():\n    assert toy.larger(2, 1) == 2\n"
+        )
         for point in points("toy.py", (root / "toy.py").read_text()):
             with _put(root, point):
-                print(point.line, point.kind, point.after, *_noticed(root, ["test_toy.py"], SECONDS))
+                print(
+                    point.line, point.kind, point.after, *_noticed(root, ["test_toy.py"], SECONDS)
+                )
 
 
 if __name__ == "__main__":

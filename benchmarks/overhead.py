@@ -2,9 +2,10 @@
 
     python benchmarks/overhead.py [--methods mdn,cvae,zhang] [--dataset demo] [--preset small] [--quick]
 
-`bench run` (with all metrics and reports) in a fresh store, as a process of its own with the executor `serial`, in which
-the steps have clocks. A method's own work is fitting it (its batches and checkpoints included) and answering what it is asked for;
-seeds, checks, the store, scores and reports are the harness'.
+`bench run` (with all metrics and reports) in a fresh store, as a process of its own with the
+executor `serial`, in which the steps have clocks. A method's own work is fitting it (its batches
+and checkpoints included) and answering what it is asked for; seeds, checks, the store, scores and
+reports are the harness'.
 """
 
 from __future__ import annotations
@@ -26,9 +27,15 @@ from measure import machine, table
 METHODS = "mdn,cvae,zhang"
 PARTS = ("zhang", "vae")
 """What these need, and fit."""
-ROWS = {"fitting": "methods: fitting", "drawing": "methods: drawing", "preparing": "preparing photographs",
-        "asking": "seeds, checks, keeping samples", "scoring": "scoring", "reporting": "reports",
-        "rest": "start, planning, store"}  # fmt: skip
+ROWS = {
+    "fitting": "methods: fitting",
+    "drawing": "methods: drawing",
+    "preparing": "preparing photographs",
+    "asking": "seeds, checks, keeping samples",
+    "scoring": "scoring",
+    "reporting": "reports",
+    "rest": "start, planning, store",
+}
 OWN = ("fitting", "drawing")
 
 
@@ -38,7 +45,11 @@ def main() -> None:
     parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--dataset", default="demo")
     parser.add_argument("--preset", default="small")
-    parser.add_argument("--quick", action="store_true", help="the control marginal, 8 test photographs: to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="the control marginal, 8 test photographs: to see that it works",
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.quick:
@@ -48,16 +59,31 @@ def main() -> None:
         return
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        dataset = str(Path(asked.dataset).resolve()) if Path(asked.dataset).is_dir() else asked.dataset
-        command = [sys.executable, str(Path(__file__).resolve()), "--child", "--methods", asked.methods, "--dataset", dataset,
-                   "--preset", asked.preset, *(["--quick"] if asked.quick else [])]  # fmt: skip
+        dataset = (
+            str(Path(asked.dataset).resolve()) if Path(asked.dataset).is_dir() else asked.dataset
+        )
+        command = [
+            sys.executable,
+            str(Path(__file__).resolve()),
+            "--child",
+            "--methods",
+            asked.methods,
+            "--dataset",
+            dataset,
+            "--preset",
+            asked.preset,
+            *(["--quick"] if asked.quick else []),
+        ]
         done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
     total = time.perf_counter() - start
     seconds: dict[str, float] = defaultdict(float, json.loads(done.stdout.splitlines()[-1]))
     seconds["rest"] = total - sum(seconds.values())
     own = sum(seconds[name] for name in OWN)
     print(f"{machine()}; {asked.methods} on {asked.dataset}, preset {asked.preset}", end="\n\n")
-    rows = [[label, f"{seconds[name]:.1f}", f"{100 * seconds[name] / total:.1f}"] for name, label in ROWS.items()]
+    rows = [
+        [label, f"{seconds[name]:.1f}", f"{100 * seconds[name] / total:.1f}"]
+        for name, label in ROWS.items()
+    ]
     print(table(["step", "s", "%"], [*rows, ["all", f"{total:.1f}", "100"]]))
     print(f"\nHarness: {100 * (total - own) / total:.1f} % of the run")
 
@@ -98,8 +124,15 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
     clock(sampling.Asking, "_distribution", "drawing")
     clock(sampling.Asking, "_checked", "asking")
     clock(sampling.Asking, "_seeds", "asking")
-    bench.run(methods=tuple(asked.methods.split(",")), datasets=(asked.dataset,), preset=asked.preset, executor="serial",
-              store=Path("store"), out="run", limit_test=8 if asked.quick else None)  # fmt: skip
+    bench.run(
+        methods=tuple(asked.methods.split(",")),
+        datasets=(asked.dataset,),
+        preset=asked.preset,
+        executor="serial",
+        store=Path("store"),
+        out="run",
+        limit_test=8 if asked.quick else None,
+    )
     return dict(seconds)
 
 

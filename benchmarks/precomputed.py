@@ -1,8 +1,10 @@
-"""What writing colour fields as pictures costs: the error that the truth itself has after it went through a file.
+"""What writing colour fields as pictures costs: the error that the truth itself has after it went
+through a file.
 
     python benchmarks/precomputed.py [--dataset demo] [--protocol paper] [--limit 100] [--data-home ...] [--quick]
 
-Mean over photographs of the mean over pixels of |Δa| + |Δb|, in ab units; divide by 128 for the scale of reports.
+Mean over photographs of the mean over pixels of |Δa| + |Δb|, in ab units; divide by 128 for the
+scale of reports.
 """
 
 from __future__ import annotations
@@ -37,19 +39,37 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2 photographs: to see that it works")
     given = parser.parse_args()
     limit = 2 if given.quick else given.limit
-    request = Request(datasets=(given.dataset,), protocol=given.protocol, limit_test=limit, data_home=given.data_home,
-                      store=given.store)  # fmt: skip
+    request = Request(
+        datasets=(given.dataset,),
+        protocol=given.protocol,
+        limit_test=limit,
+        data_home=given.data_home,
+        store=given.store,
+    )
     protocol, source, test = export.test_part(request, Quiet())
-    print(f"{source.name}, protocol {protocol.name}, {len(test)} photographs; grey has {np.abs(test.ab).sum(1).mean():.2f}")
+    print(
+        f"{source.name}, protocol {protocol.name}, {len(test)} photographs; grey has "
+        f"{np.abs(test.ab).sum(1).mean():.2f}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for name, write in WRITERS.items():
-            errors = list(_errors(Path(folder), write, test.ab, test.grey(slice(None))[:, 0].numpy(), protocol))
+            errors = list(
+                _errors(
+                    Path(folder), write, test.ab, test.grey(slice(None))[:, 0].numpy(), protocol
+                )
+            )
             print(f"{name:24} {np.mean(errors):.3f}")
 
 
-def _errors(folder: Path, write: Writer, fields: np.ndarray, light: np.ndarray, protocol: Protocol) -> Iterator[float]:
+def _errors(
+    folder: Path, write: Writer, fields: np.ndarray, light: np.ndarray, protocol: Protocol
+) -> Iterator[float]:
     for ab, lightness in zip(fields, light, strict=True):
-        yield float(np.abs(field_files.read(write(folder, np.array(ab), lightness), protocol) - ab).sum(0).mean())
+        yield float(
+            np.abs(field_files.read(write(folder, np.array(ab), lightness), protocol) - ab)
+            .sum(0)
+            .mean()
+        )
 
 
 def _array(folder: Path, ab: np.ndarray, light: np.ndarray) -> Path:
@@ -70,8 +90,12 @@ def _large(folder: Path, ab: np.ndarray, light: np.ndarray) -> Path:
     return folder / "0.png"
 
 
-WRITERS: dict[str, Writer] = {"float32 array, 64x64": _array, "float16 array, 64x64": _half, "picture, 64x64": _small,
-                              "picture, 256x256": _large}  # fmt: skip
+WRITERS: dict[str, Writer] = {
+    "float32 array, 64x64": _array,
+    "float16 array, 64x64": _half,
+    "picture, 64x64": _small,
+    "picture, 256x256": _large,
+}
 
 if __name__ == "__main__":
     main()

@@ -2,8 +2,9 @@
 
     python benchmarks/preparation.py [--photographs 300] [--turns 5] [--quick]
 
-JPEGs of three sizes are generated, and prepared into fresh stores as `bench run` does it (digests of the finished arrays and
-syncing to the disk included). Then the steps for one photograph are timed, one after the other in one thread.
+JPEGs of three sizes are generated, and prepared into fresh stores as `bench run` does it (digests
+of the finished arrays and syncing to the disk included). Then the steps for one photograph are
+timed, one after the other in one thread.
 """
 
 from __future__ import annotations
@@ -29,18 +30,34 @@ SIZES = ((250, 250), (500, 375), (2048, 1536))
 def main() -> None:
     """Print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photographs", type=int, default=300, help="of 500x375; fewer of larger ones")
+    parser.add_argument(
+        "--photographs", type=int, default=300, help="of 500x375; fewer of larger ones"
+    )
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="10 photographs of 250x250, 1 turn: to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="10 photographs of 250x250, 1 turn: to see that it works",
+    )
     arguments = parser.parse_args()
-    count, turns, sizes = (10, 1, SIZES[:1]) if arguments.quick else (arguments.photographs, arguments.turns, SIZES)
+    count, turns, sizes = (
+        (10, 1, SIZES[:1]) if arguments.quick else (arguments.photographs, arguments.turns, SIZES)
+    )
     from bench.machine.threads import cores
 
     several = max(2, cores())
     rows = [_throughput(size, count, turns, several) for size in sizes]
     print(machine(), end="\n\n")
-    print(table(["JPEG", "photographs/s, 1 worker", f"{several} workers", "times as fast"], rows), end="\n\n")
-    print(table(["JPEG, protocol", "decode", "resize", "CIELAB", "all, ms"], itertools.chain(*map(_steps, sizes))))
+    print(
+        table(["JPEG", "photographs/s, 1 worker", f"{several} workers", "times as fast"], rows),
+        end="\n\n",
+    )
+    print(
+        table(
+            ["JPEG, protocol", "decode", "resize", "CIELAB", "all, ms"],
+            itertools.chain(*map(_steps, sizes)),
+        )
+    )
 
 
 def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> list[str]:
@@ -64,11 +81,18 @@ def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> 
             store = Store(Path(folder) / f"store-{next(stores)}")
             with patch("bench.machine.threads.cores", return_value=workers):
                 prepare.prepare(
-                    prepare.Source("made", spec, dataset, "", ids, ()), "train", None, protocol, store, Quiet()
+                    prepare.Source("made", spec, dataset, "", ids, ()),
+                    "train",
+                    None,
+                    protocol,
+                    store,
+                    Quiet(),
                 )
 
         with_workers(1)
-        found = in_turns({"one": lambda: with_workers(1), "several": lambda: with_workers(several)}, turns)
+        found = in_turns(
+            {"one": lambda: with_workers(1), "several": lambda: with_workers(several)}, turns
+        )
     rates = [spread([count / s for s in found[name]], 0) for name in ("one", "several")]
     return [f"{size[0]}x{size[1]}", *rates, spread(quotients(found["one"], found["several"]))]
 
@@ -79,7 +103,9 @@ def jpeg(width: int, height: int, seed: int) -> bytes:
     from PIL import Image
 
     rng = np.random.default_rng(seed)
-    blobs = Image.fromarray(rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3)).astype(np.uint8))
+    blobs = Image.fromarray(
+        rng.integers(0, 256, (height // 32 + 2, width // 32 + 2, 3)).astype(np.uint8)
+    )
     smooth = np.asarray(blobs.resize((width, height), Image.Resampling.BICUBIC), dtype=np.int16)
     stream = io.BytesIO()
     noisy = (smooth + rng.integers(-8, 9, smooth.shape)).clip(0, 255).astype(np.uint8)

@@ -1,6 +1,6 @@
 """Speed as ratios measured in one run. Absolute times on shared machines mean little.
 
-    python benchmarks/ratios.py [--quick]
+python benchmarks/ratios.py [--quick]
 """
 
 from __future__ import annotations
@@ -25,12 +25,20 @@ Pair = tuple[Callable[[], object], Callable[[], object]]
 def main() -> None:
     """Print how many times as fast the second of each pair is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small networks, nothing compiled, 1 turn: to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small networks, nothing compiled, 1 turn: to see that it works",
+    )
     quick = parser.parse_args().quick
     torch.set_num_threads(threads.cores())
     cases = {
         "decoder's training step, small: channels first / last": layouts("small"),
-        **({} if quick else {"decoder's training step, paper: channels first / last": layouts("paper")}),
+        **(
+            {}
+            if quick
+            else {"decoder's training step, paper: channels first / last": layouts("paper")}
+        ),
         "drawing, small: two steps / in phases": drawing(PhasedDecoder),
         **({} if quick else {"drawing, small: two steps / torch.compile": drawing(torch.compile)}),
         "k-means of 256 draws: raw vectors / Gram coordinates": clustering(),

@@ -2,10 +2,11 @@
 
     python benchmarks/reporting.py [--photographs 1000] [--methods 4] [--data FOLDER] [--quick]
 
-A run folder is made with scores of every metric and, for every method, five colourizations and ten draws of every photograph:
-smooth random pictures, or those of a folder with `--data`, repeated as often as needed. Methods are other photographs' colours,
-the last one an untrained per-pixel sampler's speckle, which JPEG compresses worst. Only `bench report` is timed, in a process of
-its own.
+A run folder is made with scores of every metric and, for every method, five colourizations and ten
+draws of every photograph: smooth random pictures, or those of a folder with `--data`, repeated as
+often as needed. Methods are other photographs' colours, the last one an untrained per-pixel
+sampler's speckle, which JPEG compresses worst. Only `bench report` is timed, in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from typing import Any
 
 import numpy as np
 
-PEAK = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr); " \
-       "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"  # fmt: skip
-"""A process between this one and the report's: what a process holds when it starts another counts as the other's memory, too."""
+PEAK = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+    "stdout=sys.stderr); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
+"""A process between this one and the report's: what a process holds when it starts another counts
+as the other's memory, too."""
 
 
 def main() -> None:
@@ -33,7 +38,9 @@ def main() -> None:
     parser.add_argument("--methods", type=int, default=4)
     parser.add_argument("--data", type=Path, help="folder of photographs [random pictures]")
     parser.add_argument("--keep", type=Path, help="keep the run in this folder")
-    parser.add_argument("--quick", action="store_true", help="2 photographs, 2 methods: to see that it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 photographs, 2 methods: to see that it works"
+    )
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.photographs, arguments.methods = 2, 2
@@ -43,15 +50,26 @@ def main() -> None:
         if not run.exists():
             make(folder, arguments.photographs, arguments.methods, arguments.data)
         start = time.perf_counter()
-        report = ["-P", "-m", "bench.cli", "report", os.fspath(run), "--store", os.fspath(folder / "store")]
+        report = [
+            "-P",
+            "-m",
+            "bench.cli",
+            "report",
+            os.fspath(run),
+            "--store",
+            os.fspath(folder / "store"),
+        ]
         command = [sys.executable, "-c", PEAK, sys.executable, *report]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr)
         seconds, peak = time.perf_counter() - start, int(done.stdout) / 1024
         size = sum(p.stat().st_size for p in (run / "report").rglob("*") if p.is_file()) / 1e6
-        print(f"{arguments.photographs:,} photographs x {arguments.methods} methods: {seconds:.1f} s, peak {peak:.0f} MiB, "
-              f"page {size:.1f} MB")  # fmt: skip
+        print(
+            f"{arguments.photographs:,} photographs x {arguments.methods} methods: {seconds:.1f} "
+            f"s, peak {peak:.0f} MiB, "
+            f"page {size:.1f} MB"
+        )
 
 
 def make(folder: Path, photographs: int, methods: int, data: Path | None) -> None:
@@ -60,11 +78,21 @@ def make(folder: Path, photographs: int, methods: int, data: Path | None) -> Non
     from bench.engine.progress import Quiet
 
     source = data or _drawn(folder / "drawn", 200)
-    chosen = _folder(folder / "photographs", source, 5 * photographs)  # of 5,000 and more, test_size are for testing
+    chosen = _folder(
+        folder / "photographs", source, 5 * photographs
+    )  # of 5,000 and more, test_size are for testing
     labels = (*(f"knn[neighbours={5 + i}]" for i in range(methods - 1)), "zhang[steps=2,batch=8]")
-    result = bench.run(methods=labels, datasets=(os.fspath(chosen),), protocol=f"paper[test_size={photographs}]", preset="tiny",
-                       store=folder / "store", out=folder / "run", limit_train=500, duplicates="keep",
-                       progress=Quiet())  # fmt: skip
+    result = bench.run(
+        methods=labels,
+        datasets=(os.fspath(chosen),),
+        protocol=f"paper[test_size={photographs}]",
+        preset="tiny",
+        store=folder / "store",
+        out=folder / "run",
+        limit_train=500,
+        duplicates="keep",
+        progress=Quiet(),
+    )
     _as_colourizers(result.folder)
 
 
@@ -72,7 +100,9 @@ def _folder(target: Path, source: Path, count: int) -> Path:
     target.mkdir(parents=True)
     files = sorted(p for p in source.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
     for i in range(count):
-        os.symlink(files[i % len(files)].resolve(), target / f"{i:05}{files[i % len(files)].suffix}")
+        os.symlink(
+            files[i % len(files)].resolve(), target / f"{i:05}{files[i % len(files)].suffix}"
+        )
     return target
 
 
@@ -82,7 +112,9 @@ def _drawn(folder: Path, count: int) -> Path:
 
     folder.mkdir(parents=True)
     for i in range(count):
-        small = Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+        small = Image.fromarray(
+            np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        )
         small.resize((256, 256), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
     return folder
 

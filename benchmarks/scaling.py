@@ -2,10 +2,10 @@
 
     python benchmarks/scaling.py [--dataset demo] [--preset tiny] [--turns 3] [--quick]
 
-`bench run --executor process[slots=1]` and `process[slots=2]` take turns, each into a fresh store, and their scores are
-compared bit for bit. Start, preparation, the set's own scores and the end of a run are done once, by one process, and are in
-the times. With `--threads 1` one worker uses one core; with a thread a core one worker uses all of them already, and two
-share them.
+`bench run --executor process[slots=1]` and `process[slots=2]` take turns, each into a fresh store,
+and their scores are compared bit for bit. Start, preparation, the set's own scores and the end of a
+run are done once, by one process, and are in the times. With `--threads 1` one worker uses one
+core; with a thread a core one worker uses all of them already, and two share them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="the control marginal, one thread, 1 turn: to see that it works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="the control marginal, one thread, 1 turn: to see that it works",
+    )
     arguments = parser.parse_args()
     from bench.machine.threads import cores
 
@@ -52,14 +56,46 @@ def _compare(arguments: argparse.Namespace, threads: int) -> list[object]:
             place = Path(folder) / str(next(runs))
             place.mkdir()
             methods = "marginal" if arguments.quick else METHODS.format(steps=arguments.steps)
-            subprocess.run([sys.executable, "-P", "-m", "bench.cli", "run", "-m", methods, "-d", arguments.dataset, "--preset",
-                            arguments.preset, "--threads", str(threads), "--executor", f"process[slots={slots}]", "--figures",
-                            "none", "--store", "store", "--out", "run"],
-                           cwd=place, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "bench.cli",
+                    "run",
+                    "-m",
+                    methods,
+                    "-d",
+                    arguments.dataset,
+                    "--preset",
+                    arguments.preset,
+                    "--threads",
+                    str(threads),
+                    "--executor",
+                    f"process[slots={slots}]",
+                    "--figures",
+                    "none",
+                    "--store",
+                    "store",
+                    "--out",
+                    "run",
+                ],
+                cwd=place,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
-        found = in_turns({"one": lambda: with_slots(1), "two": lambda: with_slots(2)}, arguments.turns)
+        found = in_turns(
+            {"one": lambda: with_slots(1), "two": lambda: with_slots(2)}, arguments.turns
+        )
         _see_that_scores_agree(Path(folder))
-    return [threads, spread(found["one"], 1), spread(found["two"], 1), spread(quotients(found["one"], found["two"]))]
+    return [
+        threads,
+        spread(found["one"], 1),
+        spread(found["two"], 1),
+        spread(quotients(found["one"], found["two"])),
+    ]
 
 
 def _see_that_scores_agree(folder: Path) -> None:

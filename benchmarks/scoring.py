@@ -2,8 +2,9 @@
 
     python benchmarks/scoring.py [--photographs 1000] [--draws 10] [--quick]
 
-Samples of a known law are put into a store, shard by shard, and scored as `bench score` does it. The peak of the
-process' memory is printed for the whole number of photographs and, in a second process, for a tenth of it.
+Samples of a known law are put into a store, shard by shard, and scored as `bench score` does it.
+The peak of the process' memory is printed for the whole number of photographs and, in a second
+process, for a tenth of it.
 """
 
 from __future__ import annotations
@@ -34,20 +35,42 @@ def main() -> None:
     if arguments.quick:
         arguments.photographs = 32
     if arguments.child:
-        print(json.dumps(measure(arguments.photographs, arguments.draws, arguments.dataset, arguments.per_metric)))
+        print(
+            json.dumps(
+                measure(
+                    arguments.photographs, arguments.draws, arguments.dataset, arguments.per_metric
+                )
+            )
+        )
         return
-    results = [_child(count, arguments) for count in (arguments.photographs, max(16, arguments.photographs // 10))]
+    results = [
+        _child(count, arguments)
+        for count in (arguments.photographs, max(16, arguments.photographs // 10))
+    ]
     for found in results:
-        print(f"{found['photographs']:,} photographs x {arguments.draws} draws: {found['seconds']:.1f} s, "
-              f"peak {found['peak']:.0f} MiB, {found['values']:,} values")  # fmt: skip
+        print(
+            f"{found['photographs']:,} photographs x {arguments.draws} draws: "
+            f"{found['seconds']:.1f} s, "
+            f"peak {found['peak']:.0f} MiB, {found['values']:,} values"
+        )
     for name, seconds in sorted(results[0]["metrics"].items(), key=lambda item: -item[1]):
         print(f"  {name:28} {seconds:6.2f} s")
 
 
 def _child(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
     more = [PER_METRIC] if arguments.per_metric else []
-    command = [sys.executable, __file__, "--child", "--photographs", str(count), "--draws", str(arguments.draws),
-               "--dataset", arguments.dataset, *more]  # fmt: skip
+    command = [
+        sys.executable,
+        __file__,
+        "--child",
+        "--photographs",
+        str(count),
+        "--draws",
+        str(arguments.draws),
+        "--dataset",
+        arguments.dataset,
+        *more,
+    ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -80,15 +103,30 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
 
         def keep(ab: torch.Tensor) -> None:
             keys.append(f"{len(keys):064}")
-            store.get("samples", keys[-1], lambda place: samples.write(place, SampleSet(ab, "iid", n_drawn=draws)))
+            store.get(
+                "samples",
+                keys[-1],
+                lambda place: samples.write(place, SampleSet(ab, "iid", n_drawn=draws)),
+            )
 
         for number, part in enumerate(samples.shards(test.ids)):
-            ab = made.law(list(part)).sample(draws, list(range(number * 16, number * 16 + len(part))))
+            ab = made.law(list(part)).sample(
+                draws, list(range(number * 16, number * 16 + len(part)))
+            )
             keep(ab + 5 * torch.randn(ab.shape, generator=torch.Generator().manual_seed(number)))
-        cell = {"key": "cell", "dataset": dataset, "method": "made", "role": "control", "parameters": {}, "seed": 0,
-                "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}]}  # fmt: skip
+        cell = {
+            "key": "cell",
+            "dataset": dataset,
+            "method": "made",
+            "role": "control",
+            "parameters": {},
+            "seed": 0,
+            "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}],
+        }
         metrics = scoring.load_metrics((), registry())
-        tested = scoring.HeldOut(test, colours, colour_weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made)
+        tested = scoring.HeldOut(
+            test, colours, colour_weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made
+        )
 
         images = pa.array(test.ids, pa.string())
 
@@ -101,7 +139,13 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
         seconds, values = score(metrics)
         peak = _peak()
         each = {m.spec.name: score([m])[0] for m in metrics} if per_metric else {}
-    return {"photographs": len(test), "seconds": seconds, "peak": peak, "values": values, "metrics": each}
+    return {
+        "photographs": len(test),
+        "seconds": seconds,
+        "peak": peak,
+        "values": values,
+        "metrics": each,
+    }
 
 
 def _peak() -> float:

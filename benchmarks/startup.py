@@ -2,7 +2,8 @@
 
     python benchmarks/startup.py [--turns 20] [--quick]
 
-They take turns with a Python that does nothing: what remains is the project's. Targets on a desktop: 0.3 s and 1 s.
+They take turns with a Python that does nothing: what remains is the project's. Targets on a
+desktop: 0.3 s and 1 s.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def main() -> None:
     print(machine(), end="\n\n")
     print(
         table(
-            ["command", "s", "target"], [[name, spread(times), _verdict(name, times)] for name, times in found.items()]
+            ["command", "s", "target"],
+            [[name, spread(times), _verdict(name, times)] for name, times in found.items()],
         )
     )
 

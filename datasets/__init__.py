@@ -1,1 +1,2 @@
-"""Sources of photographs. Each file is one plugin; `sources` is what they share: folders, tar archives, LMDB."""
+"""Sources of photographs. Each file is one plugin; `sources` is what they share: folders, tar
+archives, LMDB."""

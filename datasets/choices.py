@@ -1,7 +1,7 @@
 """Laws of one colour: a palette, or hues on a circle.
 
-A choice has one coordinate, the index of a colour or a hue angle, so that painting, reading a field, densities and
-distances (`laws`) are the same for both.
+A choice has one coordinate, the index of a colour or a hue angle, so that painting, reading a
+field, densities and distances (`laws`) are the same for both.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ BANDWIDTH = 0.5
 class Choice(ABC):
     """The law of one colour. Coordinates `(n,)`; uniform numbers in (0, 1) and all values float64.
 
-    tolerance: the largest RMS deviation, in ab units, of a region from its nearest colour of the law up to which the
-    distance to the law takes it for that colour. Blur passes; a blend of colours, or speckle, does not.
+    tolerance: the largest RMS deviation, in ab units, of a region from its nearest colour of the
+    law up to which the distance to the law takes it for that colour. Blur passes; a blend of
+    colours, or speckle, does not.
     """
 
     tolerance: ClassVar[float]
@@ -110,8 +111,8 @@ class Palette(Choice):
 
 @dataclass(frozen=True)
 class Hues(Choice):
-    """A hue angle in radians, a mixture of wrapped normals, at a fixed chroma. K is a wrapped normal density of
-    standard deviation `BANDWIDTH`, over its greatest value.
+    """A hue angle in radians, a mixture of wrapped normals, at a fixed chroma. K is a wrapped
+    normal density of standard deviation `BANDWIDTH`, over its greatest value.
 
     The tolerance is smaller than a palette's: a chroma off by half must count as wrong.
     """
@@ -124,13 +125,16 @@ class Hues(Choice):
     chroma: float
 
     def draw(self, uniform: Tensor) -> Tensor:
-        """One uniform number gives the component, and its place in the component's stretch of (0, 1) the quantile."""
+        """One uniform number gives the component, and its place in the component's stretch of (0,
+        1) the quantile."""
         import torch
 
         centre, spread, weight = self._mixture
         component = _which(weight, uniform)
         place = (uniform - (weight.cumsum(0) - weight)[component]) / weight[component]
-        return centre[component] + spread[component] * torch.special.ndtri(place.clamp(1e-12, 1 - 1e-12))
+        return centre[component] + spread[component] * torch.special.ndtri(
+            place.clamp(1e-12, 1 - 1e-12)
+        )
 
     def colours(self, coordinate: Tensor) -> Tensor:
         import torch
@@ -172,14 +176,20 @@ class Hues(Choice):
 def _which(probabilities: Tensor, uniform: Tensor) -> Tensor:
     import torch
 
-    return torch.searchsorted(probabilities.cumsum(0)[:-1].contiguous(), uniform.contiguous(), right=True)
+    return torch.searchsorted(
+        probabilities.cumsum(0)[:-1].contiguous(), uniform.contiguous(), right=True
+    )
 
 
 def _wrapped(angle: Tensor, spread: Tensor) -> Tensor:
     """The wrapped normal density at angles, with centre 0; spread at most 2 radians."""
     import torch
 
-    turns = angle[..., None] - 2 * math.pi * (angle[..., None] / (2 * math.pi)).round() + 2 * math.pi * torch.arange(-4, 5)
+    turns = (
+        angle[..., None]
+        - 2 * math.pi * (angle[..., None] / (2 * math.pi)).round()
+        + 2 * math.pi * torch.arange(-4, 5)
+    )
     width = spread[..., None]
     return ((turns / width).square() / -2).exp().sum(-1) / (spread * math.sqrt(2 * math.pi))
 

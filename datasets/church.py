@@ -16,7 +16,8 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
     """LSUN church outdoor; the statistics are the authors'."""
     yield DatasetSpec(
         name="church",
-        summary="LSUN church outdoor, training list: 126,227 photographs, or a folder 'church' of images",
+        summary="LSUN church outdoor, training list: 126,227 photographs, or a folder 'church' of "
+        "images",
         factory="bench.datasets.church:Church",
         licence="photographs from the web, no licence stated: research use only",
         citation="Yu et al. 2015, arXiv:1506.03365",
@@ -32,11 +33,14 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
 
 
 class Church(SourceDataset):
-    """The official LMDB, whose ids are its keys; or images in a folder, whose ids are relative paths."""
+    """The official LMDB, whose ids are its keys; or images in a folder, whose ids are relative
+    paths."""
 
     name = "church"
 
     def source(self) -> Source:
         names = (DATABASE, "church", "church_outdoor_train", "church_outdoor")
-        path = in_home(self.name, self.home, names, f"the unzipped {DATABASE} (or a folder 'church' of images)")
+        path = in_home(
+            self.name, self.home, names, f"the unzipped {DATABASE} (or a folder 'church' of images)"
+        )
         return Lmdb(path) if (path / "data.mdb").is_file() else Folder(path)

@@ -1,7 +1,8 @@
-"""The embedded set: crops of six colour photographs that the wheels of scikit-image and scikit-learn carry.
+"""The embedded set: crops of six colour photographs that the wheels of scikit-image and
+scikit-learn carry.
 
-It demonstrates and proves nothing: six scenes, and the test crops show other regions of the training scenes. It is
-there so that everything can be tried without a download.
+It demonstrates and proves nothing: six scenes, and the test crops show other regions of the
+training scenes. It is there so that everything can be tried without a download.
 
 | photograph | origin | licence |
 |---|---|---|
@@ -12,9 +13,9 @@ there so that everything can be tried without a download.
 | china | danielbuechele (https://www.flickr.com/photos/danielbuechele/6061409035/), in scikit-learn | CC BY 2.0 |
 | flower | vultilion (https://www.flickr.com/photos/vultilion/6056698931/), in scikit-learn | CC BY 2.0 |
 
-scikit-learn's note on `flower` repeats the name of `china`'s author; its link names vultilion. Left out: pictures that
-are no everyday photographs (Hubble's, a retina, stained tissue, a colour wheel) and the stereo motorcycle, whose
-source states no licence.
+scikit-learn's note on `flower` repeats the name of `china`'s author; its link names vultilion. Left
+out: pictures that are no everyday photographs (Hubble's, a retina, stained tissue, a colour wheel)
+and the stereo motorcycle, whose source states no licence.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ TRAIN_SHARE, TEST_SHARE = 0.66, 0.30
 STEP = 0.6
 """From a crop to the next, in sides: neighbours overlap by at most half."""
 LEAST_SATURATION, LEAST_CONTRAST = 20, 12
-"""Mean of max(R, G, B) - min(R, G, B), and standard deviation of (R + G + B) / 3, both of 0..255: a crop below
-either is colourless or nearly uniform. Not CIELAB, so that whole numbers decide, alike on every machine."""
+"""Mean of max(R, G, B) - min(R, G, B), and standard deviation of (R + G + B) / 3, both of 0..255: a
+crop below either is colourless or nearly uniform. Not CIELAB, so that whole numbers decide, alike
+on every machine."""
 
 
 @hookimpl
@@ -63,7 +65,8 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
         factory="bench.datasets.demo:Demo",
         licence="public domain and CC0; china by danielbuechele and flower by vultilion: CC BY 2.0",
         citation="photographs that scikit-image and scikit-learn carry",
-        caution="crops of six photographs, which training and test crops share: this shows how things work and proves nothing, and "
+        caution="crops of six photographs, which training and test crops share: this shows how "
+        "things work and proves nothing, and "
         "intervals and tests, which take crops for independent photographs, are too sure",
     )
 
@@ -90,7 +93,8 @@ PHOTOGRAPHS = (
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a photograph, in its pixels; the id's number is the position on the grid of candidates."""
+    """A square of a photograph, in its pixels; the id's number is the position on the grid of
+    candidates."""
 
     id: str
     left: int
@@ -103,17 +107,24 @@ class Crop:
 
 
 class Demo(Dataset):
-    """Square PNG crops, `train/astronaut-0012`; train and test are disjoint regions of each photograph."""
+    """Square PNG crops, `train/astronaut-0012`; train and test are disjoint regions of each
+    photograph."""
 
     def __init__(self, path: Path | None = None, home: Path | None = None) -> None:
         self.path = path
         self.home = home
 
     def signature(self) -> str:
-        return keys.digest_of(["demo", RECIPE, *(f"{wheel}=={_version(wheel)}" for wheel in WHEELS.values())])
+        return keys.digest_of(
+            ["demo", RECIPE, *(f"{wheel}=={_version(wheel)}" for wheel in WHEELS.values())]
+        )
 
     def files(self) -> list[str]:
-        return sorted(crop.id for photograph in PHOTOGRAPHS for crop in crops(photograph, pixels_of(photograph)))
+        return sorted(
+            crop.id
+            for photograph in PHOTOGRAPHS
+            for crop in crops(photograph, pixels_of(photograph))
+        )
 
     def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         left = set(wanted)
@@ -127,16 +138,24 @@ class Demo(Dataset):
             raise BenchError(f"dataset demo has no crop '{min(left)}'")
 
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
-        """By region; both parts in an order of no meaning, so that every prefix holds all photographs."""
+        """By region; both parts in an order of no meaning, so that every prefix holds all
+        photographs."""
         order = sorted(ids, key=keys.sha256)
-        return [i for i in order if i.startswith("train/")], [i for i in order if i.startswith("test/")]
+        return [i for i in order if i.startswith("train/")], [
+            i for i in order if i.startswith("test/")
+        ]
 
 
 def crops(photograph: Photograph, pixels: np.ndarray) -> list[Crop]:
-    """The crops of both regions, those without colour or contrast left out, evenly thinned to `MOST`."""
+    """The crops of both regions, those without colour or contrast left out, evenly thinned to
+    `MOST`."""
     found: list[Crop] = []
     for part in SIDES:
-        kept = [c for c in _candidates(photograph, part, *pixels.shape[:2]) if _is_colourful(c.of(pixels))]
+        kept = [
+            c
+            for c in _candidates(photograph, part, *pixels.shape[:2])
+            if _is_colourful(c.of(pixels))
+        ]
         count = min(len(kept), MOST[part])
         found += [kept[i * len(kept) // count] for i in range(count)]
     return found
@@ -156,10 +175,15 @@ def pixels_of(photograph: Photograph) -> np.ndarray:
 
     found = find_spec(photograph.package)
     folders = (found.submodule_search_locations or []) if found else []
-    path = next((p for p in (Path(folder, photograph.file) for folder in folders) if p.is_file()), None)
+    path = next(
+        (p for p in (Path(folder, photograph.file) for folder in folders) if p.is_file()), None
+    )
     if path is None:
         wheel = WHEELS[photograph.package]
-        raise BenchError(f"dataset demo: {wheel} lacks {photograph.file} here: reinstall it (pip install {wheel})")
+        raise BenchError(
+            f"dataset demo: {wheel} lacks {photograph.file} here: reinstall it (pip install "
+            f"{wheel})"
+        )
     return images.decode(path.read_bytes()).levels
 
 
@@ -201,4 +225,6 @@ def _version(wheel: str) -> str:
     try:
         return version(wheel)
     except PackageNotFoundError as error:
-        raise BenchError(f"dataset demo is made of photographs in {wheel}: pip install {wheel}") from error
+        raise BenchError(
+            f"dataset demo is made of photographs in {wheel}: pip install {wheel}"
+        ) from error

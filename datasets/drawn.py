@@ -1,12 +1,13 @@
-"""Data sets that are drawn: scenes of textured objects, made in CIELAB, whose P(C | G) is known exactly.
+"""Data sets that are drawn: scenes of textured objects, made in CIELAB, whose P(C | G) is known
+exactly.
 
-A scene is a backdrop and a few objects. Its lightness says what each object is: its texture and its shape are its
-class, and the class has a law of colours. Position, size, lightness, contrast, period and angle say nothing. L comes
-from `scenes.lightness`, which is never shown a colour: no 8-bit RGB file lies between, so that nothing of the colour
-leaks into the grey picture.
+A scene is a backdrop and a few objects. Its lightness says what each object is: its texture and its
+shape are its class, and the class has a law of colours. Position, size, lightness, contrast, period
+and angle say nothing. L comes from `scenes.lightness`, which is never shown a colour: no 8-bit RGB
+file lies between, so that nothing of the colour leaks into the grey picture.
 
-The source bytes of a scene are its description in canonical JSON, the true colours included. All of it is a function
-of (set, `RECIPE`, index) through SHA-256: the same on every machine.
+The source bytes of a scene are its description in canonical JSON, the true colours included. All of
+it is a function of (set, `RECIPE`, index) through SHA-256: the same on every machine.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ PAINT = "2"
 TRAIN, TEST = 2000, 500
 """Scenes of the parts; indices 0..1999 and 2000..2499."""
 SIDE = 64
-"""Side of the colour field. A pixel of it covers a block of `BLOCK` x `BLOCK` pixels of L, always of one region."""
+"""Side of the colour field. A pixel of it covers a block of `BLOCK` x `BLOCK` pixels of L, always
+of one region."""
 BLOCK = 4
 TEXTURES = ("stripes", "checks", "dots", "shaded")
 SHAPES = ("disc", "square", "diamond")
@@ -50,8 +52,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Thing:
-    """An object. top, left, side: its square, in pixels of the colour field. lightness, contrast: in L. period: of the
-    texture, in pixels of L. angle: of the texture, in radians. choice: which of the scene's colour choices it wears."""
+    """An object. top, left, side: its square, in pixels of the colour field. lightness, contrast:
+    in L. period: of the texture, in pixels of L. angle: of the texture, in radians. choice: which
+    of the scene's colour choices it wears."""
 
     texture: str
     shape: str
@@ -67,8 +70,8 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """What the grey picture shows. lightness, slope (L from the middle to an edge), angle: the backdrop's ramp.
-    grain: seed of its noise. Choice 0 is the backdrop's colour."""
+    """What the grey picture shows. lightness, slope (L from the middle to an edge), angle: the
+    backdrop's ramp. grain: seed of its noise. Choice 0 is the backdrop's colour."""
 
     lightness: float
     slope: float
@@ -79,7 +82,8 @@ class Scene:
 
 @dataclass(frozen=True)
 class Dice:
-    """Uniform numbers of one scene, each by its name: none depends on which others are asked for, or when."""
+    """Uniform numbers of one scene, each by its name: none depends on which others are asked for,
+    or when."""
 
     name: str
     index: int
@@ -100,25 +104,45 @@ class Dice:
         """The items in a random order."""
         return [items[i] for i in sorted(range(len(items)), key=lambda i: self.uniform(*what, i))]
 
-    def thing(self, number: int, kind: tuple[str, str], corner: tuple[int, int], room: int, choice: int) -> Thing:
-        """Object `number`, of a (texture, shape), somewhere in a square of `room` pixels with this (top, left)."""
+    def thing(
+        self, number: int, kind: tuple[str, str], corner: tuple[int, int], room: int, choice: int
+    ) -> Thing:
+        """Object `number`, of a (texture, shape), somewhere in a square of `room` pixels with this
+        (top, left)."""
         side = self.whole(19, room - 2, number, "side")
-        down, right = self.whole(0, room - side, number, "down"), self.whole(0, room - side, number, "right")
-        return Thing(*kind, corner[0] + down, corner[1] + right, side, self.between(58, 68, number, "lightness"),
-                     self.between(7, 10, number, "contrast"), self.between(18, 28, number, "period"),
-                     self.between(0, math.pi, number, "angle"), choice)  # fmt: skip
+        down, right = (
+            self.whole(0, room - side, number, "down"),
+            self.whole(0, room - side, number, "right"),
+        )
+        return Thing(
+            *kind,
+            corner[0] + down,
+            corner[1] + right,
+            side,
+            self.between(58, 68, number, "lightness"),
+            self.between(7, 10, number, "contrast"),
+            self.between(18, 28, number, "period"),
+            self.between(0, math.pi, number, "angle"),
+            choice,
+        )
 
     def scene(self, things: Sequence[Thing]) -> tuple[Scene, Palette]:
         """The objects on a dark or a light backdrop, and the backdrop's one colour."""
         dark = self.uniform("dark") < 0.5
         lightness = self.between(24, 32, "lightness") if dark else self.between(86, 88, "lightness")
-        scene = Scene(lightness, self.between(0, 2.5, "slope"), self.between(-math.pi, math.pi, "slope angle"),
-                      self.whole(0, 2**32 - 1, "grain"), tuple(things))  # fmt: skip
+        scene = Scene(
+            lightness,
+            self.between(0, 2.5, "slope"),
+            self.between(-math.pi, math.pi, "slope angle"),
+            self.whole(0, 2**32 - 1, "grain"),
+            tuple(things),
+        )
         return scene, Palette((DARK if dark else LIGHT,), (1.0,))
 
 
 class DrawnSet(Dataset):
-    """Scenes `scene-00000` and on: 2,000 to train and 500 to test. A subclass says how one is composed."""
+    """Scenes `scene-00000` and on: 2,000 to train and 500 to test. A subclass says how one is
+    composed."""
 
     name: ClassVar[str]
 
@@ -143,7 +167,9 @@ class DrawnSet(Dataset):
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
         """By index; both parts in an order of no meaning."""
         order = sorted(ids, key=keys.sha256)
-        return [i for i in order if self._index(i) < TRAIN], [i for i in order if self._index(i) >= TRAIN]
+        return [i for i in order if self._index(i) < TRAIN], [
+            i for i in order if self._index(i) >= TRAIN
+        ]
 
     def develop(self, data: bytes, protocol: Protocol, crop: int | None) -> Prepared:
         from bench.pictures.images import Prepared
@@ -151,16 +177,25 @@ class DrawnSet(Dataset):
         from . import scenes
 
         described = json.loads(data)
-        scene = Scene(**described["scene"] | {"things": tuple(Thing(**t) for t in described["scene"]["things"])})
-        return Prepared(scenes.lightness(scene), scenes.paint(scene, described["colours"]), is_grey=False)
+        scene = Scene(
+            **described["scene"]
+            | {"things": tuple(Thing(**t) for t in described["scene"]["things"])}
+        )
+        return Prepared(
+            scenes.lightness(scene), scenes.paint(scene, described["colours"]), is_grey=False
+        )
 
     def law(self, ids: Sequence[str]) -> Law:
         from . import scenes
         from .laws import DrawnLaw, SceneLaw
 
         composed = [self.compose(Dice(self.name, self._index(i))) for i in ids]
-        return DrawnLaw([SceneLaw(scenes.regions(scene), (0, *(t.choice for t in scene.things)), choices)
-                         for scene, choices in composed])  # fmt: skip
+        return DrawnLaw(
+            [
+                SceneLaw(scenes.regions(scene), (0, *(t.choice for t in scene.things)), choices)
+                for scene, choices in composed
+            ]
+        )
 
     def describe(self, scene_id: str) -> dict[str, Any]:
         """What a scene is, the ab of its true colours, one a choice, included."""
@@ -168,11 +203,21 @@ class DrawnSet(Dataset):
 
         dice = Dice(self.name, self._index(scene_id))
         scene, choices = self.compose(dice)
-        numbers = [torch.tensor([dice.uniform("colour", c)], dtype=torch.float64) for c in range(len(choices))]
-        colours = [choice.colours(choice.draw(u))[0].tolist() for choice, u in zip(choices, numbers)]
-        return {"set": self.name, "recipe": RECIPE, "paint": PAINT, "id": scene_id,
-                "scene": vars(scene) | {"things": [vars(t) for t in scene.things]},
-                "colours": [[round(x, 4) for x in colour] for colour in colours]}  # fmt: skip
+        numbers = [
+            torch.tensor([dice.uniform("colour", c)], dtype=torch.float64)
+            for c in range(len(choices))
+        ]
+        colours = [
+            choice.colours(choice.draw(u))[0].tolist() for choice, u in zip(choices, numbers)
+        ]
+        return {
+            "set": self.name,
+            "recipe": RECIPE,
+            "paint": PAINT,
+            "id": scene_id,
+            "scene": vars(scene) | {"things": [vars(t) for t in scene.things]},
+            "colours": [[round(x, 4) for x in colour] for colour in colours],
+        }
 
     def _index(self, scene_id: str) -> int:
         found = re.fullmatch("scene-([0-9]{5})", scene_id)

@@ -37,15 +37,17 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
 class ImagenetVal(SourceDataset):
     """The official tar, or a folder of its images, flat or by class.
 
-    An id is the official stem, `ILSVRC2012_val_00000001`, wherever the file lies, so that all layouts split
-    alike; an image of another name has its relative path without the suffix.
+    An id is the official stem, `ILSVRC2012_val_00000001`, wherever the file lies, so that all
+    layouts split alike; an image of another name has its relative path without the suffix.
     """
 
     name = "imagenet-val"
 
     def source(self) -> Source:
         names = ("imagenet-val", "ILSVRC2012_img_val", "val", ARCHIVE)
-        path = in_home(self.name, self.home, names, f"{ARCHIVE} (or a folder imagenet-val of its images)")
+        path = in_home(
+            self.name, self.home, names, f"{ARCHIVE} (or a folder imagenet-val of its images)"
+        )
         return Folder(path) if path.is_dir() else Archive(path)
 
     def photo_id(self, name: PurePosixPath) -> str:

@@ -1,4 +1,5 @@
-"""Known law (c): continuous uncertainty. Each object's hue angle is drawn from its class's law on the circle."""
+"""Known law (c): continuous uncertainty. Each object's hue angle is drawn from its class's law on
+the circle."""
 
 from __future__ import annotations
 
@@ -15,14 +16,15 @@ from .drawn import SHAPES, TEXTURES, Dice, DrawnSet, Scene
 CHROMA = 28.0
 """All hues of this chroma are inside sRGB for L in 48..78."""
 CENTRES = {"stripes": 0.2 * pi, "checks": 0.7 * pi, "dots": -0.8 * pi, "shaded": -0.3 * pi}
-"""Hue angle, atan2(b, a) in radians, of the law's main lobe, by texture: orange, green, teal, purple."""
+"""Hue angle, atan2(b, a) in radians, of the law's main lobe, by texture: orange, green, teal,
+purple."""
 LOBES = {
     "disc": ((0.0,), (0.3,), (1.0,)),
     "square": ((0.0,), (0.9,), (1.0,)),
     "diamond": ((0.0, 0.7 * pi), (0.25, 0.4), (0.65, 0.35)),
 }
-"""By shape: offsets from the centre, standard deviations (radians) and weights of a mixture of wrapped normals:
-narrow, wide, or with a second lobe."""
+"""By shape: offsets from the centre, standard deviations (radians) and weights of a mixture of
+wrapped normals: narrow, wide, or with a second lobe."""
 
 
 @hookimpl
@@ -30,7 +32,8 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
     """Objects of continuous hue."""
     yield DatasetSpec(
         name="law-hue",
-        summary="drawn scenes of known law: 1 to 3 objects, the hue of each from its class's law on the circle",
+        summary="drawn scenes of known law: 1 to 3 objects, the hue of each from its class's law "
+        "on the circle",
         factory="bench.datasets.law_hue:LawHue",
         licence="Apache-2.0: drawn by this project",
         known_law=True,
@@ -38,15 +41,21 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
 
 
 class LawHue(DrawnSet):
-    """One to three objects of any classes, each in its own quarter of the picture, all of one chroma."""
+    """One to three objects of any classes, each in its own quarter of the picture, all of one
+    chroma."""
 
     name = "law-hue"
 
     def compose(self, dice: Dice) -> tuple[Scene, tuple[Choice, ...]]:
         corners = dice.shuffled([(top, left) for top in (2, 34) for left in (2, 34)], "corners")
         count = dice.whole(1, 3, "count")
-        kinds = [(TEXTURES[dice.whole(0, 3, i, "texture")], SHAPES[dice.whole(0, 2, i, "shape")]) for i in range(count)]
-        things = [dice.thing(i, kind, corners[i], room=28, choice=i + 1) for i, kind in enumerate(kinds)]
+        kinds = [
+            (TEXTURES[dice.whole(0, 3, i, "texture")], SHAPES[dice.whole(0, 2, i, "shape")])
+            for i in range(count)
+        ]
+        things = [
+            dice.thing(i, kind, corners[i], room=28, choice=i + 1) for i, kind in enumerate(kinds)
+        ]
         scene, backdrop = dice.scene(things)
         return scene, (backdrop, *map(hues, kinds))
 

@@ -1,4 +1,5 @@
-"""Known law (a): each object takes one colour of its texture's palette, with probabilities that its shape gives."""
+"""Known law (a): each object takes one colour of its texture's palette, with probabilities that its
+shape gives."""
 
 from __future__ import annotations
 
@@ -21,14 +22,23 @@ PALETTES = {
     "dots": (ORANGE, GREEN, TEAL, PURPLE),
     "shaded": (OCHRE, TEAL),
 }
-"""By texture. A scene shows no texture twice (`law-coupled`: in no two groups): it has at most 3 * 2 * 4 * 2 modes."""
+"""By texture. A scene shows no texture twice (`law-coupled`: in no two groups): it has at most 3 *
+2 * 4 * 2 modes."""
 
 PROBABILITIES = {
-    ("stripes", "disc"): (0.6, 0.3, 0.1), ("stripes", "square"): (0.1, 0.6, 0.3), ("stripes", "diamond"): (0.3, 0.1, 0.6),
-    ("checks", "disc"): (0.8, 0.2), ("checks", "square"): (0.5, 0.5), ("checks", "diamond"): (0.2, 0.8),
-    ("dots", "disc"): (0.4, 0.3, 0.2, 0.1), ("dots", "square"): (0.1, 0.2, 0.3, 0.4), ("dots", "diamond"): (0.25,) * 4,
-    ("shaded", "disc"): (0.3, 0.7), ("shaded", "square"): (0.9, 0.1), ("shaded", "diamond"): (0.6, 0.4),
-}  # fmt: skip
+    ("stripes", "disc"): (0.6, 0.3, 0.1),
+    ("stripes", "square"): (0.1, 0.6, 0.3),
+    ("stripes", "diamond"): (0.3, 0.1, 0.6),
+    ("checks", "disc"): (0.8, 0.2),
+    ("checks", "square"): (0.5, 0.5),
+    ("checks", "diamond"): (0.2, 0.8),
+    ("dots", "disc"): (0.4, 0.3, 0.2, 0.1),
+    ("dots", "square"): (0.1, 0.2, 0.3, 0.4),
+    ("dots", "diamond"): (0.25,) * 4,
+    ("shaded", "disc"): (0.3, 0.7),
+    ("shaded", "square"): (0.9, 0.1),
+    ("shaded", "diamond"): (0.6, 0.4),
+}
 
 
 @hookimpl
@@ -36,7 +46,8 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
     """Objects with a palette each."""
     yield DatasetSpec(
         name="law-palette",
-        summary="drawn scenes of known law: 2 to 4 objects, each independently of one colour of its class's palette",
+        summary="drawn scenes of known law: 2 to 4 objects, each independently of one colour of "
+        "its class's palette",
         factory="bench.datasets.law_palette:LawPalette",
         licence="Apache-2.0: drawn by this project",
         known_law=True,
@@ -51,8 +62,12 @@ class LawPalette(DrawnSet):
     def compose(self, dice: Dice) -> tuple[Scene, tuple[Choice, ...]]:
         corners = dice.shuffled([(top, left) for top in (2, 34) for left in (2, 34)], "corners")
         textures = dice.shuffled(TEXTURES, "textures")[: dice.whole(2, 4, "count")]
-        kinds = [(texture, SHAPES[dice.whole(0, 2, i, "shape")]) for i, texture in enumerate(textures)]
-        things = [dice.thing(i, kind, corners[i], room=28, choice=i + 1) for i, kind in enumerate(kinds)]
+        kinds = [
+            (texture, SHAPES[dice.whole(0, 2, i, "shape")]) for i, texture in enumerate(textures)
+        ]
+        things = [
+            dice.thing(i, kind, corners[i], room=28, choice=i + 1) for i, kind in enumerate(kinds)
+        ]
         scene, backdrop = dice.scene(things)
         return scene, (backdrop, *map(palette, kinds))
 

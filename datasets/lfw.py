@@ -1,4 +1,5 @@
-"""Labeled Faces in the Wild, deep-funnelled: the paper's first data set, 13,233 faces of 250x250 pixels."""
+"""Labeled Faces in the Wild, deep-funnelled: the paper's first data set, 13,233 faces of 250x250
+pixels."""
 
 from __future__ import annotations
 
@@ -18,14 +19,15 @@ FUNNELED = "lfw-funneled.tgz"
 def bench_register_datasets() -> Iterable[DatasetSpec]:
     """LFW.
 
-    The paper's counts, 12,233 + 1,000, include the 39 grey-only photographs, so they are kept. The crop was
-    recovered from the authors' statistics.
+    The paper's counts, 12,233 + 1,000, include the 39 grey-only photographs, so they are kept. The
+    crop was recovered from the authors' statistics.
     """
     yield _faces(
         name="lfw",
         summary="Labeled Faces in the Wild, deep-funnelled: 13,233 faces",
         factory="bench.datasets.lfw:Lfw",
-        citation="Huang et al. 2007, UMass Amherst TR 07-49; Huang et al. 2012, NIPS (deep funnelling)",
+        citation="Huang et al. 2007, UMass Amherst TR 07-49; Huang et al. 2012, NIPS (deep "
+        "funnelling)",
         reference_statistics=statistics(73.3, 17.77, 0.474, 0.716, 6.2, 10.3),
         download=Download(
             file=ARCHIVE,
@@ -37,7 +39,8 @@ def bench_register_datasets() -> Iterable[DatasetSpec]:
     )
     yield _faces(
         name="lfw-funneled",
-        summary="Labeled Faces in the Wild, funnelled: the same 13,233 faces, aligned by an older method; not the paper's",
+        summary="Labeled Faces in the Wild, funnelled: the same 13,233 faces, aligned by an older "
+        "method; not the paper's",
         factory="bench.datasets.lfw:LfwFunneled",
         citation="Huang et al. 2007, UMass Amherst TR 07-49; Huang et al. 2007, ICCV (funnelling)",
         download=Download(
@@ -56,7 +59,8 @@ def _faces(**own: Any) -> DatasetSpec:
 
 
 class Lfw(SourceDataset):
-    """The folder `lfw-deepfunneled` or `lfw`, or the archive; an id is the file's stem, `AJ_Cook_0001`."""
+    """The folder `lfw-deepfunneled` or `lfw`, or the archive; an id is the file's stem,
+    `AJ_Cook_0001`."""
 
     name: ClassVar[str] = "lfw"
     places: ClassVar[tuple[str, ...]] = ("lfw-deepfunneled", "lfw", ARCHIVE)

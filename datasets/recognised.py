@@ -7,23 +7,119 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-SUFFIXES = frozenset({
-    ".avif", ".avifs", ".bmp", ".dib", ".gif", ".jfi", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".j2c", ".j2k", ".jp2", ".jpc",
-    ".jpf", ".jpx", ".mpo", ".apng", ".png", ".pbm", ".pgm", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-})  # fmt: skip
+SUFFIXES = frozenset(
+    {
+        ".avif",
+        ".avifs",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".jfi",
+        ".jfif",
+        ".jif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".j2c",
+        ".j2k",
+        ".jp2",
+        ".jpc",
+        ".jpf",
+        ".jpx",
+        ".mpo",
+        ".apng",
+        ".png",
+        ".pbm",
+        ".pgm",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
 """Of photographs, which decoding accepts or refuses (`bench.pictures.images`)."""
-UNREAD = frozenset({
-    ".3fr", ".ai", ".arw", ".blp", ".cr2", ".cr3", ".cur", ".dcm", ".dcr", ".dcx", ".dds", ".dng", ".emf", ".eps", ".erf", ".exr",
-    ".fit", ".fits", ".fli", ".hdr", ".heic", ".heics", ".heif", ".heifs", ".hif", ".icns", ".ico", ".iiq", ".jls", ".jng", ".jpm",
-    ".jxl", ".jxr", ".kdc", ".mef", ".mng", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pam", ".pcd", ".pcx", ".pdf", ".pef", ".pfm",
-    ".psb", ".psd", ".qoi", ".raf", ".ras", ".raw", ".rw2", ".rwl", ".sgi", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".tga", ".wdp",
-    ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
-})  # fmt: skip
+UNREAD = frozenset(
+    {
+        ".3fr",
+        ".ai",
+        ".arw",
+        ".blp",
+        ".cr2",
+        ".cr3",
+        ".cur",
+        ".dcm",
+        ".dcr",
+        ".dcx",
+        ".dds",
+        ".dng",
+        ".emf",
+        ".eps",
+        ".erf",
+        ".exr",
+        ".fit",
+        ".fits",
+        ".fli",
+        ".hdr",
+        ".heic",
+        ".heics",
+        ".heif",
+        ".heifs",
+        ".hif",
+        ".icns",
+        ".ico",
+        ".iiq",
+        ".jls",
+        ".jng",
+        ".jpm",
+        ".jxl",
+        ".jxr",
+        ".kdc",
+        ".mef",
+        ".mng",
+        ".mos",
+        ".mrw",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pam",
+        ".pcd",
+        ".pcx",
+        ".pdf",
+        ".pef",
+        ".pfm",
+        ".psb",
+        ".psd",
+        ".qoi",
+        ".raf",
+        ".ras",
+        ".raw",
+        ".rw2",
+        ".rwl",
+        ".sgi",
+        ".sr2",
+        ".srf",
+        ".srw",
+        ".svg",
+        ".svgz",
+        ".tga",
+        ".wdp",
+        ".wmf",
+        ".x3f",
+        ".xbm",
+        ".xcf",
+        ".xpm",
+    }
+)
 """Of pictures that are not read: people may take them for photographs."""
 RAW = rb"II[*+]\0|MM\0[*+]"
 """How TIFF begins, and so do raw files of many cameras."""
-BEGINNING = re.compile(rb"BM.{4}\0{4}|GIF8[79]a|\xff\xd8\xff|\0\0\0\x0cjP  \r\n|\xffO\xffQ|\x89PNG\r\n\x1a\n|P[1-6]\s+[#\d]|"
-                       rb"RIFF.{4}WEBP|.{4}ftypavi[fs]|" + RAW, re.DOTALL)  # fmt: skip
+BEGINNING = re.compile(
+    rb"BM.{4}\0{4}|GIF8[79]a|\xff\xd8\xff|\0\0\0\x0cjP  "
+    rb"\r\n|\xffO\xffQ|\x89PNG\r\n\x1a\n|P[1-6]\s+[#\d]|"
+    rb"RIFF.{4}WEBP|.{4}ftypavi[fs]|" + RAW,
+    re.DOTALL,
+)
 HEAD = 16
 """Bytes that tell."""
 PHOTOGRAPH, OTHER = "photograph", "other"
@@ -31,8 +127,9 @@ _KNOWN = mimetypes.MimeTypes(filenames=())
 
 
 def sort(name: PurePosixPath, head: Callable[[], bytes]) -> str:
-    """PHOTOGRAPH, OTHER, or why a picture is left out. `head` reads the first bytes of the file, which is done only where its
-    suffix is none of a photograph, and none of text, a table, an archive, a film."""
+    """PHOTOGRAPH, OTHER, or why a picture is left out. `head` reads the first bytes of the file,
+    which is done only where its suffix is none of a photograph, and none of text, a table, an
+    archive, a film."""
     suffix = name.suffix.lower()
     if suffix in SUFFIXES:
         return PHOTOGRAPH

@@ -1,4 +1,5 @@
-"""Drawing a scene: its regions on the grid of the colour field, its lightness, and its colour field.
+"""Drawing a scene: its regions on the grid of the colour field, its lightness, and its colour
+field.
 
 Only `paint` is shown colours.
 """
@@ -16,7 +17,8 @@ from .drawn import BLOCK, SIDE, Scene, Thing
 
 
 def regions(scene: Scene) -> np.ndarray:
-    """The region of every pixel of the colour field `(64, 64)`: 0 is the backdrop, 1 and on the objects."""
+    """The region of every pixel of the colour field `(64, 64)`: 0 is the backdrop, 1 and on the
+    objects."""
     found = np.zeros((SIDE, SIDE), np.int64)
     for number, thing in enumerate(scene.things, 1):
         found[_square(thing, 1)][_mask(thing.shape, thing.side)] = number
@@ -36,9 +38,13 @@ def lightness(scene: Scene) -> np.ndarray:
     picture = scene.lightness + scene.slope * _ramp(size, scene.angle) + 4 * grain
     for number, thing in enumerate(scene.things, 1):
         side = thing.side * BLOCK
-        pattern = 0.85 * TEXTURES[thing.texture](side, thing) + 0.15 * _noise(scene.grain, 1 + number, 17, side)
+        pattern = 0.85 * TEXTURES[thing.texture](side, thing) + 0.15 * _noise(
+            scene.grain, 1 + number, 17, side
+        )
         inside = _mask(thing.shape, thing.side).repeat(BLOCK, 0).repeat(BLOCK, 1)
-        picture[_square(thing, BLOCK)][inside] = (thing.lightness + thing.contrast * pattern)[inside]
+        picture[_square(thing, BLOCK)][inside] = (thing.lightness + thing.contrast * pattern)[
+            inside
+        ]
     return picture
 
 
@@ -52,7 +58,11 @@ def _mask(shape: str, side: int) -> np.ndarray:
     """`(side, side)` bool."""
     x = np.abs(np.arange(side) + 0.5 - side / 2) / (side / 2)
     across, down = np.meshgrid(x, x)
-    inside: np.ndarray = {"square": np.maximum(across, down), "disc": np.hypot(across, down), "diamond": across + down}[shape] <= 1
+    inside: np.ndarray = {
+        "square": np.maximum(across, down),
+        "disc": np.hypot(across, down),
+        "diamond": across + down,
+    }[shape] <= 1
     return inside
 
 
@@ -81,8 +91,11 @@ def _shaded(side: int, thing: Thing) -> np.ndarray:
 
 
 TEXTURES: dict[str, Callable[[int, Thing], np.ndarray]] = {
-    "stripes": _stripes, "checks": _checks, "dots": _dots, "shaded": _shaded,
-}  # fmt: skip
+    "stripes": _stripes,
+    "checks": _checks,
+    "dots": _dots,
+    "shaded": _shaded,
+}
 """Patterns `(side, side)` in -1..1."""
 
 
@@ -96,16 +109,22 @@ def _ramp(size: int, angle: float) -> np.ndarray:
 def _noise(grain: int, layer: int, knots: int, size: int) -> np.ndarray:
     """Smooth noise `(size, size)` in -1..1: random values at knots x knots points, linear between."""
     data = hashlib.shake_256(f"{grain} {layer}".encode()).digest(2 * knots * knots)
-    lattice = np.frombuffer(data, "<u2").reshape(knots, knots) .astype(np.float32) / np.float32(32767.5) - 1
+    lattice = (
+        np.frombuffer(data, "<u2").reshape(knots, knots).astype(np.float32) / np.float32(32767.5)
+        - 1
+    )
     (before, after), knot = _interpolation(knots, size)
-    rows = before[:, None] * lattice[knot] + after[:, None] * lattice[knot + 1]  # a product of matrices has other bits elsewhere
+    rows = (
+        before[:, None] * lattice[knot] + after[:, None] * lattice[knot + 1]
+    )  # a product of matrices has other bits elsewhere
     noise: np.ndarray = rows[:, knot] * before + rows[:, knot + 1] * after
     return noise
 
 
 @cache
 def _interpolation(knots: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Linear interpolation: weights `(2, size)` of the knots before and after each pixel, and the number of the first `(size,)`."""
+    """Linear interpolation: weights `(2, size)` of the knots before and after each pixel, and the
+    number of the first `(size,)`."""
     position = (np.arange(size) + 0.5) * (knots - 1) / size
     knot = position.astype(int)
     after = (position - knot).astype(np.float32)

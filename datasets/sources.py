@@ -1,7 +1,9 @@
-"""Where photographs lie: a folder of images, an archive, an LMDB; and the data set made of one such source.
+"""Where photographs lie: a folder of images, an archive, an LMDB; and the data set made of one such
+source.
 
-A source walks over its members once, in the order that is quick to read, and reads a member only on request.
-So listing ids, reading everything and reading a few are the same loop. What it leaves out it names (`Source.left_out`).
+A source walks over its members once, in the order that is quick to read, and reads a member only on
+request. So listing ids, reading everything and reading a few are the same loop. What it leaves out
+it names (`Source.left_out`).
 """
 
 from __future__ import annotations
@@ -33,12 +35,13 @@ LARGEST = 2**31
 """Bytes of a photograph's file: a larger one is not read into memory."""
 
 Member = tuple[str, Callable[[], bytes]]
-"""Name in the source (POSIX, relative) and what reads it; to be called before the next member is asked for. It raises `Unreadable`
-where that one file can't be read."""
+"""Name in the source (POSIX, relative) and what reads it; to be called before the next member is
+asked for. It raises `Unreadable` where that one file can't be read."""
 
 
 class Source(ABC):
-    """A place that holds images. left_out: what the last walk found that may be a photograph and is not read: name -> why."""
+    """A place that holds images. left_out: what the last walk found that may be a photograph and is
+    not read: name -> why."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,7 +61,8 @@ class Source(ABC):
 
 
 class Folder(Source):
-    """Images below a folder, at any depth. Links are followed, unless they lead back up; nothing but plain files is ever opened."""
+    """Images below a folder, at any depth. Links are followed, unless they lead back up; nothing
+    but plain files is ever opened."""
 
     def members(self) -> Generator[Member, None, None]:
         for name, path, _ in self._files():
@@ -74,20 +78,25 @@ class Folder(Source):
         for name, path, status in self._walk():
             pure = PurePosixPath(name)
             if not stat.S_ISREG(status.st_mode):
-                kind = "a named pipe, a device or the like" if may_be(pure) and pure.suffix else OTHER
+                kind = (
+                    "a named pipe, a device or the like" if may_be(pure) and pure.suffix else OTHER
+                )
             elif status.st_size > LARGEST:
                 kind = _large(status.st_size) if may_be(pure) else OTHER
             else:
                 kind = sort(pure, partial(_head, path))
             if kind == PHOTOGRAPH:
-                if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+                if not os.access(
+                    path, os.R_OK, effective_ids=os.access in os.supports_effective_ids
+                ):
                     self.left_out[name] = DENIED  # it is listed all the same: who reads it is told
                 yield name, path, status
             elif kind != OTHER:
                 self.left_out[name] = kind
 
     def _walk(self) -> Iterator[tuple[str, str, os.stat_result]]:
-        """Everything below that is no folder and not a system's own (`bench.store.files.is_debris`), in order."""
+        """Everything below that is no folder and not a system's own
+        (`bench.store.files.is_debris`), in order."""
         root = _Level("", os.path.realpath(self.path), False, _entries(self.path))
         levels, seen = [root], {root.real}
         while levels:
@@ -112,7 +121,8 @@ DENIED = os.strerror(errno.EACCES)
 
 @dataclass(frozen=True)
 class _Level:
-    """A folder that is walked through. name: in the source, with a slash at its end. linked: a link led to it, or to one above."""
+    """A folder that is walked through. name: in the source, with a slash at its end. linked: a link
+    led to it, or to one above."""
 
     name: str
     real: str
@@ -122,12 +132,18 @@ class _Level:
 
 def _entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as found:
-        return iter(sorted((entry for entry in found if not is_debris(entry.name)), key=lambda entry: entry.name))
+        return iter(
+            sorted(
+                (entry for entry in found if not is_debris(entry.name)),
+                key=lambda entry: entry.name,
+            )
+        )
 
 
 def _enter(entry: os.DirEntry[str], name: str, levels: list[_Level], seen: set[str]) -> str:
-    """Go down into a folder; or why not. A link that leads to a folder around it would bring in what is no part of the set, and
-    have no end; so would links in linked folders that lead from one to another."""
+    """Go down into a folder; or why not. A link that leads to a folder around it would bring in
+    what is no part of the set, and have no end; so would links in linked folders that lead from one
+    to another."""
     above, link = levels[-1], entry.is_symlink()
     real = os.path.realpath(entry.path) if link else os.path.join(above.real, entry.name)
     if link and any(Path(level.real).is_relative_to(real) for level in levels):
@@ -143,14 +159,20 @@ def _enter(entry: os.DirEntry[str], name: str, levels: list[_Level], seen: set[s
 
 
 def _why(entry: os.DirEntry[str], error: OSError) -> str:
-    """Why an entry can't be looked at. What a link leads to is not named: it may say whose computer this is."""
+    """Why an entry can't be looked at. What a link leads to is not named: it may say whose computer
+    this is."""
     if entry.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "a link to what is not there"
-    return "a link that leads to itself" if error.errno == errno.ELOOP else error.strerror or str(error)
+    return (
+        "a link that leads to itself"
+        if error.errno == errno.ELOOP
+        else error.strerror or str(error)
+    )
 
 
 def _plain_content(path: str) -> bytes:
-    """The content of a plain file. Raises `Unreadable`: it may have gone, or become something else, since it was listed."""
+    """The content of a plain file. Raises `Unreadable`: it may have gone, or become something else,
+    since it was listed."""
     try:
         with _opened(path) as stream:
             status = os.fstat(stream.fileno())
@@ -173,7 +195,9 @@ def _head(path: str) -> bytes:
 
 def _opened(path: str) -> IO[bytes]:
     """A file, without waiting for someone at the other end of what has become a pipe."""
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    return open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    )
 
 
 def _large(size: int) -> str:
@@ -198,7 +222,8 @@ class Archive(Source):
 
 @dataclass
 class _Peeked:
-    """A member of an archive that is read forwards only, of which the beginning may have been looked at."""
+    """A member of an archive that is read forwards only, of which the beginning may have been
+    looked at."""
 
     member: archives.Member
     begin: bytes = b""
@@ -221,13 +246,15 @@ class _Peeked:
 
 
 class Lmdb(Source):
-    """Images that are the values of an LMDB folder (LSUN's layout); the name is the key as Latin-1, which keeps
-    every byte."""
+    """Images that are the values of an LMDB folder (LSUN's layout); the name is the key as Latin-1,
+    which keeps every byte."""
 
     def members(self) -> Generator[Member, None, None]:
         import lmdb
 
-        with lmdb.open(os.fsencode(self.path), readonly=True, lock=False, readahead=False) as database:
+        with lmdb.open(
+            os.fsencode(self.path), readonly=True, lock=False, readahead=False
+        ) as database:
             size = (self.path / "data.mdb").stat().st_size
             full = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
             if size < full:  # reading on would kill the process (SIGBUS)
@@ -272,7 +299,8 @@ class SourceDataset(Dataset):
 
     def signature(self) -> str:
         source = self.source()
-        # the set's name, since sets may name the same files differently; the path, since two folders may hold
+        # the set's name, since sets may name the same files differently; the path, since two
+        # folders may hold
         # files of equal names, sizes and times
         with _explained(source):
             return keys.digest_of([self.name, os.path.realpath(source.path), *source.stamp()])
@@ -282,13 +310,22 @@ class SourceDataset(Dataset):
         with _explained(source):
             names = [name for name, _ in source.members()]
         ids, listed = sorted(map(self._id, names)), set(names)
-        self._left_out = {self._id(name) if name in listed else _clean(name): why for name, why in source.left_out.items()}
+        self._left_out = {
+            self._id(name) if name in listed else _clean(name): why
+            for name, why in source.left_out.items()
+        }
         if not ids:
             known = ", ".join(sorted(s[1:] for s in SUFFIXES))
-            raise NothingMeasured(f"dataset {self.name}: there is no image ({known}) in {source.path}{beside(self._left_out)}")
+            raise NothingMeasured(
+                f"dataset {self.name}: there is no image ({known}) in "
+                f"{source.path}{beside(self._left_out)}"
+            )
         twice = next((i for i, count in Counter(ids).items() if count > 1), None)
         if twice is not None:
-            raise BenchError(f"dataset {self.name}: two images in {source.path} have the id '{twice}': rename one")
+            raise BenchError(
+                f"dataset {self.name}: two images in {source.path} have the id '{twice}': rename "
+                "one"
+            )
         return ids
 
     def left_out(self) -> Mapping[str, str]:
@@ -308,23 +345,36 @@ class SourceDataset(Dataset):
         return _clean(self.photo_id(PurePosixPath(name)))
 
 
-def statistics(total: float, first: float, twentieth: float, share: float, a: float, b: float) -> dict[str, float]:
-    """What the authors' published principal components say of a set's 64x64 colour fields: variances at the scale
-    1/128, the share (0..1) of the total that 20 components hold, and the means of a and b in CIELAB units."""
-    variances = {"total variance": total, "variance of component 1": first, "variance of component 20": twentieth}
+def statistics(
+    total: float, first: float, twentieth: float, share: float, a: float, b: float
+) -> dict[str, float]:
+    """What the authors' published principal components say of a set's 64x64 colour fields:
+    variances at the scale 1/128, the share (0..1) of the total that 20 components hold, and the
+    means of a and b in CIELAB units."""
+    variances = {
+        "total variance": total,
+        "variance of component 1": first,
+        "variance of component 20": twentieth,
+    }
     return {**variances, "share of the first 20": share, "mean a": a, "mean b": b}
 
 
 def in_home(dataset: str, home: Path | None, names: Sequence[str], wish: str) -> Path:
-    """The first of `names` that is in the data home; a BenchError that tells the `wish` where there is none."""
+    """The first of `names` that is in the data home; a BenchError that tells the `wish` where there
+    is none."""
     if home is None:
-        raise BenchError(f"dataset {dataset} needs a data home: give --data-home, with {wish} in it")
+        raise BenchError(
+            f"dataset {dataset} needs a data home: give --data-home, with {wish} in it"
+        )
     for name in names:
         if (home / name).exists():
             return home / name
     absent = "" if home.is_dir() else ", which is no folder"
-    raise BenchError(f"dataset {dataset} is not in the data home {home}{absent}: `bench data fetch {dataset}`, or put {wish} "
-                     "there, or give --data-home")  # fmt: skip
+    raise BenchError(
+        f"dataset {dataset} is not in the data home {home}{absent}: `bench data fetch {dataset}`, "
+        f"or put {wish} "
+        "there, or give --data-home"
+    )
 
 
 @contextmanager
@@ -334,7 +384,9 @@ def _explained(source: Source) -> Iterator[None]:
         yield
     except source.failures() as error:
         if isinstance(error, OSError) and error.strerror:  # absent, forbidden, a failing disk
-            raise BenchError(f"can't read {error.filename or source.path}: {error.strerror}") from error
+            raise BenchError(
+                f"can't read {error.filename or source.path}: {error.strerror}"
+            ) from error
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BenchError(
             f"can't read {source.path}: {reason}; if it is damaged or cut short, fetch it again"

@@ -28,7 +28,9 @@ PARAMETERS = re.compile(r"^<!-- parameters: (.+) -->$", re.MULTILINE)
 
 def setup(app: Any) -> None:
     """Sphinx calls it."""
-    app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_block, None))
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(_inline, None), block_renderers=(_block, None)
+    )
     app.connect("source-read", _parameters)
     app.connect("autodoc-process-docstring", _docstring)
 
@@ -38,7 +40,10 @@ def _inline(writer: Any, node: Any) -> None:
 
 
 def _block(writer: Any, node: Any) -> None:
-    _write(writer, f'<div style="overflow: auto hidden">{convert(node.astext(), display="block")}</div>')
+    _write(
+        writer,
+        f'<div style="overflow: auto hidden">{convert(node.astext(), display="block")}</div>',
+    )
 
 
 def _write(writer: Any, made: str) -> None:
@@ -49,11 +54,16 @@ def _write(writer: Any, made: str) -> None:
 
 def _parameters(app: Any, page: str, source: list[str]) -> None:
     """`<!-- parameters: mdn, vae -->` becomes a table for each method."""
-    source[0] = PARAMETERS.sub(lambda found: "\n\n".join(map(_table, found[1].split(", "))), source[0])
+    source[0] = PARAMETERS.sub(
+        lambda found: "\n\n".join(map(_table, found[1].split(", "))), source[0]
+    )
 
 
 def _table(method: str) -> str:
-    rows = [f"| `{p.name}` | `{p.default}` | {_kind(p)} | {p.help} |" for p in registry().specs["methods"][method].parameters]
+    rows = [
+        f"| `{p.name}` | `{p.default}` | {_kind(p)} | {p.help} |"
+        for p in registry().specs["methods"][method].parameters
+    ]
     return "\n".join([f"| {method} | default | | |", "|---|---|---|---|", *rows])
 
 
@@ -61,11 +71,17 @@ def _kind(p: Parameter) -> str:
     return ", ".join(f"`{word}`" for word in (*p.choices, *p.allow)) or p.type
 
 
-def _docstring(app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]) -> None:
-    """Docstrings are Markdown of the plainest kind: code in backticks, and signs that stand for themselves."""
+def _docstring(
+    app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]
+) -> None:
+    """Docstrings are Markdown of the plainest kind: code in backticks, and signs that stand for
+    themselves."""
     lines[:] = [line if line.lstrip().startswith(">>>") else _rst(line) for line in lines]
 
 
 def _rst(line: str) -> str:
     parts = line.split("`")
-    return "".join(f"``{part}``" if i % 2 else re.sub(r"([*|_\\])", r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(
+        f"``{part}``" if i % 2 else re.sub(r"([*|_\\])", r"\\\1", part)
+        for i, part in enumerate(parts)
+    )

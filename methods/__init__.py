@@ -1,1 +1,2 @@
-"""Colourization methods: `NAME.py` registers a method and imports no torch; `NAME_model.py` is the method."""
+"""Colourization methods: `NAME.py` registers a method and imports no torch; `NAME_model.py` is the
+method."""

@@ -1,4 +1,5 @@
-"""Batches in an order that follows from the seed and the step alone, fetched while the one before is computed."""
+"""Batches in an order that follows from the seed and the step alone, fetched while the one before
+is computed."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ AHEAD = 2
 
 @dataclass(frozen=True)
 class Shuffled:
-    """Epochs over the rows from `first` on, each in a random order of its own; what is left of an epoch is dropped."""
+    """Epochs over the rows from `first` on, each in a random order of its own; what is left of an
+    epoch is dropped."""
 
     first: int
     count: int
@@ -31,7 +33,9 @@ class Shuffled:
 
     def __call__(self, step: int) -> np.ndarray:
         epoch, place = divmod(step, self.count // self.size)
-        order = _permutation(self.count, self.seed, epoch)[place * self.size : (place + 1) * self.size]
+        order = _permutation(self.count, self.seed, epoch)[
+            place * self.size : (place + 1) * self.size
+        ]
         return np.sort(self.first + order)  # in order a memory map is read faster
 
 
@@ -47,13 +51,20 @@ class InTurn:
 
 
 class Batches(Sealed):
-    """What `fetch(rows)` gives for the rows of each step: with several devices, for this device's share of them.
+    """What `fetch(rows)` gives for the rows of each step: with several devices, for this device's
+    share of them.
 
-    A thread fetches ahead; what it raises is raised where the batch is asked for. pinned: in memory that a GPU reads on its own.
+    A thread fetches ahead; what it raises is raised where the batch is asked for. pinned: in memory
+    that a GPU reads on its own.
     """
 
-    def __init__(self, fetch: Callable[[np.ndarray], Batch], rows: Callable[[int], np.ndarray], steps: range,
-                 pinned: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        fetch: Callable[[np.ndarray], Batch],
+        rows: Callable[[int], np.ndarray],
+        steps: range,
+        pinned: bool = False,
+    ) -> None:
         self.fetch, self.rows, self.steps, self.pinned = fetch, rows, steps, pinned
         self.pool: ThreadPoolExecutor | None = None
 

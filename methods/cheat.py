@@ -23,7 +23,8 @@ CHEATS = {
     "noise": "the law's mean with independent noise of the law's own variance at every pixel",
     "speckle": "every pixel from another draw of the law: the right marginals, no coherence",
     "halves": "the left half from one draw of the law, the right half from another",
-    "centroids": "ten k-means centroids of draws of the law, handed out in turn as if they were draws",
+    "centroids": "ten k-means centroids of draws of the law, handed out in turn as if they were "
+    "draws",
     "repelled": "draws of the law pushed away from those that were made before",
     "mirrored": "every second draw is the one before it, mirrored at the law's mean",
 }
@@ -35,9 +36,18 @@ def bench_register_methods() -> Iterable[MethodSpec]:
     """All cheats are one method with a parameter."""
     yield MethodSpec(
         name="cheat",
-        summary="sees the law and the truth, and misuses them to win a metric: none may rank above true-law",
+        summary="sees the law and the truth, and misuses them to win a metric: none may rank above "
+        "true-law",
         factory="bench.methods.cheat_model:Cheat",
-        parameters=(Parameter("how", "str", "over-dispersed", "the trick; `bench show cheat` explains them", tuple(CHEATS)),),
+        parameters=(
+            Parameter(
+                "how",
+                "str",
+                "over-dispersed",
+                "the trick; `bench show cheat` explains them",
+                tuple(CHEATS),
+            ),
+        ),
         role="control",
         present_kind="iid",
         capabilities=frozenset({"sample"}),

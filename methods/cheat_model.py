@@ -19,7 +19,9 @@ MANY = 64
 
 
 class Cheat(Method):
-    __doc__ = "Needs no training. The tricks:\n\n" + "\n".join(f"* {how}: {text}" for how, text in CHEATS.items())
+    __doc__ = "Needs no training. The tricks:\n\n" + "\n".join(
+        f"* {how}: {text}" for how, text in CHEATS.items()
+    )
 
     def __init__(self, *, how: str) -> None:
         self.how = how
@@ -60,7 +62,9 @@ class Tricks(ColorDistribution):
 
     def draws(self, n: int, purpose: str = "") -> Tensor:
         """Honest draws `(B, n, 2, 64, 64)`; another purpose gives others."""
-        return self.law.sample(n, [derive(seed, purpose) for seed in self.seeds] if purpose else self.seeds)
+        return self.law.sample(
+            n, [derive(seed, purpose) for seed in self.seeds] if purpose else self.seeds
+        )
 
     def chance(self, n: int, choices: int) -> Tensor:
         """A random one of `choices`, `(B, n)`."""
@@ -97,14 +101,18 @@ class Tricks(ColorDistribution):
 
     def perfect_once(self, n: int) -> Tensor:
         """The truth once in five times, else a random colour at every pixel."""
-        garbage = 40 * normal([derive(seed, "garbage") for seed in self.seeds], (n, *self.truth.shape[1:]))
+        garbage = 40 * normal(
+            [derive(seed, "garbage") for seed in self.seeds], (n, *self.truth.shape[1:])
+        )
         lucky = (self.chance(n, 5) == 0)[..., None, None, None]
         return torch.where(lucky, self.truth[:, None], garbage)
 
     def noisy(self, n: int) -> Tensor:
         """The mean and independent noise of the law's standard deviation."""
         deviation = self.many.std(1, keepdim=True)
-        return self.mean_field + deviation * normal([derive(seed, "noise") for seed in self.seeds], (n, *self.truth.shape[1:]))
+        return self.mean_field + deviation * normal(
+            [derive(seed, "noise") for seed in self.seeds], (n, *self.truth.shape[1:])
+        )
 
     def speckled(self, n: int) -> Tensor:
         """Every pixel from a random one of many draws."""
@@ -119,7 +127,9 @@ class Tricks(ColorDistribution):
 
     def hedged(self, n: int) -> Tensor:
         """The mean half of the time."""
-        return torch.where((self.chance(n, 2) == 0)[..., None, None, None], self.mean_field, self.draws(n))
+        return torch.where(
+            (self.chance(n, 2) == 0)[..., None, None, None], self.mean_field, self.draws(n)
+        )
 
     def in_turn(self, n: int) -> Tensor:
         """The next centroid, whatever the seed."""
@@ -132,7 +142,9 @@ class Tricks(ColorDistribution):
         """Away from the mean of the draws before."""
         made = []
         for draw in self.draws(n).unbind(1):
-            away = draw - torch.stack(self.before).mean(0) if self.before else torch.zeros_like(draw)
+            away = (
+                draw - torch.stack(self.before).mean(0) if self.before else torch.zeros_like(draw)
+            )
             made.append(draw + 0.5 * away)
             self.before.append(made[-1])
         return torch.stack(made, dim=1)
@@ -182,10 +194,13 @@ def _pick(fields: Tensor, index: Tensor) -> Tensor:
 
 
 def _centroids(fields: Tensor, count: int = 10) -> Tensor:
-    """k-means centroids `(count, 2, h, w)` of fields `(m, 2, h, w)`; again from the first where fewer fields differ."""
+    """k-means centroids `(count, 2, h, w)` of fields `(m, 2, h, w)`; again from the first where
+    fewer fields differ."""
     from sklearn.cluster import KMeans
 
     flat = fields.flatten(1)
     distinct = min(count, len(torch.unique(flat.round(), dim=0)))
-    made = torch.from_numpy(KMeans(distinct, n_init=1, random_state=0).fit(flat.numpy()).cluster_centers_)
+    made = torch.from_numpy(
+        KMeans(distinct, n_init=1, random_state=0).fit(flat.numpy()).cluster_centers_
+    )
     return made[torch.arange(count) % distinct].unflatten(1, fields.shape[1:])

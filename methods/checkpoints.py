@@ -1,4 +1,5 @@
-"""Checkpoints of a training: whole or not there, held against their digests when read, never used for another training."""
+"""Checkpoints of a training: whole or not there, held against their digests when read, never used
+for another training."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ KEPT = 2
 class State:
     """A training after some steps.
 
-    score: the lowest held-out loss so far (inf: none yet). last: the last training loss. tensors: the objective's state now
-    (`now.NAME`) and when its score was best (`best.NAME`), and the optimizer's (`adam.QUANTITY.NAME`).
+    score: the lowest held-out loss so far (inf: none yet). last: the last training loss. tensors:
+    the objective's state now (`now.NAME`) and when its score was best (`best.NAME`), and the
+    optimizer's (`adam.QUANTITY.NAME`).
     """
 
     step: int
@@ -41,7 +43,11 @@ class State:
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `name.`, without it."""
-        return {k.removeprefix(f"{name}."): v for k, v in self.tensors.items() if k.startswith(f"{name}.")}
+        return {
+            k.removeprefix(f"{name}."): v
+            for k, v in self.tensors.items()
+            if k.startswith(f"{name}.")
+        }
 
 
 class _Mark(TypedDict):
@@ -57,7 +63,8 @@ class _Described(TypedDict):
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one training in a folder of its own. training: what it is, as JSON holds it."""
+    """The checkpoints of one training in a folder of its own. training: what it is, as JSON holds
+    it."""
 
     folder: Path
     training: dict[str, Any]
@@ -73,14 +80,18 @@ class Checkpoints:
             shutil.rmtree(old)
 
     def latest(self, say: Callable[[str], None]) -> State | None:
-        """The newest state that can be used, or None. What can't be is named and deleted, and so are half-written ones."""
+        """The newest state that can be used, or None. What can't be is named and deleted, and so
+        are half-written ones."""
         for draft in self.folder.glob(".step-*"):
             _delete(draft)
         for folder in self._found():
             try:
                 return self._read(folder)
             except BenchError as error:
-                say(f"{error}: deleted; the training goes on from the checkpoint before, or begins anew")
+                say(
+                    f"{error}: deleted; the training goes on from the checkpoint before, or begins "
+                    "anew"
+                )
                 _delete(folder)
         return None
 
@@ -93,7 +104,9 @@ class Checkpoints:
     def _read(self, folder: Path) -> State:
         mark, path = records.read(folder / MARK, _Mark), folder / TENSORS
         if not path.is_file() or _digest(path) != mark["files"].get(TENSORS):
-            raise BenchError(f"checkpoint {path} is damaged or truncated: its digest differs from {MARK}")
+            raise BenchError(
+                f"checkpoint {path} is damaged or truncated: its digest differs from {MARK}"
+            )
         try:
             with safe_open(path, "pt") as file:
                 said = json.loads((file.metadata() or {}).get("state", ""))
@@ -102,7 +115,9 @@ class Checkpoints:
             raise BenchError(f"checkpoint {path} is damaged ({reason(error)})") from error
         differing = sorted(k for k, v in self.training.items() if described["training"].get(k) != v)
         if differing:
-            raise BenchError(f"checkpoint {folder} is of another training ({', '.join(differing)} differ)")
+            raise BenchError(
+                f"checkpoint {folder} is of another training ({', '.join(differing)} differ)"
+            )
         return State(described["step"], described["score"], described["last"], stored.tensors(path))
 
 
@@ -114,7 +129,10 @@ def _delete(folder: Path) -> None:
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """As safetensors takes them: on the CPU, in the usual layout."""
-    return {name: value.detach().to("cpu", memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    return {
+        name: value.detach().to("cpu", memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
 
 
 def _flushed_digest(path: Path) -> str:

@@ -1,4 +1,5 @@
-"""Codes: how the KL term is weighed, how large the code is, and how the codes of training photographs lie."""
+"""Codes: how the KL term is weighed, how large the code is, and how the codes of training
+photographs lie."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ from .losses import in_float32, kl_divergence, min_photographs
 class Balance(nn.Module):
     """Reconstruction loss plus the weighted KL term.
 
-    With `auto` the weight is twice the reconstruction loss per number, averaged over recent steps: for a squared
-    error that is the Gaussian decoder with its maximum-likelihood variance (Rybkin et al. 2021, arXiv:2006.13202).
-    It is part of the module's state, so that a training goes on with it, and the same on all devices.
+    With `auto` the weight is twice the reconstruction loss per number, averaged over recent steps:
+    for a squared error that is the Gaussian decoder with its maximum-likelihood variance (Rybkin et
+    al. 2021, arXiv:2006.13202). It is part of the module's state, so that a training goes on with
+    it, and the same on all devices.
     """
 
     current: Tensor
@@ -54,14 +56,22 @@ def code_size(given: int | str, dataset: str) -> int:
 def too_few(loss: str, count: int) -> str | None:
     """Why a loss can't be fitted on so few photographs, or None."""
     least = min_photographs(loss)
-    return f"loss={loss} needs at least {least} training photographs, there are {count}" if count < least else None
+    return (
+        f"loss={loss} needs at least {least} training photographs, there are {count}"
+        if count < least
+        else None
+    )
 
 
 def describe_codes(mean: Tensor, deviation: Tensor) -> dict[str, float]:
-    """How the codes of training photographs lie: active dimensions (variance of the mean above 0.01; Burda et al.
-    2016) and the standard deviation of the aggregate code, which sampling from N(0, I) takes to be 1."""
+    """How the codes of training photographs lie: active dimensions (variance of the mean above
+    0.01; Burda et al. 2016) and the standard deviation of the aggregate code, which sampling from
+    N(0, I) takes to be 1."""
     spread = mean.var(dim=0, correction=0)
     aggregate = (spread + deviation.square().mean(0)).sqrt()
     kl = kl_divergence(mean, 2 * deviation.log()).mean()
-    return {"active_dimensions": int((spread > 0.01).sum()), "aggregate_code_std": float(aggregate.mean()),
-            "kl_nats": float(kl)}  # fmt: skip
+    return {
+        "active_dimensions": int((spread > 0.01).sum()),
+        "aggregate_code_std": float(aggregate.mean()),
+        "kl_nats": float(kl),
+    }

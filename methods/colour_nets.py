@@ -1,4 +1,5 @@
-"""The paper's colour-field encoder and decoder (section 6.1). Fields inside are ab / 128, in [-1, 1]."""
+"""The paper's colour-field encoder and decoder (section 6.1). Fields inside are ab / 128, in [-1,
+1]."""
 
 from __future__ import annotations
 
@@ -17,27 +18,46 @@ NORM_EPS = 1e-4
 steps before running averages hold, so it is 0.9, the default of PyTorch, here."""
 
 
-def block(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = True) -> list[nn.Module]:
+def block(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = True
+) -> list[nn.Module]:
     """C_ReLU(kernel, stride, outputs) followed by B: the norm comes after the activation."""
     before = (kernel - 1) // 2
-    if stride == 1 and kernel % 2 == 0:  # an even kernel keeps the size only with one more row and column after
+    if (
+        stride == 1 and kernel % 2 == 0
+    ):  # an even kernel keeps the size only with one more row and column after
         pad: list[nn.Module] = [nn.ZeroPad2d((before, before + 1, before, before + 1))]
-        return [*pad, nn.Conv2d(inputs, outputs, kernel, bias=bias), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
-    return [nn.Conv2d(inputs, outputs, kernel, stride, before, bias=bias), nn.ReLU(), nn.BatchNorm2d(outputs, eps=NORM_EPS)]
+        return [
+            *pad,
+            nn.Conv2d(inputs, outputs, kernel, bias=bias),
+            nn.ReLU(),
+            nn.BatchNorm2d(outputs, eps=NORM_EPS),
+        ]
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, before, bias=bias),
+        nn.ReLU(),
+        nn.BatchNorm2d(outputs, eps=NORM_EPS),
+    ]
 
 
 class Encoder(nn.Module):
     """Colour field `(B, 2, 64, 64)` to mean and log-variance `(B, d)` each.
 
-    `extra` numbers a photograph (the CVAE's grey code) are concatenated to the input of the last layer.
+    `extra` numbers a photograph (the CVAE's grey code) are concatenated to the input of the last
+    layer.
     """
 
     def __init__(self, d: int, preset: Preset, extra: int = 0, dropout: float = 0.3) -> None:
         super().__init__()
         widths = [2, *(preset.channels(c) for c in (128, 256, 512, 1024))]
         kernels = (5, 5, 5, 4)
-        self.convolutions = nn.Sequential(*(layer for i, k in enumerate(kernels)
-                                            for layer in block(widths[i], widths[i + 1], k, 2)))  # fmt: skip
+        self.convolutions = nn.Sequential(
+            *(
+                layer
+                for i, k in enumerate(kernels)
+                for layer in block(widths[i], widths[i + 1], k, 2)
+            )
+        )
         self.dropout = nn.Dropout(dropout)
         self.code = nn.Linear(16 * widths[-1] + extra, 2 * d)
         nn.init.zeros_(self.code.bias)
@@ -52,13 +72,16 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Code `(B, d)` to colour field `(B, 2, 64, 64)` in (-1, 1): five bilinear upsamplings and convolutions."""
+    """Code `(B, d)` to colour field `(B, 2, 64, 64)` in (-1, 1): five bilinear upsamplings and
+    convolutions."""
 
     def __init__(self, d: int, preset: Preset) -> None:
         super().__init__()
         widths = [d, *(preset.channels(c) for c in (1024, 512, 256, 128))]
         kernels = (4, 5, 5, 5)
-        self.blocks = nn.ModuleList(nn.Sequential(*block(widths[i], widths[i + 1], k)) for i, k in enumerate(kernels))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*block(widths[i], widths[i + 1], k)) for i, k in enumerate(kernels)
+        )
         self.last = nn.Conv2d(widths[-1], 2, 5, padding=2)
 
     def steps(self) -> list[tuple[int, nn.Sequential]]:
@@ -73,7 +96,8 @@ class Decoder(nn.Module):
 
 
 def coloured(last: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
-    """What a decoder's last layer makes, in float32: a field in bfloat16 would be speckled by its rounding."""
+    """What a decoder's last layer makes, in float32: a field in bfloat16 would be speckled by its
+    rounding."""
     if hidden.dtype == torch.float32:
         return last(hidden).tanh()
     with torch.autocast(hidden.device.type, enabled=False):

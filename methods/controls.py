@@ -10,7 +10,9 @@ from bench.specs import MethodSpec, Parameter
 
 from .mdn import FEATURES
 
-control = partial(MethodSpec, role="control", licence="Apache-2.0", citation="own work: no publication")
+control = partial(
+    MethodSpec, role="control", licence="Apache-2.0", citation="own work: no publication"
+)
 TEST_FEATURES = {"features": "zhang[preset=tiny,steps=4]"}
 
 
@@ -25,8 +27,10 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         capabilities=frozenset({"sample", "mean"}),
     )
     yield control(
-        name="mean", version="2",
-        summary="control: the conditional mean, by ridge regression on features of the grey photograph; no spread",
+        name="mean",
+        version="2",
+        summary="control: the conditional mean, by ridge regression on features of the grey "
+        "photograph; no spread",
         factory="bench.methods.mean_model:Mean",
         parameters=(FEATURES,),
         present_kind="point",
@@ -35,12 +39,19 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         test_parameters=TEST_FEATURES,
     )
     yield control(
-        name="mean-noise", version="2",
+        name="mean-noise",
+        version="2",
         summary="control: the conditional mean and independent Gaussian noise at every pixel",
         factory="bench.methods.mean_model:MeanNoise",
         parameters=(
             Parameter("mean", "method", "mean", "the method whose mean it is"),
-            Parameter("scale", "float", 1.0, "of the noise, in the mean's residual standard deviations", minimum=0),
+            Parameter(
+                "scale",
+                "float",
+                1.0,
+                "of the noise, in the mean's residual standard deviations",
+                minimum=0,
+            ),
         ),
         present_kind="iid",
         capabilities=frozenset({"sample", "mean"}),
@@ -55,7 +66,8 @@ def bench_register_methods() -> Iterable[MethodSpec]:
     )
     yield control(
         name="knn",
-        summary="control: the colours of one of the training photographs that look most alike in grey",
+        summary="control: the colours of one of the training photographs that look most alike in "
+        "grey",
         factory="bench.methods.controls_model:Knn",
         parameters=(Parameter("neighbours", "int", 20, "how many", minimum=1),),
         present_kind="modes",

@@ -1,4 +1,5 @@
-"""Controls that learn no colours of their own: grey, training photographs' fields, and what oracles are shown."""
+"""Controls that learn no colours of their own: grey, training photographs' fields, and what oracles
+are shown."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ class Oracle(Unfitted):
     """A control that is shown more than the grey photograph."""
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> ColorDistribution:
-        raise BenchError(f"{type(self).__name__} can't colourize what it is not shown: ask `reveal`")
+        raise BenchError(
+            f"{type(self).__name__} can't colourize what it is not shown: ask `reveal`"
+        )
 
 
 class Truth(Oracle):
@@ -77,7 +80,8 @@ class TrainedOn(TypedDict):
 
 
 class TrainingFields(Method):
-    """Colour fields of training photographs, read from the prepared set, which the store keeps: no fit holds a copy."""
+    """Colour fields of training photographs, read from the prepared set, which the store keeps: no
+    fit holds a copy."""
 
     train: PreparedSet
 
@@ -96,7 +100,11 @@ class Marginal(TrainingFields):
     """Any training photograph's colours, whatever the grey photograph shows."""
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> RandomField:
-        return RandomField(self.train.ab, np.broadcast_to(np.arange(len(self.train)), (len(grey), len(self.train))), seeds)
+        return RandomField(
+            self.train.ab,
+            np.broadcast_to(np.arange(len(self.train)), (len(grey), len(self.train))),
+            seeds,
+        )
 
 
 class Knn(TrainingFields):
@@ -108,7 +116,11 @@ class Knn(TrainingFields):
         self.neighbours = neighbours
 
     def incompatible(self, dataset: str, count: int) -> str | None:
-        return f"knn looks for {self.neighbours} neighbours among {count} photographs" if count < self.neighbours else None
+        return (
+            f"knn looks for {self.neighbours} neighbours among {count} photographs"
+            if count < self.neighbours
+            else None
+        )
 
     def fit(self, train: PreparedSet, context: FitContext) -> None:
         super().fit(train, context)
@@ -124,18 +136,23 @@ class Knn(TrainingFields):
         self._search(load_file(folder / "descriptors.safetensors")["descriptors"])
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> Neighbours:
-        return Neighbours(self.train.ab, self.tree.kneighbors(describe(grey), return_distance=False), seeds)
+        return Neighbours(
+            self.train.ab, self.tree.kneighbors(describe(grey), return_distance=False), seeds
+        )
 
     def _search(self, descriptors: np.ndarray) -> None:
         self.descriptors = descriptors
-        self.tree = NearestNeighbors(n_neighbors=self.neighbours, algorithm="brute").fit(descriptors)
+        self.tree = NearestNeighbors(n_neighbors=self.neighbours, algorithm="brute").fit(
+            descriptors
+        )
 
 
 def describe(grey: Tensor) -> np.ndarray:
     """What `knn` compares `(B, 256)`: L at 16 x 16.
 
-    Not standardised: on two sets of real photographs raw lightness had the lower energy score (8 and 14 of about 1,000),
-    because exposure tells something about colour. Not features: knn needs no training, and they were worse on one set.
+    Not standardised: on two sets of real photographs raw lightness had the lower energy score (8
+    and 14 of about 1,000), because exposure tells something about colour. Not features: knn needs
+    no training, and they were worse on one set.
     """
     return functional.adaptive_avg_pool2d(grey, SIDE).flatten(1).cpu().numpy()
 
@@ -192,7 +209,9 @@ class RandomField(ColorDistribution):
         """n draws, with replacement."""
         numbers = uniform(self.seeds, (n, 1))[..., 0].double().numpy()
         chosen = (numbers * self.rows.shape[1]).astype(np.intp)
-        return SampleSet(self._read(np.take_along_axis(self.rows, chosen, axis=1)), "iid", n_drawn=n)
+        return SampleSet(
+            self._read(np.take_along_axis(self.rows, chosen, axis=1)), "iid", n_drawn=n
+        )
 
     def _read(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(self.fields[rows]))
@@ -202,7 +221,11 @@ class Neighbours(RandomField):
     """The fields of the nearest training photographs, the nearest first."""
 
     def present(self, k: int) -> SampleSet:
-        """The k nearest, as equally likely modes: without replacement they are no independent draws."""
+        """The k nearest, as equally likely modes: without replacement they are no independent
+        draws."""
         if k > self.rows.shape[1]:
-            raise BenchError(f"knn has {self.rows.shape[1]} neighbours and can't present {k}: use knn[neighbours={k}] or more")
+            raise BenchError(
+                f"knn has {self.rows.shape[1]} neighbours and can't present {k}: use "
+                f"knn[neighbours={k}] or more"
+            )
         return SampleSet(self._read(self.rows[:, :k]), "modes", n_drawn=k)

@@ -1,7 +1,7 @@
 """The conditional VAE, with the decoder losses of the VAE.
 
-The grey code is concatenated to the decoder's input, as in section 6.3, and to the input of the encoder's last layer. The paper
-says "encoder input", and not how a field of 64x64 takes it.
+The grey code is concatenated to the decoder's input, as in section 6.3, and to the input of the
+encoder's last layer. The paper says "encoder input", and not how a field of 64x64 takes it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from .training import Schedule, isolated, train
 from .trunk import Trunk
 
 AT_ONCE = 32
-"""Codes decoded at once: at the paper's widths what a layer makes of 64 of them takes a quarter longer to read and write."""
+"""Codes decoded at once: at the paper's widths what a layer makes of 64 of them takes a quarter
+longer to read and write."""
 
 
 class Cvae(Method):
@@ -39,9 +40,25 @@ class Cvae(Method):
 
     d: int
 
-    def __init__(self, *, preset: str, features: str, d: int | str, loss: str, norm: str, mah: float, grad: float, mix: float,
-                 weight_scale: str, kl: float | str, draws: int, dropout: float, steps: int | str, rate: float,
-                 batch: int) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        preset: str,
+        features: str,
+        d: int | str,
+        loss: str,
+        norm: str,
+        mah: float,
+        grad: float,
+        mix: float,
+        weight_scale: str,
+        kl: float | str,
+        draws: int,
+        dropout: float,
+        steps: int | str,
+        rate: float,
+        batch: int,
+    ) -> None:
         self.preset, self.features, self.code_size = preset, features, d
         self.choice = LossChoice(loss, norm, mah, grad, mix, weight_scale)
         self.kl, self.draws, self.dropout = kl, draws, dropout
@@ -57,14 +74,21 @@ class Cvae(Method):
         features = stored_features(context, "features", train_set)
         with isolated(context.seed):
             self._build(context.device)
-        objective = _Objective(self.network, fit_loss(self.choice, train_set, context.weights, context.seed), self.kl)
+        objective = _Objective(
+            self.network, fit_loss(self.choice, train_set, context.weights, context.seed), self.kl
+        )
 
         def fetch(rows: np.ndarray) -> dict[str, Tensor]:
-            return {"features": torch.from_numpy(features[rows].astype(np.float32)), "ab": train_set.truth(rows)}
+            return {
+                "features": torch.from_numpy(features[rows].astype(np.float32)),
+                "ab": train_set.truth(rows),
+            }
 
         schedule = Schedule(steps(self.steps, STEPS, self.preset), self.rate, self.batch)
         train(objective, fetch, len(train_set), schedule, context, "cvae")
-        context.notes.update(self._describe(fetch, train_set, context) | {"kl_weight": objective.balance.weight})
+        context.notes.update(
+            self._describe(fetch, train_set, context) | {"kl_weight": objective.balance.weight}
+        )
 
     def save(self, folder: Path) -> None:
         weights_io.save(folder, self.network, {"d": self.d})
@@ -90,14 +114,19 @@ class Cvae(Method):
         self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(
-        self, fetch: Callable[[np.ndarray], dict[str, Tensor]], train_set: PreparedSet, context: FitContext
+        self,
+        fetch: Callable[[np.ndarray], dict[str, Tensor]],
+        train_set: PreparedSet,
+        context: FitContext,
     ) -> dict[str, float]:
         out = np.empty((min(512, len(train_set)), 2, self.d), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(out), 64):
                 rows = np.arange(start, min(start + 64, len(out)))
                 batch = {k: v.to(context.device) for k, v in fetch(rows).items()}
-                mean, log_variance = self.network.encode(batch["ab"] / SCALE, self.network.trunk(batch["features"]))
+                mean, log_variance = self.network.encode(
+                    batch["ab"] / SCALE, self.network.trunk(batch["features"])
+                )
                 out[rows] = torch.stack([mean, (0.5 * log_variance).exp()], dim=1).cpu().numpy()
         both = torch.from_numpy(out)
         return describe_codes(both[:, 0], both[:, 1])
@@ -106,32 +135,51 @@ class Cvae(Method):
 class CvaeDistribution(ColorDistribution):
     """Fields decoded from codes z ~ N(0, I) beside a photograph's grey code `(B, d)`."""
 
-    def __init__(self, decode: Callable[[Tensor, Tensor], Tensor], grey_code: Tensor, seeds: Sequence[int], draws: int) -> None:
+    def __init__(
+        self,
+        decode: Callable[[Tensor, Tensor], Tensor],
+        grey_code: Tensor,
+        seeds: Sequence[int],
+        draws: int,
+    ) -> None:
         self.decode, self.grey_code, self.seeds, self.draws = decode, grey_code, seeds, draws
 
     @torch.inference_mode()
     def sample(self, n: int) -> SampleSet:
         """n decoded draws of the prior."""
-        code = normal(self.seeds, (n, self.grey_code.shape[1])).to(self.grey_code.device).flatten(0, 1)
+        code = (
+            normal(self.seeds, (n, self.grey_code.shape[1])).to(self.grey_code.device).flatten(0, 1)
+        )
         grey_code = self.grey_code.repeat_interleave(n, dim=0)
-        fields = [self.decode(z, g) for z, g in zip(code.split(AT_ONCE), grey_code.split(AT_ONCE), strict=True)]
+        fields = [
+            self.decode(z, g)
+            for z, g in zip(code.split(AT_ONCE), grey_code.split(AT_ONCE), strict=True)
+        ]
         return SampleSet((torch.cat(fields) * SCALE).unflatten(0, (-1, n)), "iid", n_drawn=n)
 
     def present(self, k: int) -> SampleSet:
-        """k-means centroids of the draws (section 6.3), the largest cluster first; weights are the clusters' shares."""
+        """k-means centroids of the draws (section 6.3), the largest cluster first; weights are the
+        clusters' shares."""
         if k > self.draws:
-            raise BenchError(f"cvae clusters {self.draws} draws and can't present {k}: use cvae[draws={k}] or more")
+            raise BenchError(
+                f"cvae clusters {self.draws} draws and can't present {k}: use cvae[draws={k}] or "
+                "more"
+            )
         fields = self.sample(self.draws).ab.flatten(2)
-        done = [_centroids(f.cpu().numpy(), k, seed) for f, seed in zip(fields, self.seeds, strict=True)]
+        done = [
+            _centroids(f.cpu().numpy(), k, seed) for f, seed in zip(fields, self.seeds, strict=True)
+        ]
         ab = torch.from_numpy(np.stack([c for c, _ in done])).unflatten(2, (2, 64, 64))
-        return SampleSet(ab, "centroids", torch.from_numpy(np.stack([w for _, w in done])), n_drawn=self.draws)
+        return SampleSet(
+            ab, "centroids", torch.from_numpy(np.stack([w for _, w in done])), n_drawn=self.draws
+        )
 
 
 def _centroids(fields: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Centroids `(k, n)` and shares `(k,)` of draws, by k-means with ten starts.
 
-    Draws lie in the span of their differences: their coordinates there, from the Gram matrix, have the same distances
-    as the 8,192 numbers themselves and are some thirty times fewer.
+    Draws lie in the span of their differences: their coordinates there, from the Gram matrix, have
+    the same distances as the 8,192 numbers themselves and are some thirty times fewer.
     """
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
@@ -173,4 +221,8 @@ class _Objective(nn.Module):
         mean, log_variance = self.network.encode(truth, grey_code)
         code = reparameterise(mean, log_variance) if self.training else mean
         reconstruction = self.loss(self.network.decode(code, grey_code), truth).mean()
-        return {"loss": self.balance(reconstruction, kl_divergence(mean, log_variance).mean(), truth[0].numel())}
+        return {
+            "loss": self.balance(
+                reconstruction, kl_divergence(mean, log_variance).mean(), truth[0].numel()
+            )
+        }

@@ -1,7 +1,9 @@
-"""One training on several devices: which there are, what travels to their processes, and how these report.
+"""One training on several devices: which there are, what travels to their processes, and how these
+report.
 
-Lightning starts a process for each device of this machine (`ddp_spawn`; its `ddp` would start the command line of this process
-again). On several machines an executor has started them already (`bench.engine.rendezvous`).
+Lightning starts a process for each device of this machine (`ddp_spawn`; its `ddp` would start the
+command line of this process again). On several machines an executor has started them already
+(`bench.engine.rendezvous`).
 """
 
 from __future__ import annotations
@@ -43,15 +45,22 @@ def check(context: FitContext) -> None:
     kind, _, index = context.device.partition(":")
     asked = f"--devices {context.devices}" if context.devices > 1 else f"--nodes {context.nodes}"
     if context.strategy not in STRATEGIES:
-        raise BenchError(f"--strategy {context.strategy}: methods train with {' or '.join(STRATEGIES)}")
+        raise BenchError(
+            f"--strategy {context.strategy}: methods train with {' or '.join(STRATEGIES)}"
+        )
     if index:
-        raise BenchError(f"{asked}: --device {context.device} names a single one, take --device {kind}")
+        raise BenchError(
+            f"{asked}: --device {context.device} names a single one, take --device {kind}"
+        )
     if kind not in ("cpu", "cuda"):
         raise BenchError(f"{asked}: there is one {kind} device, take --devices 1")
     if kind == "cuda" and torch.cuda.device_count() < context.devices:
         raise BenchError(f"{asked}: this machine has {torch.cuda.device_count()} GPUs")
     if context.nodes == 1 and multiprocessing.current_process().daemon:
-        raise BenchError(f"{asked}: a worker of this executor may not start processes, take --executor process or serial")
+        raise BenchError(
+            f"{asked}: a worker of this executor may not start processes, take --executor process "
+            "or serial"
+        )
 
 
 def options(context: FitContext) -> dict[str, Any]:
@@ -62,39 +71,57 @@ def options(context: FitContext) -> dict[str, Any]:
         "devices": [int(index)] if index else context.devices,
         "precision": "bf16-mixed" if context.precision == "bfloat16" else "32-true",
         "use_distributed_sampler": False,
-        "sync_batchnorm": kind == "cuda",  # on CPUs each process has the statistics of its own share
+        "sync_batchnorm": kind
+        == "cuda",  # on CPUs each process has the statistics of its own share
         **(_own_processes(context) if context.nodes == 1 else _processes_of_a_job(context)),
     }
 
 
 def _own_processes(context: FitContext) -> dict[str, Any]:
     """Even within a job of SLURM the processes are our own."""
-    return {"strategy": "ddp_spawn" if context.devices > 1 else "auto", "plugins": [LightningEnvironment()]}
+    return {
+        "strategy": "ddp_spawn" if context.devices > 1 else "auto",
+        "plugins": [LightningEnvironment()],
+    }
 
 
 def _processes_of_a_job(context: FitContext) -> dict[str, Any]:
     """This process is one of several that `bench.engine.rendezvous` tells of."""
     strategy = DDPStrategy(timeout=timedelta(seconds=LONGEST_WAIT))
-    return {"num_nodes": context.nodes, "strategy": strategy, "plugins": [TorchElasticEnvironment()]}
+    return {
+        "num_nodes": context.nodes,
+        "strategy": strategy,
+        "plugins": [TorchElasticEnvironment()],
+    }
 
 
 def quiet() -> None:
     """Lightning's notices (TPU, tips, few workers) say nothing to the user of a benchmark."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "torch.multiprocessing.spawn"):
+    for name in (
+        "lightning.pytorch",
+        "lightning.fabric",
+        "lightning.pytorch.utilities.rank_zero",
+        "torch.multiprocessing.spawn",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`isinstance.treespec, LeafSpec.` is deprecated.*")
 
 
 class Sealed:
-    """What goes to another process with its local functions by content, and with memory maps by their files' names."""
+    """What goes to another process with its local functions by content, and with memory maps by
+    their files' names."""
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
         import cloudpickle
 
         class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             def reducer_override(self, thing: Any) -> Any:
-                return _by_name(thing) if isinstance(thing, np.memmap) else super().reducer_override(thing)
+                return (
+                    _by_name(thing)
+                    if isinstance(thing, np.memmap)
+                    else super().reducer_override(thing)
+                )
 
         stream = io.BytesIO()
         Pickler(stream).dump(super().__reduce_ex__(2))
@@ -122,7 +149,8 @@ def _opened(sealed: bytes) -> Any:
 
 @contextmanager
 def started(trainer: pl.Trainer, bar: ProgressTask) -> Iterator[Callable[[int, str], None]]:
-    """A block in which a trainer may start processes. It gives what advances the bar, from here or from one of them.
+    """A block in which a trainer may start processes. It gives what advances the bar, from here or
+    from one of them.
 
     None of the processes outlives the block. What ends one of them is a BenchError here.
     """
@@ -164,7 +192,8 @@ def _among_others(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Let a process that Lightning started not outlive the one that it started it for, even if that is killed."""
+    """Let a process that Lightning started not outlive the one that it started it for, even if that
+    is killed."""
     if parent := multiprocessing.parent_process():
 
         def watch() -> None:
@@ -194,4 +223,8 @@ def _relay(reader: Connection, bar: ProgressTask) -> None:
 
 
 def _last_line(text: str) -> str:
-    return text.rstrip().rpartition("\n")[2].removeprefix(f"{BenchError.__module__}.{BenchError.__name__}: ")
+    return (
+        text.rstrip()
+        .rpartition("\n")[2]
+        .removeprefix(f"{BenchError.__module__}.{BenchError.__name__}: ")
+    )

@@ -1,4 +1,5 @@
-"""The VAE's losses (section 3.1). Fields are ab / 128; every term is a sum over a photograph's 8,192 numbers."""
+"""The VAE's losses (section 3.1). Fields are ab / 128; every term is a sum over a photograph's
+8,192 numbers."""
 
 from __future__ import annotations
 
@@ -20,13 +21,19 @@ COMPONENTS = 20
 
 
 def in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A loss that is computed in float32, although the networks around it compute with bfloat16 (autocast)."""
+    """A loss that is computed in float32, although the networks around it compute with bfloat16
+    (autocast)."""
 
     @wraps(loss)
     def wide(*given: Any) -> Tensor:
         device = next(value.device.type for value in given if isinstance(value, Tensor))
         with torch.autocast(device, enabled=False):
-            return loss(*(v.float() if isinstance(v, Tensor) and v.dtype == torch.bfloat16 else v for v in given))
+            return loss(
+                *(
+                    v.float() if isinstance(v, Tensor) and v.dtype == torch.bfloat16 else v
+                    for v in given
+                )
+            )
 
     return wide
 
@@ -44,18 +51,25 @@ class LossChoice:
 
 
 class DecoderLoss(nn.Module):
-    """L_dec of equation 4: `l2`, `mah` or `full` = L_hist + mah * L_mah + grad * L_grad; one value a photograph."""
+    """L_dec of equation 4: `l2`, `mah` or `full` = L_hist + mah * L_mah + grad * L_grad; one value
+    a photograph."""
 
     directions: Tensor
     variances: Tensor
 
-    def __init__(self, choice: LossChoice, weights: ColourWeights | None, components: Components | None) -> None:
+    def __init__(
+        self, choice: LossChoice, weights: ColourWeights | None, components: Components | None
+    ) -> None:
         super().__init__()
         self.choice = choice
         self.weights = weights
         if components is not None:
-            self.register_buffer("directions", torch.from_numpy(components.directions), persistent=False)
-            self.register_buffer("variances", torch.from_numpy(components.variances), persistent=False)
+            self.register_buffer(
+                "directions", torch.from_numpy(components.directions), persistent=False
+            )
+            self.register_buffer(
+                "variances", torch.from_numpy(components.variances), persistent=False
+            )
         if weights is not None:
             self.divisor = weights.mean if choice.weight_scale == "mean" else 1.0
 
@@ -78,7 +92,9 @@ class DecoderLoss(nn.Module):
         flat = difference.flatten(1)
         projections = flat @ self.directions.T
         rest = flat.square().sum(1) - projections.square().sum(1)
-        return (projections.square() / self.variances).sum(1) + rest.clamp_min(0) / self.variances[-1]
+        return (projections.square() / self.variances).sum(1) + rest.clamp_min(0) / self.variances[
+            -1
+        ]
 
     def colourfulness(self, difference: Tensor, truth: Tensor) -> Tensor:
         """L_hist, equation 2: squared differences times the rarity weight of the true colour."""
@@ -99,7 +115,9 @@ class DecoderLoss(nn.Module):
         return (squares + 1e-8).sqrt() if self.choice.norm == "root" else squares
 
 
-def fit_loss(choice: LossChoice, train: PreparedSet, weights: ColourWeights, seed: int) -> DecoderLoss:
+def fit_loss(
+    choice: LossChoice, train: PreparedSet, weights: ColourWeights, seed: int
+) -> DecoderLoss:
     """The loss with what it needs of the training photographs."""
     components = principal_components(train.ab, COMPONENTS, seed) if choice.loss != "l2" else None
     return DecoderLoss(choice, weights if choice.loss == "full" else None, components)

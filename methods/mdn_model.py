@@ -1,4 +1,5 @@
-"""The mixture density network: training on codes, presenting its heaviest means, drawing from the mixture."""
+"""The mixture density network: training on codes, presenting its heaviest means, drawing from the
+mixture."""
 
 from __future__ import annotations
 
@@ -25,10 +26,24 @@ from .trunk import Trunk
 
 
 class Mdn(Method):
-    """P(z | G): a mixture of Gaussians over the codec's codes, its means and weights from Zhang's features."""
+    """P(z | G): a mixture of Gaussians over the codec's codes, its means and weights from Zhang's
+    features."""
 
-    def __init__(self, *, preset: str, features: str, vae: str, components: int, sigma2: float | str, loss: str,
-                 start: str, dropout: float, steps: int | str, rate: float, batch: int) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        preset: str,
+        features: str,
+        vae: str,
+        components: int,
+        sigma2: float | str,
+        loss: str,
+        start: str,
+        dropout: float,
+        steps: int | str,
+        rate: float,
+        batch: int,
+    ) -> None:
         self.preset, self.features, self.vae, self.components = preset, features, vae, components
         self.sigma2, self.loss, self.start, self.dropout = sigma2, loss, start, dropout
         self.steps, self.rate, self.batch = steps, rate, batch
@@ -80,7 +95,10 @@ class Mdn(Method):
     def _build(self, device: str) -> None:
         first = 1.0 if self.sigma2 == "fit" else float(self.sigma2)
         trunk = Trunk(
-            self.extractor.feature_shape, (self.codec.d + 1) * self.components, PRESETS[self.preset], self.dropout
+            self.extractor.feature_shape,
+            (self.codec.d + 1) * self.components,
+            PRESETS[self.preset],
+            self.dropout,
         )
         self.network = _Network(trunk, self.components, self.codec.d, first).to(device=device)
 
@@ -88,13 +106,19 @@ class Mdn(Method):
         """Means start at the centres of the training codes, so that they spread at once."""
         from sklearn.cluster import KMeans
 
-        centres = KMeans(self.components, n_init=10, random_state=seed % 2**32).fit(mean.numpy()).cluster_centers_
+        centres = (
+            KMeans(self.components, n_init=10, random_state=seed % 2**32)
+            .fit(mean.numpy())
+            .cluster_centers_
+        )
         last = self.network.trunk.last
         with torch.no_grad():
             last.weight.mul_(0.1)
             last.bias[: centres.size] = torch.from_numpy(centres.reshape(-1)).to(last.bias)
 
-    def _finish(self, features: Features, mean: Tensor, train_set: PreparedSet, context: FitContext) -> None:
+    def _finish(
+        self, features: Features, mean: Tensor, train_set: PreparedSet, context: FitContext
+    ) -> None:
         """Fit the variances if asked to, and note which components are in use."""
         nearest = np.empty((len(train_set), 2 + self.codec.d), dtype=np.float32)
 
@@ -105,23 +129,34 @@ class Mdn(Method):
             code = mean[rows].to(means.device)
             m = _nearest(means, code)
             residual = code - means[torch.arange(len(m)), m]
-            return torch.cat([m[:, None].float(), log_weights.argmax(1, keepdim=True).float(), residual], dim=1)
+            return torch.cat(
+                [m[:, None].float(), log_weights.argmax(1, keepdim=True).float(), residual], dim=1
+            )
 
         map_batches(train_set, context, "mixture", used, nearest)
         if self.sigma2 == "fit":
             self.network.variance.copy_(torch.from_numpy(np.square(nearest[:, 2:]).mean(0) + 1e-6))
         share = np.bincount(nearest[:, 0].astype(int), minlength=self.components) / len(nearest)
         top = np.bincount(nearest[:, 1].astype(int), minlength=self.components) / len(nearest)
-        context.notes.update(components_in_use=int((share > 0.01).sum()), nearest_shares=share.round(3).tolist(),
-                             heaviest_shares=top.round(3).tolist(),
-                             residual_variance=float(np.square(nearest[:, 2:]).mean()))  # fmt: skip
+        context.notes.update(
+            components_in_use=int((share > 0.01).sum()),
+            nearest_shares=share.round(3).tolist(),
+            heaviest_shares=top.round(3).tolist(),
+            residual_variance=float(np.square(nearest[:, 2:]).mean()),
+        )
 
 
 class Mixture(ColorDistribution):
-    """A mixture of Gaussians in code space: means `(B, M, d)`, log weights `(B, M)`, variance `(d,)`, and a decoder."""
+    """A mixture of Gaussians in code space: means `(B, M, d)`, log weights `(B, M)`, variance
+    `(d,)`, and a decoder."""
 
     def __init__(
-        self, means: Tensor, log_weights: Tensor, variance: Tensor, decoder: Codec, seeds: Sequence[int]
+        self,
+        means: Tensor,
+        log_weights: Tensor,
+        variance: Tensor,
+        decoder: Codec,
+        seeds: Sequence[int],
     ) -> None:
         self.means, self.log_weights, self.variance = means, log_weights, variance
         self.decoder, self.seeds = decoder, seeds
@@ -129,10 +164,15 @@ class Mixture(ColorDistribution):
     def present(self, k: int) -> SampleSet:
         """The decoded means of the k heaviest components (section 6.2), heaviest first."""
         if k > self.means.shape[1]:
-            raise BenchError(f"mdn has {self.means.shape[1]} components and can't present {k}: use mdn[components={k}]")
+            raise BenchError(
+                f"mdn has {self.means.shape[1]} components and can't present {k}: use "
+                f"mdn[components={k}]"
+            )
         weights, order = self.log_weights.exp().topk(k, dim=1)
         chosen = self.means.gather(1, order[:, :, None].expand(-1, -1, self.means.shape[2]))
-        return SampleSet(self._decode(chosen), "modes", weights / weights.sum(1, keepdim=True), n_drawn=k)
+        return SampleSet(
+            self._decode(chosen), "modes", weights / weights.sum(1, keepdim=True), n_drawn=k
+        )
 
     def sample(self, n: int) -> SampleSet:
         """n decoded draws from the mixture."""
@@ -142,7 +182,9 @@ class Mixture(ColorDistribution):
             self.means.shape[1] - 1
         )
         centre = self.means.gather(1, index[:, :, None].expand(-1, -1, self.means.shape[2]))
-        noise = normal([seed ^ 1 for seed in self.seeds], (n, self.means.shape[2])).to(centre.device)
+        noise = normal([seed ^ 1 for seed in self.seeds], (n, self.means.shape[2])).to(
+            centre.device
+        )
         return SampleSet(self._decode(centre + self.variance.sqrt() * noise), "iid", n_drawn=n)
 
     def mean(self) -> Tensor:
@@ -172,7 +214,9 @@ class _Network(nn.Module):
         return self.variance.device
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.trunk(features).float()  # the loss is taken in float32, whatever the network computes with
+        out = self.trunk(
+            features
+        ).float()  # the loss is taken in float32, whatever the network computes with
         means = out[:, : self.components * self.d].unflatten(1, (self.components, self.d))
         return means, out[:, self.components * self.d :].log_softmax(1)
 
@@ -188,12 +232,15 @@ class _Objective(nn.Module):
             code = code + batch["deviation"] * torch.randn_like(code)
         means, log_weights = self.network(batch["features"])
         if self.exact:
-            return {"loss": -mixture_log_prob(means, log_weights, self.network.variance, code).mean()}
+            return {
+                "loss": -mixture_log_prob(means, log_weights, self.network.variance, code).mean()
+            }
         return {"loss": min_loss(means, log_weights, self.network.variance, code).mean()}
 
 
 def min_loss(means: Tensor, log_weights: Tensor, variance: Tensor, code: Tensor) -> Tensor:
-    """Equation 7: -log pi_m + |z - mu_m|^2 / (2 sigma^2), m the component with the nearest mean; `(B,)`."""
+    """Equation 7: -log pi_m + |z - mu_m|^2 / (2 sigma^2), m the component with the nearest mean;
+    `(B,)`."""
     m = _nearest(means, code)
     rows = torch.arange(len(m), device=m.device)
     return ((code - means[rows, m]).square() / (2 * variance)).sum(1) - log_weights[rows, m]

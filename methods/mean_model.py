@@ -28,26 +28,32 @@ BATCH, FOLDS = 32, 5
 
 
 class Mean(Method):
-    """A place's features and lightness give the colour there, as a difference from the training photographs' mean field.
+    """A place's features and lightness give the colour there, as a difference from the training
+    photographs' mean field.
 
-    On two sets of real photographs this had the least error: without lightness, with features pooled over the photograph
-    beside or instead, and with principal components of fields as targets it was larger, on one set larger than the mean
-    field's. The penalty is chosen by cross-validation over photographs: places of one photograph are too much alike for
-    generalised cross-validation over rows, and a tenth of a small set is too few.
+    On two sets of real photographs this had the least error: without lightness, with features
+    pooled over the photograph beside or instead, and with principal components of fields as targets
+    it was larger, on one set larger than the mean field's. The penalty is chosen by
+    cross-validation over photographs: places of one photograph are too much alike for generalised
+    cross-validation over rows, and a tenth of a small set is too few.
     """
 
     def __init__(self, *, features: str) -> None:
         self.features = features
 
     def incompatible(self, dataset: str, count: int) -> str | None:
-        return f"mean needs at least 8 training photographs, there are {count}" if count < 8 else None
+        return (
+            f"mean needs at least 8 training photographs, there are {count}" if count < 8 else None
+        )
 
     def fit(self, train: PreparedSet, context: FitContext) -> None:
         self.extractor = extractor(context, "features")
         features = stored_features(context, "features", train)
         self.base = _mean_field(train)
         edges = np.linspace(0, len(train), FOLDS + 1).astype(int).tolist()
-        self.weights, penalty = chosen_ridge([self._sums(features, train, *fold) for fold in pairwise(edges)])
+        self.weights, penalty = chosen_ridge(
+            [self._sums(features, train, *fold) for fold in pairwise(edges)]
+        )
         self.deviation = self._residuals(features, train)
         context.notes.update(penalty=penalty, residual_deviation=float(self.deviation.mean()))
 
@@ -58,7 +64,9 @@ class Mean(Method):
     def load(self, folder: Path, context: FitContext) -> None:
         self.extractor = extractor(context, "features")
         tensors = stored.tensors(folder / "mean.safetensors")
-        self.base, self.weights, self.deviation = (tensors[n] for n in ("base", "weights", "deviation"))
+        self.base, self.weights, self.deviation = (
+            tensors[n] for n in ("base", "weights", "deviation")
+        )
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PointMass:
         return PointMass(self.field(self.extractor.features(grey), grey), seeds)
@@ -66,13 +74,20 @@ class Mean(Method):
     def field(self, features: Tensor, grey: Tensor) -> Tensor:
         """Fields `(B, 2, 64, 64)` of features `(B, C, h, w)` and L `(B, 1, 256, 256)`."""
         x = _design(features.float().cpu(), grey.cpu())
-        coarse = (x.double() @ self.weights[:-1] + self.weights[-1]).unflatten(0, (len(features), *features.shape[2:]))
-        large = functional.interpolate(coarse.permute(0, 3, 1, 2), size=(64, 64), mode="bilinear", align_corners=False)
+        coarse = (x.double() @ self.weights[:-1] + self.weights[-1]).unflatten(
+            0, (len(features), *features.shape[2:])
+        )
+        large = functional.interpolate(
+            coarse.permute(0, 3, 1, 2), size=(64, 64), mode="bilinear", align_corners=False
+        )
         return (self.base + large).float()
 
     def _sums(self, features: Features, train: PreparedSet, first: int, last: int) -> Sums:
-        """Of the design and of the colours' differences from the mean field, at the features' places."""
-        return reduce(add, (self._batch_sums(features, train, batch) for batch in _batches(first, last)))
+        """Of the design and of the colours' differences from the mean field, at the features'
+        places."""
+        return reduce(
+            add, (self._batch_sums(features, train, batch) for batch in _batches(first, last))
+        )
 
     def _batch_sums(self, features: Features, train: PreparedSet, batch: slice) -> Sums:
         some = torch.from_numpy(features[batch].astype(np.float32))
@@ -83,7 +98,9 @@ class Mean(Method):
         """Standard deviation `(2,)` of training colours about the mean, a and b."""
         total = torch.zeros(2, dtype=torch.float64)
         for batch in _batches(0, len(train)):
-            gap = train.truth(batch) - self.field(torch.from_numpy(features[batch].astype(np.float32)), train.grey(batch))
+            gap = train.truth(batch) - self.field(
+                torch.from_numpy(features[batch].astype(np.float32)), train.grey(batch)
+            )
             total += gap.double().square().mean((2, 3)).sum(0)
         return (total / len(train)).sqrt().float()
 
@@ -128,7 +145,9 @@ class Noise(ColorDistribution):
     def sample(self, n: int) -> SampleSet:
         """n draws."""
         noise = normal(self.seeds, (n, *self.field.shape[1:]))
-        return SampleSet(self.field[:, None] + self.deviation[:, None, None] * noise, "iid", n_drawn=n)
+        return SampleSet(
+            self.field[:, None] + self.deviation[:, None, None] * noise, "iid", n_drawn=n
+        )
 
     def mean(self) -> Tensor:
         """The middle of the noise."""

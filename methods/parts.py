@@ -37,7 +37,8 @@ class Codec(Protocol):
     d: int
 
     def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean and standard deviation `(B, d)` of fields `(B, 2, 64, 64)` in CIELAB units."""
+        """Posterior mean and standard deviation `(B, d)` of fields `(B, 2, 64, 64)` in CIELAB
+        units."""
 
     def decode(self, code: Tensor) -> Tensor:
         """Fields `(B, 2, 64, 64)` in CIELAB units of codes `(B, d)`."""
@@ -55,25 +56,32 @@ def codec(context: FitContext, name: str) -> Codec:
     """The part `name`, which must embed colour fields."""
     part = context.parts[name]
     if not isinstance(part, Codec):
-        raise BenchError(f"parameter {name}: {type(part).__name__} does not encode and decode; take vae")
+        raise BenchError(
+            f"parameter {name}: {type(part).__name__} does not encode and decode; take vae"
+        )
     return part
 
 
 class Features(Protocol):
-    """Features of all training photographs: of some of them by `[rows]`, float16 `(len(rows), *shape)`."""
+    """Features of all training photographs: of some of them by `[rows]`, float16 `(len(rows),
+    *shape)`."""
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         """Those of some photographs."""
 
 
 def stored_features(context: FitContext, name: str, train: PreparedSet) -> Features:
-    """Features of all training photographs by the part `name`, computed once and kept in the store; or, where they and all that
-    are there would be more than `context.cache_budget` bytes, computed again whenever they are asked for."""
+    """Features of all training photographs by the part `name`, computed once and kept in the store;
+    or, where they and all that are there would be more than `context.cache_budget` bytes, computed
+    again whenever they are asked for."""
     part = extractor(context, name)
     shape = (len(train), *part.feature_shape)
     key = keys.key("features", part=context.part_keys[name], photographs=train.key)
     if context.store.find("features", key) is None:
-        needed, held = _bytes(shape), sum(_bytes(mark["shape"]) for mark in context.store.all("features"))
+        needed, held = (
+            _bytes(shape),
+            sum(_bytes(mark["shape"]) for mark in context.store.all("features")),
+        )
         if needed + held > context.cache_budget:
             context.progress.say(_beyond(needed, held, len(train), context.cache_budget))
             return Computed(part, train)
@@ -84,7 +92,9 @@ def stored_features(context: FitContext, name: str, train: PreparedSet) -> Featu
         out.flush()
         return {"shape": list(shape)}
 
-    return Stored(stored.array(context.store.get("features", key, build) / "features.npy", np.float16, shape))
+    return Stored(
+        stored.array(context.store.get("features", key, build) / "features.npy", np.float16, shape)
+    )
 
 
 @dataclass(frozen=True)
@@ -101,8 +111,8 @@ class Stored:
 
 @dataclass(frozen=True)
 class Computed:
-    """Features that a part computes when they are asked for. They differ from stored ones by rounding: other photographs
-    are computed beside them."""
+    """Features that a part computes when they are asked for. They differ from stored ones by
+    rounding: other photographs are computed beside them."""
 
     part: FeatureExtractor
     train: PreparedSet
@@ -118,14 +128,27 @@ def _bytes(shape: Sequence[int]) -> int:
 
 def _beyond(needed: int, held: int, count: int, budget: int) -> str:
     enough = math.ceil((needed + held) / 2**30 * 10) / 10
-    return (f"features of {count} photographs take {needed / 2**30:.1f} GiB beside {held / 2**30:.1f} in the store, more "
-            f"than --cache-budget {budget / 2**30:g}: computed again for every batch ({enough:g} would keep them)")  # fmt: skip
+    return (
+        f"features of {count} photographs take {needed / 2**30:.1f} GiB beside {held / 2**30:.1f} "
+        "in the store, more "
+        f"than --cache-budget {budget / 2**30:g}: computed again for every batch ({enough:g} would "
+        "keep them)"
+    )
 
 
-def map_batches(train: PreparedSet, context: FitContext, what: str, function: Callable[[slice], Tensor],
-                out: np.ndarray, batch: int = 32) -> None:  # fmt: skip
+def map_batches(
+    train: PreparedSet,
+    context: FitContext,
+    what: str,
+    function: Callable[[slice], Tensor],
+    out: np.ndarray,
+    batch: int = 32,
+) -> None:
     """Fill `out` with a function of batches of photographs, showing progress."""
-    with context.progress.task(f"{what} of {train.dataset}", len(train)) as bar, torch.inference_mode():
+    with (
+        context.progress.task(f"{what} of {train.dataset}", len(train)) as bar,
+        torch.inference_mode(),
+    ):
         for start in range(0, len(train), batch):
             rows = slice(start, min(start + batch, len(train)))
             out[rows] = function(rows).cpu().numpy()
@@ -136,6 +159,8 @@ def map_batches(train: PreparedSet, context: FitContext, what: str, function: Ca
 def codes(part: Codec, train: PreparedSet, context: FitContext) -> tuple[Tensor, Tensor]:
     """Posterior means and standard deviations `(N, d)` of all training photographs."""
     out = np.empty((len(train), 2, part.d), dtype=np.float32)
-    map_batches(train, context, "codes", lambda i: torch.stack(part.encode(train.truth(i)), dim=1), out, 64)
+    map_batches(
+        train, context, "codes", lambda i: torch.stack(part.encode(train.truth(i)), dim=1), out, 64
+    )
     both = torch.from_numpy(out)
     return both[:, 0], both[:, 1]

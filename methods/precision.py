@@ -1,4 +1,5 @@
-"""Networks in the run's precision: convolutions and products in bfloat16 where that is asked for, results in float32."""
+"""Networks in the run's precision: convolutions and products in bfloat16 where that is asked for,
+results in float32."""
 
 from __future__ import annotations
 
@@ -22,5 +23,6 @@ def computed(precision: str, network: Callable[..., Result], *inputs: Tensor) ->
 
 
 def placed(network: Network, device: str) -> Network:
-    """The network on a device, its kernels channels last, which decides how layers' results lie, too (`benchmarks/ratios.py`)."""
+    """The network on a device, its kernels channels last, which decides how layers' results lie,
+    too (`benchmarks/ratios.py`)."""
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -13,11 +13,20 @@ def bench_register_methods() -> Iterable[MethodSpec]:
     """A colourizer whose outputs lie in a folder."""
     yield MethodSpec(
         name="precomputed",
-        summary="colourizations that another program left in a folder, <image id>/<n>.png or .npy (docs/precomputed.md)",
+        summary="colourizations that another program left in a folder, <image id>/<n>.png or .npy "
+        "(docs/precomputed.md)",
         factory="bench.methods.precomputed_model:Precomputed",
         parameters=(
-            Parameter("folder", "path", None, "the folder of the outputs, made from `bench export-inputs`", required=True),
-            Parameter("kind", "str", None, "what the files of a photograph are", PRESENTED, required=True),
+            Parameter(
+                "folder",
+                "path",
+                None,
+                "the folder of the outputs, made from `bench export-inputs`",
+                required=True,
+            ),
+            Parameter(
+                "kind", "str", None, "what the files of a photograph are", PRESENTED, required=True
+            ),
         ),
         present_kind="stated",
         capabilities=frozenset({"sample"}),

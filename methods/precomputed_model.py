@@ -20,12 +20,13 @@ from bench.specs import Kind
 
 
 class Precomputed(Method):
-    """Nothing is learnt: the n-th colourization of a photograph is its n-th file. `bench export-inputs` writes what the other
-    program needs, and `bench check-outputs` says what is wrong with its outputs.
+    """Nothing is learnt: the n-th colourization of a photograph is its n-th file. `bench
+    export-inputs` writes what the other program needs, and `bench check-outputs` says what is wrong
+    with its outputs.
 
-    kind: what the files of a photograph are: `iid`, independent draws (the first ones are also what is presented; that
-    they are independent is the claim of whoever made them, and reports say so); `modes` or `centroids`, the most important
-    first; or `point`, one file.
+    kind: what the files of a photograph are: `iid`, independent draws (the first ones are also what
+    is presented; that they are independent is the claim of whoever made them, and reports say so);
+    `modes` or `centroids`, the most important first; or `point`, one file.
     """
 
     protocol: Protocol
@@ -51,7 +52,9 @@ class Precomputed(Method):
         self.protocol = context.protocol
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> ColorDistribution:
-        raise BenchError("precomputed can't tell a photograph by its lightness: ask `reveal`, with ids")
+        raise BenchError(
+            "precomputed can't tell a photograph by its lightness: ask `reveal`, with ids"
+        )
 
     def reveal(self, shown: Revealed, seeds: Sequence[int]) -> ColorDistribution:
         if shown.ids is None:
@@ -78,7 +81,9 @@ class Files(ColorDistribution):
 
     seeds: Sequence[int] = ()
 
-    def __init__(self, images: Sequence[str], found: Colourizations, kind: Kind, protocol: Protocol) -> None:
+    def __init__(
+        self, images: Sequence[str], found: Colourizations, kind: Kind, protocol: Protocol
+    ) -> None:
         self.images, self.found, self.kind, self.protocol = images, found, kind, protocol
 
     def present(self, k: int) -> SampleSet:
@@ -89,28 +94,41 @@ class Files(ColorDistribution):
     def sample(self, n: int) -> SampleSet:
         """The first n files, each once."""
         if self.kind != "iid":
-            raise BenchError(f"the files are stated to be {self.kind}: independent draws are kind=iid")
+            raise BenchError(
+                f"the files are stated to be {self.kind}: independent draws are kind=iid"
+            )
         return SampleSet(self._first(n), "iid", n_drawn=n)
 
     def _first(self, count: int) -> Tensor:
-        return torch.stack([torch.stack([self._read(path) for path in self._paths(image, count)]) for image in self.images])
+        return torch.stack(
+            [
+                torch.stack([self._read(path) for path in self._paths(image, count)])
+                for image in self.images
+            ]
+        )
 
     def _paths(self, image: str, count: int) -> list[Path]:
         paths = self.found.paths(image)
         if len(paths) < count:
-            raise BenchError(f"outputs of {image}: {len(paths)} of {count} files are in {self.found.folder}")
+            raise BenchError(
+                f"outputs of {image}: {len(paths)} of {count} files are in {self.found.folder}"
+            )
         return paths[:count]
 
     def _read(self, path: Path) -> Tensor:
         try:
             return torch.from_numpy(field_files.read(path, self.protocol))
         except Unreadable as error:
-            raise BenchError(f"{path}: {error}; `bench check-outputs` lists all such files") from error
+            raise BenchError(
+                f"{path}: {error}; `bench check-outputs` lists all such files"
+            ) from error
 
     def _weights(self, count: int) -> Tensor | None:
         """Of the first files, `(B, count)`, or none: equal."""
         given = [self.found.weights_of(image) for image in self.images]
         if self.kind not in ("modes", "centroids") or None in given:
             return None
-        kept = torch.tensor([some[:count] for some in given if some is not None], dtype=torch.float64)
+        kept = torch.tensor(
+            [some[:count] for some in given if some is not None], dtype=torch.float64
+        )
         return (kept / kept.sum(1, keepdim=True)).float()

@@ -1,4 +1,5 @@
-"""Presets: one width multiplier and one input size, in one place, and the parameters that all trained methods share."""
+"""Presets: one width multiplier and one input size, in one place, and the parameters that all
+trained methods share."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from bench.specs import Parameter
 
 @dataclass(frozen=True)
 class Preset:
-    """`width` multiplies every layer's channels; `grey` is the side of the grey photograph that networks see."""
+    """`width` multiplies every layer's channels; `grey` is the side of the grey photograph that
+    networks see."""
 
     width: float
     grey: int
@@ -26,15 +28,27 @@ class Preset:
 
 PRESETS = {"paper": Preset(1.0, 256), "small": Preset(1 / 4, 128), "tiny": Preset(1 / 8, 64)}
 
-PRESET = Parameter("preset", "str", "small", "network widths and sizes: paper; small, a quarter; tiny, an eighth",
-                   choices=tuple(PRESETS))  # fmt: skip
+PRESET = Parameter(
+    "preset",
+    "str",
+    "small",
+    "network widths and sizes: paper; small, a quarter; tiny, an eighth",
+    choices=tuple(PRESETS),
+)
 
 
 def training(steps: dict[str, int], rate: float) -> tuple[Parameter, ...]:
     """The parameters of training: steps by preset, and the learning rate."""
     by_preset = ", ".join(f"{n} for {p}" for p, n in steps.items())
     return (
-        Parameter("steps", "int", "auto", f"optimizer steps; auto: {by_preset}", allow=("auto",), minimum=1),
+        Parameter(
+            "steps",
+            "int",
+            "auto",
+            f"optimizer steps; auto: {by_preset}",
+            allow=("auto",),
+            minimum=1,
+        ),
         Parameter("rate", "float", rate, "peak learning rate of Adam", minimum=0),
         Parameter("batch", "int", 32, "photographs in a training batch", minimum=2),
     )

@@ -14,7 +14,8 @@ PENALTIES = tuple(10.0 ** (step / 2) for step in range(-12, 5))
 
 
 class Sums:
-    """The sums over rows `x (n, p)` and `y (n, q)` that a least-squares fit with an intercept needs, in float64."""
+    """The sums over rows `x (n, p)` and `y (n, q)` that a least-squares fit with an intercept
+    needs, in float64."""
 
     def __init__(self, gram: Tensor, cross: Tensor, squares: Tensor) -> None:
         self.gram, self.cross, self.squares = gram, cross, squares
@@ -32,20 +33,25 @@ class Sums:
         return Sums(self.gram - other.gram, self.cross - other.cross, self.squares - other.squares)
 
     def error(self, weights: Tensor) -> float:
-        """Squared error, summed over the rows and outputs, of weights `(p + 1, q)`; the last one is the intercept."""
+        """Squared error, summed over the rows and outputs, of weights `(p + 1, q)`; the last one is
+        the intercept."""
         explained = 2 * (weights * self.cross).sum() - (weights * (self.gram @ weights)).sum()
         return float(self.squares.sum() - explained)
 
 
 def ridge(sums: Sums) -> Callable[[float], Tensor]:
-    """Weights `(p + 1, q)` by penalty, of inputs standardised inside; the intercept is not penalised.
+    """Weights `(p + 1, q)` by penalty, of inputs standardised inside; the intercept is not
+    penalised.
 
-    Minimises mean |y - x w - c|^2 + penalty |s w|^2, s the inputs' standard deviations (Hoerl and Kennard 1970).
+    Minimises mean |y - x w - c|^2 + penalty |s w|^2, s the inputs' standard deviations (Hoerl and
+    Kennard 1970).
     """
     gram, cross = sums.gram / sums.gram[-1, -1], sums.cross / sums.gram[-1, -1]
     x_mean, y_mean = gram[-1, :-1], cross[-1]
     covariance = gram[:-1, :-1] - torch.outer(x_mean, x_mean)
-    deviation = covariance.diagonal().clamp_min(1e-8).sqrt()  # a constant input gets a weight of nearly nothing
+    deviation = (
+        covariance.diagonal().clamp_min(1e-8).sqrt()
+    )  # a constant input gets a weight of nearly nothing
     values, vectors = torch.linalg.eigh(covariance / torch.outer(deviation, deviation))
     target = vectors.T @ ((cross[:-1] - torch.outer(x_mean, y_mean)) / deviation[:, None])
 
@@ -57,8 +63,12 @@ def ridge(sums: Sums) -> Callable[[float], Tensor]:
 
 
 def chosen_ridge(folds: Sequence[Sums]) -> tuple[Tensor, float]:
-    """Weights of all rows, with the penalty that has the least squared error on each fold when fitted on the others."""
+    """Weights of all rows, with the penalty that has the least squared error on each fold when
+    fitted on the others."""
     total = reduce(add, folds)
     candidates = [ridge(total - fold) for fold in folds]
-    penalty = min(PENALTIES, key=lambda p: sum(fold.error(c(p)) for fold, c in zip(folds, candidates, strict=True)))
+    penalty = min(
+        PENALTIES,
+        key=lambda p: sum(fold.error(c(p)) for fold, c in zip(folds, candidates, strict=True)),
+    )
     return ridge(total)(penalty), penalty

@@ -1,7 +1,9 @@
-"""Training with PyTorch Lightning's Trainer: device, precision, validation and several devices come from it.
+"""Training with PyTorch Lightning's Trainer: device, precision, validation and several devices come
+from it.
 
-Everything random follows from the seed and the number of the step: the photographs of a batch, dropout, codes. So a training
-that was killed goes on from a checkpoint and ends with the very bits that it would have ended with.
+Everything random follows from the seed and the number of the step: the photographs of a batch,
+dropout, codes. So a training that was killed goes on from a checkpoint and ends with the very bits
+that it would have ended with.
 """
 
 from __future__ import annotations
@@ -63,20 +65,29 @@ class Schedule:
         return max(1, min(50, self.steps // 4))
 
 
-def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int, schedule: Schedule,
-          context: FitContext, name: str) -> None:  # fmt: skip
-    """Minimise `objective(batch)["loss"]`, a mean over photographs, and leave the best state in `objective`.
+def train(
+    objective: nn.Module,
+    fetch: Callable[[np.ndarray], Batch],
+    count: int,
+    schedule: Schedule,
+    context: FitContext,
+    name: str,
+) -> None:
+    """Minimise `objective(batch)["loss"]`, a mean over photographs, and leave the best state in
+    `objective`.
 
-    A tenth of the training photographs (at most 512) is held out to choose the best state; the test part is
-    never seen. With `context.work`, a training that was interrupted goes on where its last checkpoint was made.
-    BenchError when the loss is not finite.
+    A tenth of the training photographs (at most 512) is held out to choose the best state; the test
+    part is never seen. With `context.work`, a training that was interrupted goes on where its last
+    checkpoint was made. BenchError when the loss is not finite.
     """
     check(context)
     held_out = min(HELD_OUT, count // 10) or min(1, count - 1)
     size = min(schedule.batch, count - held_out)
     if min(held_out, size) < context.devices * context.nodes:
-        raise BenchError(f"fitting {name}: {count} photographs in batches of {schedule.batch} are too few for "
-                         f"{context.devices * context.nodes} device(s)")  # fmt: skip
+        raise BenchError(
+            f"fitting {name}: {count} photographs in batches of {schedule.batch} are too few for "
+            f"{context.devices * context.nodes} device(s)"
+        )
     if context.devices > 1 and context.nodes == 1:
         objective.cpu()  # from where each process takes a copy to its own device
     module = _Module(objective, schedule, context.seed, size)
@@ -87,8 +98,10 @@ def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int
         pinned = context.device.startswith("cuda")
         order = Shuffled(held_out, count - held_out, size, context.seed)
         parts = math.ceil(held_out / HELD_OUT_BATCH)
-        with closing(Batches(fetch, order, range(module.start, schedule.steps), pinned)) as batches, \
-             closing(Batches(fetch, InTurn(held_out, parts), range(parts), pinned)) as held:  # fmt: skip
+        with (
+            closing(Batches(fetch, order, range(module.start, schedule.steps), pinned)) as batches,
+            closing(Batches(fetch, InTurn(held_out, parts), range(parts), pinned)) as held,
+        ):
             _run(module, (batches, held), checkpoints, context, name)
     else:
         module.finish()
@@ -96,14 +109,22 @@ def train(objective: nn.Module, fetch: Callable[[np.ndarray], Batch], count: int
     if not math.isfinite(score):
         raise BenchError(f"fitting {name}: the held-out loss is {score} at best: lower `rate`")
     objective.to(context.device).eval()
-    context.notes.update({"steps": schedule.steps, "best_held_out_loss": score,
-                      "last_train_loss": float(module.last)})  # fmt: skip
+    context.notes.update(
+        {
+            "steps": schedule.steps,
+            "best_held_out_loss": score,
+            "last_train_loss": float(module.last),
+        }
+    )
 
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
     """A block with its own seeded global random state; the caller's is untouched."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
@@ -115,14 +136,25 @@ def isolated(seed: int) -> Iterator[None]:
 def _checkpoints(module: _Module, count: int, context: FitContext, name: str) -> Checkpoints | None:
     if context.work is None:
         return None
-    training = {"name": name, "count": count, "seed": context.seed, "precision": context.precision,
-                "devices": context.devices * context.nodes, "schedule": asdict(module.schedule),
-                "shapes": {k: list(v.shape) for k, v in module.objective.state_dict().items()}}  # fmt: skip
+    training = {
+        "name": name,
+        "count": count,
+        "seed": context.seed,
+        "precision": context.precision,
+        "devices": context.devices * context.nodes,
+        "schedule": asdict(module.schedule),
+        "shapes": {k: list(v.shape) for k, v in module.objective.state_dict().items()},
+    }
     return Checkpoints(context.work / name, json.loads(json.dumps(training)))
 
 
-def _run(module: _Module, loaders: tuple[Batches, Batches], checkpoints: Checkpoints | None, context: FitContext,
-         name: str) -> None:  # fmt: skip
+def _run(
+    module: _Module,
+    loaders: tuple[Batches, Batches],
+    checkpoints: Checkpoints | None,
+    context: FitContext,
+    name: str,
+) -> None:
     with isolated(context.seed), tempfile.TemporaryDirectory() as folder, _interruptible():
         quiet()
         keeper = _Keeper(checkpoints)
@@ -141,14 +173,18 @@ def _run(module: _Module, loaders: tuple[Batches, Batches], checkpoints: Checkpo
             check_val_every_n_epoch=None,
             val_check_interval=module.schedule.interval,
         )
-        with context.progress.task(f"fitting {name}", module.schedule.steps) as bar, started(trainer, bar) as keeper.advance:
+        with (
+            context.progress.task(f"fitting {name}", module.schedule.steps) as bar,
+            started(trainer, bar) as keeper.advance,
+        ):
             bar.advance(module.start)
             trainer.fit(module, *loaders)
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt: Lightning makes it an exit with status 1 and ignores the signal from then on."""
+    """Ctrl-C stays a KeyboardInterrupt: Lightning makes it an exit with status 1 and ignores the
+    signal from then on."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -158,7 +194,8 @@ def _interruptible() -> Iterator[None]:
 
 
 class _Module(Sealed, pl.LightningModule):
-    """An objective in training. start: steps that were done when it began. best: the state with the lowest score."""
+    """An objective in training. start: steps that were done when it began. best: the state with the
+    lowest score."""
 
     score: Tensor
     last: Tensor
@@ -166,7 +203,9 @@ class _Module(Sealed, pl.LightningModule):
     def __init__(self, objective: nn.Module, schedule: Schedule, seed: int, size: int) -> None:
         super().__init__()
         self.objective, self.schedule, self.seed, self.size = objective, schedule, seed, size
-        self.register_buffer("score", torch.tensor(math.inf))  # buffers, since these come back from other processes
+        self.register_buffer(
+            "score", torch.tensor(math.inf)
+        )  # buffers, since these come back from other processes
         self.register_buffer("last", torch.tensor(math.nan))
         self.start, self.best, self.moments = 0, dict[str, Tensor](), dict[str, Tensor]()
         self.threads = torch.get_num_threads()
@@ -184,7 +223,10 @@ class _Module(Sealed, pl.LightningModule):
 
     def on_train_start(self) -> None:
         if len(self.all_gather(torch.tensor(self.start)).unique()) > 1:  # type: ignore[union-attr]
-            raise BenchError("its processes found different checkpoints: --store must be one folder for all machines")
+            raise BenchError(
+                "its processes found different checkpoints: --store must be one folder for all "
+                "machines"
+            )
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         rank, devices = place()
@@ -192,33 +234,57 @@ class _Module(Sealed, pl.LightningModule):
         loss: Tensor = self.objective(batch)["loss"]
         self.last.copy_(loss.detach())
         if not math.isfinite(float(self.last)):
-            raise BenchError(f"the training loss became {float(self.last)} at step {self.step}: lower `rate`")
-        return loss * (devices * _photographs(batch) / self.size) if devices > 1 else loss  # shares may differ by one
+            raise BenchError(
+                f"the training loss became {float(self.last)} at step {self.step}: lower `rate`"
+            )
+        return (
+            loss * (devices * _photographs(batch) / self.size) if devices > 1 else loss
+        )  # shares may differ by one
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        self.log("val_loss", self.objective(batch)["loss"], batch_size=_photographs(batch), sync_dist=True)
+        self.log(
+            "val_loss",
+            self.objective(batch)["loss"],
+            batch_size=_photographs(batch),
+            sync_dist=True,
+        )
 
     def configure_optimizers(self) -> Any:
         s = self.schedule
         chosen = self._trained()
-        optimizer = torch.optim.Adam(chosen.values(), s.rate, s.betas, weight_decay=s.weight_decay, fused=_fused(self.device))
+        optimizer = torch.optim.Adam(
+            chosen.values(), s.rate, s.betas, weight_decay=s.weight_decay, fused=_fused(self.device)
+        )
         for name, value in self.moments.items():
             quantity, _, of = name.partition(".")
-            like = chosen[of] if value.ndim else value.to(self.device)  # in the layout of the weights, as Adam makes them
+            like = (
+                chosen[of] if value.ndim else value.to(self.device)
+            )  # in the layout of the weights, as Adam makes them
             optimizer.state[chosen[of]][quantity] = torch.empty_like(like).copy_(value)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: s.factor(self.start + step))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: s.factor(self.start + step)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def judge(self, score: float) -> None:
         """Keep the state where it is the best so far."""
         if score < float(self.score):
             self.score.fill_(score)
-            self.best = {k: v.detach().cpu().clone() for k, v in self.objective.state_dict().items()}
+            self.best = {
+                k: v.detach().cpu().clone() for k, v in self.objective.state_dict().items()
+            }
 
     def state(self) -> State:
         """What the training needs to go on."""
         chosen, optimizer = self._trained(), self.trainer.optimizers[0]
-        moments = {f"adam.{quantity}.{name}": value for name, p in chosen.items() for quantity, value in optimizer.state[p].items()}
+        moments = {
+            f"adam.{quantity}.{name}": value
+            for name, p in chosen.items()
+            for quantity, value in optimizer.state[p].items()
+        }
         now = {f"now.{k}": v for k, v in self.objective.state_dict().items()}
         best = {f"best.{k}": v for k, v in self.best.items()}
         return State(self.step, float(self.score), float(self.last), moments | now | best)

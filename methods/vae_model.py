@@ -30,9 +30,23 @@ class Vae(Method):
 
     d: int
 
-    def __init__(self, *, preset: str, d: int | str, loss: str, norm: str, mah: float, grad: float, mix: float,
-                 weight_scale: str, kl: float | str, dropout: float, steps: int | str, rate: float, batch: int
-    ) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        preset: str,
+        d: int | str,
+        loss: str,
+        norm: str,
+        mah: float,
+        grad: float,
+        mix: float,
+        weight_scale: str,
+        kl: float | str,
+        dropout: float,
+        steps: int | str,
+        rate: float,
+        batch: int,
+    ) -> None:
         self.preset, self.code_size, self.dropout = preset, d, dropout
         self.choice = LossChoice(loss, norm, mah, grad, mix, weight_scale)
         self.kl, self.steps, self.rate, self.batch = kl, steps, rate, batch
@@ -48,7 +62,14 @@ class Vae(Method):
             self._build(context.device)
         objective = _Objective(self.network, loss, self.kl)
         schedule = Schedule(steps(self.steps, STEPS, self.preset), self.rate, self.batch)
-        train(objective, lambda rows: {"ab": train_set.truth(rows)}, len(train_set), schedule, context, "vae")
+        train(
+            objective,
+            lambda rows: {"ab": train_set.truth(rows)},
+            len(train_set),
+            schedule,
+            context,
+            "vae",
+        )
         context.notes.update(self._describe(train_set, objective))
 
     def save(self, folder: Path) -> None:
@@ -73,7 +94,9 @@ class Vae(Method):
     @torch.inference_mode()
     def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and standard deviation `(B, d)`."""
-        mean, log_variance = computed(self.precision, self.network.encoder, ab.to(self.device) / SCALE)
+        mean, log_variance = computed(
+            self.precision, self.network.encoder, ab.to(self.device) / SCALE
+        )
         return mean, (0.5 * log_variance).exp()
 
     @torch.inference_mode()
@@ -93,7 +116,9 @@ class Vae(Method):
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:
         rows = np.arange(min(512, len(train_set)))
         mean, deviation = self.encode(train_set.truth(rows))
-        return {"d": self.d, "kl_weight": objective.balance.weight} | describe_codes(mean, deviation)
+        return {"d": self.d, "kl_weight": objective.balance.weight} | describe_codes(
+            mean, deviation
+        )
 
 
 class _Network(nn.Module):
@@ -114,4 +139,8 @@ class _Objective(nn.Module):
         mean, log_variance = self.network.encoder(truth)
         code = reparameterise(mean, log_variance) if self.training else mean
         reconstruction = self.loss(self.network.decoder(code), truth).mean()
-        return {"loss": self.balance(reconstruction, kl_divergence(mean, log_variance).mean(), truth[0].numel())}
+        return {
+            "loss": self.balance(
+                reconstruction, kl_divergence(mean, log_variance).mean(), truth[0].numel()
+            )
+        }

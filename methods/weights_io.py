@@ -14,7 +14,9 @@ from bench.store.files import write_json
 
 def save(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
     """Write a module's state and what is needed to build it again."""
-    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, folder / "weights.safetensors")
+    save_file(
+        {k: v.contiguous() for k, v in module.state_dict().items()}, folder / "weights.safetensors"
+    )
     write_json(folder / "config.json", config)
 
 

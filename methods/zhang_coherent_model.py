@@ -1,4 +1,5 @@
-"""A Gaussian copula over the pixels: Zhang's marginals exactly, the choice of neighbours correlated."""
+"""A Gaussian copula over the pixels: Zhang's marginals exactly, the choice of neighbours
+correlated."""
 
 from __future__ import annotations
 
@@ -41,7 +42,10 @@ class ZhangCoherent(Method):
     def _attach(self, context: FitContext) -> None:
         part = context.parts["zhang"]
         if not isinstance(part, Zhang):
-            raise BenchError(f"parameter zhang: {type(part).__name__} has no distribution for every pixel; take zhang")
+            raise BenchError(
+                f"parameter zhang: {type(part).__name__} has no distribution for every pixel; take "
+                "zhang"
+            )
         self.zhang = part
 
 
@@ -57,7 +61,8 @@ class CoherentDistribution(ColorDistribution):
         return self.sample(k)
 
     def sample(self, n: int) -> SampleSet:
-        """n fields: a smooth Gaussian field, made uniform, then through every pixel's inverse distribution function."""
+        """n fields: a smooth Gaussian field, made uniform, then through every pixel's inverse
+        distribution function."""
         logits = self.pixels.logits
         field = smooth(normal(self.seeds, (n, *logits.shape[2:])), self.length)
         numbers = torch.special.ndtr(field).float().to(logits.device)
@@ -75,8 +80,8 @@ class CoherentDistribution(ColorDistribution):
 def smooth(noise: Tensor, length: float) -> Tensor:
     """White noise `(..., h, w)` through a Gaussian filter, float64, of variance 1 everywhere.
 
-    Away from borders the correlation of pixels d apart is exp(-d^2 / (4 length^2)). At borders the filter is cut off and
-    scaled up, so that the variance, and with it every marginal, stays exact.
+    Away from borders the correlation of pixels d apart is exp(-d^2 / (4 length^2)). At borders the
+    filter is cut off and scaled up, so that the variance, and with it every marginal, stays exact.
     """
     rows, columns = (_filter(size, length).to(noise.device) for size in noise.shape[-2:])
     return rows @ noise.double() @ columns.T
@@ -90,13 +95,14 @@ def _filter(size: int, length: float) -> Tensor:
 
 
 def bin_order() -> np.ndarray:
-    """The order of the bins `(313,)` along which distribution functions grow: a path from blue to yellow, in strips of two
-    values of b, through which a goes there and back.
+    """The order of the bins `(313,)` along which distribution functions grow: a path from blue to
+    yellow, in strips of two values of b, through which a goes there and back.
 
-    Where the field or a distribution changes a little, the colour should, too. Neighbours on this path are neighbours in
-    the plane, and photographs vary most along b. Mean difference of neighbouring pixels of draws, in ab units (the truth
-    has 6, independent pixels 67): 16 here, 17 along a Hilbert curve, 24 by b then a, 24 by hue, 29 by a then b; of
-    pixels 8 apart: 46, 48, 45, 50, 50.
+    Where the field or a distribution changes a little, the colour should, too. Neighbours on this
+    path are neighbours in the plane, and photographs vary most along b. Mean difference of
+    neighbouring pixels of draws, in ab units (the truth has 6, independent pixels 67): 16 here, 17
+    along a Hilbert curve, 24 by b then a, 24 by hue, 29 by a then b; of pixels 8 apart: 46, 48, 45,
+    50, 50.
     """
     a, b = bin_centres().T
     strip = np.floor((b + 10) / 20)

@@ -31,8 +31,19 @@ NEIGHBOURS, SIGMA = 10, 5.0
 class Zhang(Method):
     """The ECCV16 network, trained from scratch on soft-encoded colours with class rebalancing."""
 
-    def __init__(self, *, preset: str, temperature: float, mean_temperature: float, rebalance: float, mirror: bool,
-                 weights: str | None, steps: int | str, rate: float, batch: int) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        preset: str,
+        temperature: float,
+        mean_temperature: float,
+        rebalance: float,
+        mirror: bool,
+        weights: str | None,
+        steps: int | str,
+        rate: float,
+        batch: int,
+    ) -> None:
         self.preset, self.temperature, self.mean_temperature = preset, temperature, mean_temperature
         self.rebalance, self.mirror, self.weights = rebalance, mirror, weights
         self.steps, self.rate, self.batch = steps, rate, batch
@@ -56,7 +67,11 @@ class Zhang(Method):
         prior = soft_prior(train_set, context.seed)
         objective = _Objective(self.network, rebalancing(prior, self.rebalance), self.mirror)
         schedule = Schedule(
-            steps(self.steps, STEPS, self.preset), self.rate, self.batch, betas=(0.9, 0.99), weight_decay=1e-3
+            steps(self.steps, STEPS, self.preset),
+            self.rate,
+            self.batch,
+            betas=(0.9, 0.99),
+            weight_decay=1e-3,
         )
         side = PRESETS[self.preset].grey
 
@@ -75,14 +90,20 @@ class Zhang(Method):
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PixelDistribution:
-        logits = computed(self.precision, self.network, shrink(grey.to(self.device), PRESETS[self.preset].grey))
+        logits = computed(
+            self.precision, self.network, shrink(grey.to(self.device), PRESETS[self.preset].grey)
+        )
         logits = functional.interpolate(logits, size=(64, 64), mode="bilinear", align_corners=False)
         return PixelDistribution(logits, seeds, self.temperature, self.mean_temperature)
 
     @torch.inference_mode()
     def features(self, grey: Tensor) -> Tensor:
         """conv7 features `(B, *feature_shape)`."""
-        return computed(self.precision, self.network.conv7, shrink(grey.to(self.device), PRESETS[self.preset].feature_grey))
+        return computed(
+            self.precision,
+            self.network.conv7,
+            shrink(grey.to(self.device), PRESETS[self.preset].feature_grey),
+        )
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +126,9 @@ class Zhang(Method):
 class PixelDistribution(ColorDistribution):
     """Independent distributions over the 313 colours; logits `(B, 313, 64, 64)`."""
 
-    def __init__(self, logits: Tensor, seeds: Sequence[int], temperature: float, mean_temperature: float) -> None:
+    def __init__(
+        self, logits: Tensor, seeds: Sequence[int], temperature: float, mean_temperature: float
+    ) -> None:
         self.logits, self.seeds = logits, seeds
         self.temperature, self.mean_temperature = temperature, mean_temperature
         self.centres = torch.from_numpy(bin_centres()).to(logits.device)
@@ -122,7 +145,9 @@ class PixelDistribution(ColorDistribution):
 
     def mean(self) -> Tensor:
         """Annealed mean `(B, 2, 64, 64)`: the expectation at a low temperature (T = 0.38)."""
-        return torch.einsum("bqhw,qc->bchw", (self.logits / self.mean_temperature).softmax(1), self.centres)
+        return torch.einsum(
+            "bqhw,qc->bchw", (self.logits / self.mean_temperature).softmax(1), self.centres
+        )
 
     def mode(self) -> Tensor:
         """The most likely colour of every pixel `(B, 2, 64, 64)`."""
@@ -132,13 +157,21 @@ class PixelDistribution(ColorDistribution):
     def log_prob(self, ab: Tensor) -> Tensor:
         """Log probability `(B,)`, in nats, of each pixel's nearest bin, summed over the pixels."""
         index = nearest_bin(ab.to(self.logits.device))[:, None]
-        return (self.logits / self.temperature).log_softmax(1).gather(1, index).double().flatten(1).sum(1)
+        return (
+            (self.logits / self.temperature)
+            .log_softmax(1)
+            .gather(1, index)
+            .double()
+            .flatten(1)
+            .sum(1)
+        )
 
 
 class Quantiles:
     """Colours of numbers in [0, 1): every pixel's distribution function over the bins, inverted.
 
-    order: along which bins the distribution function grows `(313,)`; their own, by a and then b, unless given.
+    order: along which bins the distribution function grows `(313,)`; their own, by a and then b,
+    unless given.
     """
 
     def __init__(self, logits: Tensor, temperature: float, order: np.ndarray | None = None) -> None:
@@ -167,31 +200,39 @@ class _Objective(nn.Module):
     def __init__(self, network: ZhangNet, factor: np.ndarray, mirror: bool) -> None:
         super().__init__()
         self.network, self.mirror = network, mirror
-        self.register_buffer("factor", torch.from_numpy(factor.astype(np.float32)), persistent=False)
+        self.register_buffer(
+            "factor", torch.from_numpy(factor.astype(np.float32)), persistent=False
+        )
         self.register_buffer("centres", torch.from_numpy(bin_centres()), persistent=False)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         grey, ab = batch["grey"], batch["ab"]
         if self.mirror and self.training and float(torch.rand(())) < 0.5:
             grey, ab = grey.flip(-1), ab.flip(-1)
-        logits = self.network(grey).float()  # the loss is taken in float32, whatever the network computes with
+        logits = self.network(
+            grey
+        ).float()  # the loss is taken in float32, whatever the network computes with
         step = ab.shape[-1] // logits.shape[2]
         logits = logits.permute(0, 2, 3, 1).reshape(-1, BINS)
-        colours = ab[:, :, ::step, ::step].permute(0, 2, 3, 1).reshape(-1, 2)  # every step-th pixel, as the release
+        colours = (
+            ab[:, :, ::step, ::step].permute(0, 2, 3, 1).reshape(-1, 2)
+        )  # every step-th pixel, as the release
         index, share = soft_encode(colours, self.centres)
         likelihood = logits.log_softmax(1).gather(1, index)
         return {"loss": -(self.factor[index[:, 0]] * (share * likelihood).sum(1)).mean()}
 
 
 def soft_encode(colours: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Ten nearest bins of colours `(N, 2)` and their Gaussian shares, `(N, 10)` each; the nearest first."""
+    """Ten nearest bins of colours `(N, 2)` and their Gaussian shares, `(N, 10)` each; the nearest
+    first."""
     distance, index = torch.cdist(colours, centres).topk(NEIGHBOURS, largest=False)
     share = (-distance.square() / (2 * SIGMA**2)).exp()
     return index, share / share.sum(1, keepdim=True)
 
 
 def soft_prior(train_set: PreparedSet, seed: int, most: int = 200_000) -> np.ndarray:
-    """The distribution of soft-encoded colours over the bins `(313,)`, from a random sample of training pixels."""
+    """The distribution of soft-encoded colours over the bins `(313,)`, from a random sample of
+    training pixels."""
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(train_set))[:2000])
     pixels = np.asarray(train_set.ab[rows])[:, :, ::4, ::4].transpose(0, 2, 3, 1).reshape(-1, 2)
@@ -205,7 +246,8 @@ def soft_prior(train_set: PreparedSet, seed: int, most: int = 200_000) -> np.nda
 
 
 def rebalancing(prior: np.ndarray, mix: float) -> np.ndarray:
-    """Weights of the bins `(313,)`: 1 / ((1 - mix) prior + mix / 313), rescaled to a mean of 1 under the prior.
+    """Weights of the bins `(313,)`: 1 / ((1 - mix) prior + mix / 313), rescaled to a mean of 1
+    under the prior.
 
     >>> float(rebalancing(np.full(313, 1 / 313), 0.5).mean().round(6))
     1.0

@@ -28,18 +28,22 @@ class ZhangNet(nn.Module):
         self.model6 = _block(c[4], c[5], (1, 1, 1), dilation=2)
         self.model7 = _block(c[5], c[6], (1, 1, 1))
         self.model8 = nn.Sequential(
-            nn.ConvTranspose2d(c[6], c[7], 4, 2, 1), nn.ReLU(),
-            nn.Conv2d(c[7], c[7], 3, padding=1), nn.ReLU(),
-            nn.Conv2d(c[7], c[7], 3, padding=1), nn.ReLU(),
+            nn.ConvTranspose2d(c[6], c[7], 4, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(c[7], c[7], 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c[7], c[7], 3, padding=1),
+            nn.ReLU(),
             nn.Conv2d(c[7], BINS, 1),
-        )  # fmt: skip
+        )
         self.feature_channels = c[6]
 
     def forward(self, grey: Tensor) -> Tensor:
         return self.model8(self.model7(self._to_conv6(grey)))
 
     def conv7(self, grey: Tensor) -> Tensor:
-        """Features `(B, 512, s/8, s/8)`: the third convolution of block 7 after its ReLU, before its norm."""
+        """Features `(B, 512, s/8, s/8)`: the third convolution of block 7 after its ReLU, before
+        its norm."""
         return self.model7[:6](self._to_conv6(grey))
 
     def _to_conv6(self, grey: Tensor) -> Tensor:
@@ -53,11 +57,16 @@ def shrink(grey: Tensor, size: int) -> Tensor:
     """L resized to a square, bilinear and antialiased."""
     if grey.shape[-1] == size:
         return grey
-    return functional.interpolate(grey, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return functional.interpolate(
+        grey, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    )
 
 
 def _block(inputs: int, outputs: int, strides: tuple[int, ...], dilation: int = 1) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, stride in enumerate(strides):
-        layers += [nn.Conv2d(inputs if i == 0 else outputs, outputs, 3, stride, dilation, dilation), nn.ReLU()]
+        layers += [
+            nn.Conv2d(inputs if i == 0 else outputs, outputs, 3, stride, dilation, dilation),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers, nn.BatchNorm2d(outputs))

@@ -29,8 +29,8 @@ IGNORED = {"class8_ab", "conv8_313_rh"}
 
 
 def inspect(path: Path) -> dict[str, str]:
-    """What is found in a release: every layer as it should be, and whether its fixed last layer (`model_out.weight` times 110)
-    holds our 313 centres. BenchError for anything else."""
+    """What is found in a release: every layer as it should be, and whether its fixed last layer
+    (`model_out.weight` times 110) holds our 313 centres. BenchError for anything else."""
     network = ZhangNet(PRESETS["paper"])
     centres = read_release(path, network)
     count = sum(parameter.numel() for parameter in network.parameters())
@@ -39,31 +39,48 @@ def inspect(path: Path) -> dict[str, str]:
 
 
 def read_release(path: Path, network: ZhangNet) -> float | None:
-    """Load a checkpoint of the public release into a network of preset paper; all of it, or BenchError and nothing.
+    """Load a checkpoint of the public release into a network of preset paper; all of it, or
+    BenchError and nothing.
 
-    `.pth` or `.pt` (PyTorch port) and `.safetensors` have the network's own names; `.caffemodel` is the original.
-    The temperature is not in any of them. Caffe's v2 prototxt multiplies the logits by 1/T = 2.606 before its softmax:
-    divide the logits by `mean_temperature` = 0.38 for its annealed mean, and by `temperature` = 1 for the distribution
-    that was trained. The PyTorch port has no such layer, and whether 2.606 is folded into its last convolution can't be
-    told without the file: if its means look grey, T = 1 was meant to be 0.38; if they look patchy, 0.38 counts twice.
+    `.pth` or `.pt` (PyTorch port) and `.safetensors` have the network's own names; `.caffemodel` is
+    the original. The temperature is not in any of them. Caffe's v2 prototxt multiplies the logits
+    by 1/T = 2.606 before its softmax: divide the logits by `mean_temperature` = 0.38 for its
+    annealed mean, and by `temperature` = 1 for the distribution that was trained. The PyTorch port
+    has no such layer, and whether 2.606 is folded into its last convolution can't be told without
+    the file: if its means look grey, T = 1 was meant to be 0.38; if they look patchy, 0.38 counts
+    twice.
 
-    Returns how far the colours of its fixed last layer are from ours, at most, or None where it has none.
+    Returns how far the colours of its fixed last layer are from ours, at most, or None where it has
+    none.
     """
-    readers = {".pth": _read_torch, ".pt": _read_torch, ".safetensors": _read_safetensors, ".caffemodel": _read_caffe}
+    readers = {
+        ".pth": _read_torch,
+        ".pt": _read_torch,
+        ".safetensors": _read_safetensors,
+        ".caffemodel": _read_caffe,
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise BenchError(f"weights {path}: unknown suffix '{path.suffix}' (known: {', '.join(readers)})")
+        raise BenchError(
+            f"weights {path}: unknown suffix '{path.suffix}' (known: {', '.join(readers)})"
+        )
     try:
         found = reader(path)
     except OSError as error:
-        raise BenchError(f"weights {path} can't be read ({error.strerror or 'damaged file'})") from error
+        raise BenchError(
+            f"weights {path} can't be read ({error.strerror or 'damaged file'})"
+        ) from error
     own = network.state_dict()
     centres = found.pop("model_out.weight", None)
     wrong = _first_mismatch(own, found) or _wrong_centres(centres)
     if wrong:
         raise BenchError(f"weights {path}: {wrong}; {NEEDS}")
     network.load_state_dict(own | {k: v for k, v in found.items() if not k.endswith(COUNTER)})
-    return None if centres is None else float((_colours(centres) - torch.from_numpy(bin_centres())).abs().max())
+    return (
+        None
+        if centres is None
+        else float((_colours(centres) - torch.from_numpy(bin_centres())).abs().max())
+    )
 
 
 def _first_mismatch(own: Tensors, found: Tensors) -> str | None:
@@ -117,13 +134,19 @@ def _read_torch(path: Path) -> Tensors:
     except OSError:
         raise
     except Exception as error:  # the restricted unpickler meets damage with many kinds of exception
-        raise BenchError(f"weights {path}: no PyTorch checkpoint of nothing but tensors; {NEEDS}") from error
+        raise BenchError(
+            f"weights {path}: no PyTorch checkpoint of nothing but tensors; {NEEDS}"
+        ) from error
     if not isinstance(held, dict):
-        raise BenchError(f"weights {path}: holds a {type(held).__name__}, not named tensors; {NEEDS}")
+        raise BenchError(
+            f"weights {path}: holds a {type(held).__name__}, not named tensors; {NEEDS}"
+        )
     for name, value in held.items():
         if not (isinstance(name, str) and isinstance(value, Tensor) and _is_plain(name, value)):
             kind = type(value).__name__
-            raise BenchError(f"weights {path}: {str(name)[:60]!r} is a {kind}, not a plain tensor; {NEEDS}")
+            raise BenchError(
+                f"weights {path}: {str(name)[:60]!r} is a {kind}, not a plain tensor; {NEEDS}"
+            )
     return dict(held)
 
 
@@ -139,12 +162,15 @@ def _read_safetensors(path: Path) -> Tensors:
     try:
         found: Tensors = load_file(path)
     except SafetensorError as error:
-        raise BenchError(f"weights {path}: no safetensors file ({str(error).splitlines()[0]}); {NEEDS}") from error
+        raise BenchError(
+            f"weights {path}: no safetensors file ({str(error).splitlines()[0]}); {NEEDS}"
+        ) from error
     return found
 
 
 def _read_caffe(path: Path) -> Tensors:
-    """A caffemodel's blobs under our names. Caffe saw L - 50 where we see (L - 50) / 100; its norms have no affine."""
+    """A caffemodel's blobs under our names. Caffe saw L - 50 where we see (L - 50) / 100; its norms
+    have no affine."""
     data = path.read_bytes()
     found: Tensors = {}
     try:
@@ -173,8 +199,15 @@ def _norm(module: str, blobs: list[Tensor]) -> Tensors:
     factor = float(blobs[2].flatten()[0]) if len(blobs) > 2 and blobs[2].numel() else 1.0
     scale = 1 / factor if factor else 0.0  # Caffe's own rule for a norm that never saw a batch
     values = [_trim(blob, 1) * scale for blob in blobs[:2]]
-    affine = {f"{module}.weight": torch.ones_like(values[0]), f"{module}.bias": torch.zeros_like(values[0])}
-    return affine | dict(zip((f"{module}.running_mean", f"{module}.running_var"), values)) | _rest(module, blobs[3:])
+    affine = {
+        f"{module}.weight": torch.ones_like(values[0]),
+        f"{module}.bias": torch.zeros_like(values[0]),
+    }
+    return (
+        affine
+        | dict(zip((f"{module}.running_mean", f"{module}.running_var"), values))
+        | _rest(module, blobs[3:])
+    )
 
 
 def _rest(module: str, blobs: list[Tensor]) -> Tensors:
@@ -192,7 +225,9 @@ def _names() -> dict[str, str]:
     names = {}
     for block, convolutions in enumerate((2, 2, 3, 3, 3, 3, 3, 3), start=1):
         for i in range(convolutions):
-            names[f"{'bw_' if block == 1 and i == 0 else ''}conv{block}_{i + 1}"] = f"model{block}.{2 * i}"
+            names[f"{'bw_' if block == 1 and i == 0 else ''}conv{block}_{i + 1}"] = (
+                f"model{block}.{2 * i}"
+            )
         names[f"conv{block}_{convolutions}norm"] = f"model{block}.{2 * convolutions}"
     del names["conv8_3norm"]
     return names | {"conv8_313": "model8.6"}
@@ -215,7 +250,9 @@ def _blob(message: memoryview) -> Tensor:
     old = [v for n, v in _fields(message) if n in (1, 2, 3, 4) and isinstance(v, int)]
     shapes = [_dimensions(m) for _, m in _messages(message, 7)]
     shape = shapes[-1] if shapes else old
-    data = np.frombuffer(b"".join(m for _, m in _messages(message, 5)), "<f4")  # one piece, or one a number
+    data = np.frombuffer(
+        b"".join(m for _, m in _messages(message, 5)), "<f4"
+    )  # one piece, or one a number
     if math.prod(shape) != data.size:
         raise ValueError(f"a blob of shape {shape} holds {data.size} numbers")
     return torch.from_numpy(data.astype(np.float32)).reshape(shape)

@@ -1,4 +1,5 @@
-"""Mean absolute error of colour fields, plain and weighted, on all pixels and on the 8x8 grid (section 7.2)."""
+"""Mean absolute error of colour fields, plain and weighted, on all pixels and on the 8x8 grid
+(section 7.2)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Absolute error."""
     yield MetricSpec(
         name="absolute-error",
-        summary="mean over the k of |da|+|db| (sum) or their average (mean), plain and times the rarity of the true colour",
+        summary="mean over the k of |da|+|db| (sum) or their average (mean), plain and times the "
+        "rarity of the true colour",
         factory="bench.metrics.absolute_error:AbsoluteError",
         unit="ab/128",
         direction="down",
@@ -27,13 +29,16 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         variants={
             "sum": "of |Δa| + |Δb| (the paper's likely convention)",
             "mean": "of their average",
-            "weighted-sum, weighted-mean": "times the rarity of the true colour, 1/p of its bin in the train split's "
+            "weighted-sum, weighted-mean": "times the rarity of the true colour, 1/p of its bin in "
+            "the train split's "
             "histogram",
         },
-        formula="mean over the k, and over pixels (region all) or the 8x8 points at rows and columns 4, 12, …, 60 "
+        formula="mean over the k, and over pixels (region all) or the 8x8 points at rows and "
+        "columns 4, 12, …, 60 "
         "(grid), at scale 1/128",
         citation="Deshpande et al. 2017, section 7.2, Tables 1 and 2",
-        gaming="Best for the median colour: a method that always gives one dull field beats a true sampler. Weighted, "
+        gaming="Best for the median colour: a method that always gives one dull field beats a true "
+        "sampler. Weighted, "
         "a few pixels of rare colours decide.",
         checked="a plain loop",
     )
@@ -48,20 +53,27 @@ class AbsoluteError(Metric):
         for prefix, values in (("", error), ("weighted-", error * context.weights(truth))):
             for region in ("all", "grid"):
                 total = on(region, values).mean((-1, -2)).sum(-1).numpy()
-                scores += [Score(f"{prefix}sum", region, total), Score(f"{prefix}mean", region, total / 2)]
+                scores += [
+                    Score(f"{prefix}sum", region, total),
+                    Score(f"{prefix}mean", region, total / 2),
+                ]
         return scores
 
 
-def absolute_difference(samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> torch.Tensor:
+def absolute_difference(
+    samples: SampleSet, truth: torch.Tensor, context: ScoreContext
+) -> torch.Tensor:
     """|C - f| / scale, `(B, k, 2, h, w)` float64, made once for all metrics: read it, don't change it."""
     made: torch.Tensor = context.once(
-        "absolute-difference", lambda: (samples.ab.double() - truth.double()[:, None]).abs_().div_(context.scale)
+        "absolute-difference",
+        lambda: (samples.ab.double() - truth.double()[:, None]).abs_().div_(context.scale),
     )
     return made
 
 
 def on(region: str, values: torch.Tensor) -> torch.Tensor:
-    """Values `(..., 64, 64)` on `all` pixels, or on the `grid` of 8x8 points at rows and columns 4, 12, ..., 60."""
+    """Values `(..., 64, 64)` on `all` pixels, or on the `grid` of 8x8 points at rows and columns 4,
+    12, ..., 60."""
     if region == "all":
         return values
     step = values.shape[-1] // 8

@@ -11,8 +11,9 @@ from torch import Tensor
 def ciede2000(first: Tensor, second: Tensor) -> Tensor:
     """ΔE00 `(..., h, w)` of CIELAB pictures `(..., 3, h, w)` that broadcast; k_L = k_C = k_H = 1.
 
-    Sharma, Wu and Dalal 2005, "The CIEDE2000 Color-Difference Formula: Implementation Notes", equations 2 to 22.
-    0 for equal colours; not a metric in the sense of mathematics, and not continuous where hues are opposite.
+    Sharma, Wu and Dalal 2005, "The CIEDE2000 Color-Difference Formula: Implementation Notes",
+    equations 2 to 22. 0 for equal colours; not a metric in the sense of mathematics, and not
+    continuous where hues are opposite.
     """
     (l1, a1, b1), (l2, a2, b2) = first.unbind(-3), second.unbind(-3)
     stretch = 1.5 - 0.5 * _saturation((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2)
@@ -23,9 +24,20 @@ def ciede2000(first: Tensor, second: Tensor) -> Tensor:
     middle = ((l1 + l2) / 2 - 50).square()
     lightness_term = (l2 - l1) / (1 + 0.015 * middle / (20 + middle).sqrt())
     chroma_term = (chroma2 - chroma1) / (1 + 0.045 * chroma)
-    hue_term = 2 * (chroma1 * chroma2).sqrt() * (turn / 2).sin() / (1 + 0.015 * chroma * _hue_weight(hue))
-    rotation = -(radians(60) * (-((hue - radians(275)) / radians(25)).square()).exp()).sin() * 2 * _saturation(chroma)
-    squared = lightness_term.square() + chroma_term.square() + hue_term.square() + rotation * chroma_term * hue_term
+    hue_term = (
+        2 * (chroma1 * chroma2).sqrt() * (turn / 2).sin() / (1 + 0.015 * chroma * _hue_weight(hue))
+    )
+    rotation = (
+        -(radians(60) * (-((hue - radians(275)) / radians(25)).square()).exp()).sin()
+        * 2
+        * _saturation(chroma)
+    )
+    squared = (
+        lightness_term.square()
+        + chroma_term.square()
+        + hue_term.square()
+        + rotation * chroma_term * hue_term
+    )
     return squared.clamp(min=0).sqrt()
 
 
@@ -37,9 +49,11 @@ def _saturation(chroma: Tensor) -> Tensor:
 
 
 def _hues(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
-    """The difference of the hues, in -π..π, and their mean, in 0..2π (equations 10 and 14), in radians.
+    """The difference of the hues, in -π..π, and their mean, in 0..2π (equations 10 and 14), in
+    radians.
 
-    Hues start at 0, which decides the mean of opposite ones. A colour without chroma needs no rule: its hue term is 0.
+    Hues start at 0, which decides the mean of opposite ones. A colour without chroma needs no rule:
+    its hue term is 0.
     """
     h1, h2 = torch.atan2(b1, a1) % (2 * pi), torch.atan2(b2, a2) % (2 * pi)
     turn = h2 - h1

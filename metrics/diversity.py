@@ -1,4 +1,5 @@
-"""How much the samples of a photograph differ: pairwise distance, entropy of their colours, effective number of modes."""
+"""How much the samples of a photograph differ: pairwise distance, entropy of their colours,
+effective number of modes."""
 
 from __future__ import annotations
 
@@ -24,56 +25,78 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     accepts = frozenset(KINDS) - {"reconstruction"}
     yield MetricSpec(
         name="pairwise-distance",
-        summary="mean ab distance between two different samples of a photograph; 0 where there is only one",
+        summary="mean ab distance between two different samples of a photograph; 0 where there is "
+        "only one",
         factory="bench.metrics.diversity:PairwiseDistance",
         unit="ab/128",
         direction="none",
         accepts=accepts,
-        variants={"ab": "mean over all pairs and pixels of the distance (L2) in ab, at the protocol's scale"},
-        formula="Σ_{i<j} w_i w_j d_ij / Σ_{i<j} w_i w_j, d_ij = mean over pixels of √(Δa² + Δb²) / scale; w = 1/k without weights",
+        variants={
+            "ab": "mean over all pairs and pixels of the distance (L2) in ab, at the protocol's "
+            "scale"
+        },
+        formula="Σ_{i<j} w_i w_j d_ij / Σ_{i<j} w_i w_j, d_ij = mean over pixels of √(Δa² + Δb²) / "
+        "scale; w = 1/k without weights",
         gaming=_MORE_IS_NOT_BETTER + "Read it beside a fair score.",
         checked="a loop over pairs in NumPy",
-        citation="the weight-free counterpart of mean pairwise LPIPS (Zhu et al. 2017, BicycleGAN); Rao 1982 for weights",
-    )  # fmt: skip
+        citation="the weight-free counterpart of mean pairwise LPIPS (Zhu et al. 2017, "
+        "BicycleGAN); Rao 1982 for weights",
+    )
     yield MetricSpec(
         name="colour-entropy",
-        summary="entropy of colours over Zhang's 313 bins: in all samples, in one sample, in the truth, and from sample to sample",
+        summary="entropy of colours over Zhang's 313 bins: in all samples, in one sample, in the "
+        "truth, and from sample to sample",
         factory="bench.metrics.diversity:ColourEntropy",
         unit="bit",
         direction="none",
         accepts=accepts,
         variants={
             "pooled": "of the histogram of all pixels of all samples",
-            "mean-of-n": "of one sample's histogram, averaged over samples: to be read beside `truth`",
+            "mean-of-n": "of one sample's histogram, averaged over samples: to be read beside "
+            "`truth`",
             "truth": "of the true field's histogram",
             "per-pixel": "over the samples at one pixel, averaged over pixels: at most log2 k",
         },
-        formula="-Σ p log2 p, p = shares of the 313 bins (nearest centre), at most log2 313 = 8.29. Samples count by their "
+        formula="-Σ p log2 p, p = shares of the 313 bins (nearest centre), at most log2 313 = "
+        "8.29. Samples count by their "
         "weights; pooled - mean-of-n is the Jensen-Shannon divergence of the samples' palettes",
-        gaming=_MORE_IS_NOT_BETTER + "Uniform random colours reach the maximum. pooled and mean-of-n don't see where colours "
-        "are; per-pixel is highest for independent pixels (speckle). A step over a bin's border counts like a step across "
+        gaming=_MORE_IS_NOT_BETTER
+        + "Uniform random colours reach the maximum. pooled and mean-of-n don't see where colours "
+        "are; per-pixel is highest for independent pixels (speckle). A step over a bin's border "
+        "counts like a step across "
         "the gamut.",
         checked="scipy.stats.entropy of NumPy histograms",
         citation="Shannon 1948; bins of Zhang, Isola and Efros 2016",
-    )  # fmt: skip
+    )
     yield MetricSpec(
         name="effective-modes",
-        summary="effective number of different samples, 1 (all alike) to k (all far apart): the Vendi score",
+        summary="effective number of different samples, 1 (all alike) to k (all far apart): the "
+        "Vendi score",
         factory="bench.metrics.diversity:EffectiveModes",
         unit="modes",
         direction="none",
         accepts=accepts,
         parameters=(
-            Parameter("bandwidth", "float", 10.0, "RMS ab distance at which fields begin to differ, CIELAB units", minimum=0.01),
+            Parameter(
+                "bandwidth",
+                "float",
+                10.0,
+                "RMS ab distance at which fields begin to differ, CIELAB units",
+                minimum=0.01,
+            ),
         ),
         variants={"field": "kernel on whole 64x64 colour fields"},
-        formula="exp(-Σ λ ln λ), λ = eigenvalues of √w_i K_ij √w_j, K_ij = exp(-r_ij² / (2 bandwidth²)), r_ij = root mean "
+        formula="exp(-Σ λ ln λ), λ = eigenvalues of √w_i K_ij √w_j, K_ij = exp(-r_ij² / (2 "
+        "bandwidth²)), r_ij = root mean "
         "square over pixels of the ab distance (L2), unscaled; w = 1/k without weights",
-        gaming=_MORE_IS_NOT_BETTER + "Independent noise of a few bandwidths makes every sample its own mode. At most k: "
-        "compare at equal k only. It depends on the bandwidth, 10 by default: the step of Zhang's grid of colours.",
+        gaming=_MORE_IS_NOT_BETTER
+        + "Independent noise of a few bandwidths makes every sample its own mode. At most k: "
+        "compare at equal k only. It depends on the bandwidth, 10 by default: the step of Zhang's "
+        "grid of colours.",
         checked="the definition in NumPy and SciPy (eigenvalues of the explicit kernel)",
-        citation="Friedman and Dieng 2023, The Vendi Score: A Diversity Evaluation Metric for Machine Learning",
-    )  # fmt: skip
+        citation="Friedman and Dieng 2023, The Vendi Score: A Diversity Evaluation Metric for "
+        "Machine Learning",
+    )
 
 
 class PairwiseDistance(Metric):
@@ -96,7 +119,10 @@ class ColourEntropy(Metric):
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         from bench.contracts.colour_weights import nearest_bin
 
-        bins, defined = nearest_bin(samples.ab.nan_to_num()).flatten(2), pictures.zero_or_nan(samples)
+        bins, defined = (
+            nearest_bin(samples.ab.nan_to_num()).flatten(2),
+            pictures.zero_or_nan(samples),
+        )
         palettes = _palettes(bins)
         values = {
             "pooled": _entropy(pictures.mean_over(samples, palettes)) + defined,
@@ -118,16 +144,21 @@ class EffectiveModes(Metric):
 
         fields, defined = samples.ab.nan_to_num().double().flatten(2), pictures.zero_or_nan(samples)
         pixels = fields.shape[-1] / 2
-        distances = [torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist") for f in fields]  # exact 0 for fields alike
+        distances = [
+            torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist") for f in fields
+        ]  # exact 0 for fields alike
         squared = torch.stack(distances).square() / pixels
         root = pictures.shares(samples).sqrt()
         kernel = (-squared / (2 * self.bandwidth**2)).exp() * root[:, :, None] * root[:, None]
         spectrum = torch.linalg.eigvalsh(kernel).clamp(min=0)
-        return [Score("field", "all", (torch.special.entr(spectrum).sum(-1).exp() + defined).numpy())]
+        return [
+            Score("field", "all", (torch.special.entr(spectrum).sum(-1).exp() + defined).numpy())
+        ]
 
 
 def mean_over_pairs(weights: Tensor, distances: Callable[[int], Tensor]) -> Tensor:
-    """The mean over all pairs of k samples, each counted by the product of its weights `(k,)`; 0 where there is no pair.
+    """The mean over all pairs of k samples, each counted by the product of its weights `(k,)`; 0
+    where there is no pair.
 
     distances: for a shift s in 1..k-1, the distances `(k - s,)` of the samples i and i + s.
     """
@@ -157,12 +188,17 @@ def _entropy(shares: Tensor) -> Tensor:
 
 
 def _entropy_at_pixels(bins: Tensor, weights: Tensor) -> Tensor:
-    """Entropy over the samples at each pixel, `(B, P)` bits, of bins `(B, k, P)` and weights `(B, k)`."""
+    """Entropy over the samples at each pixel, `(B, P)` bits, of bins `(B, k, P)` and weights `(B,
+    k)`."""
     import torch
 
     small = bins.to(torch.int16)
     entropy = torch.zeros(bins.shape[0], bins.shape[2], dtype=torch.float64)
-    for i in range(bins.shape[1]):  # a sample adds its share of -log(the share of all samples in its bin)
-        same = torch.einsum("bk,bkp->bp", weights, (small == small[:, i : i + 1]).double()).clamp(max=1)
+    for i in range(
+        bins.shape[1]
+    ):  # a sample adds its share of -log(the share of all samples in its bin)
+        same = torch.einsum("bk,bkp->bp", weights, (small == small[:, i : i + 1]).double()).clamp(
+            max=1
+        )
         entropy -= torch.xlogy(weights[:, i : i + 1], same)
     return entropy / log(2)

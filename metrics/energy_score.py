@@ -1,4 +1,5 @@
-"""The energy score of whole colour fields: fair for draws, plain and weighted for what is presented."""
+"""The energy score of whole colour fields: fair for draws, plain and weighted for what is
+presented."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Both energy scores."""
     yield MetricSpec(
         name="fair-energy-score",
-        summary="strictly proper score of whole fields, with an expectation that does not depend on the number of "
+        summary="strictly proper score of whole fields, with an expectation that does not depend "
+        "on the number of "
         "draws: the ranking score",
         factory="bench.metrics.energy_score:FairEnergyScore",
         unit="ab/128, root mean square",
@@ -31,26 +33,32 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         least=2,
         headline="field",
         variants={"field": "of the whole 64x64x2 field"},
-        formula="1/M Σ_m ‖x_m − y‖ − 1/(2M(M−1)) Σ_{m≠j} ‖x_m − x_j‖, with ‖v‖ = sqrt(mean of v² over pixels and "
+        formula="1/M Σ_m ‖x_m − y‖ − 1/(2M(M−1)) Σ_{m≠j} ‖x_m − x_j‖, with ‖v‖ = sqrt(mean of v² "
+        "over pixels and "
         "channels) / 128",
         citation=f"{CITATION}; Ferro 2014, QJRMS 140:1917 (fair)",
-        gaming="Not by spread, bias or repetition: in expectation the true law is best. By draws that depend on one "
-        "another, which the harness checks. It hardly sees how pixels hang together: read the variogram score beside "
+        gaming="Not by spread, bias or repetition: in expectation the true law is best. By draws "
+        "that depend on one "
+        "another, which the harness checks. It hardly sees how pixels hang together: read the "
+        "variogram score beside "
         "it.",
         checked=f'{CHECKED}, estimator="fair"',
     )
     yield MetricSpec(
         name="energy-score",
-        summary="the plain energy score with the sample set's own weights: for modes, centroids and point estimates",
+        summary="the plain energy score with the sample set's own weights: for modes, centroids "
+        "and point estimates",
         factory="bench.metrics.energy_score:EnergyScore",
         unit="ab/128, root mean square",
         direction="down",
         accepts=frozenset(KINDS) - {"reconstruction"},
         variants={"field": "of the whole 64x64x2 field"},
-        formula="Σ_m w_m ‖x_m − y‖ − 1/2 Σ_{m,j} w_m w_j ‖x_m − x_j‖, ‖·‖ as in the fair score; w_m = 1/k where none "
+        formula="Σ_m w_m ‖x_m − y‖ − 1/2 Σ_{m,j} w_m w_j ‖x_m − x_j‖, ‖·‖ as in the fair score; "
+        "w_m = 1/k where none "
         "are given",
         citation=CITATION,
-        gaming="It scores the k weighted fields as if they were the whole law. Of k draws it prefers too little spread "
+        gaming="It scores the k weighted fields as if they were the whole law. Of k draws it "
+        "prefers too little spread "
         "(70 % of the true one at k = 5), so numbers of different k or kind don't compare.",
         checked=f"{CHECKED} with ens_w",
     )
@@ -67,11 +75,18 @@ class EnergyScore(Metric):
     """Of k weighted fields; for k = 1 the distance from the truth."""
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        return [Score("field", "all", (weighted_energy(samples.ab, truth, weights_of(samples)) / context.scale).numpy())]
+        return [
+            Score(
+                "field",
+                "all",
+                (weighted_energy(samples.ab, truth, weights_of(samples)) / context.scale).numpy(),
+            )
+        ]
 
 
 def fair_energy(ab: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Fair energy score `(B,)`, float64, in units of ab, of draws `(B, M, 2, h, w)`. BenchError for M = 1.
+    """Fair energy score `(B,)`, float64, in units of ab, of draws `(B, M, 2, h, w)`. BenchError for
+    M = 1.
 
     >>> import torch
     >>> fair_energy(torch.zeros(1, 2, 2, 8, 8), torch.ones(1, 2, 8, 8))
@@ -103,13 +118,15 @@ def weights_of(samples: SampleSet) -> torch.Tensor:
 def at_least_two(ab: torch.Tensor, what: str) -> int:
     """The number of draws; BenchError when one draw is all there is."""
     if ab.shape[1] < 2:
-        raise BenchError(f"{what} needs at least 2 draws of each photograph, there is 1: use --draws")
+        raise BenchError(
+            f"{what} needs at least 2 draws of each photograph, there is 1: use --draws"
+        )
     return ab.shape[1]
 
 
 def _distances(ab: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Root-mean-square distances to the truth `(B, k)` and between the fields `(B, k, k)`, from differences: through
-    the Gram matrix, fields that nearly agree would lose all digits."""
+    """Root-mean-square distances to the truth `(B, k)` and between the fields `(B, k, k)`, from
+    differences: through the Gram matrix, fields that nearly agree would lose all digits."""
     import torch
 
     fields, true = ab.double().flatten(2), truth.double().flatten(1)[:, None]

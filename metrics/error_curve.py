@@ -27,22 +27,28 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         direction="down",
         accepts=frozenset({"iid"}),
         variants={"sum": "of |Δa| + |Δb|; column k is n"},
-        formula="Σ_i e_(i) C(M − i, n − 1) / C(M, n), e_(i) the i-th smallest error of M draws: the mean of the "
+        formula="Σ_i e_(i) C(M − i, n − 1) / C(M, n), e_(i) the i-th smallest error of M draws: "
+        "the mean of the "
         "minimum over all subsets of n draws",
-        citation="Deshpande et al. 2017, section 7.3; the mean over subsets is the U-statistic of the minimum",
-        gaming="As error-of-best: at small n the mean field wins, at large n whoever spreads; where curves cross, one "
+        citation="Deshpande et al. 2017, section 7.3; the mean over subsets is the U-statistic of "
+        "the minimum",
+        gaming="As error-of-best: at small n the mean field wins, at large n whoever spreads; "
+        "where curves cross, one "
         "n decides.",
         checked="brute force over all subsets",
     )
 
 
 class ErrorOfBestCurve(Metric):
-    """Of independent draws. The last point is the error-of-best of all of them, the first the mean error."""
+    """Of independent draws. The last point is the error-of-best of all of them, the first the mean
+    error."""
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
         errors = absolute_difference(samples, truth, context).mean((-1, -2)).sum(-1)
         expected = expected_minimum(errors)
-        return [Score("sum", "all", expected[:, n].numpy(), n + 1) for n in range(expected.shape[1])]
+        return [
+            Score("sum", "all", expected[:, n].numpy(), n + 1) for n in range(expected.shape[1])
+        ]
 
 
 def expected_minimum(errors: torch.Tensor) -> torch.Tensor:

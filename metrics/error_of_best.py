@@ -22,32 +22,40 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Error-of-best in its two forms, which literature gives one name."""
     yield MetricSpec(
         name="error-of-best",
-        summary="minimum over the k of a photograph's mean absolute error; rewards the wrong spread, no ranking by itself",
+        summary="minimum over the k of a photograph's mean absolute error; rewards the wrong "
+        "spread, no ranking by itself",
         factory="bench.metrics.error_of_best:ErrorOfBest",
         unit="ab/128",
         direction="down",
         accepts=frozenset(KINDS) - {"reconstruction"},
         headline="sum",
         variants={"sum": "of |Δa| + |Δb|", "mean": "of their average"},
-        formula="min over m of the mean over pixels of |x_m − y|: one colourization is chosen for the whole "
+        formula="min over m of the mean over pixels of |x_m − y|: one colourization is chosen for "
+        "the whole "
         "photograph; regions all and grid",
-        citation="Deshpande et al. 2017, section 7.3, Figure 5; why minima over N mislead: Thiede & Brahma 2019, ICCV",
-        gaming="On whole images (many effective dimensions) it rewards too little spread: k copies of the mean field "
+        citation="Deshpande et al. 2017, section 7.3, Figure 5; why minima over N mislead: Thiede "
+        "& Brahma 2019, ICCV",
+        gaming="On whole images (many effective dimensions) it rewards too little spread: k copies "
+        "of the mean field "
         "beat k draws of the true law. With few dimensions and many draws it rewards too much.",
         checked="a plain loop",
     )
     yield MetricSpec(
         name="error-of-best-pixel",
-        summary="the minimum over the k taken at every pixel and channel, as some follow-ups print it; another metric "
+        summary="the minimum over the k taken at every pixel and channel, as some follow-ups print "
+        "it; another metric "
         "than error-of-best",
         factory="bench.metrics.error_of_best:PixelErrorOfBest",
         unit="ab/128",
         direction="down",
         accepts=frozenset(KINDS) - {"reconstruction"},
         variants={"sum": "of |Δa| + |Δb|", "mean": "of their average"},
-        formula="mean over pixels of min over m of |x_m − y|, each channel by itself; regions all and grid",
-        citation="Ardizzone et al. 2019, arXiv:1907.02392 (its released evaluation, there with squared errors in RGB)",
-        gaming="It rewards too much spread: noise of a wider law than the true one hits every pixel now and then.",
+        formula="mean over pixels of min over m of |x_m − y|, each channel by itself; regions all "
+        "and grid",
+        citation="Ardizzone et al. 2019, arXiv:1907.02392 (its released evaluation, there with "
+        "squared errors in RGB)",
+        gaming="It rewards too much spread: noise of a wider law than the true one hits every "
+        "pixel now and then.",
         checked="a plain loop",
     )
 
@@ -57,7 +65,9 @@ class ErrorOfBest(Metric):
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
         error = absolute_difference(samples, truth, context)
-        return _both({region: on(region, error).mean((-1, -2)).sum(-1).amin(1) for region in REGIONS})
+        return _both(
+            {region: on(region, error).mean((-1, -2)).sum(-1).amin(1) for region in REGIONS}
+        )
 
 
 class PixelErrorOfBest(Metric):
@@ -70,5 +80,8 @@ class PixelErrorOfBest(Metric):
 
 def _both(errors: Mapping[str, torch.Tensor]) -> list[Score]:
     """Both conventions of errors `(B,)` by region."""
-    return [score for region, error in errors.items()
-            for score in (Score("sum", region, error.numpy()), Score("mean", region, error.numpy() / 2))]  # fmt: skip
+    return [
+        score
+        for region, error in errors.items()
+        for score in (Score("sum", region, error.numpy()), Score("mean", region, error.numpy() / 2))
+    ]

@@ -15,7 +15,8 @@ EXPECTED = "a TorchScript file, uint8 pictures (N, 3, H, W) to features (N, d), 
 
 
 class Extractor(nn.Module):
-    """uint8 pictures `(N, 3, H, W)` to features `(N, d)`, float64; the file does its own resizing and scaling."""
+    """uint8 pictures `(N, 3, H, W)` to features `(N, d)`, float64; the file does its own resizing
+    and scaling."""
 
     def __init__(self, path: Path) -> None:
         """BenchError where the file can't be read, or doesn't give one row of features a picture."""
@@ -23,14 +24,21 @@ class Extractor(nn.Module):
         self.module = _read(path)
         forward: Any = self.module.forward
         names = {argument.name for argument in forward.schema.arguments}
-        self.options = {"return_features": True} if "return_features" in names else {}  # without it that file gives classes
+        self.options = (
+            {"return_features": True} if "return_features" in names else {}
+        )  # without it that file gives classes
         try:
             shape = tuple(self(torch.zeros(2, 3, 256, 256, dtype=torch.uint8)).shape)
         except (RuntimeError, AttributeError) as error:
             last = str(error).strip().splitlines()[-1][:100]
-            raise BenchError(f"weights {path}: it fails on pictures ({last}): fid needs {EXPECTED}") from error
+            raise BenchError(
+                f"weights {path}: it fails on pictures ({last}): fid needs {EXPECTED}"
+            ) from error
         if len(shape) != 2 or shape[0] != 2:
-            raise BenchError(f"weights {path}: features of two pictures are {shape}, not (2, d): fid needs {EXPECTED}")
+            raise BenchError(
+                f"weights {path}: features of two pictures are {shape}, not (2, d): fid needs "
+                f"{EXPECTED}"
+            )
         self.num_features = shape[1]
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -43,8 +51,14 @@ def _read(path: Path) -> torch.jit.ScriptModule:
     if not path.is_file():
         raise BenchError(f"weights {path}: no such file: fid needs {EXPECTED}")
     try:
-        with warnings.catch_warnings():  # PyTorch prefers torch.export, but the extractor that all use is TorchScript
-            warnings.filterwarnings("ignore", message=".*torch.jit.load.*", category=DeprecationWarning)
+        with (
+            warnings.catch_warnings()
+        ):  # PyTorch prefers torch.export, but the extractor that all use is TorchScript
+            warnings.filterwarnings(
+                "ignore", message=".*torch.jit.load.*", category=DeprecationWarning
+            )
             return torch.jit.load(path, map_location="cpu").eval()
     except (RuntimeError, OSError) as error:
-        raise BenchError(f"weights {path} can't be read as TorchScript: fid needs {EXPECTED}") from error
+        raise BenchError(
+            f"weights {path} can't be read as TorchScript: fid needs {EXPECTED}"
+        ) from error

@@ -25,23 +25,34 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     yield MetricSpec(
         name="frechet-ab",
         main="distance",
-        summary="Fréchet distance between Gaussians fitted to all pixels' ab, samples against truths, over the set; not FID",
+        summary="Fréchet distance between Gaussians fitted to all pixels' ab, samples against "
+        "truths, over the set; not FID",
         factory="bench.metrics.frechet_ab:FrechetAb",
         unit="ab",
         direction="down",
         accepts=frozenset(KINDS),
         variants={"distance": "whole set: the distance, in CIELAB units"}
-        | {f"part-{s}-{m}": f"no score by itself: mean of {'·'.join(m)} over pixels" for s in SIDES for m in MOMENTS},
-        formula="√(|μ - μ*|² + tr(Σ + Σ* - 2(ΣΣ*)^½)), μ and Σ: mean and population covariance of ab over all pixels, "
-        "photographs and samples (by their weights). The root, unlike FID's convention: the 2-Wasserstein distance of the "
+        | {
+            f"part-{s}-{m}": f"no score by itself: mean of {'·'.join(m)} over pixels"
+            for s in SIDES
+            for m in MOMENTS
+        },
+        formula="√(|μ - μ*|² + tr(Σ + Σ* - 2(ΣΣ*)^½)), μ and Σ: mean and population covariance of "
+        "ab over all pixels, "
+        "photographs and samples (by their weights). The root, unlike FID's convention: the "
+        "2-Wasserstein distance of the "
         "two Gaussians",
-        gaming="This is NOT FID: no network, no picture. It sees only the first two moments of the whole set's colours: "
-        "neither where a colour is, nor in which photograph, nor several modes. The training set's colours dealt out at "
-        "random score near 0, and so do the truths exchanged among photographs, or Gaussian noise of the right covariance. "
+        gaming="This is NOT FID: no network, no picture. It sees only the first two moments of the "
+        "whole set's colours: "
+        "neither where a colour is, nor in which photograph, nor several modes. The training set's "
+        "colours dealt out at "
+        "random score near 0, and so do the truths exchanged among photographs, or Gaussian noise "
+        "of the right covariance. "
         "A distance can't be below 0: its interval is not to be trusted near 0.",
         checked="scipy.linalg.sqrtm on pooled pixels; torchmetrics' Fréchet distance",
-        citation="Dowson and Landau 1982, The Fréchet Distance between Multivariate Normal Distributions",
-    )  # fmt: skip
+        citation="Dowson and Landau 1982, The Fréchet Distance between Multivariate Normal "
+        "Distributions",
+    )
 
 
 class FrechetAb(Metric):
@@ -52,15 +63,22 @@ class FrechetAb(Metric):
 
         each = torch.stack([_moments(fields) for fields in samples.ab])
         means = {"samples": pictures.mean_over(samples, each), "truth": _moments(truth)}
-        return [Score(f"part-{side}-{name}", "all", means[side][:, i].numpy()) for side in SIDES for i, name in enumerate(MOMENTS)]
+        return [
+            Score(f"part-{side}-{name}", "all", means[side][:, i].numpy())
+            for side in SIDES
+            for i, name in enumerate(MOMENTS)
+        ]
 
     def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        first, second = ([columns[f"part-{side}-{name}"].mean(-1) for name in MOMENTS] for side in SIDES)
+        first, second = (
+            [columns[f"part-{side}-{name}"].mean(-1) for name in MOMENTS] for side in SIDES
+        )
         return {"distance": frechet(first, second)}
 
 
 def frechet(first: list[np.ndarray], second: list[np.ndarray]) -> np.ndarray:
-    """Fréchet distance `(...)` of two Gaussians, each given by its raw moments E a, E b, E aa, E bb, E ab.
+    """Fréchet distance `(...)` of two Gaussians, each given by its raw moments E a, E b, E aa, E
+    bb, E ab.
 
     For 2x2 matrices tr (ΣΣ*)^½ = √(tr ΣΣ* + 2 √det ΣΣ*).
     """
@@ -69,7 +87,9 @@ def frechet(first: list[np.ndarray], second: list[np.ndarray]) -> np.ndarray:
     (aa, bb, ab), (taa, tbb, tab) = (_covariance(m) for m in (first, second))
     root = np.sqrt(np.maximum(aa * bb - ab * ab, 0) * np.maximum(taa * tbb - tab * tab, 0))
     cross = np.sqrt(np.maximum(aa * taa + 2 * ab * tab + bb * tbb + 2 * root, 0))
-    squared = (first[0] - second[0]) ** 2 + (first[1] - second[1]) ** 2 + aa + bb + taa + tbb - 2 * cross
+    squared = (
+        (first[0] - second[0]) ** 2 + (first[1] - second[1]) ** 2 + aa + bb + taa + tbb - 2 * cross
+    )
     distance: np.ndarray = np.sqrt(np.maximum(squared, 0))
     return distance
 

@@ -1,4 +1,5 @@
-"""Metrics against a known P(C | G): modes found, distance between distributions of fields, distance to the law."""
+"""Metrics against a known P(C | G): modes found, distance between distributions of fields, distance
+to the law."""
 
 from __future__ import annotations
 
@@ -29,12 +30,14 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     accepts = frozenset(KINDS) - {"reconstruction"}
     needs: frozenset[Need] = frozenset({"law"})
     on_a_mode = (
-        f"a field is on the mode from which its RMS ab deviation (L2) in the worst region is least, if at most {TOLERANCE:g} ab "
+        "a field is on the mode from which its RMS ab deviation (L2) in the worst region is "
+        f"least, if at most {TOLERANCE:g} ab "
         "units; a region holds the pixels that have one colour in every mode"
     )
     yield MetricSpec(
         name="mode-coverage",
-        summary="how much of the known law's probability lies on modes that at least one sample shows",
+        summary="how much of the known law's probability lies on modes that at least one sample "
+        "shows",
         factory="bench.metrics.law:ModeCoverage",
         unit="probability",
         direction="up",
@@ -47,12 +50,15 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
             "expected": "what `mass` is for as many draws of the law itself, on average",
         },
         formula=f"mass = Σ_m p_m [mode m is hit], expected = Σ_m p_m (1 - (1 - p_m)^n); {on_a_mode}",
-        gaming="More than `expected` is not better: samples that avoid each other, or draws of a flattened law, hit more modes "
-        "than the law itself. Bad samples beside good ones cost nothing: read it with mode-precision, and rank by a fair score. "
+        gaming="More than `expected` is not better: samples that avoid each other, or draws of a "
+        "flattened law, hit more modes "
+        "than the law itself. Bad samples beside good ones cost nothing: read it with "
+        "mode-precision, and rank by a fair score. "
         "No value for a continuous law.",
         checked="plain loops over objects in NumPy; `expected` by simulation",
-        citation="in the way of Kohl et al. 2018, A Probabilistic U-Net, who count the modes of a known law",
-    )  # fmt: skip
+        citation="in the way of Kohl et al. 2018, A Probabilistic U-Net, who count the modes of a "
+        "known law",
+    )
     yield MetricSpec(
         name="mode-precision",
         summary="share of the samples that are on some mode of the known law",
@@ -63,13 +69,15 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         needs=needs,
         variants={"field": "all regions of a field must fit one mode"},
         formula=f"Σ_i w_i [sample i is on a mode], w = 1/k without weights; {on_a_mode}",
-        gaming="One mode, repeated, has precision 1. It doesn't see probabilities. No value for a continuous law.",
+        gaming="One mode, repeated, has precision 1. It doesn't see probabilities. No value for a "
+        "continuous law.",
         checked="plain loops over objects in NumPy",
         citation="precision of Kynkäänniemi et al. 2019, with modes in place of a manifold",
-    )  # fmt: skip
+    )
     yield MetricSpec(
         name="ged",
-        summary="generalised energy distance (GED²) between the draws and the known law, without bias",
+        summary="generalised energy distance (GED²) between the draws and the known law, without "
+        "bias",
         factory="bench.metrics.law:GeneralisedEnergyDistance",
         unit="ab/128, root mean square",
         direction="down",
@@ -77,32 +85,45 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         needs=needs,
         least=2,
         variants={"field": "of the whole 64x64x2 field"},
-        formula=f"2 E d(S, Y) - E d(S, S') - E d(Y, Y'), S the samples, Y {DRAWS} draws of the law with seeds that all methods "
-        "share, d = sqrt(mean of squares over pixels and channels) / 128; means over pairs of different draws, so that the law's "
-        "own expectation is 0 and single values may be below 0. Twice the expected excess of the fair energy score",
-        gaming="In expectation over independent draws not at all: it is 0 for the law alone. Weak where coupling or a small object "
+        formula=f"2 E d(S, Y) - E d(S, S') - E d(Y, Y'), S the samples, Y {DRAWS} draws of the law "
+        "with seeds that all methods "
+        "share, d = sqrt(mean of squares over pixels and channels) / 128; means over pairs of "
+        "different draws, so that the law's "
+        "own expectation is 0 and single values may be below 0. Twice the expected excess of the "
+        "fair energy score",
+        gaming="In expectation over independent draws not at all: it is 0 for the law alone. Weak "
+        "where coupling or a small object "
         "is wrong: whole fields are compared, and large regions dominate.",
         checked="plain loops over pairs in NumPy",
         citation="Székely and Rizzo 2013; Kohl et al. 2018, A Probabilistic U-Net (with another d)",
-    )  # fmt: skip
+    )
     yield MetricSpec(
         name="law-distance",
-        summary="squared distance between the law of the draws and the known law, in the law's own coordinates, without bias",
+        summary="squared distance between the law of the draws and the known law, in the law's own "
+        "coordinates, without bias",
         factory="bench.metrics.law:LawDistance",
         unit="squared distance",
         direction="down",
         accepts=frozenset({"iid"}),
         needs=needs,
         least=2,
-        variants={"law": "what the data set's law defines: for the drawn sets 0 for the law, and at most 2 in expectation"},
-        formula="MMD² = mean_{i≠j} K(x_i, x_j) - 2 mean_i E K(x_i, Y) + E K(Y, Y'), half of it with the product of the kernels of "
-        "all choices, half with their mean. Palettes: K = [same colour], so that it is Σ_c (p̂_c - p_c)² - p̂_c (1 - p̂_c)/(n - 1). "
-        "Hues: K = wrapped normal of 0.5 radians. What is near no colour of the law counts as a colour of probability 0",
-        gaming="In expectation over independent draws not at all, down to the tolerance by which colours are read (RMS 16 ab units "
+        variants={
+            "law": "what the data set's law defines: for the drawn sets 0 for the law, and at most "
+            "2 in expectation"
+        },
+        formula="MMD² = mean_{i≠j} K(x_i, x_j) - 2 mean_i E K(x_i, Y) + E K(Y, Y'), half of it "
+        "with the product of the kernels of "
+        "all choices, half with their mean. Palettes: K = [same colour], so that it is Σ_c (p̂_c - "
+        "p_c)² - p̂_c (1 - p̂_c)/(n - 1). "
+        "Hues: K = wrapped normal of 0.5 radians. What is near no colour of the law counts as a "
+        "colour of probability 0",
+        gaming="In expectation over independent draws not at all, down to the tolerance by which "
+        "colours are read (RMS 16 ab units "
         "in a region, 10 for hues): small errors of a colour, blur and noise below it are not seen.",
         checked="Brier sums over joint colours in NumPy; numerical integration over hues",
-        citation="Gretton et al. 2012, JMLR 13, Lemma 6, one side known; Ferro 2014 for the fair Brier score",
-    )  # fmt: skip
+        citation="Gretton et al. 2012, JMLR 13, Lemma 6, one side known; Ferro 2014 for the fair "
+        "Brier score",
+    )
 
 
 class ModeCoverage(Metric):
@@ -114,12 +135,18 @@ class ModeCoverage(Metric):
         k = samples.ab.shape[1]
         mass, count, expected = [], [], []
         for p, found in modes_found(samples, context):
-            hit = torch.zeros(len(p) + 1, dtype=torch.float64).index_fill(0, found, 1.0)[:-1]  # -1, no mode, is the last
+            hit = torch.zeros(len(p) + 1, dtype=torch.float64).index_fill(0, found, 1.0)[
+                :-1
+            ]  # -1, no mode, is the last
             mass.append(hit @ p)
             count.append(hit.mean())
             expected.append(p @ (1 - (1 - p) ** k))
         defined = pictures.zero_or_nan(samples)
-        columns = {"mass": torch.stack(mass) + defined, "count": torch.stack(count) + defined, "expected": torch.stack(expected)}
+        columns = {
+            "mass": torch.stack(mass) + defined,
+            "count": torch.stack(count) + defined,
+            "expected": torch.stack(expected),
+        }
         return [Score(name, "all", values.numpy()) for name, values in columns.items()]
 
 
@@ -130,7 +157,13 @@ class ModePrecision(Metric):
         import torch
 
         on = torch.stack([found >= 0 for _, found in modes_found(samples, context)]).double()
-        return [Score("field", "all", (pictures.mean_over(samples, on) + pictures.zero_or_nan(samples)).numpy())]
+        return [
+            Score(
+                "field",
+                "all",
+                (pictures.mean_over(samples, on) + pictures.zero_or_nan(samples)).numpy(),
+            )
+        ]
 
 
 class GeneralisedEnergyDistance(Metric):
@@ -142,7 +175,9 @@ class GeneralisedEnergyDistance(Metric):
         at_least_two(samples.ab, "the generalised energy distance")
         law = _law(context)
         draws = law.sample(DRAWS, [seeds.derive(seed, "ged") for seed in context.seeds])
-        values = torch.stack([_energy_distance(s.double(), y.double()) for s, y in zip(samples.ab, draws)])
+        values = torch.stack(
+            [_energy_distance(s.double(), y.double()) for s, y in zip(samples.ab, draws)]
+        )
         return [Score("field", "all", (values / context.scale).numpy())]
 
 
@@ -155,22 +190,30 @@ class LawDistance(Metric):
 
 
 def modes_found(samples: SampleSet, context: ScoreContext) -> list[tuple[Tensor, Tensor]]:
-    """For each photograph the modes' probabilities `(m,)`, float64, and the mode `(k,)` that each sample is on, -1 for none."""
+    """For each photograph the modes' probabilities `(m,)`, float64, and the mode `(k,)` that each
+    sample is on, -1 for none."""
 
     def find() -> list[tuple[Tensor, Tensor]]:
         modes = _law(context).modes()
         if modes is None:
-            raise BenchError("it needs a law of finitely many modes: hues are continuous and have none")
-        return [(p.double(), nearest_mode(ab, fields)) for ab, (fields, p) in zip(samples.ab, modes, strict=True)]
+            raise BenchError(
+                "it needs a law of finitely many modes: hues are continuous and have none"
+            )
+        return [
+            (p.double(), nearest_mode(ab, fields))
+            for ab, (fields, p) in zip(samples.ab, modes, strict=True)
+        ]
 
     found: list[tuple[Tensor, Tensor]] = context.once("modes-found", find)
     return found
 
 
 def nearest_mode(ab: Tensor, modes: Tensor) -> Tensor:
-    """The mode `(k,)` on which fields `(k, 2, h, w)` are, of modes `(m, 2, h, w)`; -1 where there is none.
+    """The mode `(k,)` on which fields `(k, 2, h, w)` are, of modes `(m, 2, h, w)`; -1 where there
+    is none.
 
-    RMS² of a region = mean |ab|² - 2 mean ab · c + |c|²: no difference of all fields and modes is ever made.
+    RMS² of a region = mean |ab|² - 2 mean ab · c + |c|²: no difference of all fields and modes is
+    ever made.
     """
     import torch
 
@@ -190,8 +233,12 @@ def _regions(modes: Tensor) -> Tensor:
     import torch
 
     pixels = np.ascontiguousarray(modes.flatten(2).permute(2, 0, 1).flatten(1).numpy())
-    rows = pixels.view(np.dtype((np.void, pixels.shape[1] * pixels.itemsize)))[:, 0]  # as bytes: unique(axis=0) is slow
-    return torch.nn.functional.one_hot(torch.from_numpy(np.unique(rows, return_inverse=True)[1])).double()
+    rows = pixels.view(np.dtype((np.void, pixels.shape[1] * pixels.itemsize)))[
+        :, 0
+    ]  # as bytes: unique(axis=0) is slow
+    return torch.nn.functional.one_hot(
+        torch.from_numpy(np.unique(rows, return_inverse=True)[1])
+    ).double()
 
 
 def _energy_distance(samples: Tensor, draws: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Negative log-likelihood."""
     yield MetricSpec(
         name="negative-log-likelihood",
-        summary="minus the log density that the method gives the truth, in the space that the method names",
+        summary="minus the log density that the method gives the truth, in the space that the "
+        "method names",
         factory="bench.metrics.likelihood:NegativeLogLikelihood",
         unit="nats",
         direction="down",
@@ -28,8 +29,10 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         variants={"photograph": "of a whole photograph"},
         formula="−log p(y | G)",
         citation="Gneiting & Raftery 2007, JASA 102:359 (the logarithmic score)",
-        gaming="Densities compare within one space only (`bench show METHOD`: density): codes of one codec, the same "
-        "313 bins. A codec that shrinks its codes raises their density; a change of space changes the number and says "
+        gaming="Densities compare within one space only (`bench show METHOD`: density): codes of "
+        "one codec, the same "
+        "313 bins. A codec that shrinks its codes raises their density; a change of space changes "
+        "the number and says "
         "nothing.",
         checked="plain loops over mixtures and bins (tests of the methods)",
     )

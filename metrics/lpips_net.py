@@ -1,4 +1,5 @@
-"""The network of LPIPS: torchvision's backbones from a local file, and the linear heads that torchmetrics ships (v0.1)."""
+"""The network of LPIPS: torchvision's backbones from a local file, and the linear heads that
+torchmetrics ships (v0.1)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ class Lpips(nn.Module):
         self.backbone = _alexnet() if net == "alex" else _vgg16()
         self.taps = NETS[net][1]
         _fill(self.backbone, weights, net)
-        with (files("torchmetrics.functional.image") / "lpips_models" / f"{net}.pth").open("rb") as file:
+        with (files("torchmetrics.functional.image") / "lpips_models" / f"{net}.pth").open(
+            "rb"
+        ) as file:
             heads = torch.load(file, map_location="cpu", weights_only=True)
         self.heads = [heads[f"lin{i}.model.1.weight"] for i in range(len(self.taps))]
         self.eval().requires_grad_(False)
@@ -49,8 +52,12 @@ class Lpips(nn.Module):
         return found
 
     def distance(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
-        """LPIPS `(N,)`, float64, of two stacks of features; a stack of one picture is compared with all of the other."""
-        parts = [conv2d((f - s).square(), head).mean((1, 2, 3)) for f, s, head in zip(first, second, self.heads)]
+        """LPIPS `(N,)`, float64, of two stacks of features; a stack of one picture is compared with
+        all of the other."""
+        parts = [
+            conv2d((f - s).square(), head).mean((1, 2, 3))
+            for f, s, head in zip(first, second, self.heads)
+        ]
         return torch.stack(parts).double().sum(0)
 
 
@@ -58,12 +65,18 @@ def _fill(backbone: nn.Module, weights: Path, net: str) -> None:
     expected = f"net={net} needs torchvision's {NETS[net][0]}"
     try:
         state = _read(weights).items()
-        backbone.load_state_dict({k.removeprefix("features."): v for k, v in state if k.startswith("features.")})
+        backbone.load_state_dict(
+            {k.removeprefix("features."): v for k, v in state if k.startswith("features.")}
+        )
     except OSError as error:
-        raise BenchError(f"weights {weights} can't be read ({error.strerror or error}): {expected}") from error
+        raise BenchError(
+            f"weights {weights} can't be read ({error.strerror or error}): {expected}"
+        ) from error
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, AttributeError) as error:
         first = str(error).strip().splitlines()[0][:100]
-        raise BenchError(f"weights {weights} are not that backbone ({first}): {expected}") from error
+        raise BenchError(
+            f"weights {weights} are not that backbone ({first}): {expected}"
+        ) from error
 
 
 def _read(weights: Path) -> dict[str, Tensor]:
@@ -82,12 +95,20 @@ def _read(weights: Path) -> dict[str, Tensor]:
 def _alexnet() -> nn.Sequential:
     """torchvision's `alexnet().features`."""
     return nn.Sequential(
-        nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
-    )  # fmt: skip
+        nn.Conv2d(3, 64, 11, stride=4, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(64, 192, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(192, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+    )
 
 
 def _vgg16() -> nn.Sequential:

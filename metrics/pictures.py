@@ -1,4 +1,5 @@
-"""What metrics of pictures share: sample sets in RGB, and means over samples that have probabilities."""
+"""What metrics of pictures share: sample sets in RGB, and means over samples that have
+probabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def shares(samples: SampleSet) -> Tensor:
-    """The probability of each sample `(B, k)`, float64, summing to 1: its weight, or 1/k where there are none."""
+    """The probability of each sample `(B, k)`, float64, summing to 1: its weight, or 1/k where
+    there are none."""
     import torch
 
     if samples.weights is None:
@@ -30,7 +32,8 @@ def mean_over(samples: SampleSet, values: Tensor) -> Tensor:
 
 
 def zero_or_nan(samples: SampleSet) -> Tensor:
-    """`(B,)` float64 to be added to values: NaN where a sample of a photograph has a number that is not finite, else 0."""
+    """`(B,)` float64 to be added to values: NaN where a sample of a photograph has a number that is
+    not finite, else 0."""
     return samples.ab.flatten(1).sum(1).double() * 0
 
 
@@ -41,10 +44,13 @@ def mean_field(samples: SampleSet, context: ScoreContext) -> Tensor:
 
 
 def lightness(context: ScoreContext, size: tuple[int, int] = (64, 64)) -> Tensor:
-    """L `(B, h, w)` at the size of colour fields, float64: the mean over blocks of the grey photograph."""
+    """L `(B, h, w)` at the size of colour fields, float64: the mean over blocks of the grey
+    photograph."""
     from torch.nn.functional import adaptive_avg_pool2d
 
-    found: Tensor = context.once(f"lightness-{size}", lambda: adaptive_avg_pool2d(context.grey.double(), size)[:, 0])
+    found: Tensor = context.once(
+        f"lightness-{size}", lambda: adaptive_avg_pool2d(context.grey.double(), size)[:, 0]
+    )
     return found
 
 
@@ -64,10 +70,13 @@ def of_mean(samples: SampleSet, context: ScoreContext) -> Tensor:
 
 
 def enlarged(grey: Tensor, ab: Tensor) -> Tensor:
-    """Pictures `(k, 3, H, W)` as a person sees them: L `(1, H, W)` with its detail, ab `(k, 2, h, w)` enlarged bilinearly."""
+    """Pictures `(k, 3, H, W)` as a person sees them: L `(1, H, W)` with its detail, ab `(k, 2, h,
+    w)` enlarged bilinearly."""
     from torch.nn.functional import interpolate
 
-    return rgb(grey, interpolate(ab.double(), grey.shape[-2:], mode="bilinear", align_corners=False))
+    return rgb(
+        grey, interpolate(ab.double(), grey.shape[-2:], mode="bilinear", align_corners=False)
+    )
 
 
 def rgb(lightness: Tensor, ab: Tensor) -> Tensor:
@@ -76,7 +85,8 @@ def rgb(lightness: Tensor, ab: Tensor) -> Tensor:
 
 
 def _several(name: str, ab: Tensor, context: ScoreContext) -> Tensor:
-    """Pictures of fields `(B, k, 2, h, w)`, made once, photograph by photograph (what is in between stays small)."""
+    """Pictures of fields `(B, k, 2, h, w)`, made once, photograph by photograph (what is in between
+    stays small)."""
     import torch
 
     def make() -> Tensor:

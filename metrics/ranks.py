@@ -23,7 +23,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     """Rank histogram and coverage."""
     yield MetricSpec(
         name="rank-histogram",
-        summary="the rank of the truth among the M draws: flat where the draws are calibrated, a bowl where they "
+        summary="the rank of the truth among the M draws: flat where the draws are calibrated, a "
+        "bowl where they "
         "spread too little",
         factory="bench.metrics.ranks:RankHistogram",
         unit="share or rank",
@@ -31,33 +32,44 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         accepts=frozenset({"iid"}),
         least=2,
         variants={
-            "bin-0, …, bin-M": "share of the photograph's pixels and channels whose truth has that rank",
+            "bin-0, …, bin-M": "share of the photograph's pixels and channels whose truth has that "
+            "rank",
             "rank-pixel-a, rank-pixel-b": "rank at one random pixel a photograph, 0..M",
             "rank-mean-a, rank-mean-b": "rank of the field's mean colour",
-            "rank-distance": "rank of the field's mean distance to the other M fields; the truth has a high one if it "
+            "rank-distance": "rank of the field's mean distance to the other M fields; the truth "
+            "has a high one if it "
             "lies apart",
         },
-        formula="rank = number of draws below the truth. For the χ² test of flatness (reports) one rank a photograph: "
+        formula="rank = number of draws below the truth. For the χ² test of flatness (reports) one "
+        "rank a photograph: "
         "photographs are independent, the pixels of one are not",
-        citation="Hamill 2001, Monthly Weather Review 129:550; distances as pre-ranks: Gneiting et al. 2008, TEST 17:211",
-        gaming="Flatness is necessary, not sufficient: the marginal law of the training colours is nearly flat and "
+        citation="Hamill 2001, Monthly Weather Review 129:550; distances as pre-ranks: Gneiting et "
+        "al. 2008, TEST 17:211",
+        gaming="Flatness is necessary, not sufficient: the marginal law of the training colours is "
+        "nearly flat and "
         f"knows nothing of the photograph; biases of different photographs can cancel. {TIES}",
         checked="a plain loop",
     )
     yield MetricSpec(
         name="coverage",
-        summary="share of the truth's pixels inside central intervals of the draws; best at the nominal level, which "
+        summary="share of the truth's pixels inside central intervals of the draws; best at the "
+        "nominal level, which "
         "its name gives",
         factory="bench.metrics.ranks:Coverage",
         unit="share",
         direction="target",
         accepts=frozenset({"iid"}),
         least=2,
-        variants={"a-82, b-82, …": "channel and nominal level in percent: with M = 10 draws 9/11 (82) and 5/11 (45)"},
-        formula="share of pixels with i ≤ rank ≤ M − i: the interval from the i-th smallest to the i-th largest draw "
+        variants={
+            "a-82, b-82, …": "channel and nominal level in percent: with M = 10 draws 9/11 (82) "
+            "and 5/11 (45)"
+        },
+        formula="share of pixels with i ≤ rank ≤ M − i: the interval from the i-th smallest to the "
+        "i-th largest draw "
         "has the level 1 − 2i/(M + 1) exactly; i = 1 and i nearest to (M + 1)/4",
         citation="Gneiting, Balabdaoui & Raftery 2007, JRSS B 69:243",
-        gaming="Wide intervals where the truth is easy make up for narrow ones elsewhere; it says nothing of "
+        gaming="Wide intervals where the truth is easy make up for narrow ones elsewhere; it says "
+        "nothing of "
         f"sharpness. {TIES}",
         checked="a plain loop",
     )
@@ -71,11 +83,16 @@ class RankHistogram(Metric):
         shares = _shares(ranks.flatten(1), m + 1)
         columns = {f"bin-{b}": shares[:, b] for b in range(m + 1)}
         for channel, name in enumerate("ab"):
-            columns[f"rank-pixel-{name}"] = _one(ranks[:, channel], [derive(s, "pixel", name) for s in context.seeds])
+            columns[f"rank-pixel-{name}"] = _one(
+                ranks[:, channel], [derive(s, "pixel", name) for s in context.seeds]
+            )
         means, true = samples.ab.double().mean((-1, -2)), truth.double().mean((-1, -2))
         mean_ranks = randomised_ranks(means, true, [derive(s, "mean") for s in context.seeds])
-        columns |= {"rank-mean-a": mean_ranks[:, 0], "rank-mean-b": mean_ranks[:, 1],
-                    "rank-distance": _distance_rank(samples.ab, truth, context.seeds)}  # fmt: skip
+        columns |= {
+            "rank-mean-a": mean_ranks[:, 0],
+            "rank-mean-b": mean_ranks[:, 1],
+            "rank-distance": _distance_rank(samples.ab, truth, context.seeds),
+        }
         defined = _zero_or_nan(samples, truth)
         return [Score(name, "all", (values + defined).numpy()) for name, values in columns.items()]
 
@@ -89,7 +106,10 @@ class Coverage(Metric):
         for i in intervals(m):
             covered = ((ranks >= i) & (ranks <= m - i)).double().mean((-1, -2)) + defined[:, None]
             percent = round(100 * (1 - 2 * i / (m + 1)))
-            scores += [Score(f"{name}-{percent}", "all", covered[:, c].numpy()) for c, name in enumerate("ab")]
+            scores += [
+                Score(f"{name}-{percent}", "all", covered[:, c].numpy())
+                for c, name in enumerate("ab")
+            ]
         return scores
 
 
@@ -105,12 +125,17 @@ def intervals(m: int) -> list[int]:
 def pixel_ranks(samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> torch.Tensor:
     """Ranks `(B, 2, h, w)`, 0..M; made once for both metrics."""
     at_least_two(samples.ab, "a rank")
-    ranks: torch.Tensor = context.once("ranks", lambda: randomised_ranks(samples.ab, truth, context.seeds))
+    ranks: torch.Tensor = context.once(
+        "ranks", lambda: randomised_ranks(samples.ab, truth, context.seeds)
+    )
     return ranks
 
 
-def randomised_ranks(draws: torch.Tensor, truth: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-    """Number of draws `(B, M, ...)` below the truth `(B, ...)`, int64; among equals at random, by seeds."""
+def randomised_ranks(
+    draws: torch.Tensor, truth: torch.Tensor, seeds: Sequence[int]
+) -> torch.Tensor:
+    """Number of draws `(B, M, ...)` below the truth `(B, ...)`, int64; among equals at random, by
+    seeds."""
     below = (draws < truth[:, None]).sum(1)
     equal = (draws == truth[:, None]).sum(1)
     chance = uniform([derive(s, "ties") for s in seeds], (1, *truth.shape[1:]))[:, 0]
@@ -127,7 +152,8 @@ def _shares(ranks: torch.Tensor, bins: int) -> torch.Tensor:
 
 
 def _zero_or_nan(samples: SampleSet, truth: torch.Tensor) -> torch.Tensor:
-    """`(B,)` float64: NaN where a photograph has a number that is not finite. Comparisons alone would give it a rank."""
+    """`(B,)` float64: NaN where a photograph has a number that is not finite. Comparisons alone
+    would give it a rank."""
     return (samples.ab.flatten(1).sum(1) + truth.flatten(1).sum(1)).double() * 0
 
 
@@ -139,10 +165,15 @@ def _one(ranks: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
 
 
 def _distance_rank(draws: torch.Tensor, truth: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-    """Rank `(B,)` of the truth's mean distance to the draws among the M + 1 fields' mean distances to the others."""
+    """Rank `(B,)` of the truth's mean distance to the draws among the M + 1 fields' mean distances
+    to the others."""
     import torch
 
     fields = torch.cat([draws, truth[:, None]], dim=1).double().flatten(2)
     distances = torch.cdist(fields, fields, compute_mode="donot_use_mm_for_euclid_dist")
-    apart = distances.sort(dim=2).values.sum(2)[..., None]  # sorted: the same distances have the same sum, and are a tie
-    return randomised_ranks(apart[:, :-1], apart[:, -1], [derive(s, "distance") for s in seeds])[:, 0]
+    apart = distances.sort(dim=2).values.sum(2)[
+        ..., None
+    ]  # sorted: the same distances have the same sum, and are a tie
+    return randomised_ranks(apart[:, :-1], apart[:, -1], [derive(s, "distance") for s in seeds])[
+        :, 0
+    ]

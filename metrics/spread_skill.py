@@ -22,20 +22,23 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     yield MetricSpec(
         name="spread-skill",
         main="ratio",
-        summary="spread of the draws over the error of their mean: 1 where calibrated, below where they spread too little",
+        summary="spread of the draws over the error of their mean: 1 where calibrated, below where "
+        "they spread too little",
         factory="bench.metrics.spread_skill:SpreadSkill",
         unit="(ab/128)^2; the ratio has none",
         direction="target",
         accepts=frozenset({"iid"}),
         least=2,
         variants={
-            "spread": "of a photograph: unbiased variance of the draws, averaged over pixels and channels, times (M + 1)/M",
+            "spread": "of a photograph: unbiased variance of the draws, averaged over pixels and "
+            "channels, times (M + 1)/M",
             "skill": "of a photograph: squared error of the draws' mean",
             "ratio": "of the set: sqrt(mean spread / mean skill); the target is 1",
         },
         formula="sqrt(mean over photographs of (M + 1)/M · s² / mean over photographs of (x̄ − y)²)",
         citation="Fortin et al. 2014, Journal of Hydrometeorology 15:1708",
-        gaming="An average: too much spread here makes up for too little there, and a useless law with the right "
+        gaming="An average: too much spread here makes up for too little there, and a useless law "
+        "with the right "
         "variance (the marginal one) has a ratio of 1.",
         checked="a plain loop; a simulation in which it is 1 for any M",
     )
@@ -57,4 +60,8 @@ class SpreadSkill(Metric):
         import numpy as np
 
         spread, skill = columns["spread"].mean(-1), columns["skill"].mean(-1)
-        return {"ratio": np.sqrt(np.divide(spread, skill, out=np.full_like(spread, np.nan), where=skill > 0))}
+        return {
+            "ratio": np.sqrt(
+                np.divide(spread, skill, out=np.full_like(spread, np.nan), where=skill > 0)
+            )
+        }

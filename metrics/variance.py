@@ -27,7 +27,8 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         variants={"ab": "mean of both channels"},
         formula="mean over pixels and channels of 1/k Σ_m (x_m − x̄)², at scale 1/128",
         citation="Deshpande et al. 2017, section 7.3, Figure 5",
-        gaming="Noise has as much of it as one likes; it says nothing of plausibility. The population form grows with k.",
+        gaming="Noise has as much of it as one likes; it says nothing of plausibility. The "
+        "population form grows with k.",
         checked="a plain loop",
     )
 

@@ -28,9 +28,11 @@ NAME = "ab-plane"
 PHOTOGRAPHS, AT_ONCE = 200, 16
 """Test photographs at most, and how many are read at a time: memory stays flat."""
 END, BIN = 110, 4
-"""The histogram reaches from -END to END in both directions, in bins of BIN units. Colours beyond lie in the outermost bins."""
+"""The histogram reaches from -END to END in both directions, in bins of BIN units. Colours beyond
+lie in the outermost bins."""
 BINS, COARSE = 2 * END // BIN, 5
-"""Bins in a direction, and how many of them make a coarse one: colours on a grid, as classifiers have, leave fine bins empty."""
+"""Bins in a direction, and how many of them make a coarse one: colours on a grid, as classifiers
+have, leave fine bins empty."""
 MOST, COLUMNS = 12, 4
 PANEL, AROUND = (2.0, 2.35), (0.9, 0.8)
 """A panel's size in inches, and what the colour bar, the title and the remarks need."""
@@ -38,7 +40,8 @@ DECADES = 5.0
 """Densities below the largest that have a colour of their own."""
 REGION = 0.95
 INK = "mako_r"
-"""Seaborn's: perceptually uniform, and darker where there is more, so that white is nothing, in colour and in grey print."""
+"""Seaborn's: perceptually uniform, and darker where there is more, so that white is nothing, in
+colour and in grey print."""
 
 
 @hookimpl
@@ -47,16 +50,22 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name=NAME,
         summary="the distribution of presented colours in the ab plane, beside the truth's",
-        figures={NAME: "log density of the colours that are presented; outline: 95 % of the truth's"},
+        figures={
+            NAME: "log density of the colours that are presented; outline: 95 % of the truth's"
+        },
         factory="bench.reports.ab_plane:write",
-        citation="Hyndman 1996, The American Statistician 50:120, for highest-density regions; Zhang et al. 2016, arXiv:1603.08511",
+        citation="Hyndman 1996, The American Statistician 50:120, for highest-density regions; "
+        "Zhang et al. 2016, arXiv:1603.08511",
     )
 
 
 def write(results: Sequence[Results], out: Output) -> list[Path]:
-    """`figures/ab-plane-<dataset>` as PNG and SVG, and how far each method's colours are from the truth's as CSV."""
+    """`figures/ab-plane-<dataset>` as PNG and SVG, and how far each method's colours are from the
+    truth's as CSV."""
     found = gather(results, None, ["colourizer", "control"]) if out.draws(NAME) else {}
-    planes = [plane for dataset, entries in found.items() if (plane := _plane(results, dataset, entries))]
+    planes = [
+        plane for dataset, entries in found.items() if (plane := _plane(results, dataset, entries))
+    ]
     if not planes:
         return []
     paths: list[Path] = []
@@ -67,7 +76,8 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
 
 
 class Colours:
-    """Colours of photographs, gathered one by one: each photograph weighs the same, and so does each of its k fields."""
+    """Colours of photographs, gathered one by one: each photograph weighs the same, and so does
+    each of its k fields."""
 
     def __init__(self) -> None:
         import numpy as np
@@ -82,7 +92,10 @@ class Colours:
 
         ab = np.moveaxis(fields, 1, 0).reshape(2, -1).astype(np.float64)
         bins = np.clip((ab + END) // BIN, 0, BINS - 1).astype(np.intp)
-        self.counts += np.bincount(bins[0] * BINS + bins[1], minlength=BINS**2).reshape(BINS, BINS) / ab.shape[1]
+        self.counts += (
+            np.bincount(bins[0] * BINS + bins[1], minlength=BINS**2).reshape(BINS, BINS)
+            / ab.shape[1]
+        )
         self.sums += ab.mean(1)
         self.squares += (ab**2).mean(1)
         self.photographs += 1
@@ -119,7 +132,8 @@ class Colours:
         return 0.5 * float(abs(gaps).sum())
 
     def region(self) -> np.ndarray:
-        """Whether a bin belongs to the highest-density region: the fewest bins that hold `REGION` of the colours."""
+        """Whether a bin belongs to the highest-density region: the fewest bins that hold `REGION`
+        of the colours."""
         import numpy as np
 
         flat = self.shares.ravel()
@@ -132,7 +146,8 @@ class Colours:
 
 @dataclass(frozen=True)
 class Plane:
-    """One data set: the truth's colours, and each method's of the same photographs, colourizers first."""
+    """One data set: the truth's colours, and each method's of the same photographs, colourizers
+    first."""
 
     dataset: str
     entries: Sequence[Entry]
@@ -157,20 +172,36 @@ class Plane:
         few, of = self.truth.photographs, self.images
         which = f"the first {few:,} of {of:,}" if few < of else f"all {few:,}"
         shown = {e.label for e in self.drawn}
-        more = [plain(e.label) for e in self.entries if e.label in self.colours and e.label not in shown]
-        lost = [f"{plain(e.label)} ({_reason(e)})" for e in self.entries if e.label not in self.colours]
+        more = [
+            plain(e.label) for e in self.entries if e.label in self.colours and e.label not in shown
+        ]
+        lost = [
+            f"{plain(e.label)} ({_reason(e)})" for e in self.entries if e.label not in self.colours
+        ]
         said = [
-            f"colours as presented, {which} test photographs; outline: the fewest bins with {100 * REGION:g} % of the truth",
-            f"TV: total variation to the truth in bins of {BIN} units, always large for colours on a coarser grid",
+            f"colours as presented, {which} test photographs; outline: the fewest bins with "
+            f"{100 * REGION:g} % of the truth",
+            f"TV: total variation to the truth in bins of {BIN} units, always large for colours on "
+            "a coarser grid",
         ]
         said += [f"no panel, but in the table: {', '.join(more)}"] if more else []
         return said + ([f"not shown: {', '.join(lost)}"] if lost else [])
 
     def _record(self, label: str, role: str, colours: Colours) -> dict[str, Any]:
         (mean_a, mean_b), (sd_a, sd_b) = colours.mean, colours.deviation
-        return {"dataset": self.dataset, "method": label, "role": role, "photographs": colours.photographs,
-                "fields": colours.fields, "tv": colours.distance(self.truth), "tv_coarse": colours.distance(self.truth, COARSE),
-                "mean_a": mean_a, "mean_b": mean_b, "sd_a": sd_a, "sd_b": sd_b}  # fmt: skip
+        return {
+            "dataset": self.dataset,
+            "method": label,
+            "role": role,
+            "photographs": colours.photographs,
+            "fields": colours.fields,
+            "tv": colours.distance(self.truth),
+            "tv_coarse": colours.distance(self.truth, COARSE),
+            "mean_a": mean_a,
+            "mean_b": mean_b,
+            "sd_a": sd_a,
+            "sd_b": sd_b,
+        }
 
 
 def _reason(entry: Entry) -> str:
@@ -179,7 +210,9 @@ def _reason(entry: Entry) -> str:
 
 def _plane(results: Sequence[Results], dataset: str, entries: Sequence[Entry]) -> Plane | None:
     """The colours of the first photographs that all runs with pictures of this data set share."""
-    pictured = [e for e in sorted(entries, key=lambda e: e.control) if _has_pictures(results[e.run], e)]
+    pictured = [
+        e for e in sorted(entries, key=lambda e: e.control) if _has_pictures(results[e.run], e)
+    ]
     runs = sorted({e.run for e in pictured})
     images = shared_images(results, runs, dataset)
     if not images:
@@ -209,7 +242,10 @@ def _figure(plane: Plane) -> Figure:
     import seaborn  # noqa: F401  (it brings the colour map)
     from matplotlib.cm import ScalarMappable
 
-    titled = [("truth", plane.truth), *((_title(e, plane), plane.colours[e.label]) for e in plane.drawn)]
+    titled = [
+        ("truth", plane.truth),
+        *((_title(e, plane), plane.colours[e.label]) for e in plane.drawn),
+    ]
     figure, grid = panels(len(titled), COLUMNS, PANEL, sharex=True, sharey=True)
     figure.set_size_inches(*(figure.get_size_inches() + AROUND))
     scale, region = _scale([c for _, c in titled]), plane.truth.region()
@@ -220,7 +256,13 @@ def _figure(plane: Plane) -> Figure:
         axes.set_ylabel("b" if i % COLUMNS == 0 else "")
         axes.set_xlabel("a" if i + COLUMNS >= len(grid) else "")
         axes.tick_params(labelbottom=i + COLUMNS >= len(grid))
-    bar = figure.colorbar(ScalarMappable(scale, INK), ax=grid, fraction=0.03, aspect=15 * -(-len(grid) // COLUMNS), extend="min")
+    bar = figure.colorbar(
+        ScalarMappable(scale, INK),
+        ax=grid,
+        fraction=0.03,
+        aspect=15 * -(-len(grid) // COLUMNS),
+        extend="min",
+    )
     bar.set_label("log10 density of colours", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     unparsed(figure.suptitle(plain(plane.dataset, 40), fontsize=10, fontweight="bold"))
@@ -232,7 +274,10 @@ def _figure(plane: Plane) -> Figure:
 
 def _title(entry: Entry, plane: Plane) -> str:
     """The name, broken between parameters if it is long, and the distance."""
-    names = [line.replace(", ", ",") for line in textwrap.wrap(plain(entry.label, 56).replace(",", ", "), 30)]
+    names = [
+        line.replace(", ", ",")
+        for line in textwrap.wrap(plain(entry.label, 56).replace(",", ", "), 30)
+    ]
     distance = plane.colours[entry.label].distance(plane.truth)
     return "\n".join([*names, f"{'control, ' if entry.control else ''}TV {distance:.2f}"])
 
@@ -249,22 +294,38 @@ def _scale(shown: Sequence[Colours]) -> Normalize:
 
 def _panel(axes: Axes, colours: Colours, scale: Normalize, region: np.ndarray) -> None:
     """A density under the axes of the plane and the truth's outline."""
-    axes.imshow(colours.density.T, extent=(-END, END, -END, END), origin="lower", cmap=INK, norm=scale, interpolation="nearest",
-                zorder=1)  # fmt: skip
+    axes.imshow(
+        colours.density.T,
+        extent=(-END, END, -END, END),
+        origin="lower",
+        cmap=INK,
+        norm=scale,
+        interpolation="nearest",
+        zorder=1,
+    )
     axes.axhline(0, color="#777777", linewidth=0.5, zorder=2)
     axes.axvline(0, color="#777777", linewidth=0.5, zorder=2)
     _outline(axes, region)
-    axes.set(xlim=(-END, END), ylim=(-END, END), xticks=[-100, 0, 100], yticks=[-100, 0, 100], aspect="equal")
+    axes.set(
+        xlim=(-END, END),
+        ylim=(-END, END),
+        xticks=[-100, 0, 100],
+        yticks=[-100, 0, 100],
+        aspect="equal",
+    )
     axes.tick_params(labelsize=7)
     axes.grid(False)
 
 
 def _outline(axes: Axes, region: np.ndarray) -> None:
-    """Along the bins' edges: each bin is cut into small squares, so that the contour hardly rounds its corners."""
+    """Along the bins' edges: each bin is cut into small squares, so that the contour hardly rounds
+    its corners."""
     import numpy as np
 
     fine = 8
     places = (np.arange(BINS * fine) + 0.5) * BIN / fine - END
     inside = np.kron(region, np.ones((fine, fine))).T
     for colour, width in (("white", 1.6), ("black", 0.7)):
-        axes.contour(places, places, inside, levels=[0.5], colors=colour, linewidths=width, zorder=3)
+        axes.contour(
+            places, places, inside, levels=[0.5], colors=colour, linewidths=width, zorder=3
+        )

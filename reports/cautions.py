@@ -1,4 +1,5 @@
-"""What a reader has to know before any table: what is missing, refused, left out or not quite as it should be."""
+"""What a reader has to know before any table: what is missing, refused, left out or not quite as it
+should be."""
 
 from __future__ import annotations
 
@@ -29,8 +30,13 @@ def cautions(results: Sequence[Results]) -> list[Caution]:
 def _cells(result: Results) -> Iterator[Caution]:
     lost = [c for c in result.cells if c["status"] != "done"]
     if lost:
-        yield Caution(f"{_count(len(lost), 'cell')} without samples",
-                       tuple(f"{c['method']} on {c['dataset']}: {c['status']}: {c.get('reason', '')}" for c in lost))  # fmt: skip
+        yield Caution(
+            f"{_count(len(lost), 'cell')} without samples",
+            tuple(
+                f"{c['method']} on {c['dataset']}: {c['status']}: {c.get('reason', '')}"
+                for c in lost
+            ),
+        )
 
 
 def _datasets(result: Results) -> Iterator[Caution]:
@@ -48,21 +54,34 @@ def _photographs(result: Results) -> Iterator[Caution]:
     from bench.data.duplicates import remarks
 
     for name, data in result.manifest["datasets"].items():
-        lines = [f"{part}: {image}: {why}" for part in ("train", "test") for image, why in data[part].get("excluded", {}).items()]
+        lines = [
+            f"{part}: {image}: {why}"
+            for part in ("train", "test")
+            for image, why in data[part].get("excluded", {}).items()
+        ]
         lines += [f"{file}: {why}" for file, why in data.get("left_out", {}).items()]
         if lines:
             yield Caution(f"{name}: {_count(len(lines), 'photograph')} left out", tuple(lines))
         for text, details in remarks(data):
             yield Caution(f"{name}: {text}", tuple(details))
-        grey = [image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])]
+        grey = [
+            image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])
+        ]
         if grey:
-            yield Caution(f"{name}: {_count(len(grey), 'photograph')} without any colour kept, as the protocol says", tuple(grey))
+            yield Caution(
+                f"{name}: {_count(len(grey), 'photograph')} without any colour kept, as the "
+                "protocol says",
+                tuple(grey),
+            )
 
 
 def _claims(result: Results) -> Iterator[Caution]:
     """Draws that were believed, and what a method says of its own fit."""
     if result.claimed:
-        yield Caution(f"{', '.join(result.claimed)}: {CLAIMED}; fair scores and ranks hold only as far as it is true")
+        yield Caution(
+            f"{', '.join(result.claimed)}: {CLAIMED}; fair scores and ranks hold only as far as it "
+            "is true"
+        )
     for fit in result.manifest.get("fits", []):
         if caution := fit.get("notes", {}).get("caution"):
             yield Caution(f"{fit['label']} on {fit['dataset']}: {caution}")
@@ -77,16 +96,29 @@ def _scores(result: Results) -> Iterator[Caution]:
         groups: dict[tuple[str, ...], set[str]] = {}
         for c in some:
             groups.setdefault((c.reason, c.dataset, c.method, c.ask), set()).add(c.metric)
-        lines = [f"{', '.join(sorted(metrics))}: {method}, {ask}, on {dataset}: {reason}"
-                 for (reason, dataset, method, ask), metrics in sorted(groups.items())]  # fmt: skip
-        text = "don't apply: fair scores need draws, some need a known law or a density" if status == "refused" else status
+        lines = [
+            f"{', '.join(sorted(metrics))}: {method}, {ask}, on {dataset}: {reason}"
+            for (reason, dataset, method, ask), metrics in sorted(groups.items())
+        ]
+        text = (
+            "don't apply: fair scores need draws, some need a known law or a density"
+            if status == "refused"
+            else status
+        )
         yield Caution(f"{_count(sum(c.rows for c in some), 'score')} {text}", tuple(lines))
     counts: Counter[tuple[str, ...]] = Counter()
     for c in columns:
         counts[c.metric, c.variant, c.dataset, c.method, c.ask] += c.undefined
     if +counts:
-        lines = [f"{m} {v}: {method}, {ask}, on {d}: {n:,} photographs" for (m, v, d, method, ask), n in sorted((+counts).items())]
-        yield Caution(f"{_count(counts.total(), 'value')} undefined: a mean over the others is not shown as the mean", tuple(lines))
+        lines = [
+            f"{m} {v}: {method}, {ask}, on {d}: {n:,} photographs"
+            for (m, v, d, method, ask), n in sorted((+counts).items())
+        ]
+        yield Caution(
+            f"{_count(counts.total(), 'value')} undefined: a mean over the others is not shown as "
+            "the mean",
+            tuple(lines),
+        )
 
 
 def _optional(result: Results) -> Iterator[Caution]:
@@ -97,20 +129,32 @@ def _optional(result: Results) -> Iterator[Caution]:
     known = [spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec)]
     optional = [spec for spec in known if spec.optional and spec.name not in measured]
     if optional:
-        yield Caution(f"not computed, since nobody asked for them by name: {', '.join(s.name for s in optional)}",
-                       tuple(f"{s.name}: {s.summary}" for s in optional))  # fmt: skip
+        yield Caution(
+            "not computed, since nobody asked for them by name: "
+            f"{', '.join(s.name for s in optional)}",
+            tuple(f"{s.name}: {s.summary}" for s in optional),
+        )
 
 
 def _making(result: Results) -> Iterator[Caution]:
     broken = [p for p in result.manifest.get("plugins", []) if p.get("error")]
     if broken:
-        yield Caution(f"{_count(len(broken), 'plugin')} did not load",
-                       tuple(f"{p['name']} of {p['distribution']} {p['version']}: {p['error']}" for p in broken))  # fmt: skip
+        yield Caution(
+            f"{_count(len(broken), 'plugin')} did not load",
+            tuple(
+                f"{p['name']} of {p['distribution']} {p['version']}: {p['error']}" for p in broken
+            ),
+        )
     if (result.manifest.get("environment", {}).get("git") or {}).get("dirty"):
         yield Caution(f"{result.folder.name} was made from a checkout with uncommitted changes")
-    limits = [f"--limit-{part} left {d[part]['photographs']:,} of {d['listed'][part]:,} photographs of {name}"
-              for name, d in result.manifest["datasets"].items() for part in ("train", "test")
-              if d.get("listed", {}).get(part, 0) > d[part]["photographs"] + len(d[part].get("excluded", {}))]  # fmt: skip
+    limits = [
+        f"--limit-{part} left {d[part]['photographs']:,} of {d['listed'][part]:,} photographs of "
+        f"{name}"
+        for name, d in result.manifest["datasets"].items()
+        for part in ("train", "test")
+        if d.get("listed", {}).get(part, 0)
+        > d[part]["photographs"] + len(d[part].get("excluded", {}))
+    ]
     yield from (Caution(f"only a part of the data: {line}") for line in limits)
 
 

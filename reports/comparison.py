@@ -1,4 +1,5 @@
-"""What `bench compare` writes: two runs side by side, in tables and in pictures of the photographs that changed most."""
+"""What `bench compare` writes: two runs side by side, in tables and in pictures of the photographs
+that changed most."""
 
 from __future__ import annotations
 
@@ -33,14 +34,26 @@ if TYPE_CHECKING:
     from bench.results.compare import Comparison, Omission, Row, SetRow
     from bench.results.run_folder import Pictures
 
-CHANGES = (("draws", "fair-energy-score", "field"), ("present", "error-of-best", "sum"), ("reconstruct", "absolute-error", "sum"))
+CHANGES = (
+    ("draws", "fair-energy-score", "field"),
+    ("present", "error-of-best", "sum"),
+    ("reconstruct", "absolute-error", "sum"),
+)
 """By which value photographs changed most: ask, metric and variant; the first that a method has."""
 SHOWN = 5
 """Colourizations of a run side by side in a sheet."""
 QUALITY = 85
 """Of a sheet inside the HTML page."""
 COUNTS = ("k", "images", "undefined_a", "undefined_b", "unpaired")
-WORDS = ("identical", "better", "worse", "differs", "no difference shown", "too few images", "undefined")
+WORDS = (
+    "identical",
+    "better",
+    "worse",
+    "differs",
+    "no difference shown",
+    "too few images",
+    "undefined",
+)
 
 
 @hookimpl
@@ -48,23 +61,34 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     """The comparison of two runs."""
     yield ReportSpec(
         name="comparison",
-        summary="two runs side by side: paired differences, what only one has, and the photographs that changed most",
+        summary="two runs side by side: paired differences, what only one has, and the photographs "
+        "that changed most",
         factory="bench.reports.comparison:write",
         compares=True,
     )
 
 
 def write(comparison: Comparison, out: Output) -> list[Path]:
-    """`compare.md`, `.html`, `.csv` and `.tex` as far as they are wanted, and `figures/changed-<dataset>.png`."""
+    """`compare.md`, `.html`, `.csv` and `.tex` as far as they are wanted, and
+    `figures/changed-<dataset>.png`."""
     changes = _changes(comparison, out.count)
     sheets = [_draw(comparison, dataset, some, out) for dataset, some in changes.items()]
-    beginning, end = [*_head(comparison), *_headlines(comparison), *_remarks(comparison)], _every_row(comparison)
+    beginning, end = (
+        [*_head(comparison), *_headlines(comparison), *_remarks(comparison)],
+        _every_row(comparison),
+    )
     middle = [part for sheet in sheets for part in _changed(sheet)]
     texts: Mapping[str, Callable[[], str]] = {
-        "md": lambda: "\n\n".join(str(part) for part in [*beginning, *middle, *end] if str(part)) + "\n",
-        "html": lambda: html_page("Comparison of two runs", "\n".join(map(_html, [*beginning, *middle, *end]))),
+        "md": lambda: (
+            "\n\n".join(str(part) for part in [*beginning, *middle, *end] if str(part)) + "\n"
+        ),
+        "html": lambda: html_page(
+            "Comparison of two runs", "\n".join(map(_html, [*beginning, *middle, *end]))
+        ),
         "csv": lambda: _csv(comparison),
-        "latex": lambda: to_latex([part for part in [*beginning, *middle] if not isinstance(part, Picture)]),
+        "latex": lambda: to_latex(
+            [part for part in [*beginning, *middle] if not isinstance(part, Picture)]
+        ),
     }
     written = []
     for form, make in texts.items():
@@ -110,7 +134,9 @@ class Picture:
         from bench.pictures import images
 
         buffer = io.BytesIO()
-        Image.fromarray(images.decode(self.path.read_bytes()).levels).save(buffer, "JPEG", quality=QUALITY)
+        Image.fromarray(images.decode(self.path.read_bytes()).levels).save(
+            buffer, "JPEG", quality=QUALITY
+        )
         data = base64.b64encode(buffer.getvalue()).decode()
         return f'<img style="max-width:100%" alt="{html(self.title)}" src="data:image/jpeg;base64,{data}">'
 
@@ -123,7 +149,9 @@ def _changes(comparison: Comparison, count: int) -> dict[str, list[Change]]:
     """Data set -> what changed most of each method."""
     found: dict[str, list[Change]] = {}
     for (dataset, _), rows in _grouped(comparison.rows).items():
-        facts = {(r.fact.ask, r.fact.metric, r.fact.variant): r for r in rows if r.fact.region == "all"}
+        facts = {
+            (r.fact.ask, r.fact.metric, r.fact.variant): r for r in rows if r.fact.region == "all"
+        }
         row = next((facts[key] for key in CHANGES if key in facts), None)
         if row is not None and count:
             found.setdefault(dataset, []).append(Change(row, row.changed(count)))
@@ -148,10 +176,14 @@ def _head(comparison: Comparison) -> Iterator[object]:
     for dataset in (name for name in first.datasets if name in second.datasets):
         yield f"Data set {describe_dataset(comparison.runs, dataset)}."
     yield (
-        "Differences are taken photograph by photograph, of the same photographs. *better* and *worse*: the interval of the "
-        "difference leaves out 0, and the metric's direction (↑ more, ↓ less is better) says which; *differs*: the same where "
-        "neither is better. Each row stands alone: where nothing differs, about one interval in twenty still leaves out 0. "
-        "The intervals are of these trainings: another training seed can move a method by more than they say."
+        "Differences are taken photograph by photograph, of the same photographs. *better* and "
+        "*worse*: the interval of the "
+        "difference leaves out 0, and the metric's direction (↑ more, ↓ less is better) says "
+        "which; *differs*: the same where "
+        "neither is better. Each row stands alone: where nothing differs, about one interval in "
+        "twenty still leaves out 0. "
+        "The intervals are of these trainings: another training seed can move a method by more "
+        "than they say."
     )
 
 
@@ -186,7 +218,11 @@ def _numbers(row: Row) -> list[str]:
     if any(row.undefined) or not row.difference.n:
         return ["–", "–", "–"]
     digits = decimals([row.first, row.second])
-    return [f"{row.first:.{digits}f}", f"{row.second:.{digits}f}", with_interval(row.difference, digits + 1, "+")]
+    return [
+        f"{row.first:.{digits}f}",
+        f"{row.second:.{digits}f}",
+        with_interval(row.difference, digits + 1, "+"),
+    ]
 
 
 def _remarks(comparison: Comparison) -> Iterator[object]:
@@ -196,8 +232,10 @@ def _remarks(comparison: Comparison) -> Iterator[object]:
     if comparison.omissions:
         yield "## What is not compared"
         table = Table(["What", "Of", "Only in", "Why"], words=4)
-        table.rows += [[what, _where(omissions), only, escape(reason)]
-                       for (what, only, reason), omissions in _by_reason(comparison.omissions).items()]  # fmt: skip
+        table.rows += [
+            [what, _where(omissions), only, escape(reason)]
+            for (what, only, reason), omissions in _by_reason(comparison.omissions).items()
+        ]
         yield table
 
 
@@ -206,13 +244,18 @@ def _by_reason(omissions: Iterable[Omission]) -> dict[tuple[str, str, str], list
     found: dict[tuple[str, str, str], list[Omission]] = {}
     for omission in omissions:
         metric = " ".join(text for text in (omission.metric, omission.part) if text) or "everything"
-        found.setdefault((escape(metric), omission.only or "both", omission.reason), []).append(omission)
+        found.setdefault((escape(metric), omission.only or "both", omission.reason), []).append(
+            omission
+        )
     return found
 
 
 def _where(omissions: Sequence[Omission]) -> str:
-    places = (" on ".join(escape(t) for t in (o.method, o.dataset) if t) + (f" ({escape(o.ask)})" if o.ask else "")
-              for o in omissions)  # fmt: skip
+    places = (
+        " on ".join(escape(t) for t in (o.method, o.dataset) if t)
+        + (f" ({escape(o.ask)})" if o.ask else "")
+        for o in omissions
+    )
     return "; ".join(dict.fromkeys(places))
 
 
@@ -227,11 +270,21 @@ def _changed(sheet: Sheet) -> Iterator[object]:
             continue
         digits = decimals([value for _, *values in change.images for value in values])
         table = Table(["Photograph", "A", "B", "B − A"])
-        table.rows += [[escape(image), *(format(number, f"{sign}.{digits}f") for number, sign in ((a, ""), (b, ""), (b - a, "+")))]
-                       for image, a, b in change.images]  # fmt: skip
+        table.rows += [
+            [
+                escape(image),
+                *(
+                    format(number, f"{sign}.{digits}f")
+                    for number, sign in ((a, ""), (b, ""), (b - a, "+"))
+                ),
+            ]
+            for image, a, b in change.images
+        ]
         yield table
     if sheet.path:
-        yield Picture(sheet.path, f"{plain(sheet.dataset)}: grey, colourizations of A and of B, truth")
+        yield Picture(
+            sheet.path, f"{plain(sheet.dataset)}: grey, colourizations of A and of B, truth"
+        )
     elif sheet.reason:
         yield f"No pictures: {escape(sheet.reason)}."
 
@@ -241,12 +294,28 @@ def _every_row(comparison: Comparison) -> Iterator[object]:
 
     yield "## Every value"
     counts: Counter[str] = Counter(row.word for row in comparison.rows)
-    yield f"{len(comparison.rows):,} rows: " + ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word]) + "."
+    yield (
+        f"{len(comparison.rows):,} rows: "
+        + ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word])
+        + "."
+    )
     for (dataset, method), rows in _grouped(comparison.rows).items():
         yield f"### {escape(method)} on {escape(dataset)}"
-        table = Table(["Metric", "Variant", "Of", "Region", "k", "A", "B", "B − A", "B is"], words=4)
-        table.rows += [[_metric(r), escape(r.fact.variant), escape(f"{r.fact.ask}: {r.kind}"), escape(r.fact.region),
-                        str(r.fact.k), *_numbers(r), escape(said(r))] for r in rows]  # fmt: skip
+        table = Table(
+            ["Metric", "Variant", "Of", "Region", "k", "A", "B", "B − A", "B is"], words=4
+        )
+        table.rows += [
+            [
+                _metric(r),
+                escape(r.fact.variant),
+                escape(f"{r.fact.ask}: {r.kind}"),
+                escape(r.fact.region),
+                str(r.fact.k),
+                *_numbers(r),
+                escape(said(r)),
+            ]
+            for r in rows
+        ]
         yield table
     if comparison.sets:
         yield "### Values of whole test sets"
@@ -258,7 +327,9 @@ def _every_row(comparison: Comparison) -> Iterator[object]:
 
 def _set_row(row: SetRow) -> list[str]:
     fact, digits = row.fact, decimals([row.first.mean, row.second.mean])
-    words = [escape(text) for text in (fact.method, fact.dataset, _metric(row), fact.variant, fact.ask)]
+    words = [
+        escape(text) for text in (fact.method, fact.dataset, _metric(row), fact.variant, fact.ask)
+    ]
     return [*words, with_interval(row.first, digits), with_interval(row.second, digits)]
 
 
@@ -266,33 +337,71 @@ def _csv(comparison: Comparison) -> str:
     """All rows, values of whole sets and what is not compared, in one table."""
     import pandas as pd
 
-    records = [*map(_record, comparison.rows), *map(_set_record, comparison.sets), *map(_omission_record, comparison.omissions)]
+    records = [
+        *map(_record, comparison.rows),
+        *map(_set_record, comparison.sets),
+        *map(_omission_record, comparison.omissions),
+    ]
     table = pd.DataFrame(records)
     return csv(table.astype({name: "Int64" for name in COUNTS if name in table}))
 
 
 def _record(row: Row) -> dict[str, Any]:
     gap, undefined = row.difference, row.undefined
-    return {**row.fact._asdict(), "role": row.role, "kind": row.kind, "unit": row.unit, "direction": row.direction,
-            "images": gap.n, "a_mean": row.first, "b_mean": row.second, "difference_mean": gap.mean, "difference_low": gap.low,
-            "difference_high": gap.high, "word": row.word, "undefined_a": undefined[0], "undefined_b": undefined[1],
-            "unpaired": row.pairs.unpaired}  # fmt: skip
+    return {
+        **row.fact._asdict(),
+        "role": row.role,
+        "kind": row.kind,
+        "unit": row.unit,
+        "direction": row.direction,
+        "images": gap.n,
+        "a_mean": row.first,
+        "b_mean": row.second,
+        "difference_mean": gap.mean,
+        "difference_low": gap.low,
+        "difference_high": gap.high,
+        "word": row.word,
+        "undefined_a": undefined[0],
+        "undefined_b": undefined[1],
+        "unpaired": row.pairs.unpaired,
+    }
 
 
 def _set_record(row: SetRow) -> dict[str, Any]:
     a, b = row.first, row.second
-    return {**row.fact._asdict(), "role": row.role, "unit": row.unit, "direction": row.direction, "images": min(a.n, b.n),
-            "a_mean": a.mean, "a_low": a.low, "a_high": a.high, "b_mean": b.mean, "b_low": b.low, "b_high": b.high,
-            "difference_mean": b.mean - a.mean, "word": "not tested"}  # fmt: skip
+    return {
+        **row.fact._asdict(),
+        "role": row.role,
+        "unit": row.unit,
+        "direction": row.direction,
+        "images": min(a.n, b.n),
+        "a_mean": a.mean,
+        "a_low": a.low,
+        "a_high": a.high,
+        "b_mean": b.mean,
+        "b_low": b.low,
+        "b_high": b.high,
+        "difference_mean": b.mean - a.mean,
+        "word": "not tested",
+    }
 
 
 def _omission_record(omission: Omission) -> dict[str, Any]:
-    return {"dataset": omission.dataset, "method": omission.method, "ask": omission.ask, "metric": omission.metric,
-            "variant": omission.part, "word": "not compared", "only_in": omission.only, "reason": omission.reason}  # fmt: skip
+    return {
+        "dataset": omission.dataset,
+        "method": omission.method,
+        "ask": omission.ask,
+        "metric": omission.metric,
+        "variant": omission.part,
+        "word": "not compared",
+        "only_in": omission.only,
+        "reason": omission.reason,
+    }
 
 
 def _draw(comparison: Comparison, dataset: str, changes: Sequence[Change], out: Output) -> Sheet:
-    """The contact sheet of a data set: a band a method, a row a photograph. Samples that are gone don't stop the tables."""
+    """The contact sheet of a data set: a band a method, a row a photograph. Samples that are gone
+    don't stop the tables."""
     images = list(dict.fromkeys(image for change in changes for image, _, _ in change.images))
     if not images:
         return Sheet(dataset, changes, None, "")
@@ -301,8 +410,14 @@ def _draw(comparison: Comparison, dataset: str, changes: Sequence[Change], out: 
     except (BenchError, OSError) as error:
         return Sheet(dataset, changes, None, places.text(str(error)))
     some = [change for change in changes if change.images]
-    remarks = ["The photographs that changed most, chosen by that; the first training seed.",
-               *(f"{plain(c.row.fact.method)}, from above: {', '.join(plain(image) for image, _, _ in c.images)}" for c in some)]
+    remarks = [
+        "The photographs that changed most, chosen by that; the first training seed.",
+        *(
+            f"{plain(c.row.fact.method)}, from above: "
+            f"{', '.join(plain(image) for image, _, _ in c.images)}"
+            for c in some
+        ),
+    ]
     title = f"{plain(dataset)}: A and B where they differ most"
     sheet = column_sheet([_band(change, pages) for change in some], title, remarks)
     return Sheet(dataset, changes, save_bytes(out, f"changed-{safe_name(dataset)}.png", sheet), "")
@@ -313,7 +428,9 @@ def _band(change: Change, pages: Sequence[Mapping[str, Pictures]]) -> list[Group
     first = [pages[0][image] for image in images]
     grey = Group("Grey", "", [[picture_of(p, p.truth * 0) for p in first]])
     truth = Group("Truth", "", [[picture_of(p, p.truth) for p in first]])
-    sides = [_group(change, name, [some[image] for image in images]) for name, some in zip("AB", pages)]
+    sides = [
+        _group(change, name, [some[image] for image in images]) for name, some in zip("AB", pages)
+    ]
     return [grey, *(side for side in sides if side), truth]
 
 
@@ -324,5 +441,8 @@ def _group(change: Change, name: str, pages: Sequence[Pictures]) -> Group | None
         return None
     fields: Sequence[np.ndarray] = [page.colourizations[method] for page in pages]
     k = len(fields[0])
-    columns = [[picture_of(page, field[c]) for page, field in zip(pages, fields)] for c in range(min(k, SHOWN))]
+    columns = [
+        [picture_of(page, field[c]) for page, field in zip(pages, fields)]
+        for c in range(min(k, SHOWN))
+    ]
     return Group(f"{name}: {plain(method)}", f"{SHOWN} of {k} shown" if k > SHOWN else "", columns)

@@ -1,4 +1,5 @@
-"""Figure 5: error-of-best against variance, a point a test photograph, and the means with their intervals."""
+"""Figure 5: error-of-best against variance, a point a test photograph, and the means with their
+intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +14,18 @@ from bench.output import Output
 from bench.specs import ReportSpec
 
 from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
-from .style import MEAN, Look, legend, looks, panels, paper_style, plain, remark, save_figure, unparsed
+from .style import (
+    MEAN,
+    Look,
+    legend,
+    looks,
+    panels,
+    paper_style,
+    plain,
+    remark,
+    save_figure,
+    unparsed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +58,9 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name="eob-variance",
         summary="Figure 5 of the paper: error-of-best against variance, linear and logarithmic",
-        figures={"eob-variance": "a point a test photograph, the mean of each method with 95 % intervals"},
+        figures={
+            "eob-variance": "a point a test photograph, the mean of each method with 95 % intervals"
+        },
         factory="bench.reports.eob_variance:write",
         citation="Deshpande et al. 2017, arXiv:1612.01958, Figure 5",
     )
@@ -61,7 +75,10 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
         return []
     look = _looks(clouds, results)
     with paper_style():
-        figures = {"eob-variance": _figure(clouds, look, False), "eob-variance-log": _figure(clouds, look, True)}
+        figures = {
+            "eob-variance": _figure(clouds, look, False),
+            "eob-variance-log": _figure(clouds, look, True),
+        }
         return [path for name, figure in figures.items() for path in save_figure(figure, out, name)]
 
 
@@ -79,7 +96,8 @@ class Cloud:
     y: Estimate
 
     def shown(self, log: bool) -> pd.DataFrame:
-        """The points that the axes can show: those that are numbers, and positive on logarithmic axes."""
+        """The points that the axes can show: those that are numbers, and positive on logarithmic
+        axes."""
         return self.points[((self.points > 0) if log else self.points.notna()).all(axis=1)]
 
     def mean_shown(self, log: bool) -> bool:
@@ -117,7 +135,11 @@ def _cloud(entry: Entry) -> Cloud:
 
     both = {"x": entry.values(VARIANCE), "y": entry.values(ERROR_OF_BEST)}
     points = pd.concat(both, axis=1, join="inner")
-    return Cloud(points, mean_interval(points["x"].to_numpy(float)), mean_interval(points["y"].to_numpy(float)))
+    return Cloud(
+        points,
+        mean_interval(points["x"].to_numpy(float)),
+        mean_interval(points["y"].to_numpy(float)),
+    )
 
 
 def _figure(clouds: Sequence[Panel], look: Mapping[str, Look], log: bool) -> Figure:
@@ -134,8 +156,16 @@ def _draw(axes: Axes, panel: Panel, look: Mapping[str, Look], log: bool) -> None
         points = cloud.shown(log)
         alpha = min(0.6, max(0.15, 60 / max(1, len(points))))
         style = look[label]
-        axes.scatter(points["x"], points["y"], s=11, color=style.colour, marker=style.marker, alpha=alpha, linewidths=0,
-                     rasterized=len(points) > VECTORS)  # fmt: skip
+        axes.scatter(
+            points["x"],
+            points["y"],
+            s=11,
+            color=style.colour,
+            marker=style.marker,
+            alpha=alpha,
+            linewidths=0,
+            rasterized=len(points) > VECTORS,
+        )
     for label, cloud in panel.clouds.items():  # above every cloud
         if cloud.mean_shown(log):
             _cross(axes, cloud, look[label])
@@ -150,8 +180,12 @@ def _cross(axes: Axes, cloud: Cloud, style: Look) -> None:
     """A mean with both intervals."""
     x, y = cloud.x, cloud.y
     across, along = ([[e.mean - e.low], [e.high - e.mean]] for e in (x, y))
-    axes.plot(x.mean, y.mean, color=style.colour, marker=style.marker, zorder=4, clip_on=False, **MEAN)
-    axes.errorbar(x.mean, y.mean, xerr=across, yerr=along, **BARS)  # above: a small interval lies within the marker
+    axes.plot(
+        x.mean, y.mean, color=style.colour, marker=style.marker, zorder=4, clip_on=False, **MEAN
+    )
+    axes.errorbar(
+        x.mean, y.mean, xerr=across, yerr=along, **BARS
+    )  # above: a small interval lies within the marker
 
 
 def _scale(axes: Axes, log: bool, empty: bool) -> None:
@@ -176,12 +210,19 @@ def _log_ticks(axis: Axis) -> None:
 
 
 def _remarks(panel: Panel, log: bool) -> str:
-    """What the panel can't show: failed methods, values that are not numbers, and zeros on logarithmic axes."""
+    """What the panel can't show: failed methods, values that are not numbers, and zeros on
+    logarithmic axes."""
     hidden = {plain(name): len(c.points) - len(c.shown(log)) for name, c in panel.clouds.items()}
-    lost = [f"{name} {n} of {len(c.points)}" for (name, n), c in zip(hidden.items(), panel.clouds.values()) if n]
+    lost = [
+        f"{name} {n} of {len(c.points)}"
+        for (name, n), c in zip(hidden.items(), panel.clouds.values())
+        if n
+    ]
     means = [plain(name) for name, c in panel.clouds.items() if not c.mean_shown(log)]
     remarks = [f"not shown: {', '.join(panel.absent)}"] if panel.absent else []
     if lost:
         why = "zeros, not on log axes" if log else "undefined"
-        remarks.append(f"{why}: {', '.join(lost)} points" + (f"; mean of {', '.join(means)}" if means else ""))
+        remarks.append(
+            f"{why}: {', '.join(lost)} points" + (f"; mean of {', '.join(means)}" if means else "")
+        )
     return "\n".join(line for remark in remarks for line in textwrap.wrap(remark, 48))

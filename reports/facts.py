@@ -1,4 +1,5 @@
-"""One method's values on one data set, read measure by measure from the runs' tables: memory holds a few columns at a time."""
+"""One method's values on one data set, read measure by measure from the runs' tables: memory holds
+a few columns at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measure:
-    """One column of values: a metric, its variant, its region, and of how many samples (0: whatever there are)."""
+    """One column of values: a metric, its variant, its region, and of how many samples (0: whatever
+    there are)."""
 
     metric: str
     variant: str
@@ -26,7 +28,8 @@ class Measure:
 
 @dataclass(frozen=True)
 class Facts:
-    """Columns of the runs' tables, each with the position of its run; where runs measured the same photographs, the first counts.
+    """Columns of the runs' tables, each with the position of its run; where runs measured the same
+    photographs, the first counts.
 
     NaN is a value that is undefined.
     """
@@ -44,7 +47,9 @@ class Facts:
             sums += np.bincount(at, values, len(sums))
             sizes += np.bincount(at, minlength=len(sums))
         there = sizes > 0
-        return pd.Series(sums[there] / sizes[there], index=self._images if there.all() else self._images[there])
+        return pd.Series(
+            sums[there] / sizes[there], index=self._images if there.all() else self._images[there]
+        )
 
     def by_seed(self, measure: Measure) -> dict[str, pd.Series[float]]:
         """Seed -> one value a photograph."""
@@ -53,7 +58,10 @@ class Facts:
         found: dict[int, list[pd.Series[float]]] = {}
         for column, at, values in self._read(measure):
             found.setdefault(column.seed, []).append(pd.Series(values, index=self._images[at]))
-        return {text(seed): parts[0] if len(parts) == 1 else pd.concat(parts) for seed, parts in sorted(found.items())}
+        return {
+            text(seed): parts[0] if len(parts) == 1 else pd.concat(parts)
+            for seed, parts in sorted(found.items())
+        }
 
     def count(self, measure: Measure) -> int:
         """How many samples stand behind a value, at most; 0 where nothing was measured."""
@@ -89,7 +97,8 @@ class Facts:
         return column.direction, column.unit
 
     def versions(self, measure: Measure) -> list[str]:
-        """Versions of the metric behind a measure; one with parameters that are not the default has them in brackets."""
+        """Versions of the metric behind a measure; one with parameters that are not the default has
+        them in brackets."""
         return list(dict.fromkeys(column.metric_version for _, column in self._at(measure)))
 
     def variants(self, metric: str, region: str = "all") -> list[str]:
@@ -102,7 +111,8 @@ class Facts:
         return [(run, column) for run, column in found if measure.k in (0, column.k)]
 
     def _read(self, measure: Measure) -> Iterator[tuple[ScoreColumn, np.ndarray, np.ndarray]]:
-        """Each column with positions of photographs and values; without what an earlier run measured, too."""
+        """Each column with positions of photographs and values; without what an earlier run
+        measured, too."""
         import numpy as np
 
         taken: dict[tuple[Any, ...], np.ndarray] = {}
@@ -124,7 +134,9 @@ class Facts:
     def _places(self) -> dict[tuple[str, str, str], list[tuple[int, ScoreColumn]]]:
         found: dict[tuple[str, str, str], list[tuple[int, ScoreColumn]]] = {}
         for run, column in self.columns:
-            found.setdefault((column.metric, column.variant, column.region), []).append((run, column))
+            found.setdefault((column.metric, column.variant, column.region), []).append(
+                (run, column)
+            )
         return found
 
     @cached_property
@@ -132,7 +144,9 @@ class Facts:
         """Of all runs, in the first one's order."""
         import pandas as pd
 
-        each = [self.tables[run].images(self._dataset) for run in self.tables] if self.columns else []
+        each = (
+            [self.tables[run].images(self._dataset) for run in self.tables] if self.columns else []
+        )
         found = each[0] if each else pd.Index([], dtype=object)
         for images in each[1:]:
             found = found.append(images[~images.isin(found)])
@@ -140,7 +154,10 @@ class Facts:
 
     @cached_property
     def _positions(self) -> dict[int, np.ndarray]:
-        return {run: self._images.get_indexer(table.images(self._dataset)) for run, table in self.tables.items()}
+        return {
+            run: self._images.get_indexer(table.images(self._dataset))
+            for run, table in self.tables.items()
+        }
 
     @property
     def _dataset(self) -> str:

@@ -26,7 +26,8 @@ class Headline:
     of_set: bool = False
     """Whether it is one value of the whole test set, not one a photograph."""
     of_density: bool = False
-    """Whether it is computed from a method's density: values of methods with densities over other spaces don't compare."""
+    """Whether it is computed from a method's density: values of methods with densities over other
+    spaces don't compare."""
     several: bool = False
     """Whether the metric has more variants."""
 
@@ -39,7 +40,11 @@ class Headline:
     def estimate(self, entry: Entry) -> Estimate:
         """The entry's value with its interval."""
         measure = self.measure
-        return entry.of_set(measure.metric, measure.variant) if self.of_set else entry.estimate(measure)
+        return (
+            entry.of_set(measure.metric, measure.variant)
+            if self.of_set
+            else entry.estimate(measure)
+        )
 
 
 def meaning(metric: str) -> str:
@@ -51,11 +56,15 @@ def meaning(metric: str) -> str:
 
 
 def headlines(entries: Sequence[Entry], sets: bool = True) -> list[Headline]:
-    """Of every metric that any entry has values of, in alphabetical order, the score that ranks first; `sets`: values of the
-    whole set for the metrics whose main variant is one, else one that photographs have.
+    """Of every metric that any entry has values of, in alphabetical order, the score that ranks
+    first; `sets`: values of the whole set for the metrics whose main variant is one, else one that
+    photographs have.
     """
     names = {m for e in entries for m in e.facts.metrics}
-    found = [_headline(metric, entries, sets) for metric in sorted(names, key=lambda m: (not m.startswith("fair-energy"), m))]
+    found = [
+        _headline(metric, entries, sets)
+        for metric in sorted(names, key=lambda m: (not m.startswith("fair-energy"), m))
+    ]
     return [line for line in found if line]
 
 
@@ -72,7 +81,19 @@ def _headline(metric: str, entries: Sequence[Entry], sets: bool) -> Headline | N
     if not variant:
         return None
     direction, unit = facts.words(Measure(metric, measured[0]))
-    # only of some metrics a photograph has several values, by the number of samples: the last one is of all of them
-    measure = Measure(metric, variant, k=facts.count(Measure(metric, variant)) if facts.several(Measure(metric, variant)) else 0)
-    return Headline(measure, direction, unit, getattr(spec, "summary", ""), of_sets, "log_prob" in getattr(spec, "needs", ()),
-                    several=len({*measured, variant}) > 1)  # fmt: skip
+    # only of some metrics a photograph has several values, by the number of samples: the last one
+    # is of all of them
+    measure = Measure(
+        metric,
+        variant,
+        k=facts.count(Measure(metric, variant)) if facts.several(Measure(metric, variant)) else 0,
+    )
+    return Headline(
+        measure,
+        direction,
+        unit,
+        getattr(spec, "summary", ""),
+        of_sets,
+        "log_prob" in getattr(spec, "needs", ()),
+        several=len({*measured, variant}) > 1,
+    )

@@ -1,4 +1,5 @@
-"""Tables and their text as HTML and LaTeX. What reports write is Markdown; markdown-it reads it, so nothing is written twice."""
+"""Tables and their text as HTML and LaTeX. What reports write is Markdown; markdown-it reads it, so
+nothing is written twice."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ PACKAGES = r"""% Needs in the preamble: \usepackage[T1]{fontenc} \usepackage{boo
 class Table:
     """A table; cells are Markdown already (`bench.text.markdown` of what comes from outside).
 
-    The first `words` columns are text, set left; the others are numbers, set right. hints: what a column or a row means,
-    by its title. A row of one filled cell is the heading of the rows below it.
+    The first `words` columns are text, set left; the others are numbers, set right. hints: what a
+    column or a row means, by its title. A row of one filled cell is the heading of the rows below
+    it.
     """
 
     header: Sequence[str]
@@ -38,7 +40,8 @@ class Table:
 
 
 class Caption(str):
-    """Text that belongs to a table's caption wherever the table goes: protocol, photographs, samples."""
+    """Text that belongs to a table's caption wherever the table goes: protocol, photographs,
+    samples."""
 
     __slots__ = ()
 
@@ -51,22 +54,36 @@ def heading(row: Sequence[str]) -> str:
 
 def to_html(parts: Sequence[object]) -> str:
     """Parts of a page as an HTML fragment. What looks like HTML in the text is shown, not obeyed."""
-    return "\n".join(_html_table(part) if isinstance(part, Table) else _reader().render(str(part)) for part in parts if str(part))
+    return "\n".join(
+        _html_table(part) if isinstance(part, Table) else _reader().render(str(part))
+        for part in parts
+        if str(part)
+    )
 
 
 def html_page(title: str, body: str) -> str:
     """A fragment as a page of its own."""
-    style = ("body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 1em;color-scheme:light dark}"
-             "table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2em .7em;text-align:left;"
-             "border-bottom:1px solid #8885}.number{text-align:right}.tip{display:none}")  # fmt: skip
-    return (f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html(title)}</title>\n'
-            f"<style>{style}</style>\n{BEGIN}\n{body}\n{END}\n</html>\n")  # fmt: skip
+    style = (
+        "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 "
+        "1em;color-scheme:light dark}"
+        "table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.2em "
+        ".7em;text-align:left;"
+        "border-bottom:1px solid #8885}.number{text-align:right}.tip{display:none}"
+    )
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{html(title)}</title>\n'
+        f"<style>{style}</style>\n{BEGIN}\n{body}\n{END}\n</html>\n"
+    )
 
 
 def to_latex(parts: Sequence[object]) -> str:
-    """Parts of a page as LaTeX (booktabs); text that is no caption stands as paragraphs between the tables."""
+    """Parts of a page as LaTeX (booktabs); text that is no caption stands as paragraphs between the
+    tables."""
     writer = _Latex()
-    return "\n".join([PACKAGES, *(line for part in parts if str(part) for line in writer.part(part))]) + "\n"
+    return (
+        "\n".join([PACKAGES, *(line for part in parts if str(part) for line in writer.part(part))])
+        + "\n"
+    )
 
 
 @cache
@@ -81,7 +98,10 @@ def _inline(text: str) -> str:
 
 
 def _html_table(table: Table) -> str:
-    heads = "".join(_html_head(title, table.hints.get(title, ""), i >= table.words) for i, title in enumerate(table.header))
+    heads = "".join(
+        _html_head(title, table.hints.get(title, ""), i >= table.words)
+        for i, title in enumerate(table.header)
+    )
     return f'<div class="wide"><table>\n<thead><tr>{heads}</tr></thead>\n{_html_bodies(table)}</table></div>'
 
 
@@ -100,16 +120,24 @@ def _html_bodies(table: Table) -> str:
     for row in table.rows:
         if title := heading(row):
             name = re.sub(r"\W+", "-", title).strip("-").lower()
-            lines += ["</tbody>", f'<tbody class="group {name}"><tr><th colspan="{len(table.header)}">{_inline(title)}</th></tr>']
+            lines += [
+                "</tbody>",
+                f'<tbody class="group {name}"><tr><th '
+                f'colspan="{len(table.header)}">{_inline(title)}</th></tr>',
+            ]
         else:
             kinds = ["<td>" if i < table.words else '<td class="number">' for i in range(len(row))]
-            cells = (f"{kind}{_inline(cell)}{_tip(table.hints.get(cell, ''))}</td>" for kind, cell in zip(kinds, row))
+            cells = (
+                f"{kind}{_inline(cell)}{_tip(table.hints.get(cell, ''))}</td>"
+                for kind, cell in zip(kinds, row)
+            )
             lines.append(f"<tr>{''.join(cells)}</tr>")
     return "\n".join([*lines, "</tbody>"])
 
 
 class _Latex:
-    """Writes LaTeX part by part; a table takes with it the headings and captions that it stands under."""
+    """Writes LaTeX part by part; a table takes with it the headings and captions that it stands
+    under."""
 
     def __init__(self) -> None:
         self.titles: dict[int, str] = {}
@@ -138,12 +166,23 @@ class _Latex:
         self.titles[self.level] = _latex_inline(found[2])
 
     def _table(self, table: Table) -> Iterator[str]:
-        texts = [": ".join(self.titles.values()), *(t for level in sorted(self.captions) for t in self.captions[level])]
+        texts = [
+            ": ".join(self.titles.values()),
+            *(t for level in sorted(self.captions) for t in self.captions[level]),
+        ]
         caption = ". ".join(t.strip(". ") for t in texts if t.strip(". "))
         columns = "l" * table.words + "r" * (len(table.header) - table.words)
-        yield from ["", r"\begin{table}[htbp]", r"\centering", rf"\caption{{{caption}.}}",
-                    r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-                    rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(table.header), r"\midrule"]  # fmt: skip
+        yield from [
+            "",
+            r"\begin{table}[htbp]",
+            r"\centering",
+            rf"\caption{{{caption}.}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            _latex_row(table.header),
+            r"\midrule",
+        ]
         for i, row in enumerate(table.rows):
             if title := heading(row):
                 yield from [r"\midrule"] if i else []
@@ -154,7 +193,8 @@ class _Latex:
 
 
 def _latex_row(row: Sequence[str]) -> str:
-    # an empty group first: a cell that begins with [ would be read as an argument of the \\ before it
+    # an empty group first: a cell that begins with [ would be read as an argument of the \\ before
+    # it
     return "{}" + " & ".join(_latex_inline(cell) for cell in row) + r" \\"
 
 
@@ -166,8 +206,14 @@ def _block(text: str) -> list[str]:
 def _latex_block(token: Token) -> str | None:
     if token.type == "inline":
         return _latex_tokens(token.children or [])
-    blocks = {"paragraph_open": None, "paragraph_close": None, "bullet_list_open": r"\begin{itemize}",
-              "bullet_list_close": r"\end{itemize}", "list_item_open": r"\item", "list_item_close": None}  # fmt: skip
+    blocks = {
+        "paragraph_open": None,
+        "paragraph_close": None,
+        "bullet_list_open": r"\begin{itemize}",
+        "bullet_list_close": r"\end{itemize}",
+        "list_item_open": r"\item",
+        "list_item_close": None,
+    }
     if token.type not in blocks:
         raise ValueError(f"no LaTeX for a {token.type}: {token.content!r}")
     return blocks[token.type]
@@ -178,8 +224,16 @@ def _latex_inline(text: str) -> str:
 
 
 def _latex_tokens(tokens: Sequence[Token]) -> str:
-    marks = {"strong_open": r"\textbf{", "em_open": r"\emph{", "strong_close": "}", "em_close": "}", "softbreak": " ",
-             "hardbreak": r"\newline ", "link_open": "", "link_close": ""}  # fmt: skip
+    marks = {
+        "strong_open": r"\textbf{",
+        "em_open": r"\emph{",
+        "strong_close": "}",
+        "em_close": "}",
+        "softbreak": " ",
+        "hardbreak": r"\newline ",
+        "link_open": "",
+        "link_close": "",
+    }
     out = []
     for token in tokens:
         if token.type in ("text", "text_special"):

@@ -31,10 +31,14 @@ if TYPE_CHECKING:
     from bench.results.run_folder import Results
 
 TEXT = (
-    "Every metric by its main variant (`bench show METRIC`), mean over photographs. ↓: less is better, ↑: more is better, →: best "
-    "at its target, no arrow: neither. **Bold**: the colourizer with the best mean, and those that a paired permutation test with "
-    "Holm's correction does not tell from it; controls are never bold, nor values of the whole set, nor likelihoods, which compare "
-    "only within one space. Of thirty metrics some are won by chance, and most can be gamed: the ranking stands elsewhere, on "
+    "Every metric by its main variant (`bench show METRIC`), mean over photographs. ↓: less is "
+    "better, ↑: more is better, →: best "
+    "at its target, no arrow: neither. **Bold**: the colourizer with the best mean, and those that "
+    "a paired permutation test with "
+    "Holm's correction does not tell from it; controls are never bold, nor values of the whole "
+    "set, nor likelihoods, which compare "
+    "only within one space. Of thirty metrics some are won by chance, and most can be gamed: the "
+    "ranking stands elsewhere, on "
     "purpose."
 )
 ASKS = {True: "Of independent draws", False: "Of what is presented"}
@@ -74,7 +78,12 @@ def _tables(title: str, entries: Sequence[Entry], lines: Sequence[Headline]) -> 
     """Tables of at most `WIDEST` methods each, and their footnotes."""
     if not lines:
         return []
-    best = {line: () if line.of_set or line.of_density else best_set(entries, line.measure, line.direction) for line in lines}
+    best = {
+        line: ()
+        if line.of_set or line.of_density
+        else best_set(entries, line.measure, line.direction)
+        for line in lines
+    }
     for entry in entries:
         entry.estimates([line.measure for line in lines if not line.of_set])  # together: faster
     digits = {line: decimals([line.estimate(e).mean for e in entries]) for line in lines}
@@ -82,8 +91,14 @@ def _tables(title: str, entries: Sequence[Entry], lines: Sequence[Headline]) -> 
     parts: list[object] = []
     for start in range(0, len(entries), WIDEST):
         some = entries[start : start + WIDEST]
-        table = Table(["Metric", *(_name(e) for e in some)], hints={line.title: line.summary for line in lines})
-        table.rows = [[line.title, *(_cell(e, line, digits[line], best[line], notes) for e in some)] for line in lines]
+        table = Table(
+            ["Metric", *(_name(e) for e in some)],
+            hints={line.title: line.summary for line in lines},
+        )
+        table.rows = [
+            [line.title, *(_cell(e, line, digits[line], best[line], notes) for e in some)]
+            for line in lines
+        ]
         parts += [Caption(f"**{title}. {describe_samples(entries)}**"), table]
     return [*parts, notes]
 
@@ -101,6 +116,17 @@ def _cell(entry: Entry, line: Headline, digits: int, best: Sequence[str], notes:
 
 def _record(dataset: str, ask: str, line: Headline, entry: Entry) -> dict[str, Any]:
     estimate, measure = line.estimate(entry), line.measure
-    return {"dataset": dataset, "method": entry.label, "role": entry.role, "ask": ask, "metric": measure.metric,
-            "variant": measure.variant, "direction": line.direction, "unit": line.unit, **columns("value", estimate),
-            "k": entry.k, "images": estimate.n, "seeds": len(entry.seeds)}  # fmt: skip
+    return {
+        "dataset": dataset,
+        "method": entry.label,
+        "role": entry.role,
+        "ask": ask,
+        "metric": measure.metric,
+        "variant": measure.variant,
+        "direction": line.direction,
+        "unit": line.unit,
+        **columns("value", estimate),
+        "k": entry.k,
+        "images": estimate.n,
+        "seeds": len(entry.seeds),
+    }

@@ -1,4 +1,5 @@
-"""The page: one folder that opens from disk, with the ranking, the figures, and a gallery of test photographs."""
+"""The page: one folder that opens from disk, with the ranking, the figures, and a gallery of test
+photographs."""
 
 from __future__ import annotations
 
@@ -50,21 +51,38 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
         return []
     folder = (out.folder / PAGE).parent
     with _replaced(folder) as draft:
-        described, paths = hang(walls(results), draft / "pictures") if out.draws("gallery") else ([], [])
-        drawn = [path for section in out.sections for path in section.paths if path.suffix in (".png", ".svg")]
+        described, paths = (
+            hang(walls(results), draft / "pictures") if out.draws("gallery") else ([], [])
+        )
+        drawn = [
+            path
+            for section in out.sections
+            for path in section.paths
+            if path.suffix in (".png", ".svg")
+        ]
         figures = [_copy(path, draft / "figures") for path in drawn]
-        write_text(draft / "data.js", f"window.huebench = {json.dumps({'walls': described}, separators=(',', ':'))};\n")
+        write_text(
+            draft / "data.js",
+            f"window.huebench = {json.dumps({'walls': described}, separators=(',', ':'))};\n",
+        )
         for name in ("page.js", "page.css"):
             write_bytes(draft / name, (files(__package__) / "assets" / name).read_bytes())
         write_text(draft / PAGE.name, "\n".join(_page(results, out, bool(described))))
     shown = [path.relative_to(draft) for path in (*figures, *paths)]
-    return [folder / name for name in (PAGE.name, "data.js", "page.js", "page.css", *map(str, shown))]
+    return [
+        folder / name for name in (PAGE.name, "data.js", "page.js", "page.css", *map(str, shown))
+    ]
 
 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
-    """A new folder in the place of an older page's. BenchError where it holds anything else: that is not ours to remove."""
-    if folder.is_dir() and any(folder.iterdir()) and not all((folder / name).is_file() for name in (PAGE.name, "page.js")):
+    """A new folder in the place of an older page's. BenchError where it holds anything else: that
+    is not ours to remove."""
+    if (
+        folder.is_dir()
+        and any(folder.iterdir())
+        and not all((folder / name).is_file() for name in (PAGE.name, "page.js"))
+    ):
         raise BenchError(f"{folder} holds files that are no page of huebench: choose another --out")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with drafts.folder(folder, full=True) as draft:
@@ -78,8 +96,13 @@ def _copy(path: Path, folder: Path) -> Path:
 
 def _page(results: Sequence[Results], out: Output, gallery: bool) -> Iterator[str]:
     names = ", ".join(dict.fromkeys(d for r in results for d in r.datasets))
-    links = {"overview": "Ranking", "tables": "Tables", "figures": "Figures", **({"gallery": "Gallery"} if gallery else {}),
-             "reproduce": "Reproduce"}  # fmt: skip
+    links = {
+        "overview": "Ranking",
+        "tables": "Tables",
+        "figures": "Figures",
+        **({"gallery": "Gallery"} if gallery else {}),
+        "reproduce": "Reproduce",
+    }
     yield f"""<!doctype html>
 <html lang="en">
 <head>
@@ -111,7 +134,11 @@ def _warnings(results: Sequence[Results]) -> Iterator[str]:
         yield '<aside class="warnings" aria-label="Warnings"><strong>To know before reading</strong><ul>'
         for warning in found:
             more = "".join(f"<li>{escape(line)}</li>" for line in warning.details)
-            body = f"<details><summary>{escape(warning.text)}</summary><ul>{more}</ul></details>" if more else escape(warning.text)
+            body = (
+                f"<details><summary>{escape(warning.text)}</summary><ul>{more}</ul></details>"
+                if more
+                else escape(warning.text)
+            )
             yield f"<li>{body}</li>"
         yield "</ul></aside>"
 
@@ -124,7 +151,9 @@ def _tables(out: Output) -> Iterator[str]:
     for section in (s for s in out.sections if s not in first):
         for path in _of(section, ".html"):
             forms = [p for p in section.paths if p.stem == path.stem]
-            links = " · ".join(f'<a href="../tables/{escape(p.name)}">{escape(p.suffix[1:])}</a>' for p in forms)
+            links = " · ".join(
+                f'<a href="../tables/{escape(p.name)}">{escape(p.suffix[1:])}</a>' for p in forms
+            )
             yield f"<details><summary>{escape(_title(path))}</summary>{_fragment(path)}"
             yield f'<p class="faded">As files: {links}</p></details>'
     yield "</section>"
@@ -147,11 +176,17 @@ def _figures(out: Output) -> Iterator[str]:
     for section in out.sections:
         vectors = {path.stem: path.name for path in _of(section, ".svg")}
         for path in _of(section, ".png"):
-            vector = f' (<a href="figures/{escape(vectors[path.stem])}">SVG</a>)' if path.stem in vectors else ""
+            vector = (
+                f' (<a href="figures/{escape(vectors[path.stem])}">SVG</a>)'
+                if path.stem in vectors
+                else ""
+            )
             text = escape(f"{_title(path)}: {section.caption(path)}")
             source = f"figures/{escape(path.name)}"
-            yield (f'<figure><a href="{source}"><img src="{source}" loading="lazy" alt="{text}"></a>'
-                   f"<figcaption>{text}{vector}</figcaption></figure>")  # fmt: skip
+            yield (
+                f'<figure><a href="{source}"><img src="{source}" loading="lazy" alt="{text}"></a>'
+                f"<figcaption>{text}{vector}</figcaption></figure>"
+            )
     yield "</section>"
 
 
@@ -162,7 +197,12 @@ def _trainings(results: Sequence[Results]) -> str:
         for c in r.cells:
             seeds[r.folder, c["dataset"], c["method"]].add(int(c.get("seed", 0)))
     several = max(map(len, seeds.values()), default=1)
-    return f"Pictures are of the first training of each method, scores are means over {several} trainings." if several > 1 else ""
+    return (
+        f"Pictures are of the first training of each method, scores are means over {several} "
+        "trainings."
+        if several > 1
+        else ""
+    )
 
 
 def _of(section: Section, suffix: str) -> list[Path]:
@@ -174,23 +214,42 @@ def _foot(results: Sequence[Results]) -> Iterator[str]:
     yield '<footer id="reproduce"><h2>Reproduce</h2>'
     for result in results:
         manifest = result.manifest
-        command = shlex.join(manifest["argv"]) or "made from Python: settings.json has what was asked for"
+        command = (
+            shlex.join(manifest["argv"]) or "made from Python: settings.json has what was asked for"
+        )
         yield f"<h3>{escape(result.folder.name)}</h3><pre><code>{escape(command)}</code></pre>"
-        yield _facts("Protocol", {**manifest["protocol"], "digest": manifest.get("protocol_digest", "")})
+        yield _facts(
+            "Protocol", {**manifest["protocol"], "digest": manifest.get("protocol_digest", "")}
+        )
         yield _facts("Environment", _flat(manifest.get("environment", {})))
-        plugins = {p["name"]: f"{p['distribution']} {p['version']}" for p in manifest.get("plugins", [])}
+        plugins = {
+            p["name"]: f"{p['distribution']} {p['version']}" for p in manifest.get("plugins", [])
+        }
         yield _facts("Plugins", plugins)
-        yield _facts("Data", {f"{name} {part}": f"{d[part]['photographs']:,} photographs, ids {d[part].get('ids_digest', '')[:12]}"
-                              for name, d in manifest["datasets"].items() for part in ("train", "test")})  # fmt: skip
+        yield _facts(
+            "Data",
+            {
+                f"{name} {part}": f"{d[part]['photographs']:,} photographs, ids "
+                f"{d[part].get('ids_digest', '')[:12]}"
+                for name, d in manifest["datasets"].items()
+                for part in ("train", "test")
+            },
+        )
     yield "</footer>"
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, dict) else v for k, v in values.items()}
+    return {
+        k: ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, dict) else v
+        for k, v in values.items()
+    }
 
 
 def _facts(title: str, facts: Mapping[str, Any]) -> str:
-    rows = "".join(f"<tr><th scope='row'>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items())
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
+        for k, v in facts.items()
+    )
     return f"<details><summary>{escape(title)}</summary><div class='wide'><table><tbody>{rows}</tbody></table></div></details>"
 
 

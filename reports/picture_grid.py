@@ -1,4 +1,5 @@
-"""Figure 4: what every method made of some test photographs; Figure 3: what every codec reconstructed."""
+"""Figure 4: what every method made of some test photographs; Figure 3: what every codec
+reconstructed."""
 
 from __future__ import annotations
 
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
 
     from bench.results.run_folder import Pictures, Results
 
-KINDS = {"iid": "draws", "modes": "modes", "centroids": "cluster centres", "point": "point estimate"}
+KINDS = {
+    "iid": "draws",
+    "modes": "modes",
+    "centroids": "cluster centres",
+    "point": "point estimate",
+}
 LOSSES = {"l2": "L2 loss", "mah": "Mah loss", "full": "Mah + Colour + Grad"}
 MOST = 10
 """Colourizations of one method that are shown."""
 BAND = 15
-"""Colourizations side by side; more go into further bands, so that a reduced sheet can still be read."""
+"""Colourizations side by side; more go into further bands, so that a reduced sheet can still be
+read."""
 
 
 @hookimpl
@@ -34,16 +41,21 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     """The grids of Figures 3 and 4."""
     yield ReportSpec(
         name="picture-grid",
-        summary="Figures 3, 4 and 6 to 8 of the paper: grey, every method's colourizations, truth; and reconstructions",
+        summary="Figures 3, 4 and 6 to 8 of the paper: grey, every method's colourizations, truth; "
+        "and reconstructions",
         factory="bench.reports.picture_grid:write",
-        figures={"pictures": "grey, what each method presents, truth; photographs in random order unless they were chosen",
-                 "reconstructions": "what each codec, which sees the truth, makes of it"},
+        figures={
+            "pictures": "grey, what each method presents, truth; photographs in random order "
+            "unless they were chosen",
+            "reconstructions": "what each codec, which sees the truth, makes of it",
+        },
         citation="Deshpande et al. 2017, arXiv:1612.01958, Figures 3, 4 and 6 to 8",
     )
 
 
 def write(results: Sequence[Results], out: Output) -> list[Path]:
-    """`figures/pictures-<dataset>.png` and `figures/reconstructions-<dataset>.png` of the chosen or the first test photographs."""
+    """`figures/pictures-<dataset>.png` and `figures/reconstructions-<dataset>.png` of the chosen or
+    the first test photographs."""
     wanted = {name: draw for name, draw in SHEETS.items() if out.draws(name)}
     found = gather(results, None, ["colourizer", "control", "codec"]) if wanted else {}
     albums = [_album(results, dataset, entries, out) for dataset, entries in found.items()]
@@ -59,7 +71,8 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
 class Album:
     """Photographs of a data set, and each method's fields for them: `(k, 2, 64, 64)` a photograph.
 
-    images: ids of all test photographs that the runs share. pages: those that are shown; chosen: by hand.
+    images: ids of all test photographs that the runs share. pages: those that are shown; chosen: by
+    hand.
     """
 
     dataset: str
@@ -78,16 +91,29 @@ class Album:
     def remarks(self, *roles: str) -> list[str]:
         """What the sheet shows, and which methods it can't."""
         absent = [e for e in self.entries if e.role in roles and e.label not in self.fields]
-        reasons = [f"{plain(e.label)} ({e.failures[0].status if e.failures else 'no samples'})" for e in absent]
+        reasons = [
+            f"{plain(e.label)} ({e.failures[0].status if e.failures else 'no samples'})"
+            for e in absent
+        ]
         shown, of = len(self.pages), f"of {len(self.images):,} test photographs"
-        which = f"{shown} {of}, chosen by hand" if self.chosen else f"The first {shown} {of} in random order, not chosen by hand"
+        which = (
+            f"{shown} {of}, chosen by hand"
+            if self.chosen
+            else f"The first {shown} {of} in random order, not chosen by hand"
+        )
         several = any(len(e.seeds) > 1 for e in self.entries)
         which += "; pictures are of the first training of each method" if several else ""
-        return [f"{which}. Protocol {self.protocol}.", *([f"Not shown: {', '.join(reasons)}."] if reasons else [])]
+        return [
+            f"{which}. Protocol {self.protocol}.",
+            *([f"Not shown: {', '.join(reasons)}."] if reasons else []),
+        ]
 
 
-def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], out: Output) -> Album:
-    """Photographs that every run with pictures of the data set has: the chosen ones, else the first in the split's order."""
+def _album(
+    results: Sequence[Results], dataset: str, entries: Sequence[Entry], out: Output
+) -> Album:
+    """Photographs that every run with pictures of the data set has: the chosen ones, else the first
+    in the split's order."""
     runs = sorted({e.run for e in entries if e.measured})
     images = shared_images(results, runs, dataset)
     shown = [name for name in out.images if name in images] if out.images else images[: out.count]
@@ -95,10 +121,20 @@ def _album(results: Sequence[Results], dataset: str, entries: Sequence[Entry], o
     fields = {
         e.label: [page.colourizations[e.method] for page in found[e.run]]
         for e in entries
-        if e.measured and e.run in found and all(e.method in page.colourizations for page in found[e.run])
+        if e.measured
+        and e.run in found
+        and all(e.method in page.colourizations for page in found[e.run])
     }
     pages = found[runs[0]] if found else []
-    return Album(dataset, results[0].manifest["protocol"]["name"], images, bool(out.images), pages, entries, fields)
+    return Album(
+        dataset,
+        results[0].manifest["protocol"]["name"],
+        images,
+        bool(out.images),
+        pages,
+        entries,
+        fields,
+    )
 
 
 def _colourizations(album: Album) -> bytes | None:
@@ -116,10 +152,14 @@ def _colourizations(album: Album) -> bytes | None:
 def _group(album: Album, entry: Entry) -> Group:
     fields = album.fields[entry.label]
     k = len(fields[0])
-    columns = [[picture_of(p, f[c]) for p, f in zip(album.pages, fields)] for c in range(min(k, MOST))]
+    columns = [
+        [picture_of(p, f[c]) for p, f in zip(album.pages, fields)] for c in range(min(k, MOST))
+    ]
     kind = KINDS.get(entry.kind, entry.kind)
     subtitle = kind if k == 1 else f"{k} {kind}" + (f", {MOST} shown" if k > MOST else "")
-    return Group(plain(entry.label), subtitle + (", control" if entry.role == "control" else ""), columns)
+    return Group(
+        plain(entry.label), subtitle + (", control" if entry.role == "control" else ""), columns
+    )
 
 
 def in_bands(groups: Sequence[Group]) -> list[list[Group]]:
@@ -129,7 +169,9 @@ def in_bands(groups: Sequence[Group]) -> list[list[Group]]:
     bands: list[list[Group]] = [[]]
     for group in groups:
         filled = sum(len(g.columns) for g in bands[-1])
-        if bands[-1] and (filled + len(group.columns) > BAND or filled + len(group.columns) / 2 > target):
+        if bands[-1] and (
+            filled + len(group.columns) > BAND or filled + len(group.columns) / 2 > target
+        ):
             bands.append([])
         bands[-1].append(group)
     return bands
@@ -139,7 +181,10 @@ def _reconstructions(album: Album) -> bytes | None:
     shown = album.shown("codec")
     if not shown:
         return None
-    rows = [(*_names(e), [picture_of(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])]) for e in shown]
+    rows = [
+        (*_names(e), [picture_of(p, f[0]) for p, f in zip(album.pages, album.fields[e.label])])
+        for e in shown
+    ]
     rows.append(("Truth", "", [picture_of(p, p.truth) for p in album.pages]))
     title = f"{plain(album.dataset)}: reconstructions by codecs that see the truth"
     return row_sheet(rows, title, album.remarks("codec"))
@@ -152,7 +197,8 @@ def _names(entry: Entry) -> tuple[str, str]:
 
 
 def picture_of(page: Pictures, ab: np.ndarray) -> np.ndarray:
-    """A cell's pixels: the lightness reduced to the cell's size first, which is faster than reducing the picture."""
+    """A cell's pixels: the lightness reduced to the cell's size first, which is faster than
+    reducing the picture."""
     import numpy as np
     from PIL import Image
 
@@ -162,5 +208,8 @@ def picture_of(page: Pictures, ab: np.ndarray) -> np.ndarray:
     return picture(np.asarray(whole.resize((CELL, CELL), Image.Resampling.BOX)), ab)
 
 
-SHEETS: Mapping[str, Callable[[Album], bytes | None]] = {"pictures": _colourizations, "reconstructions": _reconstructions}
+SHEETS: Mapping[str, Callable[[Album], bytes | None]] = {
+    "pictures": _colourizations,
+    "reconstructions": _reconstructions,
+}
 """The figures, by name."""

@@ -1,4 +1,5 @@
-"""A forest plot: every pair's paired mean difference in the two scores that rank, with its interval."""
+"""A forest plot: every pair's paired mean difference in the two scores that rank, with its
+interval."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ SCORES = {"fair energy score": ENERGY, "fair variogram score": VARIOGRAM}
 MOST = 24
 """Lines in a panel beyond which pairs with controls are those of the best colourizer alone."""
 WIDTH, LINE, REMARK, AROUND, LEGEND = 4.9, 0.19, 0.12, 1.1, 0.7
-"""Inches: of a panel with its half of the labels, of a line, of a remark's line, around a panel's lines, and of the legend."""
+"""Inches: of a panel with its half of the labels, of a line, of a remark's line, around a panel's
+lines, and of the legend."""
 PAIRS, AGAINST = "two colourizers", "a colourizer and a control"
 DIRECTION = "← first is better  |  second is better →"
 
@@ -45,7 +47,9 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     yield ReportSpec(
         name=NAME,
         summary="every pair's difference in the fair energy and variogram scores, with its interval",
-        figures={NAME: "paired differences with 95 % intervals; filled: shown, after Holm's correction"},
+        figures={
+            NAME: "paired differences with 95 % intervals; filled: shown, after Holm's correction"
+        },
         factory="bench.reports.score_differences:write",
         citation="Lewis & Clarke 2001, BMJ 322:1479; Holm 1979",
     )
@@ -54,12 +58,16 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 def write(results: Sequence[Results], out: Output) -> list[Path]:
     """`figures/score-differences` as PNG and SVG, and the numbers of all pairs as CSV."""
     found = gather(results, None, ["colourizer", "control"], draws=True) if out.draws(NAME) else {}
-    forests = [f for f in (_forest(dataset, entries) for dataset, entries in found.items()) if f.pairs]
+    forests = [
+        f for f in (_forest(dataset, entries) for dataset, entries in found.items()) if f.pairs
+    ]
     if not forests:
         return []
     with paper_style():
         paths = save_figure(_figure(forests), out, NAME)
-    return paths + write_csv(out, NAME, [record for forest in forests for record in forest.records()])
+    return paths + write_csv(
+        out, NAME, [record for forest in forests for record in forest.records()]
+    )
 
 
 @dataclass(frozen=True)
@@ -72,30 +80,42 @@ class Forest:
 
     @cached_property
     def differences(self) -> Mapping[str, Mapping[Pair, Mapping[str, Any]]]:
-        """Score -> pair -> its difference. A pair is the same way round in both scores: the better mean of the first score
-        first, and a colourizer before a control. Pairs of two controls are left out."""
+        """Score -> pair -> its difference. A pair is the same way round in both scores: the better
+        mean of the first score first, and a colourizer before a control. Pairs of two controls are
+        left out."""
         facing: dict[frozenset[str], Pair] = {}
         found: dict[str, dict[Pair, Mapping[str, Any]]] = {score: {} for score in self.standings}
         for score, standing in self.standings.items():
             for gap in standing.differences():
                 if gap["first_role"] == gap["second_role"] == "control":
                     continue
-                pair = (gap["second"], gap["first"]) if gap["first_role"] == "control" else (gap["first"], gap["second"])
+                pair = (
+                    (gap["second"], gap["first"])
+                    if gap["first_role"] == "control"
+                    else (gap["first"], gap["second"])
+                )
                 pair = facing.setdefault(frozenset(pair), pair)
                 found[score][pair] = gap if gap["first"] == pair[0] else _turned(gap)
         return found
 
     @cached_property
     def ordered(self) -> list[Pair]:
-        """All pairs: of colourizers, then with controls, each by the difference in the first score that has it."""
+        """All pairs: of colourizers, then with controls, each by the difference in the first score
+        that has it."""
         pairs = dict.fromkeys(pair for gaps in self.differences.values() for pair in gaps)
-        return sorted(pairs, key=lambda pair: (self.against_control(pair), self._position(pair), pair))
+        return sorted(
+            pairs, key=lambda pair: (self.against_control(pair), self._position(pair), pair)
+        )
 
     @cached_property
     def pairs(self) -> list[Pair]:
         """The pairs that are shown."""
         best = self.best
-        return [p for p in self.ordered if len(self.ordered) <= MOST or not self.against_control(p) or p[0] == best]
+        return [
+            p
+            for p in self.ordered
+            if len(self.ordered) <= MOST or not self.against_control(p) or p[0] == best
+        ]
 
     @property
     def best(self) -> str:
@@ -108,40 +128,66 @@ class Forest:
 
     def lines(self) -> dict[Pair, float]:
         """Where a pair's line is, from the top; those with controls stand apart."""
-        return {pair: i + (0.5 if self.against_control(pair) else 0.0) for i, pair in enumerate(self.pairs)}
+        return {
+            pair: i + (0.5 if self.against_control(pair) else 0.0)
+            for i, pair in enumerate(self.pairs)
+        }
 
     def records(self) -> list[dict[str, Any]]:
         """The numbers of all pairs, shown or not."""
         return [
             {"dataset": self.dataset, "score": score, **gap, "shown": pair in self.pairs}
-            for score, gaps in self.differences.items() for pair in self.ordered if (gap := gaps.get(pair))
-        ]  # fmt: skip
+            for score, gaps in self.differences.items()
+            for pair in self.ordered
+            if (gap := gaps.get(pair))
+        ]
 
     def remarks(self, score: str) -> str:
-        """What a panel doesn't show: pairs that were left out, and methods that this score can't rank."""
+        """What a panel doesn't show: pairs that were left out, and methods that this score can't
+        rank."""
         ranked = self.standings[score].entries
-        lost = [f"{plain(e.label)} ({_reason(e, score)})" for e in self.entries if e.label not in ranked]
+        lost = [
+            f"{plain(e.label)} ({_reason(e, score)})" for e in self.entries if e.label not in ranked
+        ]
         some = len(self.pairs) < len(self.ordered)
-        said = [f"against controls only {plain(self.best)}, the best; all pairs are in the table"] if some else []
+        said = (
+            [f"against controls only {plain(self.best)}, the best; all pairs are in the table"]
+            if some
+            else []
+        )
         said += [f"not ranked: {', '.join(lost)}"] if lost else []
         claimed = [plain(label.removesuffix(CLAIM)) for label in ranked if label.endswith(CLAIM)]
         said += [f"{', '.join(claimed)}: {CLAIMED}"] if claimed else []
         return "\n".join(line for text in said for line in textwrap.wrap(text, 46))
 
     def _position(self, pair: Pair) -> tuple[int, float]:
-        found = ((i, gaps[pair]["difference_mean"]) for i, gaps in enumerate(self.differences.values()) if pair in gaps)
+        found = (
+            (i, gaps[pair]["difference_mean"])
+            for i, gaps in enumerate(self.differences.values())
+            if pair in gaps
+        )
         return next(found)
 
 
 def _forest(dataset: str, entries: Sequence[Entry]) -> Forest:
-    return Forest(dataset, entries, {score: stand(entries, measure) for score, measure in SCORES.items()})
+    return Forest(
+        dataset, entries, {score: stand(entries, measure) for score, measure in SCORES.items()}
+    )
 
 
 def _turned(gap: Mapping[str, Any]) -> dict[str, Any]:
     """`second - first`, its interval mirrored; its tests are of both signs and stay."""
     mean, low, high = (0.0 - gap[f"difference_{name}"] for name in ("mean", "high", "low"))
-    return {**gap, "first": gap["second"], "second": gap["first"], "first_role": gap["second_role"],
-            "second_role": gap["first_role"], "difference_mean": mean, "difference_low": low, "difference_high": high}  # fmt: skip
+    return {
+        **gap,
+        "first": gap["second"],
+        "second": gap["first"],
+        "first_role": gap["second_role"],
+        "second_role": gap["first_role"],
+        "difference_mean": mean,
+        "difference_low": low,
+        "difference_high": high,
+    }
 
 
 def _reason(entry: Entry, score: str) -> str:
@@ -177,7 +223,11 @@ def _panel(axes: Axes, forest: Forest, score: str, look: Mapping[str, Look]) -> 
         if gap := forest.differences[score].get(pair):
             _line(axes, gap, at, look[AGAINST if forest.against_control(pair) else PAIRS])
     _split(axes, forest)
-    axes.set_yticks(list(lines.values()), [f"{plain(first, 40)} − {plain(second, 40)}" for first, second in lines], fontsize=7)
+    axes.set_yticks(
+        list(lines.values()),
+        [f"{plain(first, 40)} − {plain(second, 40)}" for first, second in lines],
+        fontsize=7,
+    )
     for text in axes.get_yticklabels():
         unparsed(text)
     axes.set_ylim(max(lines.values()) + 0.7, -0.7)
@@ -191,7 +241,9 @@ def _panel(axes: Axes, forest: Forest, score: str, look: Mapping[str, Look]) -> 
 
 def _line(axes: Axes, gap: Mapping[str, Any], at: float, style: Look) -> None:
     mean, low, high = (gap[f"difference_{name}"] for name in ("mean", "low", "high"))
-    axes.plot([low, high], [at, at], color=style.colour, linewidth=1.4, solid_capstyle="butt", zorder=2)
+    axes.plot(
+        [low, high], [at, at], color=style.colour, linewidth=1.4, solid_capstyle="butt", zorder=2
+    )
     axes.add_line(_marker(style, filled=gap["p_corrected"] <= LEVEL, x=[mean], y=[at], zorder=3))
 
 
@@ -202,16 +254,39 @@ def _split(axes: Axes, forest: Forest) -> None:
         axes.axhline(min(control) - 0.75, color="#555555", linewidth=0.7)
 
 
-def _marker(style: Look, filled: bool, x: Sequence[float] = (), y: Sequence[float] = (), **more: Any) -> Line2D:
+def _marker(
+    style: Look, filled: bool, x: Sequence[float] = (), y: Sequence[float] = (), **more: Any
+) -> Line2D:
     from matplotlib.lines import Line2D
 
     face = style.colour if filled else "white"
-    return Line2D(x, y, linestyle="", marker=style.marker, markersize=5.5, markeredgewidth=1.2, color=style.colour,
-                  markerfacecolor=face, **more)  # fmt: skip
+    return Line2D(
+        x,
+        y,
+        linestyle="",
+        marker=style.marker,
+        markersize=5.5,
+        markeredgewidth=1.2,
+        color=style.colour,
+        markerfacecolor=face,
+        **more,
+    )
 
 
 def _legend(figure: Figure, look: Mapping[str, Look]) -> None:
     words = {True: f"corrected p ≤ {LEVEL:g}", False: "not shown to differ"}
-    handles = [_marker(style, filled, label=f"{name}: {word}") for name, style in look.items() for filled, word in words.items()]
+    handles = [
+        _marker(style, filled, label=f"{name}: {word}")
+        for name, style in look.items()
+        for filled, word in words.items()
+    ]
     title = "mean of first − second over photographs, with 95 % intervals; p corrected for the number of pairs (Holm)"
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, title=title, title_fontsize=8, fontsize=8)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        title=title,
+        title_fontsize=8,
+        fontsize=8,
+    )

@@ -12,9 +12,9 @@ Source = Literal["mean", "set", "flatness"]
 class Column:
     """A column of a table.
 
-    source: `mean` over photographs, a value of the whole `set`, or the p of the χ² test of `flatness` of ranks, one a
-    photograph. The variant `*` is every one that was measured, and its name goes into the title's braces. truth: the
-    variant that holds the photographs' own value.
+    source: `mean` over photographs, a value of the whole `set`, or the p of the χ² test of
+    `flatness` of ranks, one a photograph. The variant `*` is every one that was measured, and its
+    name goes into the title's braces. truth: the variant that holds the photographs' own value.
     """
 
     title: str
@@ -34,7 +34,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Group:
-    """Tables on one page. ask: of `draws`, or of what methods `present`. space: values compare within one only."""
+    """Tables on one page. ask: of `draws`, or of what methods `present`. space: values compare
+    within one only."""
 
     name: str
     title: str
@@ -47,11 +48,16 @@ class Group:
 _CALIBRATION = Group(
     "calibration",
     "Calibration",
-    "Whether the draws spread as the truth does. Spread–skill: 1 is right, less is too little spread. Coverage: the "
-    "share of the truth's pixels inside central intervals of the draws is to be the nominal one, which the title gives "
-    "in percent. Flatness: p of the χ² test that the truth has each rank among the draws equally often, one rank a "
-    "photograph; a small p shows miscalibration, a large one shows nothing; with several training seeds it is the "
-    "smallest p times their number. All of it is necessary, not sufficient: the law of all training colours is "
+    "Whether the draws spread as the truth does. Spread–skill: 1 is right, less is too little "
+    "spread. Coverage: the "
+    "share of the truth's pixels inside central intervals of the draws is to be the nominal one, "
+    "which the title gives "
+    "in percent. Flatness: p of the χ² test that the truth has each rank among the draws equally "
+    "often, one rank a "
+    "photograph; a small p shows miscalibration, a large one shows nothing; with several training "
+    "seeds it is the "
+    "smallest p times their number. All of it is necessary, not sufficient: the law of all "
+    "training colours is "
     "calibrated and knows nothing of the photograph.",
     (
         Part(
@@ -92,15 +98,19 @@ _WAYS = (
     _accuracy("best-of-n", "Of the best sample, chosen with sight of the truth (best-of-n)"),
 )
 _NO_RANKING = (
-    "How near pictures are to the photograph: no ranking. A photograph has many right colourizations, and this asks "
-    "for one: it favours safe, dull colours, and the best of several favours spread. SSIM hardly sees colour; grey "
+    "How near pictures are to the photograph: no ranking. A photograph has many right "
+    "colourizations, and this asks "
+    "for one: it favours safe, dull colours, and the best of several favours spread. SSIM hardly "
+    "sees colour; grey "
     "scores high in AuC and PSNR."
 )
 _DIVERSITY = Group(
     "diversity",
     "Diversity of draws",
-    "How much the draws of a photograph differ. More is not better: noise and speckle raise all of it, and none of it "
-    "looks at the truth. Variance and distance are of ab at the protocol's scale, entropies in bits over 313 colours.",
+    "How much the draws of a photograph differ. More is not better: noise and speckle raise all of "
+    "it, and none of it "
+    "looks at the truth. Variance and distance are of ab at the protocol's scale, entropies in "
+    "bits over 313 colours.",
     (
         Part(
             (
@@ -117,9 +127,12 @@ _DIVERSITY = Group(
 _REALISM = Group(
     "realism",
     "Realism of draws",
-    "Whether one draw looks like a photograph, without a network; none of it sees whether a colour fits. Colourfulness "
-    "is to be read beside the photographs' own. ΔCF is the field's difference of means (absolute opponent channels), 0 "
-    "for any method with the right average. Speckle: 1 is right, more is speckle, less is blur. Fréchet-ab compares "
+    "Whether one draw looks like a photograph, without a network; none of it sees whether a colour "
+    "fits. Colourfulness "
+    "is to be read beside the photographs' own. ΔCF is the field's difference of means (absolute "
+    "opponent channels), 0 "
+    "for any method with the right average. Speckle: 1 is right, more is speckle, less is blur. "
+    "Fréchet-ab compares "
     "means and covariances of all colours; it is not FID.",
     (
         Part(
@@ -137,7 +150,8 @@ _REALISM = Group(
 _LIKELIHOOD = Group(
     "likelihood",
     "Likelihood",
-    "Minus the log density that a method gives the truth. **Rows compare only within one space**, and densities of "
+    "Minus the log density that a method gives the truth. **Rows compare only within one space**, "
+    "and densities of "
     "codes only for one and the same fitted codec.",
     (Part((Column("Negative log-likelihood, nats ↓", "negative-log-likelihood", "photograph"),)),),
     space=True,
@@ -145,8 +159,10 @@ _LIKELIHOOD = Group(
 _KNOWN_LAW = Group(
     "known-law",
     "Against the known law",
-    "Only where P(C | G) is known. Both distances are 0 in expectation for the law alone, so single values may be "
-    "below 0. More modes than the law's own draws cover are not better; one mode, repeated, has precision 1.",
+    "Only where P(C | G) is known. Both distances are 0 in expectation for the law alone, so "
+    "single values may be "
+    "below 0. More modes than the law's own draws cover are not better; one mode, repeated, has "
+    "precision 1.",
     (
         Part(
             (
@@ -162,8 +178,10 @@ _KNOWN_LAW = Group(
 _PRESENTED = Group(
     "presented",
     "What is presented",
-    "Scores of the k colourizations that a method would show, with its own weights: draws, modes or cluster centres. "
-    "They count as if they were the whole distribution, so numbers of different kind or k don't compare: no ranking.",
+    "Scores of the k colourizations that a method would show, with its own weights: draws, modes "
+    "or cluster centres. "
+    "They count as if they were the whole distribution, so numbers of different kind or k don't "
+    "compare: no ranking.",
     (
         Part(
             (
@@ -181,7 +199,8 @@ _PRESENTED = Group(
 _PERCEPTUAL = Group(
     "perceptual",
     "Deep features of draws",
-    "Optional metrics with local weights. They compare within one table only: between papers backbone, size, pairs and "
+    "Optional metrics with local weights. They compare within one table only: between papers "
+    "backbone, size, pairs and "
     "number of pictures differ. FID has no interval.",
     (
         Part((Column("LPIPS, {} ↓", "lpips", "*"),), "LPIPS to the photograph"),
@@ -198,7 +217,13 @@ _PERCEPTUAL = Group(
 GROUPS = (
     _CALIBRATION,
     Group("accuracy", "Accuracy of draws", _NO_RANKING, _WAYS),
-    Group("accuracy-presented", "Accuracy of what is presented", f"{_NO_RANKING} Kinds and k differ.", _WAYS, "present"),
+    Group(
+        "accuracy-presented",
+        "Accuracy of what is presented",
+        f"{_NO_RANKING} Kinds and k differ.",
+        _WAYS,
+        "present",
+    ),
     _DIVERSITY,
     _REALISM,
     _LIKELIHOOD,

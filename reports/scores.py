@@ -1,4 +1,5 @@
-"""Scores of one or several runs as the reports read them: one entry a method and data set, one value a photograph."""
+"""Scores of one or several runs as the reports read them: one entry a method and data set, one
+value a photograph."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 WHOLE_CELL = ""
 """The ask, and the metric, of the row of a cell that failed as a whole."""
 CLAIM = " (claimed)"
-"""Ends the label of draws whose independence is claimed, not checked (`bench.results.run_folder.Results.claimed`)."""
+"""Ends the label of draws whose independence is claimed, not checked
+(`bench.results.run_folder.Results.claimed`)."""
 
 AT_ONCE = 500_000
 """Values that are resampled together: memory does not grow with the number of photographs."""
@@ -37,7 +39,8 @@ VARIANCE = Measure("variance", "ab")
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that gave no value, and why. `metric` is empty when the whole cell, or all that was asked of it, failed."""
+    """A cell that gave no value, and why. `metric` is empty when the whole cell, or all that was
+    asked of it, failed."""
 
     seed: str
     status: str
@@ -49,9 +52,9 @@ class Failure:
 class Entry:
     """One method on one data set, with all its seeds.
 
-    `label` is unique in the data set: the method string, the run where two runs mean different things by it, and `CLAIM`.
-    `run` is the position of the first run that measured it. `density` names the space of its likelihoods. `facts` are
-    its values, `sets` those of the whole test set.
+    `label` is unique in the data set: the method string, the run where two runs mean different
+    things by it, and `CLAIM`. `run` is the position of the first run that measured it. `density`
+    names the space of its likelihoods. `facts` are its values, `sets` those of the whole test set.
     """
 
     dataset: str
@@ -112,7 +115,8 @@ class Entry:
     def of_set(self, metric: str, variant: str) -> Estimate:
         """A value of the whole test set: the mean over seeds of the value and of its bounds.
 
-        Seeds share their photographs, so the mean bounds are not too narrow: a mean's deviation is at most the mean one.
+        Seeds share their photographs, so the mean bounds are not too narrow: a mean's deviation is
+        at most the mean one.
         """
         from bench.scores.intervals import Estimate
 
@@ -126,17 +130,26 @@ class Entry:
 
     def has(self, *metrics: str) -> bool:
         """Whether there is something to say of these metrics: values or a failure."""
-        return bool(self.facts.has(*metrics) or self.sets["metric"].isin(metrics).any() or self.failed(*metrics))
+        return bool(
+            self.facts.has(*metrics)
+            or self.sets["metric"].isin(metrics).any()
+            or self.failed(*metrics)
+        )
 
     def failed(self, *metrics: str) -> list[Failure]:
         """Failures of the whole cell, or of one of these metrics."""
         return [f for f in self.failures if not f.metric or f.metric in metrics]
 
 
-def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Sequence[str],
-           draws: bool = False) -> dict[str, list[Entry]]:  # fmt: skip
-    """Data set -> entries of the given roles with something to say of the given metrics (None: all entries), in the order
-    of the runs. Data sets without any are left out. `draws`: of independent draws, not of what is presented.
+def gather(
+    results: Sequence[Results],
+    metrics: Sequence[str] | None,
+    roles: Sequence[str],
+    draws: bool = False,
+) -> dict[str, list[Entry]]:
+    """Data set -> entries of the given roles with something to say of the given metrics (None: all
+    entries), in the order of the runs. Data sets without any are left out. `draws`: of independent
+    draws, not of what is presented.
     """
     sets = joined([r.set_scores.assign(run_position=i) for i, r in enumerate(results)])
     asks = ["draws"] if draws else ["present", "reconstruct"]
@@ -153,7 +166,8 @@ def gather(results: Sequence[Results], metrics: Sequence[str] | None, roles: Seq
 
 
 def shared_images(results: Sequence[Results], runs: Iterable[int], dataset: str) -> list[str]:
-    """Test photographs of a data set that all these runs have, by their positions, in the first one's order."""
+    """Test photographs of a data set that all these runs have, by their positions, in the first
+    one's order."""
     tests = [results[run].test_images(dataset) for run in runs]
     shared = set(tests[0]).intersection(*tests) if tests else set()
     return [name for name in (tests[0] if tests else []) if name in shared]
@@ -171,11 +185,14 @@ def paired(first: Entry, second: Entry, measure: Measure) -> pd.DataFrame:
     """The two entries' values (columns `first`, `second`) of the photographs that both have."""
     import pandas as pd
 
-    return pd.concat({"first": first.values(measure), "second": second.values(measure)}, axis=1, join="inner")
+    return pd.concat(
+        {"first": first.values(measure), "second": second.values(measure)}, axis=1, join="inner"
+    )
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables below one another; text that is kept as categories stays so, which pandas alone would undo."""
+    """Tables below one another; text that is kept as categories stays so, which pandas alone would
+    undo."""
     import pandas as pd
     from pandas.api.types import union_categoricals
 
@@ -183,14 +200,19 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return frames[0]
     for name in frames[0].columns:
         if all(isinstance(frame[name].dtype, pd.CategoricalDtype) for frame in frames):
-            words = union_categoricals([frame[name] for frame in frames], ignore_order=True).categories
-            frames = [frame.assign(**{name: frame[name].cat.set_categories(words)}) for frame in frames]
+            words = union_categoricals(
+                [frame[name] for frame in frames], ignore_order=True
+            ).categories
+            frames = [
+                frame.assign(**{name: frame[name].cat.set_categories(words)}) for frame in frames
+            ]
     return pd.concat(frames, ignore_index=True)
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """Makes entries of rows: of some asks, with the runs' names, the manifests' cells and the values of whole sets."""
+    """Makes entries of rows: of some asks, with the runs' names, the manifests' cells and the
+    values of whole sets."""
 
     asks: Sequence[str]
     names: Sequence[str]
@@ -201,17 +223,25 @@ class _Reader:
     def entries(self, columns: Columns) -> list[Entry]:
         """The entry of one method and data set; one a run where the runs disagree about it."""
         runs = sorted({run for run, _ in columns})
-        if len(runs) == 1 or (len({c.parameters for _, c in columns}) == 1 and not self._disagree(columns)):
+        if len(runs) == 1 or (
+            len({c.parameters for _, c in columns}) == 1 and not self._disagree(columns)
+        ):
             return [self._entry(columns, "")]
         parts = ([each for each in columns if each[0] == run] for run in runs)
         return [self._entry(part, f" ({self.names[part[0][0]]})") for part in parts]
 
     def _disagree(self, columns: Columns) -> bool:
-        """Whether two runs say different things of one fact; a run that is given twice says the same twice."""
+        """Whether two runs say different things of one fact; a run that is given twice says the
+        same twice."""
         known: dict[tuple[Any, ...], list[tuple[int, ScoreColumn]]] = {}
         for run, column in columns:
             known.setdefault(fact(column), []).append((run, column))
-        pairs = (pair for some in known.values() for pair in combinations(some, 2) if pair[0][0] != pair[1][0])
+        pairs = (
+            pair
+            for some in known.values()
+            for pair in combinations(some, 2)
+            if pair[0][0] != pair[1][0]
+        )
         return any(self._differ(first, second) for first, second in pairs)
 
     def _differ(self, first: tuple[int, ScoreColumn], second: tuple[int, ScoreColumn]) -> bool:
@@ -220,7 +250,9 @@ class _Reader:
             return mine.status != other.status
         values = [self._series(run, column) for run, column in ((a, mine), (b, other))]
         shared = values[0].index.intersection(values[1].index)
-        return bool(len(shared)) and (mine.kind != other.kind or not values[0][shared].equals(values[1][shared]))
+        return bool(len(shared)) and (
+            mine.kind != other.kind or not values[0][shared].equals(values[1][shared])
+        )
 
     def _series(self, run: int, column: ScoreColumn) -> pd.Series[float]:
         import pandas as pd
@@ -236,7 +268,9 @@ class _Reader:
         measured = _whole([each for each in asked if each[1].measured], lost)
         cells = [cell for run in runs for cell in self.cells.get((run, dataset, method), ())]
         claimed = "draws" in self.asks and any(cell.get("claims_draws") for cell in cells)
-        failures = [_failure(column) for column in lost] + [f for c in cells for f in self._refused(c)]
+        failures = [_failure(column) for column in lost] + [
+            f for c in cells for f in self._refused(c)
+        ]
         return Entry(
             dataset=dataset,
             method=method,
@@ -249,25 +283,33 @@ class _Reader:
             seeds=tuple(dict.fromkeys(str(column.seed) for _, column in measured)),
             failures=tuple(dict.fromkeys(failures)),
             density=next((str(c["density"]) for c in cells if c.get("density")), ""),
-            facts=Facts(tuple(measured), {run: self.tables[run] for run in dict.fromkeys(run for run, _ in measured)}),
+            facts=Facts(
+                tuple(measured),
+                {run: self.tables[run] for run in dict.fromkeys(run for run, _ in measured)},
+            ),
             sets=self._sets(dataset, method, runs),
         )
 
     def _refused(self, cell: Mapping[str, Any]) -> list[Failure]:
         """What the method itself refused: the table says so of fair scores only."""
-        refused = [a["refused"] for a in cell.get("asks", ()) if a["ask"] in self.asks and a.get("refused")]
+        refused = [
+            a["refused"] for a in cell.get("asks", ()) if a["ask"] in self.asks and a.get("refused")
+        ]
         return [Failure(text(cell.get("seed")), "refused", reason) for reason in refused]
 
     def _sets(self, dataset: str, method: str, runs: Iterable[int]) -> pd.DataFrame:
         """Where two runs measured the same, the value over more photographs counts."""
         mine = (self.sets["dataset"] == dataset) & (self.sets["method"] == method)
-        found = self.sets[mine & self.sets["ask"].isin(self.asks) & self.sets["run_position"].isin(list(runs))]
+        found = self.sets[
+            mine & self.sets["ask"].isin(self.asks) & self.sets["run_position"].isin(list(runs))
+        ]
         largest = found.sort_values("images", ascending=False, kind="stable")
         return largest.drop_duplicates(["seed", "metric", "variant"])
 
 
 def _whole(measured: Columns, lost: Sequence[ScoreColumn]) -> Columns:
-    """Without what a metric measured before it failed: the mean of some photographs is none of the set."""
+    """Without what a metric measured before it failed: the mean of some photographs is none of the
+    set."""
     broken = {(column.seed, column.metric) for column in lost if column.metric != WHOLE_CELL}
     return [each for each in measured if (each[1].seed, each[1].metric) not in broken]
 
@@ -283,7 +325,9 @@ def _cells(results: Sequence[Results]) -> Cells:
 def _run_names(results: Sequence[Results]) -> list[str]:
     """Folder names, numbered where two runs have the same."""
     names = [r.folder.name for r in results]
-    return [n if names.count(n) == 1 else f"{n} #{names[: i + 1].count(n)}" for i, n in enumerate(names)]
+    return [
+        n if names.count(n) == 1 else f"{n} #{names[: i + 1].count(n)}" for i, n in enumerate(names)
+    ]
 
 
 def _parameters(column: ScoreColumn) -> dict[str, Any]:
@@ -295,4 +339,6 @@ def _parameters(column: ScoreColumn) -> dict[str, Any]:
 
 
 def _failure(column: ScoreColumn) -> Failure:
-    return Failure(str(column.seed), column.status, column.reason or "no reason was given", column.metric)
+    return Failure(
+        str(column.seed), column.status, column.reason or "no reason was given", column.metric
+    )

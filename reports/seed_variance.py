@@ -1,4 +1,5 @@
-"""What another training would change: every seed's mean score, and the mean's uncertainty in two parts."""
+"""What another training would change: every seed's mean score, and the mean's uncertainty in two
+parts."""
 
 from __future__ import annotations
 
@@ -37,15 +38,19 @@ def bench_register_reports() -> Iterable[ReportSpec]:
     """The plot of training seeds."""
     yield ReportSpec(
         name=NAME,
-        summary="the fair energy score of every training seed, and how much of its uncertainty is training",
-        figures={NAME: "a point a training; thick: 95 % over photographs, thin: over trainings, too"},
+        summary="the fair energy score of every training seed, and how much of its uncertainty is "
+        "training",
+        figures={
+            NAME: "a point a training; thick: 95 % over photographs, thin: over trainings, too"
+        },
         factory="bench.reports.seed_variance:write",
         citation="Bouthillier et al. 2021, arXiv:2103.03098; Banerjee 1960, Sankhya 22:357",
     )
 
 
 def write(results: Sequence[Results], out: Output) -> list[Path]:
-    """`figures/seed-variance` as PNG and SVG and its numbers as CSV, of data sets where a method has two seeds or more."""
+    """`figures/seed-variance` as PNG and SVG and its numbers as CSV, of data sets where a method
+    has two seeds or more."""
     found = gather(results, None, ["colourizer", "control"], draws=True) if out.draws(NAME) else {}
     fields = [Field(dataset, entries, _trained(entries)) for dataset, entries in found.items()]
     fields = [f for f in fields if any(t.split.seeds > 1 for t in f.trained)]
@@ -58,7 +63,8 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A method with its score in every seed, over the photographs that all its seeds have; `lost`: the others' number."""
+    """A method with its score in every seed, over the photographs that all its seeds have; `lost`:
+    the others' number."""
 
     entry: Entry
     means: Mapping[str, float]
@@ -97,9 +103,15 @@ class Field:
         named = {plain(t.entry.label): t for t in self.trained}
         said = {
             "hollow": [UNKNOWN] if any(t.split.seeds == 1 for t in self.trained) else [],
-            "seeds not shown": [f"{name} {seeds}" for name, t in named.items() if (seeds := _failed_seeds(t.entry))],
-            "photographs left out, without a value in some seed": [f"{name} {t.lost}" for name, t in named.items() if t.lost],
-            "not shown": [f"{plain(e.label)} ({_reason(e)})" for e in self.entries if e.label not in shown],
+            "seeds not shown": [
+                f"{name} {seeds}" for name, t in named.items() if (seeds := _failed_seeds(t.entry))
+            ],
+            "photographs left out, without a value in some seed": [
+                f"{name} {t.lost}" for name, t in named.items() if t.lost
+            ],
+            "not shown": [
+                f"{plain(e.label)} ({_reason(e)})" for e in self.entries if e.label not in shown
+            ],
         }
         lines = [f"{what}: {', '.join(which)}" for what, which in said.items() if which]
         return "\n".join(line for text in lines for line in textwrap.wrap(text, 78))
@@ -126,7 +138,13 @@ def _of(entry: Entry) -> Trained | None:
 
 def _reason(entry: Entry) -> str:
     failed = entry.failed(ENERGY.metric)
-    return failed[0].status if failed else "no value in all seeds" if entry.facts.has(ENERGY.metric) else "not measured"
+    return (
+        failed[0].status
+        if failed
+        else "no value in all seeds"
+        if entry.facts.has(ENERGY.metric)
+        else "not measured"
+    )
 
 
 def _failed_seeds(entry: Entry) -> str:
@@ -138,11 +156,25 @@ def _failed_seeds(entry: Entry) -> str:
 def _record(trained: Trained) -> dict[str, Any]:
     split, entry = trained.split, trained.entry
     (low, high), (image_low, image_high) = trained.both, trained.photographs
-    return {"dataset": entry.dataset, "method": entry.label, "role": entry.role, "metric": ENERGY.metric,
-            "variant": ENERGY.variant, "mean": split.mean.mean, "low": low, "high": high, "low_photographs": image_low,
-            "high_photographs": image_high, "seed_variance": split.seed_variance, "image_variance": split.image_variance,
-            "rest_variance": split.rest_variance, "seed_error": split.seed_error, "image_error": split.image_error,
-            "seeds": split.seeds, "images": split.mean.n}  # fmt: skip
+    return {
+        "dataset": entry.dataset,
+        "method": entry.label,
+        "role": entry.role,
+        "metric": ENERGY.metric,
+        "variant": ENERGY.variant,
+        "mean": split.mean.mean,
+        "low": low,
+        "high": high,
+        "low_photographs": image_low,
+        "high_photographs": image_high,
+        "seed_variance": split.seed_variance,
+        "image_variance": split.image_variance,
+        "rest_variance": split.rest_variance,
+        "seed_error": split.seed_error,
+        "image_error": split.image_error,
+        "seeds": split.seeds,
+        "images": split.mean.n,
+    }
 
 
 def _figure(fields: Sequence[Field], results: Sequence[Results]) -> Figure:
@@ -179,17 +211,36 @@ def _panel(axes: Axes, field: Field, look: Mapping[str, Look]) -> None:
 
 
 def _row(axes: Axes, row: int, trained: Trained, style: Look) -> None:
-    """Seeds as small points; the mean below them, thick for photographs alone, thin for trainings too."""
+    """Seeds as small points; the mean below them, thick for photographs alone, thin for trainings
+    too."""
     split, colour = trained.split, style.colour
     face = colour if split.seeds > 1 else "white"
     seeds = list(trained.means.values())
-    axes.plot(seeds, [row + SEEDS] * len(seeds), color="black", marker="o", markersize=3.2, markerfacecolor=face,
-              markeredgewidth=0.7, linestyle="")  # fmt: skip
+    axes.plot(
+        seeds,
+        [row + SEEDS] * len(seeds),
+        color="black",
+        marker="o",
+        markersize=3.2,
+        markerfacecolor=face,
+        markeredgewidth=0.7,
+        linestyle="",
+    )
     at = [row + MEAN] * 2
     axes.plot(trained.both, at, color="black", linewidth=0.9, marker="|", markersize=5, zorder=2)
     axes.plot(trained.photographs, at, color=colour, linewidth=3.2, solid_capstyle="butt", zorder=3)
-    axes.plot([split.mean.mean], at[:1], color=colour, marker=style.marker, markersize=6.5, markerfacecolor=face,
-              markeredgecolor="black", markeredgewidth=0.8, linestyle="", zorder=4)  # fmt: skip
+    axes.plot(
+        [split.mean.mean],
+        at[:1],
+        color=colour,
+        marker=style.marker,
+        markersize=6.5,
+        markerfacecolor=face,
+        markeredgecolor="black",
+        markeredgewidth=0.8,
+        linestyle="",
+        zorder=4,
+    )
 
 
 def _name(entry: Entry) -> str:
@@ -202,9 +253,32 @@ def _legend(figure: Figure, columns: int) -> None:
     grey = "#888888"
     edge: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markerfacecolor": grey}
     handles = [
-        Line2D([], [], marker="o", markersize=3.2, markeredgewidth=0.7, label="a training seed: mean over photographs", **edge),
-        Line2D([], [], marker="D", markersize=6, markeredgewidth=0.8, label="mean over seeds", **edge),
+        Line2D(
+            [],
+            [],
+            marker="o",
+            markersize=3.2,
+            markeredgewidth=0.7,
+            label="a training seed: mean over photographs",
+            **edge,
+        ),
+        Line2D(
+            [], [], marker="D", markersize=6, markeredgewidth=0.8, label="mean over seeds", **edge
+        ),
         Line2D([], [], color=grey, linewidth=3.2, label="95 % interval, photographs alone"),
-        Line2D([], [], color="black", linewidth=0.9, marker="|", label="95 % interval, photographs and trainings"),
+        Line2D(
+            [],
+            [],
+            color="black",
+            linewidth=0.9,
+            marker="|",
+            label="95 % interval, photographs and trainings",
+        ),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, 2 * columns), frameon=False, fontsize=8)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(4, 2 * columns),
+        frameon=False,
+        fontsize=8,
+    )

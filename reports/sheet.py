@@ -27,7 +27,8 @@ INK, FADED, RULE = "#111111", "#555555", "#999999"
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring columns under one header; `columns[c][r]` is the picture `(CELL, CELL, 3)` in column c, row r."""
+    """Neighbouring columns under one header; `columns[c][r]` is the picture `(CELL, CELL, 3)` in
+    column c, row r."""
 
     title: str
     subtitle: str
@@ -44,7 +45,9 @@ def column_sheet(bands: Sequence[Sequence[Group]], title: str, remarks: Sequence
     return _page([_band(groups) for groups in bands], title, remarks)
 
 
-def row_sheet(rows: Sequence[tuple[str, str, Sequence[np.ndarray]]], title: str, remarks: Sequence[str]) -> bytes:
+def row_sheet(
+    rows: Sequence[tuple[str, str, Sequence[np.ndarray]]], title: str, remarks: Sequence[str]
+) -> bytes:
     """Rows of pictures, each with a title and a subtitle at its left, as PNG."""
     width = LABEL + max(len(pictures) for _, _, pictures in rows) * (CELL + GAP) - GAP
     image, pen = _blank(width, len(rows) * (CELL + GAP) - GAP)
@@ -63,7 +66,8 @@ def row_sheet(rows: Sequence[tuple[str, str, Sequence[np.ndarray]]], title: str,
 
 
 def wrap(text: str, size: int, bold: bool, width: int, limit: int) -> list[str]:
-    """Lines no wider than `width` pixels, broken after spaces, commas and brackets, else anywhere; at most `limit`."""
+    """Lines no wider than `width` pixels, broken after spaces, commas and brackets, else anywhere;
+    at most `limit`."""
     lines = [""]
     for piece in _pieces(text):
         for part in [piece] if _fits(piece, size, bold, width) else list(piece):
@@ -113,8 +117,15 @@ def _paste(image: Image, picture: np.ndarray, left: int, top: int) -> None:
     image.paste(Image.fromarray(picture), (left, top))
 
 
-def _write(pen: ImageDraw, lines: Sequence[str], at: tuple[int, int], size: int, bold: bool, ink: str = INK,
-           anchor: Literal["la", "ma"] = "la") -> int:  # fmt: skip
+def _write(
+    pen: ImageDraw,
+    lines: Sequence[str],
+    at: tuple[int, int],
+    size: int,
+    bold: bool,
+    ink: str = INK,
+    anchor: Literal["la", "ma"] = "la",
+) -> int:
     """Write lines (anchor `ma`: centred on `at`); returns where the next line would begin."""
     left, top = at
     for line in lines:
@@ -136,7 +147,9 @@ def _band(groups: Sequence[Group]) -> Image:
     image, pen = _blank(width, header + rows * (CELL + GAP) - GAP)
     left = 0
     for group, (title, subtitle) in zip(groups, headers):
-        top = header - 10 - len(title) * _line(HEADER) - len(subtitle) * _line(SMALL)  # headers stand on their rule
+        top = (
+            header - 10 - len(title) * _line(HEADER) - len(subtitle) * _line(SMALL)
+        )  # headers stand on their rule
         middle = left + group.width // 2
         top = _write(pen, title, (middle, top), HEADER, True, anchor="ma")
         _write(pen, subtitle, (middle, top), SMALL, False, FADED, "ma")
@@ -153,7 +166,11 @@ def _page(bands: Sequence[Image], title: str, remarks: Sequence[str]) -> bytes:
     width = max(band.width for band in bands)
     head = wrap(title, TITLE, True, width, 3)
     foot = [line for remark in remarks for line in wrap(remark, SMALL, False, width, 6)]
-    heights = [len(head) * _line(TITLE) + GROUP_GAP, *(b.height + GROUP_GAP for b in bands), len(foot) * _line(SMALL)]
+    heights = [
+        len(head) * _line(TITLE) + GROUP_GAP,
+        *(b.height + GROUP_GAP for b in bands),
+        len(foot) * _line(SMALL),
+    ]
     image, pen = _blank(width + 2 * MARGIN, sum(heights) + 2 * MARGIN)
     top = _write(pen, head, (MARGIN, MARGIN), TITLE, True) + GROUP_GAP
     for band in bands:

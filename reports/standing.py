@@ -1,4 +1,5 @@
-"""Where colourizers stand in one score on one data set: rank sets, the controls' places, and every pair's difference."""
+"""Where colourizers stand in one score on one data set: rank sets, the controls' places, and every
+pair's difference."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ LEVEL = 0.05
 class Standing:
     """Entries with a value for every photograph, by label.
 
-    Two families of tests, each with Holm's correction: among colourizers, so that a control more or less does not change a
-    rank; and of all pairs, for what is said of controls.
+    Two families of tests, each with Holm's correction: among colourizers, so that a control more or
+    less does not change a rank; and of all pairs, for what is said of controls.
     """
 
     measure: Measure
@@ -44,17 +45,25 @@ class Standing:
     @property
     def controls(self) -> list[str]:
         """Labels of the controls, the best mean first."""
-        return [label for label in (self.all.order if self.all else ()) if self.entries[label].control]
+        return [
+            label for label in (self.all.order if self.all else ()) if self.entries[label].control
+        ]
 
     def place(self, label: str) -> tuple[int, int] | None:
-        """A colourizer's rank set; for a control, where it would stand among the colourizers. None: not ranked."""
+        """A colourizer's rank set; for a control, where it would stand among the colourizers. None:
+        not ranked."""
         if label not in self.entries or not self.colourizers:
             return None
         if label in self.colourizers.ranks:
             return self.colourizers.ranks[label]
         others = self.colourizers.order
-        ahead, behind = (sum(self.shown_better(*pair) for pair in pairs) for pairs in (
-            [(other, label) for other in others], [(label, other) for other in others]))  # fmt: skip
+        ahead, behind = (
+            sum(self.shown_better(*pair) for pair in pairs)
+            for pairs in (
+                [(other, label) for other in others],
+                [(label, other) for other in others],
+            )
+        )
         return 1 + ahead, len(others) + 1 - behind
 
     def shown_better(self, first: str, second: str) -> bool:
@@ -64,7 +73,13 @@ class Standing:
 
     def told_from(self, label: str, control: str) -> str:
         """Whether a colourizer is shown to be `better` than a control, or `worse`; else nothing."""
-        return "better" if self.shown_better(label, control) else "worse" if self.shown_better(control, label) else ""
+        return (
+            "better"
+            if self.shown_better(label, control)
+            else "worse"
+            if self.shown_better(control, label)
+            else ""
+        )
 
     def differences(self) -> Iterator[dict[str, Any]]:
         """Every pair: `first - second` with its interval and the corrected p."""
@@ -78,10 +93,20 @@ class Standing:
         for (first, second), gap in zip(pairs, mean_intervals(gaps) if pairs else ()):
             ends = [self.entries[label] for label in (first, second)]
             family = "pairs with a control" if any(e.control for e in ends) else "colourizers"
-            yield {"metric": self.measure.metric, "variant": self.measure.variant, "first": first, "second": second,
-                   "first_role": ends[0].role, "second_role": ends[1].role, "difference_mean": gap.mean,
-                   "difference_low": gap.low, "difference_high": gap.high, "p_corrected": self._p(first, second),
-                   "family": family, "images": gap.n}  # fmt: skip
+            yield {
+                "metric": self.measure.metric,
+                "variant": self.measure.variant,
+                "first": first,
+                "second": second,
+                "first_role": ends[0].role,
+                "second_role": ends[1].role,
+                "difference_mean": gap.mean,
+                "difference_low": gap.low,
+                "difference_high": gap.high,
+                "p_corrected": self._p(first, second),
+                "family": family,
+                "images": gap.n,
+            }
 
     def _family(self, first: str, second: str) -> Ranking:
         apart = any(self.entries[label].control for label in (first, second))
@@ -96,14 +121,19 @@ class Standing:
     def _ranking(self, labels: Sequence[str]) -> Ranking | None:
         from bench.results.ranks import rank_sets
 
-        return rank_sets({label: self.values[label] for label in labels}, "down", level=LEVEL) if labels else None
+        return (
+            rank_sets({label: self.values[label] for label in labels}, "down", level=LEVEL)
+            if labels
+            else None
+        )
 
 
 def stand(entries: Sequence[Entry], measure: Measure) -> Standing:
-    """The standing of those entries that have a finite value for every photograph that any of them has, of every training
-    that was planned, by the metric with its default parameters.
+    """The standing of those entries that have a finite value for every photograph that any of them
+    has, of every training that was planned, by the metric with its default parameters.
 
-    Ranking on the photographs or trainings that all share would let a method choose them, by failing where it is bad.
+    Ranking on the photographs or trainings that all share would let a method choose them, by
+    failing where it is bad.
     """
     import numpy as np
     import pandas as pd
@@ -111,21 +141,31 @@ def stand(entries: Sequence[Entry], measure: Measure) -> Standing:
     columns = {e.label: e.values(measure) for e in entries if not unfit(e, measure)}
     table = pd.DataFrame({label: values for label, values in columns.items() if len(values)})
     whole = [label for label in table.columns if np.isfinite(table[label].to_numpy(float)).all()]
-    return Standing(measure, {e.label: e for e in entries if e.label in whole},
-                    {label: table[label].to_numpy(float) for label in whole})  # fmt: skip
+    return Standing(
+        measure,
+        {e.label: e for e in entries if e.label in whole},
+        {label: table[label].to_numpy(float) for label in whole},
+    )
 
 
 def unfit(entry: Entry, measure: Measure) -> str:
     """Why an entry that has values can't be ranked by them, or nothing."""
-    lost = sorted({f.seed for f in entry.failed(measure.metric) if f.seed and f.seed not in entry.seeds})
+    lost = sorted(
+        {f.seed for f in entry.failed(measure.metric) if f.seed and f.seed not in entry.seeds}
+    )
     if lost and entry.seeds:
         return f"not ranked: training seed {', '.join(lost)} has no value, and a mean over the others would be a chosen one"
     changed = [version for version in entry.facts.versions(measure) if "[" in version]
-    return f"not ranked: {measure.metric} has other parameters than its own, {', '.join(changed)}" if changed else ""
+    return (
+        f"not ranked: {measure.metric} has other parameters than its own, {', '.join(changed)}"
+        if changed
+        else ""
+    )
 
 
 def best_set(entries: Sequence[Entry], measure: Measure, direction: str) -> tuple[str, ...]:
-    """Labels of the colourizers that no other one is shown to beat in a metric; none where there is nothing to win."""
+    """Labels of the colourizers that no other one is shown to beat in a metric; none where there is
+    nothing to win."""
     from bench.results.ranks import rank_sets
 
     standing = stand([e for e in entries if not e.control], measure)

@@ -1,4 +1,5 @@
-"""The look of the figures: one style, colours that colour-blind readers tell apart, and a marker a method."""
+"""The look of the figures: one style, colours that colour-blind readers tell apart, and a marker a
+method."""
 
 from __future__ import annotations
 
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
 
 DPI = 200
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
-"""Filled markers; their number has no common factor with the palette's ten, so pairs repeat only after 110 methods."""
+"""Filled markers; their number has no common factor with the palette's ten, so pairs repeat only
+after 110 methods."""
 MEAN: dict[str, Any] = {"linestyle": "", "markeredgecolor": "black", "markersize": 8}
 LINE: dict[str, Any] = {"markersize": 4, "linewidth": 1.2}
-REMARK: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 7, "color": "#444444"}
+REMARK: dict[str, Any] = {
+    "textcoords": "offset points",
+    "ha": "center",
+    "va": "top",
+    "fontsize": 7,
+    "color": "#444444",
+}
 
 
 @contextmanager
@@ -57,31 +65,49 @@ class Look:
     line: str
 
 
-def looks(labels: Sequence[str], controls: Collection[str], results: Sequence[Results]) -> dict[str, Look]:
-    """A look for every label, by the place of its method in the report: the same in every figure, whatever else one shows.
-    Lines of controls are dashed."""
+def looks(
+    labels: Sequence[str], controls: Collection[str], results: Sequence[Results]
+) -> dict[str, Look]:
+    """A look for every label, by the place of its method in the report: the same in every figure,
+    whatever else one shows. Lines of controls are dashed."""
     import seaborn
 
     palette = seaborn.color_palette("colorblind", 10)
     titles = {label: f"{label} (control)" if label in controls else label for label in labels}
     return {
-        label: Look(titles[label], palette[i % 10], MARKERS[i % len(MARKERS)], "--" if label in controls else "-")
+        label: Look(
+            titles[label],
+            palette[i % 10],
+            MARKERS[i % len(MARKERS)],
+            "--" if label in controls else "-",
+        )
         for label, i in _places(labels, results).items()
     }
 
 
 def _places(labels: Sequence[str], results: Sequence[Results]) -> dict[str, int]:
-    """Where the methods stand that labels begin with; the next free place for a second label of one, and for an unknown one."""
-    methods = list(dict.fromkeys(cell["method"] for r in results for cell in r.cells if cell.get("role") != "codec"))
+    """Where the methods stand that labels begin with; the next free place for a second label of
+    one, and for an unknown one."""
+    methods = list(
+        dict.fromkeys(
+            cell["method"] for r in results for cell in r.cells if cell.get("role") != "codec"
+        )
+    )
     found: dict[str, int] = {}
     for label in labels:
         own = max((m for m in methods if label.startswith(m)), key=len, default="")
         wanted = methods.index(own) if own else len(methods)
-        found[label] = wanted if wanted not in found.values() else max(len(methods), *(i + 1 for i in found.values()))
+        found[label] = (
+            wanted
+            if wanted not in found.values()
+            else max(len(methods), *(i + 1 for i in found.values()))
+        )
     return found
 
 
-def panels(count: int, most: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, most: int, size: tuple[float, float], **shared: Any
+) -> tuple[Figure, list[Axes]]:
     """A figure of so many panels, at most `most` in a row, each of `size` inches."""
     from matplotlib.figure import Figure
 
@@ -94,16 +120,30 @@ def panels(count: int, most: int, size: tuple[float, float], **shared: Any) -> t
     return figure, grid[:count]
 
 
-def legend(figure: Figure, look: Mapping[str, Look], title: str, columns: int, lines: bool = False) -> None:
+def legend(
+    figure: Figure, look: Mapping[str, Look], title: str, columns: int, lines: bool = False
+) -> None:
     """Which look is whose, below the panels: markers of means, or `lines`."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], marker=s.marker, color=s.colour, label=plain(s.title), **(LINE | {"linestyle": s.line} if lines else MEAN))
+        Line2D(
+            [],
+            [],
+            marker=s.marker,
+            color=s.colour,
+            label=plain(s.title),
+            **(LINE | {"linestyle": s.line} if lines else MEAN),
+        )
         for s in look.values()
     ]
-    shown = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns), frameon=False,
-                          title=title)  # fmt: skip
+    shown = figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(handles), columns),
+        frameon=False,
+        title=title,
+    )
     for text in shown.get_texts():
         unparsed(text)
 
@@ -143,5 +183,7 @@ def save_bytes(out: Output, name: str, data: bytes) -> Path:
 def _save(figure: Figure, out: Output, name: str, kind: str) -> Path:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None  # the same results give the same file
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.1)
+    figure.savefig(
+        buffer, format=kind, dpi=DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.1
+    )
     return save_bytes(out, f"{name}.{kind}", buffer.getvalue())

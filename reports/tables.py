@@ -1,4 +1,5 @@
-"""Tables as people read them (Markdown, HTML, LaTeX) and as programs do (CSV), and what every caption says."""
+"""Tables as people read them (Markdown, HTML, LaTeX) and as programs do (CSV), and what every
+caption says."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from bench.scores.intervals import Estimate
 
 NOTHING = "–"
-NOT_MEASURED = "not measured: it is optional, or was not among the run's --metrics, or is newer than the run"
+NOT_MEASURED = (
+    "not measured: it is optional, or was not among the run's --metrics, or is newer than the run"
+)
 
 
 @dataclass
@@ -45,10 +48,14 @@ class Notes:
         return "  \n".join(f"({i}) {line}" for i, line in enumerate(self.lines, 1))
 
     def failures(self, entry: Entry, *metrics: str) -> str:
-        """The marks of what failed in an entry. What is refused has one reason for all methods, and one note."""
+        """The marks of what failed in an entry. What is refused has one reason for all methods, and
+        one note."""
         where = f"{escape(entry.label)} on {escape(entry.dataset)}"
-        texts = [("" if f.status == "refused" else f"{where}, seed {f.seed or '?'}: ") + f"{f.status}: {escape(f.reason)}"
-                 for f in entry.failed(*metrics)]  # fmt: skip
+        texts = [
+            ("" if f.status == "refused" else f"{where}, seed {f.seed or '?'}: ")
+            + f"{f.status}: {escape(f.reason)}"
+            for f in entry.failed(*metrics)
+        ]
         return " ".join(self.mark(text) for text in dict.fromkeys(texts))
 
     def cell(self, entry: Entry | None, metric: str, text: str) -> str:
@@ -90,7 +97,8 @@ def decimals(values: Sequence[float]) -> int:
 
 
 def with_interval(estimate: Estimate, digits: int, sign: str = "") -> str:
-    """`0.079 [0.078, 0.081]`, `undefined`, or nothing where nothing was measured; never more than four digits of a large value."""
+    """`0.079 [0.078, 0.081]`, `undefined`, or nothing where nothing was measured; never more than
+    four digits of a large value."""
     if estimate.n and math.isnan(estimate.mean):
         return "undefined"
     digits = min(digits, 1 + decimals([estimate.mean]))
@@ -99,7 +107,11 @@ def with_interval(estimate: Estimate, digits: int, sign: str = "") -> str:
 
 def columns(prefix: str, estimate: Estimate) -> dict[str, float]:
     """An estimate as raw numbers for a CSV file."""
-    return {f"{prefix}_mean": estimate.mean, f"{prefix}_low": estimate.low, f"{prefix}_high": estimate.high}
+    return {
+        f"{prefix}_mean": estimate.mean,
+        f"{prefix}_low": estimate.low,
+        f"{prefix}_high": estimate.high,
+    }
 
 
 def from_columns(prefix: str, record: Mapping[str, Any], n: int) -> Estimate:
@@ -123,15 +135,23 @@ def verdict(estimate: Estimate) -> str:
 
 
 def describe_protocol(results: Sequence[Results], draws: bool = False) -> Caption:
-    """What every caption says: the protocol, the scale, how many samples, and what the intervals are."""
+    """What every caption says: the protocol, the scale, how many samples, and what the intervals
+    are."""
     protocol = results[0].manifest["protocol"]
-    samples = f"{protocol.get('draws', 'no')} independent draws a photograph" if draws else f"k = {protocol['k']}"
+    samples = (
+        f"{protocol.get('draws', 'no')} independent draws a photograph"
+        if draws
+        else f"k = {protocol['k']}"
+    )
     digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
     presets = dict.fromkeys(str(r.manifest["preset"]) for r in results if r.manifest.get("preset"))
     return Caption(
-        f"Protocol {code(protocol['name'])} (digest {escape(digest)}), preset {escape(' and '.join(presets) or 'unknown')}, "
-        f"weights {escape(protocol['weights'])}; ab divided by {protocol['scale']:g} before errors and variances are "
-        f"taken; {samples}. In brackets: 95 % bootstrap intervals over test photographs, after averaging "
+        f"Protocol {code(protocol['name'])} (digest {escape(digest)}), preset "
+        f"{escape(' and '.join(presets) or 'unknown')}, "
+        f"weights {escape(protocol['weights'])}; ab divided by {protocol['scale']:g} before errors "
+        "and variances are "
+        f"taken; {samples}. In brackets: 95 % bootstrap intervals over test photographs, after "
+        "averaging "
         "over seeds."
     )
 
@@ -144,28 +164,46 @@ def describe_dataset(results: Sequence[Results], dataset: str) -> str:
 
 
 def describe_samples(entries: Sequence[Entry]) -> str:
-    """`Samples a photograph: 10; photographs: 96; training seeds: 3 (cvae: 2).`: the usual numbers, and who differs."""
+    """`Samples a photograph: 10; photographs: 96; training seeds: 3 (cvae: 2).`: the usual numbers,
+    and who differs."""
     counts = {
         "Samples a photograph": {e.label: e.k for e in entries},
         "photographs": {e.label: e.facts.photographs for e in entries},
         "training seeds": {e.label: len(e.seeds) for e in entries},
     }
-    claimed = f" {CLAIM.strip()}: {CLAIMED}." if any(e.label.endswith(CLAIM) for e in entries) else ""
-    return "; ".join(f"{name}: {_usual(count)}" for name, count in counts.items()) + "." + claimed if entries else ""
+    claimed = (
+        f" {CLAIM.strip()}: {CLAIMED}." if any(e.label.endswith(CLAIM) for e in entries) else ""
+    )
+    return (
+        "; ".join(f"{name}: {_usual(count)}" for name, count in counts.items()) + "." + claimed
+        if entries
+        else ""
+    )
 
 
 def write_tables(out: Output, name: str, parts: Sequence[object]) -> list[Path]:
-    """`tables/<name>.md`, `.html` and `.tex`, as far as they are wanted, from parts: Markdown, captions, tables and notes."""
-    wanted = {"md": _markdown, "html": lambda some: html_page(name, to_html(some)), "latex": to_latex}
+    """`tables/<name>.md`, `.html` and `.tex`, as far as they are wanted, from parts: Markdown,
+    captions, tables and notes."""
+    wanted = {
+        "md": _markdown,
+        "html": lambda some: html_page(name, to_html(some)),
+        "latex": to_latex,
+    }
     endings = {"latex": "tex"}
-    return [_write(out, f"{name}.{endings.get(form, form)}", make(parts)) for form, make in wanted.items() if out.wants(form)]
+    return [
+        _write(out, f"{name}.{endings.get(form, form)}", make(parts))
+        for form, make in wanted.items()
+        if out.wants(form)
+    ]
 
 
 def write_csv(out: Output, name: str, records: Sequence[Mapping[str, Any]]) -> list[Path]:
     """`tables/<name>.csv` with a column for every key, if it is wanted."""
     import pandas as pd
 
-    return [_write(out, f"{name}.csv", csv(pd.DataFrame(list(records))))] if out.wants("csv") else []
+    return (
+        [_write(out, f"{name}.csv", csv(pd.DataFrame(list(records))))] if out.wants("csv") else []
+    )
 
 
 def _markdown(parts: Sequence[object]) -> str:
@@ -181,12 +219,17 @@ def _write(out: Output, name: str, text: str) -> Path:
 
 
 def _undefined(entry: Entry, measure: Measure, digits: int) -> str:
-    """A mean over the rest would flatter a method that has no value where it is worst: it is no more than a remark."""
+    """A mean over the rest would flatter a method that has no value where it is worst: it is no
+    more than a remark."""
     from bench.scores.intervals import mean_interval
 
     values = entry.values(measure)
     rest = values.dropna().to_numpy(float)
-    others = f"; the mean over the others is {with_interval(mean_interval(rest), digits)}" if len(rest) else ""
+    others = (
+        f"; the mean over the others is {with_interval(mean_interval(rest), digits)}"
+        if len(rest)
+        else ""
+    )
     missing = f"{len(values) - len(rest):,} of {len(values):,} photographs"
     return f"{escape(entry.label)} on {escape(entry.dataset)}: no value for {missing}{others}"
 
@@ -198,7 +241,9 @@ def _counts(parts: Sequence[Mapping[str, Any]]) -> str:
 def _usual(counts: Mapping[str, int]) -> str:
     values = list(counts.values())
     usual = max(values, key=values.count)
-    others = ", ".join(f"{escape(label)}: {count:,}" for label, count in counts.items() if count != usual)
+    others = ", ".join(
+        f"{escape(label)}: {count:,}" for label, count in counts.items() if count != usual
+    )
     return f"{usual:,}" + (f" ({others})" if others else "")
 
 

@@ -1,4 +1,5 @@
-"""How long tests wait for what is bound to come: so long that only a hang reaches it, on any machine beside any load."""
+"""How long tests wait for what is bound to come: so long that only a hang reaches it, on any
+machine beside any load."""
 
 import time
 

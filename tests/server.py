@@ -14,10 +14,11 @@ Misbehaviour = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Site:
-    """files: path -> content. cuts: path -> after how many bytes of each answer, in turn, the connection is cut. ranges: whether
-    the rest of a file can be asked for. moved: path -> where it is now. statuses: path -> statuses before the file is given.
-    raw: path -> what writes the answers, in turn; None, or no more of them: the file is given. pause: seconds between pieces of a
-    file. asked: what was asked for, with its range. closed: the site has come to its end."""
+    """files: path -> content. cuts: path -> after how many bytes of each answer, in turn, the
+    connection is cut. ranges: whether the rest of a file can be asked for. moved: path -> where it
+    is now. statuses: path -> statuses before the file is given. raw: path -> what writes the
+    answers, in turn; None, or no more of them: the file is given. pause: seconds between pieces of
+    a file. asked: what was asked for, with its range. closed: the site has come to its end."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -77,7 +78,9 @@ def serving(wrap: Callable[[_Server], None] = lambda server: None) -> Iterator[S
             if site.tag:
                 self.send_header("ETag", site.tag)
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.send_header(
+                    "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
+                )
             self.end_headers()
             cuts = site.cuts.get(self.path)
             self._send(content[start : start + cuts.pop(0)] if cuts else content[start:])

@@ -20,14 +20,30 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="NAME...")
-@click.option("--expect-failure", "expected", multiple=True, metavar="CHECK=REASON", help="It may fail, and has to; repeatable.")
-@click.option("--timeout", type=Duration(), default="120s", show_default=True, help="How long one fit may take: 90s, 10m.")
+@click.option(
+    "--expect-failure",
+    "expected",
+    multiple=True,
+    metavar="CHECK=REASON",
+    help="It may fail, and has to; repeatable.",
+)
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default="120s",
+    show_default=True,
+    help="How long one fit may take: 90s, 10m.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @click.option("--rules", "list_rules", is_flag=True, help="Show the rules, and check nothing.")
-def check(names: Sequence[str], expected: Sequence[str], timeout: float, as_json: bool, list_rules: bool) -> None:
-    """Check plugins by the rules that the harness relies on: methods, metrics, data sets, reports, protocols, executors.
+def check(
+    names: Sequence[str], expected: Sequence[str], timeout: float, as_json: bool, list_rules: bool
+) -> None:
+    """Check plugins by the rules that the harness relies on: methods, metrics, data sets, reports,
+    protocols, executors.
 
-    NAME may have parameters: 'mdn[components=4]'. The exit status is 6 where a check fails, or passes that is expected to fail.
+    NAME may have parameters: 'mdn[components=4]'. The exit status is 6 where a check fails, or
+    passes that is expected to fail.
     """
     if list_rules:
         from bench.testing.page import table
@@ -43,7 +59,9 @@ def check(names: Sequence[str], expected: Sequence[str], timeout: float, as_json
         sys.exit(ExitCode.CELLS_FAILED)
 
 
-def _checked(names: Sequence[str], expected: dict[str, str], timeout: float, silent: bool) -> list[CheckResult]:
+def _checked(
+    names: Sequence[str], expected: dict[str, str], timeout: float, silent: bool
+) -> list[CheckResult]:
     """Check one plugin after the other, showing each result when it is there."""
     from bench.testing import session, suite
 
@@ -64,12 +82,21 @@ def _checked(names: Sequence[str], expected: dict[str, str], timeout: float, sil
 
 def _show(result: CheckResult) -> None:
     """One line; a failure's rule, and how to mend it, below."""
-    seen = f": {result.seen}" if result.seen and result.status not in ("passed", "expected failure") else ""
+    seen = (
+        f": {result.seen}"
+        if result.seen and result.status not in ("passed", "expected failure")
+        else ""
+    )
     note = f" ({result.seen})" if result.seen and result.status == "passed" else ""
     reason = f": {result.reason}" if result.status == "expected failure" else ""
     say(f"{result.status:<16} {result.check}{seen}{note}{reason}")
     if not result.ok:
-        say(*(f"{'':<19}{name}: {one_line(text)}" for name, text in (("rule", result.rule), ("mend", result.mend))))
+        say(
+            *(
+                f"{'':<19}{name}: {one_line(text)}"
+                for name, text in (("rule", result.rule), ("mend", result.mend))
+            )
+        )
 
 
 def _summarise(results: Sequence[CheckResult]) -> None:

@@ -18,21 +18,54 @@ NAMED = 10
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
-@click.option("--method", "-m", help="Which one, as it was run: mdn, 'cvae[draws=64]' [the only one].")
-@click.option("-k", type=click.IntRange(min=1), default=5, show_default=True, help="Versions of a photograph.")
-@click.option("--weights", type=FOLDER, help="A run's folder, or what `bench weights export` wrote [the newest run below runs].")
-@click.option("--dataset", "-d", help="The data set that it was fitted on, where there are several.")
+@click.option(
+    "--method", "-m", help="Which one, as it was run: mdn, 'cvae[draws=64]' [the only one]."
+)
+@click.option(
+    "-k", type=click.IntRange(min=1), default=5, show_default=True, help="Versions of a photograph."
+)
+@click.option(
+    "--weights",
+    type=FOLDER,
+    help="A run's folder, or what `bench weights export` wrote [the newest run below runs].",
+)
+@click.option(
+    "--dataset", "-d", help="The data set that it was fitted on, where there are several."
+)
 @click.option("--trained", type=int, help="The seed that it was fitted with [the smallest].")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the colours: another one gives others.")
-@click.option("--out", type=FOLDER, default=Path("colorized"), show_default=True, help="Folder of the results.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of the colours: another one gives others.",
+)
+@click.option(
+    "--out",
+    type=FOLDER,
+    default=Path("colorized"),
+    show_default=True,
+    help="Folder of the results.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N or mps")
 @STORE
-def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path | None, dataset: str | None, trained: int | None,
-             seed: int, out: Path, device: str, store: Path | str | None) -> None:  # fmt: skip
-    """Write k colour versions of each PHOTO (a file, a folder of them, or - for standard input), and a sheet of all.
+def colorize(
+    photos: tuple[str, ...],
+    method: str | None,
+    k: int,
+    weights: Path | None,
+    dataset: str | None,
+    trained: int | None,
+    seed: int,
+    out: Path,
+    device: str,
+    store: Path | str | None,
+) -> None:
+    """Write k colour versions of each PHOTO (a file, a folder of them, or - for standard input),
+    and a sheet of all.
 
-    Only the lightness of a photograph is looked at, and it stays as it is. Photographs that fail are named at the end; the others
-    are done.
+    Only the lightness of a photograph is looked at, and it stays as it is. Photographs that fail
+    are named at the end; the others are done.
     """
     from bench.engine import progress, runner
     from bench.fitted import colorize as colorizing
@@ -43,7 +76,10 @@ def colorize(photos: tuple[str, ...], method: str | None, k: int, weights: Path 
     place, show = weights or colorizing.newest(method), progress.choose()
     stdin = sys.stdin.buffer.read() if any(photo.path is None for photo in meant) else b""
     with folders.opened(place, method, dataset, trained, device, show, own_store(store)) as made:
-        show.say(f"{made.card['label']}, fitted on {made.card['data']['name']} with seed {made.card['seed']}, of {place}")
+        show.say(
+            f"{made.card['label']}, fitted on {made.card['data']['name']} with seed "
+            f"{made.card['seed']}, of {place}"
+        )
         failed = colorizing.colourize(meant, made, out, k, seed, show, stdin)
     for photo, why in failed:
         say(f"bench: {photo.source}: {why}", err=True)

@@ -33,7 +33,7 @@ from bench.cli.options import (
     config,
     duplicates,
     near_duplicates,
-    own_store,  # fmt: skip
+    own_store,
 )
 from bench.cli.table import echo_table
 from bench.errors import BenchError, ExitCode, unknown
@@ -45,7 +45,9 @@ FOLDER = click.Path(path_type=Path)
 DEVICE_HELP = "cpu, cuda, cuda:N or mps"
 
 
-@click.group(cls=Verbs, params=list(SWITCHES), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs, params=list(SWITCHES), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="bench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
@@ -58,43 +60,105 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 @cli.command()
-@click.option("--methods", "-m", multiple=True, help="Comma-separated: mdn,cvae,zhang,vae[loss=[l2,mah,full]].")
 @click.option(
-    "--dataset", "-d", "datasets", multiple=True, help="A name (`bench list datasets`) or a folder; repeatable."
+    "--methods",
+    "-m",
+    multiple=True,
+    help="Comma-separated: mdn,cvae,zhang,vae[loss=[l2,mah,full]].",
+)
+@click.option(
+    "--dataset",
+    "-d",
+    "datasets",
+    multiple=True,
+    help="A name (`bench list datasets`) or a folder; repeatable.",
 )
 @click.option("--protocol", help="paper or square, with parameters in brackets [paper].")
-@click.option("--preset", type=click.Choice(PRESETS), help="Network sizes [small; tiny for the demo].")
+@click.option(
+    "--preset", type=click.Choice(PRESETS), help="Network sizes [small; tiny for the demo]."
+)
 @click.option("-k", "--k", type=int, help="Colourizations that a method presents [5].")
-@click.option("--draws", type=int, help="Independent draws of every distribution, for fair scores [10].")
-@click.option("--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable.")
-@click.option("--seeds", "count", type=click.IntRange(min=1), help="Train with so many seeds: 0, 1, ...")
+@click.option(
+    "--draws", type=int, help="Independent draws of every distribution, for fair scores [10]."
+)
+@click.option(
+    "--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable."
+)
+@click.option(
+    "--seeds", "count", type=click.IntRange(min=1), help="Train with so many seeds: 0, 1, ..."
+)
 @click.option("--limit-train", type=int, help="Use only so many training photographs.")
 @click.option("--limit-test", type=int, help="Use only so many test photographs.")
 @click.option("--metrics", multiple=True, help="Comma-separated [all].")
 @click.option("--out", type=FOLDER, help="Run folder [runs/<time>]; one that was cut off goes on.")
-@click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
-@click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
-@click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids to train and test with; one a data set.")
+@click.option(
+    "--store",
+    type=Place(),
+    help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].",
+)
+@click.option(
+    "--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder]."
+)
+@click.option(
+    "--split",
+    "splits",
+    type=FOLDER,
+    multiple=True,
+    help="Lists of ids to train and test with; one a data set.",
+)
 @duplicates
 @near_duplicates
 @click.option("--device", help=f"{DEVICE_HELP} [cpu].")
-@click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
-@click.option("--executor", help="How tasks are executed (`bench list executors`), as process[slots=2] [$BENCH_EXECUTOR, process].")
-@click.option("--timeout", type=Duration(), help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.")
-@click.option("--memory", type=click.FloatRange(min=0, min_open=True), help="Most GiB of memory that a method may use.")
-@click.option("--threads", type=int, help="Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].")
-@click.option("--precision", help="Of networks: auto, float32, bfloat16 [$BENCH_PRECISION or auto: bfloat16 where it is fast].")
-@click.option("--devices", type=int, help="Accelerators that one training uses on each machine [1].")
-@click.option("--nodes", type=int, help="Machines that one training uses, with --executor submitit [1].")
+@click.option(
+    "--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out."
+)
+@click.option(
+    "--executor",
+    help="How tasks are executed (`bench list executors`), as process[slots=2] [$BENCH_EXECUTOR, "
+    "process].",
+)
+@click.option(
+    "--timeout",
+    type=Duration(),
+    help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Most GiB of memory that a method may use.",
+)
+@click.option(
+    "--threads",
+    type=int,
+    help="Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].",
+)
+@click.option(
+    "--precision",
+    help="Of networks: auto, float32, bfloat16 [$BENCH_PRECISION or auto: bfloat16 where it is "
+    "fast].",
+)
+@click.option(
+    "--devices", type=int, help="Accelerators that one training uses on each machine [1]."
+)
+@click.option(
+    "--nodes", type=int, help="Machines that one training uses, with --executor submitit [1]."
+)
 @click.option("--strategy", help="How they work together, as Lightning names it: ddp, ... [auto].")
-@click.option("--cache-budget", type=click.FloatRange(min=0), metavar="GIB",
-              help="Disk for cached features [24]; beyond it they are computed again.")
-@click.option("--scheduler", metavar="ADDRESS", help="A running dask scheduler, for --executor dask.")
+@click.option(
+    "--cache-budget",
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    help="Disk for cached features [24]; beyond it they are computed again.",
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="A running dask scheduler, for --executor dask."
+)
 @click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj
 def run(debug: bool, /, dry_run: bool, **options: Any) -> None:
-    """Fit methods, sample and score them, and write tables, plots and pictures. With no options: the demo.
+    """Fit methods, sample and score them, and write tables, plots and pictures. With no options:
+    the demo.
 
     With --config FILE: what a bench.toml describes; options that are given win.
     """
@@ -108,13 +172,17 @@ def run(debug: bool, /, dry_run: bool, **options: Any) -> None:
     if dry_run:
         echo_table(runner.dry_run(request, show))
         return
-    result = runner.run(request, out=out, progress=show, debug=debug, argv=runner.main_argv(), figures=figures)
+    result = runner.run(
+        request, out=out, progress=show, debug=debug, argv=runner.main_argv(), figures=figures
+    )
     _finish(result)
 
 
 @cli.command()
 @click.argument("folder", type=FOLDER, metavar="RUN")
-@click.option("--metrics", multiple=True, help="Comma-separated [all]; the scores of others are kept.")
+@click.option(
+    "--metrics", multiple=True, help="Comma-separated [all]; the scores of others are kept."
+)
 @STORE
 def score(folder: Path, metrics: tuple[str, ...], store: Path | str | None) -> None:
     """Score the stored samples of a run again; nothing is sampled."""
@@ -125,15 +193,38 @@ def score(folder: Path, metrics: tuple[str, ...], store: Path | str | None) -> N
 
 @cli.command()
 @click.argument("runs", type=FOLDER, metavar="RUN...", nargs=-1, required=True)
-@click.option("--out", type=FOLDER, help="Folder of the report [the run's own; `report` for several].")
-@click.option("--format", "formats", multiple=True, help="Of tables, comma-separated: md, csv, latex, html (and the page) [all].")
+@click.option(
+    "--out", type=FOLDER, help="Folder of the report [the run's own; `report` for several]."
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    help="Of tables, comma-separated: md, csv, latex, html (and the page) [all].",
+)
 @click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
 @click.option("--reports", multiple=True, help="Comma-separated report names [all].")
-@click.option("--image", "images", multiple=True, help="Id of a test photograph for grids of pictures; repeatable [the first].")
-@click.option("--count", type=click.IntRange(min=1), default=8, show_default=True, help="Photographs in a grid of pictures.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    help="Id of a test photograph for grids of pictures; repeatable [the first].",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Photographs in a grid of pictures.",
+)
 @STORES
-def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], stores: tuple[Path | str, ...],
-           **wanted: Any) -> None:  # fmt: skip
+def report(
+    runs: tuple[Path, ...],
+    out: Path | None,
+    reports: tuple[str, ...],
+    stores: tuple[Path | str, ...],
+    **wanted: Any,
+) -> None:
     """Write the tables, figures and the page of one or several runs."""
     from bench import output
     from bench.engine import progress
@@ -154,12 +245,31 @@ def report(runs: tuple[Path, ...], out: Path | None, reports: tuple[str, ...], s
 @click.argument("second", type=FOLDER, metavar="RUN_B")
 @click.option("--out", type=FOLDER, help="Folder of the comparison [compare-<A>-<B>].")
 @click.option("--metrics", multiple=True, help="Comma-separated [all].")
-@click.option("--format", "formats", multiple=True, help="Comma-separated: md, csv, html, latex [md,csv,html].")
-@click.option("--changed", type=click.IntRange(min=0), default=5, show_default=True, help="Photographs that changed most.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    help="Comma-separated: md, csv, html, latex [md,csv,html].",
+)
+@click.option(
+    "--changed",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Photographs that changed most.",
+)
 @STORES
-def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...], stores: tuple[Path | str, ...],
-            formats: tuple[str, ...], changed: int) -> None:  # fmt: skip
-    """Compare RUN_B with RUN_A, photograph by photograph: what got better, what got worse, what only one has."""
+def compare(
+    first: Path,
+    second: Path,
+    out: Path | None,
+    metrics: tuple[str, ...],
+    stores: tuple[Path | str, ...],
+    formats: tuple[str, ...],
+    changed: int,
+) -> None:
+    """Compare RUN_B with RUN_A, photograph by photograph: what got better, what got worse, what
+    only one has."""
     from bench import output
     from bench.plugins import notation
     from bench.results import compare as comparing
@@ -167,16 +277,26 @@ def compare(first: Path, second: Path, out: Path | None, metrics: tuple[str, ...
     from bench.results import run_folder
 
     names = notation.split(",".join(metrics)) if metrics else ()
-    runs = [run_folder.read(run, run_folder.choose(run, stores) or own_store(None)) for run in (first, second)]
+    runs = [
+        run_folder.read(run, run_folder.choose(run, stores) or own_store(None))
+        for run in (first, second)
+    ]
     found = comparing.compare(runs[0], runs[1], names)
-    made = output.request(out or reporting.default_folder(first, second), formats=formats or ("md,csv,html",), count=changed)
+    made = output.request(
+        out or reporting.default_folder(first, second),
+        formats=formats or ("md,csv,html",),
+        count=changed,
+    )
     paths = reporting.write_comparison(found, made, registry())
     echo_table(comparing.table(comparing.headline(found, registry())))
     for remark in found.remarks:
         say(f"remark: {remark}")
     if found.omissions:
         say(f"not compared, for reasons that the comparison lists: {len(found.omissions)}")
-    say(f"comparison: {next((p for s in ('.html', '.md', '.csv') for p in paths if p.suffix == s), made.folder)}")
+    say(
+        "comparison: "
+        f"{next((p for s in ('.html', '.md', '.csv') for p in paths if p.suffix == s), made.folder)}"
+    )
 
 
 @cli.command("list")
@@ -187,10 +307,16 @@ def list_(kind: str | None, as_json: bool) -> None:
     plugins = registry()
     kinds = [kind] if kind else list(KINDS)
     rows = [
-        {"kind": k.removesuffix("s"), "name": name, "summary": spec.summary, "version": spec.version,
-         "distribution": plugins.owner(k, name).distribution}
-        for k in kinds for name, spec in sorted(plugins.specs[k].items())
-    ]  # fmt: skip
+        {
+            "kind": k.removesuffix("s"),
+            "name": name,
+            "summary": spec.summary,
+            "version": spec.version,
+            "distribution": plugins.owner(k, name).distribution,
+        }
+        for k in kinds
+        for name, spec in sorted(plugins.specs[k].items())
+    ]
     if as_json:
         say_json(rows)
     else:
@@ -201,7 +327,8 @@ def list_(kind: str | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Show a plugin: parameters, defaults, docs and source; for a metric also its formula and how it can be gamed."""
+    """Show a plugin: parameters, defaults, docs and source; for a metric also its formula and how
+    it can be gamed."""
     from bench.plugins import describe
 
     plugins = registry()
@@ -210,7 +337,10 @@ def show(name: str) -> None:
         raise unknown("plugin", name, [n for specs in plugins.specs.values() for n in specs])
     for kind, spec in found:
         owner = plugins.owner(kind, name)
-        say(f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} {owner.version})")
+        say(
+            f"{name} ({kind.removesuffix('s')}, version {spec.version}, {owner.distribution} "
+            f"{owner.version})"
+        )
         documentation = f"factory: {describe.factory(spec)}\ndocumentation:\n{textwrap.indent(describe.documentation(spec), '  ')}"
         say(*textwrap.indent(f"{describe.describe(spec)}\n{documentation}", "  ").split("\n"))
 
@@ -226,13 +356,25 @@ def env() -> None:
     say_json(environment() | folders)
 
 
-for _command in (check, colorize, export_inputs, check_outputs, new, gate, baselines, data.commands, cli_plugins.commands,
-                 cli_store.commands, weights.commands):  # fmt: skip
+for _command in (
+    check,
+    colorize,
+    export_inputs,
+    check_outputs,
+    new,
+    gate,
+    baselines,
+    data.commands,
+    cli_plugins.commands,
+    cli_store.commands,
+    weights.commands,
+):
     cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an error is one line on standard error and an exit status (`bench.errors.ExitCode`)."""
+    """Run the command; an error is one line on standard error and an exit status
+    (`bench.errors.ExitCode`)."""
     prepare_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
@@ -240,7 +382,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     use(None)
     try:
         with _interrupted_by_signals():
-            cli.main(args=[*(["--debug"] if debug else []), *arguments], prog_name="bench", standalone_mode=False)
+            cli.main(
+                args=[*(["--debug"] if debug else []), *arguments],
+                prog_name="bench",
+                standalone_mode=False,
+            )
     except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted; finished work is kept: the same command goes on", ExitCode.INTERRUPTED)
     except click.ClickException as error:
@@ -257,9 +403,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """A block in which SIGTERM and SIGHUP, by which a CI ends a command, or a terminal that is closed, interrupt as Ctrl-C does."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
-    heard = [number for number, before in kept.items() if before is signal.SIG_DFL]  # nohup ignores SIGHUP
+    """A block in which SIGTERM and SIGHUP, by which a CI ends a command, or a terminal that is
+    closed, interrupt as Ctrl-C does."""
+    kept = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    }
+    heard = [
+        number for number, before in kept.items() if before is signal.SIG_DFL
+    ]  # nohup ignores SIGHUP
 
     def interrupt(*_: Any) -> None:
         for number in heard:
@@ -283,7 +435,11 @@ def _stop(message: str, code: ExitCode) -> None:
 
 def _asked(options: dict[str, Any]) -> dict[str, Any]:
     """What the command line gives, and what it leaves to a `bench.toml`."""
-    given = {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
+    given = {
+        name: value
+        for name, value in options.items()
+        if not (value is None or value is False or value == ())
+    }
     if count := given.pop("count", None):
         if "seeds" in given:
             raise BenchError("--seed and --seeds exclude one another: give the seeds, or how many")
@@ -306,7 +462,10 @@ def _finish(result: Any) -> None:
     say("fair scores are of independent draws, the others of what a method presents", err=True)
     failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
     for cell in failed:
-        say(f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}", err=True)
+        say(
+            f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}",
+            err=True,
+        )
     for trouble in result.troubles:
         say(f"bench: {trouble}", err=True)
     if (failed or result.troubles) and (result.folder / FAILURES).is_file():

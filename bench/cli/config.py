@@ -1,4 +1,5 @@
-"""`bench.toml`: a run described in a file. Its names are those of the command line, and what the command line says wins::
+"""`bench.toml`: a run described in a file. Its names are those of the command line, and what the
+command line says wins::
 
     [run]
     methods = ["mdn[components=4]", { name = "cvae", draws = [64, 256] }]
@@ -30,12 +31,14 @@ from bench.plugins.selection import Switches, locate
 PRESETS = ("paper", "small", "tiny")
 """Sizes of networks that the command line takes."""
 COPIES = ("drop", "keep", "fail")
-"""What may become of photographs to train with that are in the test part, too (`bench.data.duplicates`)."""
+"""What may become of photographs to train with that are in the test part, too
+(`bench.data.duplicates`)."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """run: options of `bench run` by their names as parameters. gate: what `[gate]` says (`bench.gate.margins`)."""
+    """run: options of `bench run` by their names as parameters. gate: what `[gate]` says
+    (`bench.gate.margins`)."""
 
     path: Path
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -51,11 +54,17 @@ def read(path: Path) -> Config:
     sections = _known(table, dict.fromkeys(("run", "plugins", "gate"), _table), str(path))
     margins.parse(sections.get("gate", {}), f"{path} [gate]")
     run = _known(sections.get("run", {}), RUN, f"{path} [run]")
-    return Config(path, {key.replace("-", "_"): value for key, value in run.items()},
-                  _switches(sections.get("plugins", {}), f"{path} [plugins]"), sections.get("gate", {}))  # fmt: skip
+    return Config(
+        path,
+        {key.replace("-", "_"): value for key, value in run.items()},
+        _switches(sections.get("plugins", {}), f"{path} [plugins]"),
+        sections.get("gate", {}),
+    )
 
 
-def _known(table: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], Any]], where: str) -> dict[str, Any]:
+def _known(
+    table: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], Any]], where: str
+) -> dict[str, Any]:
     """A table whose keys are known and whose values are what they should be."""
     made = {}
     for key, value in table.items():
@@ -69,9 +78,15 @@ def _known(table: Mapping[str, Any], kinds: Mapping[str, Callable[[Any], Any]], 
 
 
 def _switches(table: Mapping[str, Any], where: str) -> Switches:
-    given = _known(table, {"paths": _texts, "disable": _texts, "autoload": _truth, "strict": _truth}, where)
-    return Switches(tuple(map(locate, given.get("paths", ()))), frozenset(given.get("disable", ())), given.get("autoload", True),
-                    given.get("strict", False))  # fmt: skip
+    given = _known(
+        table, {"paths": _texts, "disable": _texts, "autoload": _truth, "strict": _truth}, where
+    )
+    return Switches(
+        tuple(map(locate, given.get("paths", ()))),
+        frozenset(given.get("disable", ())),
+        given.get("autoload", True),
+        given.get("strict", False),
+    )
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -152,7 +167,8 @@ def _copies(value: Any) -> str:
 
 
 def _choices(value: Any) -> tuple[str, ...]:
-    """Method or metric strings; a table has the name and the parameters, and a list among these is a grid."""
+    """Method or metric strings; a table has the name and the parameters, and a list among these is
+    a grid."""
     return tuple(_choice(one) for one in (value if isinstance(value, list) else [value]))
 
 
@@ -161,21 +177,54 @@ def _choice(value: Any) -> str:
         return _text(value)
     if not isinstance(value.get("name"), str):
         raise TypeError('needs a name: { name = "mdn", components = 4 }')
-    return notation.write(value["name"], {key: _parameter(given) for key, given in value.items() if key != "name"})
+    return notation.write(
+        value["name"], {key: _parameter(given) for key, given in value.items() if key != "name"}
+    )
 
 
 def _parameter(value: Any) -> str | list[Any]:
     if isinstance(value, list):
         return list(map(_parameter, value))
-    return str(value).lower() if isinstance(value, bool) else _choice(value) if isinstance(value, dict) else str(value)
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else _choice(value)
+        if isinstance(value, dict)
+        else str(value)
+    )
 
 
-RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
-    "methods": _choices, "datasets": _texts, "protocol": _text, "preset": _preset, "k": _whole, "draws": _whole, "seeds": _seeds,
-    "limit-train": _whole, "limit-test": _whole, "metrics": _choices, "out": _path, "store": _place, "data-home": _path,
-    "splits": _paths, "duplicates": _copies, "near-duplicates": _whole, "device": _text, "strict": _truth, "executor": _text,
-    "figures": _texts, "timeout": _duration,
-    "memory": _number, "scheduler": _text, "threads": _whole, "precision": _text, "devices": _whole, "nodes": _whole,
-    "strategy": _text, "cache-budget": _number,
-})  # fmt: skip
+RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "methods": _choices,
+        "datasets": _texts,
+        "protocol": _text,
+        "preset": _preset,
+        "k": _whole,
+        "draws": _whole,
+        "seeds": _seeds,
+        "limit-train": _whole,
+        "limit-test": _whole,
+        "metrics": _choices,
+        "out": _path,
+        "store": _place,
+        "data-home": _path,
+        "splits": _paths,
+        "duplicates": _copies,
+        "near-duplicates": _whole,
+        "device": _text,
+        "strict": _truth,
+        "executor": _text,
+        "figures": _texts,
+        "timeout": _duration,
+        "memory": _number,
+        "scheduler": _text,
+        "threads": _whole,
+        "precision": _text,
+        "devices": _whole,
+        "nodes": _whole,
+        "strategy": _text,
+        "cache-budget": _number,
+    }
+)
 """Keys of `[run]` and what turns their values into what `bench run` takes."""

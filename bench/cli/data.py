@@ -14,9 +14,16 @@ from bench.errors import ExitCode
 from bench.text import say, say_json
 
 FOLDER = click.Path(path_type=Path)
-HOME = click.option("--data-home", "home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
+HOME = click.option(
+    "--data-home",
+    "home",
+    type=FOLDER,
+    help="Where data sets are [$BENCH_DATA or the cache folder].",
+)
 STORE = click.option("--store", type=Place(), help="Folder or URL where finished work is kept.")
-PROTOCOL = click.option("--protocol", default="paper", show_default=True, help="How photographs are prepared.")
+PROTOCOL = click.option(
+    "--protocol", default="paper", show_default=True, help="How photographs are prepared."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 
 
@@ -61,10 +68,21 @@ def where(name: str | None, home: Path | None) -> None:
 @commands.command()
 @click.argument("name")
 @HOME
-@click.option("--url", "urls", multiple=True, help="Where its file is, instead of the known mirrors; repeatable, tried in order.")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="Where its file is, instead of the known mirrors; repeatable, tried in order.",
+)
 @click.option("--file", type=FOLDER, help="Its file, which you have already.")
-@click.option("--digest", default="", help="What the file must have: md5:..., sha256:... [the published one, of known mirrors].")
-def fetch(name: str, home: Path | None, urls: tuple[str, ...], file: Path | None, digest: str) -> None:
+@click.option(
+    "--digest",
+    default="",
+    help="What the file must have: md5:..., sha256:... [the published one, of known mirrors].",
+)
+def fetch(
+    name: str, home: Path | None, urls: tuple[str, ...], file: Path | None, digest: str
+) -> None:
     """Bring NAME into the data home. A fetch that was cut off goes on where it was."""
     from bench.engine import progress
     from bench.errors import BenchError
@@ -81,14 +99,23 @@ def fetch(name: str, home: Path | None, urls: tuple[str, ...], file: Path | None
 @HOME
 @STORE
 @PROTOCOL
-@click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids, as `bench data split` writes them; repeatable.")
+@click.option(
+    "--split",
+    "splits",
+    type=FOLDER,
+    multiple=True,
+    help="Lists of ids, as `bench data split` writes them; repeatable.",
+)
 @click.option("--limit-train", type=int, help="Use only so many training photographs.")
 @click.option("--limit-test", type=int, help="Use only so many test photographs.")
 @duplicates
 @near_duplicates
-@click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out."
+)
 def prepare(names: tuple[str, ...], home: Path | None, **choices: Any) -> None:
-    """Prepare the photographs of NAME (or a folder) for runs: read, crop, convert, and keep them in the store."""
+    """Prepare the photographs of NAME (or a folder) for runs: read, crop, convert, and keep them in
+    the store."""
     from bench.engine import progress, runner
     from bench.engine.request import Request
     from bench.fetch import data_home
@@ -103,7 +130,8 @@ def prepare(names: tuple[str, ...], home: Path | None, **choices: Any) -> None:
 @HOME
 @STORE
 def check(name: str, home: Path | None, store: Path | str | None) -> None:
-    """Count the photographs of NAME and compare its file with its digests; the exit status is 1 where something differs."""
+    """Count the photographs of NAME and compare its file with its digests; the exit status is 1
+    where something differs."""
     from bench.engine import progress
     from bench.fetch import data_home
 
@@ -121,16 +149,24 @@ def check(name: str, home: Path | None, store: Path | str | None) -> None:
 @STORE
 @PROTOCOL
 @click.option("--out", type=FOLDER, help="Where to [NAME-split.json].")
-def split(name: str, home: Path | None, store: Path | str | None, protocol: str, out: Path | None) -> None:
-    """Write the ids of both parts of NAME (or a folder), in the order that runs use, with their digests: for `--split`."""
+def split(
+    name: str, home: Path | None, store: Path | str | None, protocol: str, out: Path | None
+) -> None:
+    """Write the ids of both parts of NAME (or a folder), in the order that runs use, with their
+    digests: for `--split`."""
     from bench.engine import progress, runner
     from bench.engine.request import Request
     from bench.fetch import data_home
 
-    request = Request(datasets=(name,), data_home=runner.data_home(home), store=store, protocol=protocol)
+    request = Request(
+        datasets=(name,), data_home=runner.data_home(home), store=store, protocol=protocol
+    )
     made, place = data_home.write_split(request, out, progress.choose())
     left_out = f"{len(made['left_out']):,} left out, " if made["left_out"] else ""
-    say(f"{len(made['train']):,} to train, {len(made['test']):,} to test, {left_out}digest {made['digest']}: {place}")
+    say(
+        f"{len(made['train']):,} to train, {len(made['test']):,} to test, {left_out}digest "
+        f"{made['digest']}: {place}"
+    )
 
 
 @commands.command()
@@ -141,7 +177,8 @@ def split(name: str, home: Path | None, store: Path | str | None, protocol: str,
 @click.option("--limit", type=int, help="Use only so many photographs.")
 @JSON
 def stats(name: str, home: Path | None, as_json: bool, **options: Any) -> None:
-    """Statistics of all colour fields of NAME (or a folder), beside the authors' where they are known."""
+    """Statistics of all colour fields of NAME (or a folder), beside the authors' where they are
+    known."""
     from bench.cli import data_stats
     from bench.engine import progress
 

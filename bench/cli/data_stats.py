@@ -1,4 +1,5 @@
-"""`bench data stats`: what the colour fields of a data set look like, beside the authors' own figures."""
+"""`bench data stats`: what the colour fields of a data set look like, beside the authors' own
+figures."""
 
 from __future__ import annotations
 
@@ -16,25 +17,44 @@ from bench.engine.request import Request
 COMPONENTS = 20
 
 
-def statistics(name: str, *, progress: Progress, data_home: Path | None = None,
-               store: Path | str | None = None, protocol: str = "paper",
-               limit: int | None = None) -> list[dict[str, str]]:  # fmt: skip
-    """Rows `quantity, here, authors` over all photographs of a data set, both parts of the split together."""
-    request = Request(datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home))
+def statistics(
+    name: str,
+    *,
+    progress: Progress,
+    data_home: Path | None = None,
+    store: Path | str | None = None,
+    protocol: str = "paper",
+    limit: int | None = None,
+) -> list[dict[str, str]]:
+    """Rows `quantity, here, authors` over all photographs of a data set, both parts of the split
+    together."""
+    request = Request(
+        datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home)
+    )
     source, rules, kept = plan.first_source(request, progress)
     everything = replace(source, train=source.train + source.test, test=())
     fields = prepare.prepare(everything, "train", limit, rules, kept, progress)
     left_out = {**source.left_out, **fields.excluded}
     prepare.name_left_out(source.name, left_out, progress)
-    measured = measure(fields.ab) | {"photographs": float(len(fields)), "grey-only": float(len(fields.grey_only)),
-                                     "left out": float(len(left_out))}  # fmt: skip
+    measured = measure(fields.ab) | {
+        "photographs": float(len(fields)),
+        "grey-only": float(len(fields.grey_only)),
+        "left out": float(len(left_out)),
+    }
     published = source.spec.reference_statistics if protocol == "paper" and limit is None else {}
-    return [{"quantity": q, "here": f"{v:.4g}" if v % 1 else f"{v:.0f}",
-             "authors": f"{published[q]:.4g}" if q in published else ""} for q, v in measured.items()]  # fmt: skip
+    return [
+        {
+            "quantity": q,
+            "here": f"{v:.4g}" if v % 1 else f"{v:.0f}",
+            "authors": f"{published[q]:.4g}" if q in published else "",
+        }
+        for q, v in measured.items()
+    ]
 
 
 def measure(ab: np.ndarray) -> dict[str, float]:
-    """Principal-component statistics of fields ab / 128 (variances) and mean a and b (CIELAB units)."""
+    """Principal-component statistics of fields ab / 128 (variances) and mean a and b (CIELAB
+    units)."""
     found = principal_components(ab, COMPONENTS)
     last = len(found.variances)
     mean = np.zeros(2)

@@ -17,16 +17,36 @@ FOLDER = click.Path(path_type=Path)
 @click.command("export-inputs")
 @click.argument("dataset")
 @click.argument("folder", type=FOLDER, metavar="DIR")
-@click.option("--protocol", default="paper", show_default=True, help="paper or square, with parameters in brackets.")
+@click.option(
+    "--protocol",
+    default="paper",
+    show_default=True,
+    help="paper or square, with parameters in brackets.",
+)
 @click.option("-k", type=int, help="Colourizations that will be presented [5].")
 @click.option("--draws", type=int, help="Independent draws that will be scored [10].")
 @click.option("--limit-test", type=int, help="Only so many test photographs.")
-@click.option("--split", "splits", type=FOLDER, multiple=True, help="Lists of ids, whose test part is written.")
-@click.option("--store", type=Place(), help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].")
-@click.option("--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder].")
-@click.option("--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out.")
+@click.option(
+    "--split",
+    "splits",
+    type=FOLDER,
+    multiple=True,
+    help="Lists of ids, whose test part is written.",
+)
+@click.option(
+    "--store",
+    type=Place(),
+    help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].",
+)
+@click.option(
+    "--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder]."
+)
+@click.option(
+    "--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out."
+)
 def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
-    """Write the grey test photographs of DATASET (or a folder) to DIR, for a program that colours them."""
+    """Write the grey test photographs of DATASET (or a folder) to DIR, for a program that colours
+    them."""
     from bench.engine import progress
     from bench.engine.request import Request
     from bench.exchange import export
@@ -44,7 +64,8 @@ def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
 @click.option("-k", type=int, help="Colourizations that will be presented [as exported].")
 @click.option("--draws", type=int, help="Independent draws that will be scored [as exported].")
 def check_outputs(inputs: Path, outputs: Path, kind: Any, k: int | None, draws: int | None) -> None:
-    """List all that is missing, extra, misnamed, wrongly sized or damaged in OUTPUTS, made from exported INPUTS."""
+    """List all that is missing, extra, misnamed, wrongly sized or damaged in OUTPUTS, made from
+    exported INPUTS."""
     from bench.engine import progress
     from bench.exchange import check as checking
     from bench.exchange import export

@@ -17,24 +17,57 @@ if TYPE_CHECKING:
     from bench.gate.verdict import Gate
 
 FILE = click.Path(path_type=Path)
-METRICS_HELP = "Comma-separated, NAME or NAME:VARIANT [those with a headline or main variant, by it]."
+METRICS_HELP = (
+    "Comma-separated, NAME or NAME:VARIANT [those with a headline or main variant, by it]."
+)
 
 
 @click.command()
 @click.argument("runs", type=FILE, metavar="RUN", nargs=-1, required=True)
-@click.option("--baseline", "baseline_file", type=FILE, help="What to hold the run against (`bench baseline write`).")
-@click.option("--margins", type=FILE, metavar="FILE", help="A gate.toml: how much worse what may be [margin 0].")
-@click.option("--inconclusive", type=click.Choice(["warn", "fail"]), help="What an inconclusive quantity does [warn].")
-@click.option("--markdown", type=FILE, metavar="FILE", help="Write the verdicts for a pull request.")
+@click.option(
+    "--baseline",
+    "baseline_file",
+    type=FILE,
+    help="What to hold the run against (`bench baseline write`).",
+)
+@click.option(
+    "--margins",
+    type=FILE,
+    metavar="FILE",
+    help="A gate.toml: how much worse what may be [margin 0].",
+)
+@click.option(
+    "--inconclusive",
+    type=click.Choice(["warn", "fail"]),
+    help="What an inconclusive quantity does [warn].",
+)
+@click.option(
+    "--markdown", type=FILE, metavar="FILE", help="Write the verdicts for a pull request."
+)
 @click.option("--junit", type=FILE, metavar="FILE", help="Write them as JUnit XML.")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write them as JSON.")
-@click.option("--github/--no-github", default=None, help="Print GitHub annotations [where $GITHUB_ACTIONS is true].")
-@click.option("--suggest", is_flag=True, help="Print margins at the noise floor of the RUNs' training seeds, and stop.")
+@click.option(
+    "--github/--no-github",
+    default=None,
+    help="Print GitHub annotations [where $GITHUB_ACTIONS is true].",
+)
+@click.option(
+    "--suggest",
+    is_flag=True,
+    help="Print margins at the noise floor of the RUNs' training seeds, and stop.",
+)
 @click.option("--metrics", multiple=True, help=f"For --suggest. {METRICS_HELP}")
 @STORE
-def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseline_file: Path | None, margins: Path | None,
-         **wanted: Any) -> None:  # fmt: skip
-    """Hold RUN against a baseline: exit status 1 where it is shown to be worse by more than a margin.
+def gate(
+    runs: tuple[Path, ...],
+    suggest: bool,
+    metrics: tuple[str, ...],
+    baseline_file: Path | None,
+    margins: Path | None,
+    **wanted: Any,
+) -> None:
+    """Hold RUN against a baseline: exit status 1 where it is shown to be worse by more than a
+    margin.
 
     Also: 0 ok; 3 nothing to gate; 4 not comparable; 5 inconclusive, with --inconclusive fail.
     """
@@ -48,13 +81,20 @@ def gate(runs: tuple[Path, ...], suggest: bool, metrics: tuple[str, ...], baseli
         say(*noise_floor.suggest(read, metrics, registry()).split("\n"))
         return
     if len(runs) > 1 or metrics:
-        raise BenchError("bench gate takes one run, and the metrics of its baseline: several, and --metrics, are for --suggest")
+        raise BenchError(
+            "bench gate takes one run, and the metrics of its baseline: several, and --metrics, "
+            "are for --suggest"
+        )
     settings = _settings(margins)
     path = baseline_file or (Path(settings.baseline) if settings.baseline else None)
     if path is None:
-        raise BenchError("bench gate needs --baseline FILE: `bench baseline write RUN FILE` makes one")
+        raise BenchError(
+            "bench gate needs --baseline FILE: `bench baseline write RUN FILE` makes one"
+        )
     choice, run = wanted["inconclusive"], run_folder.read(runs[0], own_store(wanted["store"]))
-    found = gating.judge(run, baseline.read(path), settings, registry(), choice and choice == "fail")
+    found = gating.judge(
+        run, baseline.read(path), settings, registry(), choice and choice == "fail"
+    )
     _finish(found, wanted)
 
 
@@ -67,11 +107,26 @@ def baselines() -> None:
 @click.argument("run", type=FILE, metavar="RUN")
 @click.argument("file", type=FILE, metavar="FILE")
 @click.option("--metrics", multiple=True, help=METRICS_HELP)
-@click.option("--floor", "floor_of", type=FILE, multiple=True, metavar="RUN", help="A run of other seeds: for the noise floor.")
-@click.option("--force", is_flag=True, help="Also of a run in which something failed: without that.")
+@click.option(
+    "--floor",
+    "floor_of",
+    type=FILE,
+    multiple=True,
+    metavar="RUN",
+    help="A run of other seeds: for the noise floor.",
+)
+@click.option(
+    "--force", is_flag=True, help="Also of a run in which something failed: without that."
+)
 @STORE
-def write(run: Path, file: Path, metrics: tuple[str, ...], floor_of: tuple[Path, ...], force: bool,
-          store: Path | str | None) -> None:  # fmt: skip
+def write(
+    run: Path,
+    file: Path,
+    metrics: tuple[str, ...],
+    floor_of: tuple[Path, ...],
+    force: bool,
+    store: Path | str | None,
+) -> None:
     """Write what RUN measured into FILE, to be committed."""
     from bench.gate import baseline
     from bench.plugins.loader import registry
@@ -82,7 +137,9 @@ def write(run: Path, file: Path, metrics: tuple[str, ...], floor_of: tuple[Path,
     baseline.write(made)
     for text in made.left_out:
         say(f"not gated: {text}", err=True)
-    say(f"baseline: {file} ({len(made.quantities)} quantities, {file.stat().st_size / 1000:.0f} kB)")
+    say(
+        f"baseline: {file} ({len(made.quantities)} quantities, {file.stat().st_size / 1000:.0f} kB)"
+    )
 
 
 def _settings(margins: Path | None) -> Settings:

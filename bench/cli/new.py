@@ -13,9 +13,16 @@ from bench.text import say
 @click.command()
 @click.argument("kind", type=click.Choice(list(scaffold.KINDS)))
 @click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the package [huebench-NAME].")
-@click.option("--licence", type=click.Choice(scaffold.LICENCES), default=scaffold.LICENCES[0], show_default=True,
-              help="Its licence; for another, see the package's README.")  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the package [huebench-NAME]."
+)
+@click.option(
+    "--licence",
+    type=click.Choice(scaffold.LICENCES),
+    default=scaffold.LICENCES[0],
+    show_default=True,
+    help="Its licence; for another, see the package's README.",
+)
 def new(kind: str, name: str, out: Path | None, licence: str) -> None:
     """Write a package with a working, tested plugin, to be changed into your own."""
     from bench.plugins.loader import registry

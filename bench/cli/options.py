@@ -27,7 +27,9 @@ def config() -> Config | None:
 _CONFIG = "bench.cli.config"
 
 
-def _choose(make: Callable[[Any], Switches]) -> Callable[[click.Context, click.Parameter, Any], None]:
+def _choose(
+    make: Callable[[Any], Switches],
+) -> Callable[[click.Context, click.Parameter, Any], None]:
     """A callback that adds what an option says to what this process loads."""
 
     def callback(_: click.Context, __: click.Parameter, value: Any) -> None:
@@ -46,28 +48,60 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
 
 
 SWITCHES = (
-    click.Option(["--config"], type=click.Path(path_type=Path), metavar="FILE", expose_value=False, callback=_read_config,
-                 help="A bench.toml: a run, plugins and a gate, described in a file."),
-    click.Option(["--plugin", "plugin_paths"], multiple=True, metavar="PATH", expose_value=False,
-                 help="Load a plugin from a Python file or folder; repeatable.",
-                 callback=_choose(lambda paths: Switches(paths=tuple(map(locate, paths))))),
-    click.Option(["--no-plugin", "plugins_off"], multiple=True, metavar="NAME", expose_value=False,
-                 help="Don't load an installed plugin or distribution; repeatable.",
-                 callback=_choose(lambda names: Switches(disable=frozenset(names)))),
-    click.Option(["--no-plugin-autoload"], is_flag=True, expose_value=False,
-                 help="Load no installed plugins but huebench's own.", callback=_choose(lambda _: Switches(autoload=False))),
-    click.Option(["--strict-plugins"], is_flag=True, expose_value=False,
-                 help="A plugin that does not load is an error.", callback=_choose(lambda _: Switches(strict=True))),
-)  # fmt: skip
+    click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        expose_value=False,
+        callback=_read_config,
+        help="A bench.toml: a run, plugins and a gate, described in a file.",
+    ),
+    click.Option(
+        ["--plugin", "plugin_paths"],
+        multiple=True,
+        metavar="PATH",
+        expose_value=False,
+        help="Load a plugin from a Python file or folder; repeatable.",
+        callback=_choose(lambda paths: Switches(paths=tuple(map(locate, paths)))),
+    ),
+    click.Option(
+        ["--no-plugin", "plugins_off"],
+        multiple=True,
+        metavar="NAME",
+        expose_value=False,
+        help="Don't load an installed plugin or distribution; repeatable.",
+        callback=_choose(lambda names: Switches(disable=frozenset(names))),
+    ),
+    click.Option(
+        ["--no-plugin-autoload"],
+        is_flag=True,
+        expose_value=False,
+        help="Load no installed plugins but huebench's own.",
+        callback=_choose(lambda _: Switches(autoload=False)),
+    ),
+    click.Option(
+        ["--strict-plugins"],
+        is_flag=True,
+        expose_value=False,
+        help="A plugin that does not load is an error.",
+        callback=_choose(lambda _: Switches(strict=True)),
+    ),
+)
 """Every verb takes them, before its name or after it."""
 
 
-duplicates = click.option("--duplicates", type=click.Choice(COPIES),
-                          help="What becomes of training photographs that are in the test part, too [drop].")  # fmt: skip
+duplicates = click.option(
+    "--duplicates",
+    type=click.Choice(COPIES),
+    help="What becomes of training photographs that are in the test part, too [drop].",
+)
 near_duplicates = click.option(
-    "--near-duplicates", type=click.IntRange(0, 64), metavar="BITS",
-    help="Also of those that differ in at most so many of 256 bits [0]; 32 finds what was saved anew.",
-)  # fmt: skip
+    "--near-duplicates",
+    type=click.IntRange(0, 64),
+    metavar="BITS",
+    help="Also of those that differ in at most so many of 256 bits [0]; 32 finds what was saved "
+    "anew.",
+)
 
 
 class Verbs(click.Group):
@@ -93,16 +127,28 @@ class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
 
     name = "place"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | str:
         """A URL stays text, whose slashes a path would lose."""
         from bench.store.local import located
 
         return located(value)
 
 
-STORE = click.option("--store", type=Place(), help="Folder or URL of the run's samples and fits, where it is not your own store: "
-                     "what a run names is opened when you say so [$BENCH_STORE or the cache folder].")
-STORES = click.option("--store", "stores", type=Place(), multiple=True, help="The same; repeatable, for runs of several stores.")
+STORE = click.option(
+    "--store",
+    type=Place(),
+    help="Folder or URL of the run's samples and fits, where it is not your own store: "
+    "what a run names is opened when you say so [$BENCH_STORE or the cache folder].",
+)
+STORES = click.option(
+    "--store",
+    "stores",
+    type=Place(),
+    multiple=True,
+    help="The same; repeatable, for runs of several stores.",
+)
 
 
 def own_store(given: Path | str | None) -> Path | str | None:
@@ -117,7 +163,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
     name = "duration"
     units = MappingProxyType({"s": 1, "m": 60, "h": 3600})
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """The seconds."""
         text = str(value).strip()
         number, unit = (text[:-1], text[-1]) if text[-1:] in self.units else (text, "s")

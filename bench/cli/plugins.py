@@ -30,20 +30,35 @@ def list_(as_json: bool) -> None:
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def doctor(as_json: bool) -> None:
-    """Load all plugins, one by one, and show what each registers and why one does not load. Exit status 2 where one doesn't."""
+    """Load all plugins, one by one, and show what each registers and why one does not load. Exit
+    status 2 where one doesn't."""
     registry = loader.load(loader.candidates(loader.switches()), tolerant=True)
-    rows = [{**_row(plugin), "registers": ", ".join(registry.registered(plugin)) or "nothing", "error": plugin.error or ""}
-            for plugin in sorted(registry.plugins, key=lambda p: (p.distribution != loader.HOME, p.name))]  # fmt: skip
+    rows = [
+        {
+            **_row(plugin),
+            "registers": ", ".join(registry.registered(plugin)) or "nothing",
+            "error": plugin.error or "",
+        }
+        for plugin in sorted(
+            registry.plugins, key=lambda p: (p.distribution != loader.HOME, p.name)
+        )
+    ]
     broken = [row for row in rows if row["error"]]
     if as_json:
         _print(rows, as_json)
     else:
         echo_table([{k: v for k, v in row.items() if k != "error"} for row in rows])
         for row in broken:
-            say(f"{row['plugin']} ({row['distribution']} {row['version']}) did not load: {row['error']}")
+            say(
+                f"{row['plugin']} ({row['distribution']} {row['version']}) did not load: "
+                f"{row['error']}"
+            )
         for row in rows:
             if row["registers"] == "nothing" and row["state"] == "on":
-                say(f"{row['plugin']} ({row['distribution']}) registers nothing: are its hooks marked with hookimpl?")
+                say(
+                    f"{row['plugin']} ({row['distribution']}) registers nothing: are its hooks "
+                    "marked with hookimpl?"
+                )
         say(f"{len(rows) - len(broken)} of {len(rows)} plugins are well")
     if broken:
         sys.exit(ExitCode.USAGE)
@@ -58,14 +73,24 @@ def warn_of_broken() -> None:
 
 def _row(plugin: loader.Plugin) -> dict[str, str]:
     state = f"off ({plugin.off})" if plugin.off else "failed" if plugin.error else "on"
-    return {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "module": plugin.value,
-            "origin": _short(plugin.origin), "state": state}  # fmt: skip
+    return {
+        "plugin": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "module": plugin.value,
+        "origin": _short(plugin.origin),
+        "state": state,
+    }
 
 
 def _short(origin: str) -> str:
     """A path as it is seen from here, where it is below."""
     path = Path(origin)
-    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else origin
+    return (
+        str(path.relative_to(Path.cwd()))
+        if path.is_absolute() and path.is_relative_to(Path.cwd())
+        else origin
+    )
 
 
 def _print(rows: list[dict[str, str]], as_json: bool) -> None:

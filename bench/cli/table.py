@@ -24,7 +24,13 @@ def aligned(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "nothing"
     columns = list(rows[0])
-    cells = [[one_line(text) for text in line] for line in (columns, *([row.get(c, "") for c in columns] for row in rows))]
+    cells = [
+        [one_line(text) for text in line]
+        for line in (columns, *([row.get(c, "") for c in columns] for row in rows))
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    lines = (
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
     return "\n".join(lines)

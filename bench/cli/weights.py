@@ -1,4 +1,5 @@
-"""`bench weights`: published weights, and fitted methods as folders that go from machine to machine."""
+"""`bench weights`: published weights, and fitted methods as folders that go from machine to
+machine."""
 
 from __future__ import annotations
 
@@ -11,7 +12,11 @@ from bench.cli.table import echo_table
 from bench.text import say
 
 FOLDER = click.Path(path_type=Path)
-WHERE = click.option("--folder", type=FOLDER, help="Where published weights are [$BENCH_WEIGHTS or the cache folder].")
+WHERE = click.option(
+    "--folder",
+    type=FOLDER,
+    help="Where published weights are [$BENCH_WEIGHTS or the cache folder].",
+)
 
 
 @click.group("weights", cls=Verbs)
@@ -26,15 +31,31 @@ def list_(folder: Path | None) -> None:
     from bench.fetch import pretrained
 
     place = pretrained.folder(folder)
-    echo_table([{"name": known.name, "here": "yes" if (place / known.file).is_file() else "no", "summary": known.summary,
-                 "licence": known.licence} for known in pretrained.KNOWN.values()])  # fmt: skip
+    echo_table(
+        [
+            {
+                "name": known.name,
+                "here": "yes" if (place / known.file).is_file() else "no",
+                "summary": known.summary,
+                "licence": known.licence,
+            }
+            for known in pretrained.KNOWN.values()
+        ]
+    )
 
 
 @commands.command()
 @click.argument("name")
 @WHERE
-@click.option("--url", "urls", multiple=True, help="Where the file is, instead of the known place; repeatable, tried in order.")
-@click.option("--digest", default="", help="What the file must have: sha256:... [what its owners publish].")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="Where the file is, instead of the known place; repeatable, tried in order.",
+)
+@click.option(
+    "--digest", default="", help="What the file must have: sha256:... [what its owners publish]."
+)
 def fetch(name: str, folder: Path | None, urls: tuple[str, ...], digest: str) -> None:
     """Fetch the published weights NAME, look into them, and record their digest."""
     from bench.engine import progress
@@ -49,10 +70,13 @@ def fetch(name: str, folder: Path | None, urls: tuple[str, ...], digest: str) ->
 @click.argument("name", metavar="NAME|FILE")
 @WHERE
 def verify(name: str, folder: Path | None) -> None:
-    """Look into published weights: the digest, every layer's shape, and the 313 colours of the last one."""
+    """Look into published weights: the digest, every layer's shape, and the 313 colours of the last
+    one."""
     from bench.fetch import pretrained
 
-    echo_table([{"about": key, "": value} for key, value in pretrained.verify(name, folder).items()])
+    echo_table(
+        [{"about": key, "": value} for key, value in pretrained.verify(name, folder).items()]
+    )
 
 
 @commands.command()
@@ -62,8 +86,14 @@ def verify(name: str, folder: Path | None) -> None:
 @click.option("--seed", type=int, help="The seed that it was fitted with, where there are several.")
 @click.option("--out", type=FOLDER, help="A new folder [METHOD].")
 @STORE
-def export(run: Path, method: str, dataset: str | None, seed: int | None, out: Path | None,
-           store: Path | str | None) -> None:  # fmt: skip
+def export(
+    run: Path,
+    method: str,
+    dataset: str | None,
+    seed: int | None,
+    out: Path | None,
+    store: Path | str | None,
+) -> None:
     """Write METHOD, as RUN fitted it, to one folder: safetensors, and a card that says what it is."""
     from bench.fitted import folders
 
@@ -75,7 +105,8 @@ def export(run: Path, method: str, dataset: str | None, seed: int | None, out: P
 @click.argument("folder", type=FOLDER)
 @click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
 def import_(folder: Path, store: Path | str | None) -> None:
-    """Put the exported method in FOLDER into the store: runs on the same photographs take it instead of training."""
+    """Put the exported method in FOLDER into the store: runs on the same photographs take it
+    instead of training."""
     from bench.fitted import folders
     from bench.store.local import open_store
 

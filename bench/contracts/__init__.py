@@ -42,10 +42,11 @@ class Photo:
 class SampleSet:
     """Colour fields for a batch of photographs, and what they are.
 
-    ab: `(B, k, 2, h, w)` float32, CIELAB units. kind: `iid` draws from one distribution, `modes` of it,
-    `centroids` of clustered draws, `point` estimates, or a `reconstruction` made with sight of the truth.
-    weights: `(B, k)` summing to 1 over k, or None (equal). n_drawn: draws that stand behind the k fields.
-    log_prob: the method's log density `(B,)` of the truth, in nats, where it has one.
+    ab: `(B, k, 2, h, w)` float32, CIELAB units. kind: `iid` draws from one distribution, `modes` of
+    it, `centroids` of clustered draws, `point` estimates, or a `reconstruction` made with sight of
+    the truth. weights: `(B, k)` summing to 1 over k, or None (equal). n_drawn: draws that stand
+    behind the k fields. log_prob: the method's log density `(B,)` of the truth, in nats, where it
+    has one.
     """
 
     ab: torch.Tensor
@@ -60,14 +61,18 @@ class SampleSet:
         if self.kind not in KINDS:
             raise ValueError(f"SampleSet.kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         if self.weights is not None and self.weights.shape != self.ab.shape[:2]:
-            raise ValueError(f"SampleSet.weights must be {tuple(self.ab.shape[:2])}, not {tuple(self.weights.shape)}")
+            raise ValueError(
+                f"SampleSet.weights must be {tuple(self.ab.shape[:2])}, not "
+                f"{tuple(self.weights.shape)}"
+            )
 
 
 class ColorDistribution(ABC):
     """P(C | G) for a batch of grey photographs.
 
-    `seeds`, one a photograph, is the only source of randomness: the harness asks for one draw at a time through
-    `reseeded`, and then again from the beginning, to see that no draw depends on another.
+    `seeds`, one a photograph, is the only source of randomness: the harness asks for one draw at a
+    time through `reseeded`, and then again from the beginning, to see that no draw depends on
+    another.
     """
 
     seeds: Sequence[int]
@@ -77,7 +82,8 @@ class ColorDistribution(ABC):
         """The k colourizations that the method would show a person."""
 
     def sample(self, n: int) -> SampleSet:
-        """n independent draws, kind `iid`; the first five of ten are the five. BenchError where there are none."""
+        """n independent draws, kind `iid`; the first five of ten are the five. BenchError where
+        there are none."""
         raise BenchError(f"{type(self).__name__} can't draw independent samples")
 
     def reseeded(self, seeds: Sequence[int]) -> Self:
@@ -91,7 +97,8 @@ class ColorDistribution(ABC):
         raise BenchError(f"{type(self).__name__} has no mean")
 
     def log_prob(self, ab: torch.Tensor) -> torch.Tensor:
-        """Log density `(B,)` of colour fields `(B, 2, h, w)`, in nats, in the space that the method documents."""
+        """Log density `(B,)` of colour fields `(B, 2, h, w)`, in nats, in the space that the method
+        documents."""
         raise BenchError(f"{type(self).__name__} has no density")
 
 
@@ -116,22 +123,25 @@ class Step(Protocol):
     """Hears of what begins."""
 
     def __call__(self, what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
-        """What, whether the limits hold for it, and metrics or reports that can be left out if it passes one."""
+        """What, whether the limits hold for it, and metrics or reports that can be left out if it
+        passes one."""
 
 
 @dataclass(frozen=True)
 class FitContext:
     """What `Method.fit` gets beside the training photographs.
 
-    parts: fitted methods by the name of the parameter that requires them. part_keys: of their fits in the store, by the same
-    names: what is derived from a part, and kept, is kept by its key. seed: of everything random.
-    notes: facts about the fit that are kept with it and shown (final losses, active dimensions, ...); one named `caution`
-    is also among what a report says before any table.
+    parts: fitted methods by the name of the parameter that requires them. part_keys: of their fits
+    in the store, by the same names: what is derived from a part, and kept, is kept by its key.
+    seed: of everything random. notes: facts about the fit that are kept with it and shown (final
+    losses, active dimensions, ...); one named `caution` is also among what a report says before any
+    table.
 
-    precision: `float32` or `bfloat16`, what networks compute with inside. devices, nodes, strategy: how many accelerators a
-    training uses on each of how many machines, and how (names of Lightning's; 1, 1 and `auto` in most runs). work: a folder of
-    this fit's own that outlives a kill, for checkpoints of the training; it is gone once the fit is stored. cache_budget: bytes
-    of disk that features and the like may take before they are computed again instead.
+    precision: `float32` or `bfloat16`, what networks compute with inside. devices, nodes, strategy:
+    how many accelerators a training uses on each of how many machines, and how (names of
+    Lightning's; 1, 1 and `auto` in most runs). work: a folder of this fit's own that outlives a
+    kill, for checkpoints of the training; it is gone once the fit is stored. cache_budget: bytes of
+    disk that features and the like may take before they are computed again instead.
     """
 
     seed: int
@@ -153,13 +163,16 @@ class FitContext:
     def __post_init__(self) -> None:
         for name in self.parts:
             if not self.part_keys.get(name):
-                raise ValueError(f"part {name} has no key: FitContext.part_keys names the fit of every part")
+                raise ValueError(
+                    f"part {name} has no key: FitContext.part_keys names the fit of every part"
+                )
 
 
 @dataclass(frozen=True)
 class Revealed:
-    """What a method is shown that `sees` more than a photograph's lightness: L `(B, 1, 256, 256)`, and of truth
-    `(B, 2, 64, 64)`, law and ids what its spec names (`identity`: the photographs' ids)."""
+    """What a method is shown that `sees` more than a photograph's lightness: L `(B, 1, 256, 256)`,
+    and of truth `(B, 2, 64, 64)`, law and ids what its spec names (`identity`: the photographs'
+    ids)."""
 
     grey: torch.Tensor
     truth: torch.Tensor | None = None
@@ -171,8 +184,9 @@ class Revealed:
 class Wanted:
     """What a method that sees the identity of photographs will be asked for.
 
-    digest: of the data set's content. ids: of the test photographs; listed: of the whole test part, before a limit and
-    before any was left out. The protocol says how they were prepared, and has `k` and `draws`.
+    digest: of the data set's content. ids: of the test photographs; listed: of the whole test part,
+    before a limit and before any was left out. The protocol says how they were prepared, and has
+    `k` and `draws`.
     """
 
     dataset: str
@@ -206,7 +220,8 @@ class Method(ABC):
         return None
 
     def lacking(self, wanted: Wanted) -> str | None:
-        """What is missing of what a method that sees `identity` brings with it, or None; asked before anything is sampled."""
+        """What is missing of what a method that sees `identity` brings with it, or None; asked
+        before anything is sampled."""
         return None
 
     @abstractmethod
@@ -223,14 +238,17 @@ class Method(ABC):
 
     @abstractmethod
     def predict(self, grey: torch.Tensor, seeds: Sequence[int]) -> ColorDistribution:
-        """The distribution for grey photographs `(B, 1, 256, 256)`, L in 0..100; one seed a photograph."""
+        """The distribution for grey photographs `(B, 1, 256, 256)`, L in 0..100; one seed a
+        photograph."""
 
     def reveal(self, shown: Revealed, seeds: Sequence[int]) -> ColorDistribution:
-        """`predict` for a method whose spec says that it `sees` more: the truth, the law, the identity of photographs."""
+        """`predict` for a method whose spec says that it `sees` more: the truth, the law, the
+        identity of photographs."""
         raise BenchError(f"{type(self).__name__} is shown nothing but the grey photograph")
 
     def reconstruct(self, ab: torch.Tensor, seeds: Sequence[int]) -> SampleSet:
-        """A codec's reconstruction of true colour fields `(B, 2, 64, 64)`, kind `reconstruction`, k = 1."""
+        """A codec's reconstruction of true colour fields `(B, 2, 64, 64)`, kind `reconstruction`, k
+        = 1."""
         raise BenchError(f"{type(self).__name__} does not reconstruct")
 
 
@@ -238,9 +256,9 @@ class Method(ABC):
 class ScoreContext:
     """What a metric is told beside the samples and the truth, for the same B photographs.
 
-    weights: colour-rarity weights of the train split. prior: its shares of Zhang's 313 bins, floored `(313,)`. scale: ab
-    is divided by it in errors. grey: L `(B, 1, 256, 256)`, 0..100. seeds: one a photograph, the same for every
-    method. law: the known P(C | G), if any.
+    weights: colour-rarity weights of the train split. prior: its shares of Zhang's 313 bins,
+    floored `(313,)`. scale: ab is divided by it in errors. grey: L `(B, 1, 256, 256)`, 0..100.
+    seeds: one a photograph, the same for every method. law: the known P(C | G), if any.
     """
 
     weights: ColourWeights
@@ -252,7 +270,8 @@ class ScoreContext:
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` returns, made once for these samples: metrics share costly things, such as RGB pictures."""
+        """What `make` returns, made once for these samples: metrics share costly things, such as
+        RGB pictures."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
@@ -260,10 +279,11 @@ class ScoreContext:
 
 @dataclass(frozen=True)
 class Score:
-    """One named column of per-photograph values: region `all` or `grid`; `variant` tells conventions apart.
+    """One named column of per-photograph values: region `all` or `grid`; `variant` tells
+    conventions apart.
 
-    n: how many of the samples stand behind a value (0: all of them). NaN where a photograph has no value, never where
-    something went wrong.
+    n: how many of the samples stand behind a value (0: all of them). NaN where a photograph has no
+    value, never where something went wrong.
     """
 
     variant: str
@@ -285,23 +305,27 @@ class SetScore:
 class Metric(ABC):
     """A function of sample sets and truths that gives one value a photograph.
 
-    The harness makes a new object for every cell, calls `score` for batch after batch, and `finish` at the end.
+    The harness makes a new object for every cell, calls `score` for batch after batch, and `finish`
+    at the end.
     """
 
     @abstractmethod
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        """Scores of a batch; truth `(B, 2, h, w)`. BenchError where these samples have none, with the reason."""
+        """Scores of a batch; truth `(B, 2, h, w)`. BenchError where these samples have none, with
+        the reason."""
 
     def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Values of the whole set from the metric's own columns over photographs: ratios, distances of moments.
+        """Values of the whole set from the metric's own columns over photographs: ratios, distances
+        of moments.
 
-        columns: variant -> `(..., N)`, region `all`. Returns variant -> `(...)`: photographs are reduced, and the
-        harness takes the interval by resampling them.
+        columns: variant -> `(..., N)`, region `all`. Returns variant -> `(...)`: photographs are
+        reduced, and the harness takes the interval by resampling them.
         """
         return {}
 
     def finish(self) -> list[SetScore]:
-        """Values of the whole set that a few numbers a photograph don't give; the metric brings its own interval."""
+        """Values of the whole set that a few numbers a photograph don't give; the metric brings its
+        own interval."""
         return []
 
 
@@ -310,54 +334,63 @@ class Law(ABC):
 
     @abstractmethod
     def sample(self, n: int, seeds: Sequence[int]) -> torch.Tensor:
-        """n independent draws `(B, n, 2, 64, 64)`, one seed a photograph; the first five of ten are the five."""
+        """n independent draws `(B, n, 2, 64, 64)`, one seed a photograph; the first five of ten are
+        the five."""
 
     @abstractmethod
     def log_prob(self, ab: torch.Tensor) -> torch.Tensor:
-        """Log probability or density `(B, n)` of fields `(B, n, 2, 64, 64)`, in nats; -inf where it is 0."""
+        """Log probability or density `(B, n)` of fields `(B, n, 2, 64, 64)`, in nats; -inf where it
+        is 0."""
 
     @abstractmethod
     def distance(self, ab: torch.Tensor) -> torch.Tensor:
-        """An unbiased estimate `(B,)` of a squared distance between this law and the one that the n draws `(B, n, 2,
-        64, 64)` are from, in the law's own coordinates: its expectation is 0 for the law alone."""
+        """An unbiased estimate `(B,)` of a squared distance between this law and the one that the n
+        draws `(B, n, 2, 64, 64)` are from, in the law's own coordinates: its expectation is 0 for
+        the law alone."""
 
     def modes(self) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
-        """For each photograph its modes `(m, 2, 64, 64)` and their probabilities `(m,)`; None for a continuous law."""
+        """For each photograph its modes `(m, 2, 64, 64)` and their probabilities `(m,)`; None for a
+        continuous law."""
         return None
 
 
 class Dataset(ABC):
-    """A source of photographs: it lists them and hands over their bytes; the core decodes and prepares."""
+    """A source of photographs: it lists them and hands over their bytes; the core decodes and
+    prepares."""
 
     @abstractmethod
     def signature(self) -> str:
-        """A cheap fingerprint (names, sizes, times): while it stays the same, stored digests are believed."""
+        """A cheap fingerprint (names, sizes, times): while it stays the same, stored digests are
+        believed."""
 
     @abstractmethod
     def files(self) -> list[str]:
-        """Sorted ids of all photographs, whether they can be read or not. BenchError when there are none."""
+        """Sorted ids of all photographs, whether they can be read or not. BenchError when there are
+        none."""
 
     def left_out(self) -> Mapping[str, str]:
-        """What `files`, which was called before, found and did not list though it may be a photograph, or listed though it can't be
-        opened: name or id -> why. The signature follows it."""
+        """What `files`, which was called before, found and did not list though it may be a
+        photograph, or listed though it can't be opened: name or id -> why. The signature follows
+        it."""
         return {}
 
     @abstractmethod
     def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
-        """The source bytes of the wanted photographs, in whatever order is fast; `bench.pictures.images.Unreadable` in place
-        of those that can't be read now."""
+        """The source bytes of the wanted photographs, in whatever order is fast;
+        `bench.pictures.images.Unreadable` in place of those that can't be read now."""
 
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
         """The set's own (train, test), or None for the protocol's random split."""
         return None
 
     def place(self) -> Path | None:
-        """The file or folder that the photographs lie in; None where there is no such one. BenchError when it is not there."""
+        """The file or folder that the photographs lie in; None where there is no such one.
+        BenchError when it is not there."""
         return None
 
     def develop(self, data: bytes, protocol: BenchProtocol, crop: int | None) -> Prepared:
-        """A photograph's source bytes as lightness and colour field. Raises `bench.pictures.images.Unreadable`. Several
-        threads call it at the same time."""
+        """A photograph's source bytes as lightness and colour field. Raises
+        `bench.pictures.images.Unreadable`. Several threads call it at the same time."""
         from bench.pictures import images
 
         whole = crop is None or protocol.crop != "authors"

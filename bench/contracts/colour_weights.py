@@ -1,8 +1,9 @@
 """Colour-rarity weights: how much an error at a true colour counts (section 3.1 of the paper).
 
-`channel64` (default) takes the paper literally: a and b each have a histogram of 64 bins over [-128, 128) of the
-train split, and a channel's weight is 1/p of its own bin. `joint64` is one 64x64 histogram, and `zhang313`
-Zhang's 313 bins (nearest centre); both give one weight to both channels. p sums to 1 and is floored.
+`channel64` (default) takes the paper literally: a and b each have a histogram of 64 bins over
+[-128, 128) of the train split, and a channel's weight is 1/p of its own bin. `joint64` is one 64x64
+histogram, and `zhang313` Zhang's 313 bins (nearest centre); both give one weight to both channels.
+p sums to 1 and is floored.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _BATCH = 256  # photographs that are counted at a time: memory stays flat
 class ColourWeights:
     """Weights by colour: `prior` is the floored histogram, `(2, 64)`, `(64, 64)` or `(313,)`.
 
-    mean: the mean weight over the pixels that the histogram was made of (NaN where it is not known).
+    mean: the mean weight over the pixels that the histogram was made of (NaN where it is not
+    known).
     """
 
     name: str
@@ -53,7 +55,9 @@ def fit(name: str, ab: np.ndarray, floor: float) -> ColourWeights:
     """The weights of a train split's colour fields `(N, 2, h, w)`."""
     if name not in WIDTHS:
         raise BenchError(f"unknown colour weights '{name}' (known: {', '.join(WIDTHS)})")
-    parts = (_counts(name, np.asarray(ab[start : start + _BATCH])) for start in range(0, len(ab), _BATCH))
+    parts = (
+        _counts(name, np.asarray(ab[start : start + _BATCH])) for start in range(0, len(ab), _BATCH)
+    )
     counts: np.ndarray = reduce(np.add, parts)
     prior = counts / counts.sum(-1 if name == "channel64" else None, keepdims=True)
     floored = np.maximum(prior, floor)
@@ -110,8 +114,8 @@ _TABLE: list[np.ndarray] = []
 
 
 def _lookup() -> np.ndarray:
-    """Nearest bin of every unit cell of ab, by its middle, `(256, 256)`; made once. The borders between bins lie on
-    integers, so that no middle is on one."""
+    """Nearest bin of every unit cell of ab, by its middle, `(256, 256)`; made once. The borders
+    between bins lie on integers, so that no middle is on one."""
     if not _TABLE:
         from scipy.spatial import cKDTree
 
@@ -135,5 +139,7 @@ def _counts(name: str, ab: np.ndarray) -> np.ndarray:
     if name == "channel64":
         return np.stack([np.bincount(_bin_numpy(c), minlength=BINS) for c in (a, b)])
     if name == "joint64":
-        return np.bincount(_bin_numpy(a) * BINS + _bin_numpy(b), minlength=BINS * BINS).reshape(BINS, BINS)
+        return np.bincount(_bin_numpy(a) * BINS + _bin_numpy(b), minlength=BINS * BINS).reshape(
+            BINS, BINS
+        )
     return np.bincount(_nearest_numpy(a, b), minlength=313)

@@ -1,1 +1,2 @@
-"""Data sets as arrays: parts, copies of test photographs among the others, and statistics of colour fields."""
+"""Data sets as arrays: parts, copies of test photographs among the others, and statistics of colour
+fields."""

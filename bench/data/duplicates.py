@@ -1,8 +1,10 @@
-"""Photographs to train with that are in the test part, too, where remembering wins: the same file, the same picture in another
-file, and, on request, nearly the same one. And test photographs that count twice.
+"""Photographs to train with that are in the test part, too, where remembering wins: the same file,
+the same picture in another file, and, on request, nearly the same one. And test photographs that
+count twice.
 
-Files are compared by their digests, pictures as they were prepared: what no method can tell apart is the same. Near ones are told
-by a difference hash: the lightness in 16 rows of 17 means, and for each whether its right neighbour is lighter: 256 bits.
+Files are compared by their digests, pictures as they were prepared: what no method can tell apart
+is the same. Near ones are told by a difference hash: the lightness in 16 rows of 17 means, and for
+each whether its right neighbour is lighter: 256 bits.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from bench.store.local import Store
 SIDE = 16
 BITS = SIDE * SIDE
 MOST = 64
-"""Bits that near duplicates may differ in: photographs of different things differ in 128 on average, and alike ones in 50 or so."""
+"""Bits that near duplicates may differ in: photographs of different things differ in 128 on
+average, and alike ones in 50 or so."""
 EXAMPLES = 3
 BATCH = 64
 PAIRS = "pairs.json"
@@ -55,7 +58,8 @@ class Copy(NamedTuple):
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What was found, and what was chosen to do. train: of photographs to train with; within_test: of test photographs."""
+    """What was found, and what was chosen to do. train: of photographs to train with; within_test:
+    of test photographs."""
 
     choice: str
     near: int
@@ -64,8 +68,12 @@ class Duplicates:
 
     def described(self) -> dict[str, Any]:
         """For a manifest."""
-        return {"choice": self.choice, "near": self.near, "train": [list(copy) for copy in self.train],
-                "within_test": [list(copy) for copy in self.within_test]}  # fmt: skip
+        return {
+            "choice": self.choice,
+            "near": self.near,
+            "train": [list(copy) for copy in self.train],
+            "within_test": [list(copy) for copy in self.within_test],
+        }
 
 
 @dataclass(frozen=True)
@@ -81,28 +89,55 @@ def check(request: Request) -> None:
     if request.duplicates not in COPIES:
         raise unknown("choice of --duplicates", request.duplicates, COPIES)
     if not 0 <= request.near_duplicates <= MOST:
-        raise BenchError(f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: 32 finds copies that "
-                         "were made smaller or saved anew")  # fmt: skip
+        raise BenchError(
+            f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: "
+            "32 finds copies that "
+            "were made smaller or saved anew"
+        )
 
 
-def parts(source: Source, request: Request, protocol: Protocol, store: Store,
-          progress: Progress) -> tuple[PreparedSet, PreparedSet, Duplicates]:  # fmt: skip
-    """Both prepared parts of a data set, limited, and what one has of the other; said, and dealt with as the request says.
+def parts(
+    source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress
+) -> tuple[PreparedSet, PreparedSet, Duplicates]:
+    """Both prepared parts of a data set, limited, and what one has of the other; said, and dealt
+    with as the request says.
 
-    What is left out is not replaced. BenchError where copies are to fail; NothingMeasured where there is nothing but copies.
+    What is left out is not replaced. BenchError where copies are to fail; NothingMeasured where
+    there is nothing but copies.
     """
 
     def prepared(ids: Sequence[str]) -> PreparedSet:
         only = replace(source, train=tuple(ids))
-        return prepare.prepare(only, "train", None, protocol, store, progress, request.strict, request.memory)
+        return prepare.prepare(
+            only, "train", None, protocol, store, progress, request.strict, request.memory
+        )
 
-    choice, near, listed = request.duplicates, request.near_duplicates, source.train[: request.limit_train]
-    test = prepare.prepare(source, "test", request.limit_test, protocol, store, progress, request.strict, request.memory)
-    files = same_files(source.digests, listed, [name for name in source.test if name not in test.excluded])
+    choice, near, listed = (
+        request.duplicates,
+        request.near_duplicates,
+        source.train[: request.limit_train],
+    )
+    test = prepare.prepare(
+        source,
+        "test",
+        request.limit_test,
+        protocol,
+        store,
+        progress,
+        request.strict,
+        request.memory,
+    )
+    files = same_files(
+        source.digests, listed, [name for name in source.test if name not in test.excluded]
+    )
     _fail_if_asked(choice, source.name, files)
     rest = _without(listed, files if choice == "drop" else (), source.name)
-    key = keys.key("duplicates", train=prepare.prepared_key(source, rest, protocol), test=test.key, near=near)
-    found = store.find("duplicates", key) or _compared(prepared(rest), test, near, key, store, progress)
+    key = keys.key(
+        "duplicates", train=prepare.prepared_key(source, rest, protocol), test=test.key, near=near
+    )
+    found = store.find("duplicates", key) or _compared(
+        prepared(rest), test, near, key, store, progress
+    )
     pairs = records.read(found / PAIRS, Pairs)
     pictures = _each_once(files, pairs.train)[len(files) :]
     _fail_if_asked(choice, source.name, pictures)
@@ -113,10 +148,18 @@ def parts(source: Source, request: Request, protocol: Protocol, store: Store,
     if choice != "drop":
         return prepared(rest), test, copies
     train = prepared(_without(rest, pictures, source.name))
-    return replace(train, excluded={**train.excluded, **{copy.id: copy.reason for copy in copies.train}}), test, copies
+    return (
+        replace(
+            train, excluded={**train.excluded, **{copy.id: copy.reason for copy in copies.train}}
+        ),
+        test,
+        copies,
+    )
 
 
-def same_files(digests: Mapping[str, str], ids: Sequence[str], others: Sequence[str] | None = None) -> list[Copy]:
+def same_files(
+    digests: Mapping[str, str], ids: Sequence[str], others: Sequence[str] | None = None
+) -> list[Copy]:
     """Which of some photographs have the bytes of one of the others; None: of one before them."""
     first: dict[str, str] = {}
     for name in others or ():
@@ -131,36 +174,52 @@ def same_files(digests: Mapping[str, str], ids: Sequence[str], others: Sequence[
     return found
 
 
-def nearest(some: np.ndarray, others: np.ndarray, most: int, before: bool = False) -> Iterator[tuple[int, int, int]]:
-    """Row, column and number of bits of the nearest of the others `(M, 32)` to each of some hashes `(N, 32)`, where at most so
-    many bits differ; `before`: of those before it alone."""
+def nearest(
+    some: np.ndarray, others: np.ndarray, most: int, before: bool = False
+) -> Iterator[tuple[int, int, int]]:
+    """Row, column and number of bits of the nearest of the others `(M, 32)` to each of some hashes
+    `(N, 32)`, where at most so many bits differ; `before`: of those before it alone."""
     signs = _signs(others).T
     step = max(1, _CELLS // max(1, len(others)))
     for start in range(0, len(some), step):
         apart = (BITS - _signs(some[start : start + step]) @ signs) / 2
         if before:
-            apart[np.arange(start, start + len(apart))[:, None] <= np.arange(len(others))] = BITS + 1
+            apart[np.arange(start, start + len(apart))[:, None] <= np.arange(len(others))] = (
+                BITS + 1
+            )
         column = apart.argmin(axis=1)
         bits = apart[np.arange(len(apart)), column]
-        yield from ((start + int(row), int(column[row]), int(bits[row])) for row in np.flatnonzero(bits <= most))
+        yield from (
+            (start + int(row), int(column[row]), int(bits[row]))
+            for row in np.flatnonzero(bits <= most)
+        )
 
 
 def hashes(light: np.ndarray) -> np.ndarray:
     """Difference hashes `(N, 32)` of lightness `(N, 256, 256)`."""
     rows, columns = (np.linspace(0, light.shape[side], SIDE + side).astype(int) for side in (1, 2))
-    sums = np.add.reduceat(np.add.reduceat(light.astype(np.int64), rows[:-1], axis=1), columns[:-1], axis=2)
+    sums = np.add.reduceat(
+        np.add.reduceat(light.astype(np.int64), rows[:-1], axis=1), columns[:-1], axis=2
+    )
     means = sums / np.diff(columns)
     return np.packbits((means[..., 1:] > means[..., :-1]).reshape(len(light), -1), axis=1)
 
 
 def remarks(data: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What a reader of a manifest's data set has to know of copies that were not left out, and which ones these are."""
+    """What a reader of a manifest's data set has to know of copies that were not left out, and
+    which ones these are."""
     told = data.get("duplicates") or {}
-    train, test = ([Copy(*copy) for copy in told.get(part, ())] for part in ("train", "within_test"))
+    train, test = (
+        [Copy(*copy) for copy in told.get(part, ())] for part in ("train", "within_test")
+    )
     found = []
     if train and told.get("choice") != "drop":
-        text = _count(len(train), "training photograph is a copy", "training photographs are copies")
-        found.append((f"{text} of test photographs", [f"train: {copy.id}: {copy.reason}" for copy in train]))
+        text = _count(
+            len(train), "training photograph is a copy", "training photographs are copies"
+        )
+        found.append(
+            (f"{text} of test photographs", [f"train: {copy.id}: {copy.reason}" for copy in train])
+        )
     if test:
         found.append((_within(len(test)), [f"test: {copy.id}: {copy.reason}" for copy in test]))
     return found
@@ -174,17 +233,32 @@ def left_out(data: Mapping[str, Any]) -> int:
 
 def said_of_files(source: Source) -> list[str]:
     """Lines about a split, as far as digests of files tell."""
-    train, within = same_files(source.digests, source.train, source.test), same_files(source.digests, source.test)
+    train, within = (
+        same_files(source.digests, source.train, source.test),
+        same_files(source.digests, source.test),
+    )
     found = Duplicates("drop", 0, tuple(train), tuple(within))
-    return list(_lines(source.name, found, len(source.train), len(source.test), "`bench run` leaves them out"))
+    return list(
+        _lines(
+            source.name, found, len(source.train), len(source.test), "`bench run` leaves them out"
+        )
+    )
 
 
-def _compared(train: PreparedSet, test: PreparedSet, near: int, key: str, store: Store, progress: Progress) -> Path:
+def _compared(
+    train: PreparedSet, test: PreparedSet, near: int, key: str, store: Store, progress: Progress
+) -> Path:
     with progress.task(f"looking for copies in {train.dataset}", len(train) + len(test)) as bar:
         pictures, others = (_Prints.of(part, near > 0, bar) for part in (train, test))
 
     def build(folder: Path) -> dict[str, Any]:
-        write_json(folder / PAIRS, {"train": _alike(pictures, others, near), "within_test": _alike(others, others, near, True)})
+        write_json(
+            folder / PAIRS,
+            {
+                "train": _alike(pictures, others, near),
+                "within_test": _alike(others, others, near, True),
+            },
+        )
         return {}
 
     return store.get("duplicates", key, build)
@@ -192,7 +266,8 @@ def _compared(train: PreparedSet, test: PreparedSet, near: int, key: str, store:
 
 @dataclass(frozen=True)
 class _Prints:
-    """Of the photographs of a part: ids, digests of the prepared arrays, difference hashes `(N, 32)`."""
+    """Of the photographs of a part: ids, digests of the prepared arrays, difference hashes `(N,
+    32)`."""
 
     ids: Sequence[str]
     digests: Mapping[str, str]
@@ -207,7 +282,10 @@ class _Prints:
             light, colour = np.array(part.grey_codes[rows]), np.array(part.ab[rows])
             prepare.give_back(part.grey_codes)
             prepare.give_back(part.ab)
-            digests.update((name, keys.sha256(a.tobytes() + b.tobytes())) for name, a, b in zip(part.ids[rows], light, colour))
+            digests.update(
+                (name, keys.sha256(a.tobytes() + b.tobytes()))
+                for name, a, b in zip(part.ids[rows], light, colour)
+            )
             if hashed:
                 made[rows] = hashes(light)
             bar.advance(len(light))
@@ -219,8 +297,14 @@ def _alike(some: _Prints, others: _Prints, near: int, within: bool = False) -> l
     same = same_files({**others.digests, **some.digests}, some.ids, None if within else others.ids)
     found = [copy._replace(how="the same picture") for copy in same]
     if near:
-        found += [Copy(some.ids[row], others.ids[column], f"nearly the same picture ({bits} of {BITS} bits differ)")
-                  for row, column, bits in nearest(some.hashes, others.hashes, near, within)]  # fmt: skip
+        found += [
+            Copy(
+                some.ids[row],
+                others.ids[column],
+                f"nearly the same picture ({bits} of {BITS} bits differ)",
+            )
+            for row, column, bits in nearest(some.hashes, others.hashes, near, within)
+        ]
     return _each_once(found)
 
 
@@ -241,32 +325,48 @@ def _without(ids: Sequence[str], copies: Collection[Copy], name: str) -> list[st
     gone = {copy.id for copy in copies}
     rest = [each for each in ids if each not in gone]
     if ids and not rest:
-        raise NothingMeasured(f"every training photograph of {name} is in the test part, too: give other lists with --split, or "
-                              "--duplicates keep")  # fmt: skip
+        raise NothingMeasured(
+            f"every training photograph of {name} is in the test part, too: give other lists with "
+            "--split, or "
+            "--duplicates keep"
+        )
     return rest
 
 
 def _fail_if_asked(choice: str, name: str, copies: Sequence[Copy]) -> None:
     if choice == "fail" and copies:
         more = f" (and {len(copies) - 1} more)" if len(copies) > 1 else ""
-        raise BenchError(f"{name}: training photograph {copies[0]}{more}: --duplicates drop leaves such copies out of the training "
-                         "part, and keep trains with them")  # fmt: skip
+        raise BenchError(
+            f"{name}: training photograph {copies[0]}{more}: --duplicates drop leaves such copies "
+            "out of the training "
+            "part, and keep trains with them"
+        )
 
 
-def _lines(name: str, found: Duplicates, listed: int, tested: int, dropped: str = "left out") -> Iterator[str]:
+def _lines(
+    name: str, found: Duplicates, listed: int, tested: int, dropped: str = "left out"
+) -> Iterator[str]:
     if found.train:
         nearly = f", or nearly (at most {found.near} of {BITS} bits differ)" if found.near else ""
-        fate = dropped if found.choice == "drop" else "kept, so that a method wins by remembering them"
+        fate = (
+            dropped if found.choice == "drop" else "kept, so that a method wins by remembering them"
+        )
         verb = "is" if len(found.train) == 1 else "are"
-        yield (f"{name}: {len(found.train):,} of {listed:,} training photographs {verb} in the test part, too{nearly}: {fate} "
-               f"({_examples(found.train)})")  # fmt: skip
+        yield (
+            f"{name}: {len(found.train):,} of {listed:,} training photographs {verb} in the test "
+            f"part, too{nearly}: {fate} "
+            f"({_examples(found.train)})"
+        )
     if found.within_test:
         yield f"{name}: {_within(len(found.within_test), f'of {tested:,} ')} ({_examples(found.within_test)})"
 
 
 def _within(count: int, of: str = "") -> str:
-    return _count(count, f"{of}test photograph{'s' if of else ''} is a copy of another there, and counts once more",
-                  f"{of}test photographs are copies of others there, and count once more each")  # fmt: skip
+    return _count(
+        count,
+        f"{of}test photograph{'s' if of else ''} is a copy of another there, and counts once more",
+        f"{of}test photographs are copies of others there, and count once more each",
+    )
 
 
 def _examples(copies: Sequence[Copy]) -> str:

@@ -1,4 +1,5 @@
-"""Statistics of colour fields: what `bench data stats` prints and what the VAE's specificity loss needs."""
+"""Statistics of colour fields: what `bench data stats` prints and what the VAE's specificity loss
+needs."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ STEPS = 2.0**20
 
 @dataclass(frozen=True)
 class Components:
-    """Leading principal components of flattened fields ab / 128 (8,192 numbers: the plane a, then b).
+    """Leading principal components of flattened fields ab / 128 (8,192 numbers: the plane a, then
+    b).
 
-    mean `(8192,)`; directions `(k, 8192)`, orthonormal; variances `(k,)`, largest first; total variance.
+    mean `(8192,)`; directions `(k, 8192)`, orthonormal; variances `(k,)`, largest first; total
+    variance.
     """
 
     mean: np.ndarray
@@ -32,11 +35,13 @@ class Components:
 
 
 def principal_components(ab: np.ndarray, count: int, seed: int = 0) -> Components:
-    """Principal components of colour fields `(N, 2, h, w)` in CIELAB units, by scikit-learn's randomized SVD.
+    """Principal components of colour fields `(N, 2, h, w)` in CIELAB units, by scikit-learn's
+    randomized SVD.
 
-    It computes in float64 and is rounded to steps of 2^-20 (variances: to 20 bits). So the same fields give the same bits whatever
-    the processor and the number of threads: both choose how a matrix product is summed, and a network that is trained with a loss
-    of other last bits ends elsewhere.
+    It computes in float64 and is rounded to steps of 2^-20 (variances: to 20 bits). So the same
+    fields give the same bits whatever the processor and the number of threads: both choose how a
+    matrix product is summed, and a network that is trained with a loss of other last bits ends
+    elsewhere.
 
     >>> rng = np.random.default_rng(0)
     >>> principal_components(rng.normal(size=(50, 2, 4, 4)), 3).directions.shape
@@ -50,9 +55,16 @@ def principal_components(ab: np.ndarray, count: int, seed: int = 0) -> Component
     flat = np.asarray(ab[rows], dtype=np.float64).reshape(len(rows), -1) / SCALE
     total = float(flat.var(axis=0, ddof=1).sum())
     count = min(count, len(flat) - 1)
-    pca = PCA(count, copy=False, svd_solver="randomized", iterated_power=7, random_state=seed % 2**32).fit(flat)
+    pca = PCA(
+        count, copy=False, svd_solver="randomized", iterated_power=7, random_state=seed % 2**32
+    ).fit(flat)
     fraction, exponent = np.frexp(pca.explained_variance_)
-    return Components(_rounded(pca.mean_), _rounded(pca.components_), np.ldexp(_rounded(fraction), exponent), total)
+    return Components(
+        _rounded(pca.mean_),
+        _rounded(pca.components_),
+        np.ldexp(_rounded(fraction), exponent),
+        total,
+    )
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""From a data set to arrays: index the source, split it, prepare each part once and keep it in the store."""
+"""From a data set to arrays: index the source, split it, prepare each part once and keep it in the
+store."""
 
 from __future__ import annotations
 
@@ -38,9 +39,9 @@ LEVELS = 65535 / 100
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids; lists: the digest of the split, where
-    a file brought it. left_out: what is in neither part though it may be a photograph, and why. digests: of the photographs' files,
-    by id."""
+    """A data set as a run sees it: name, plugin, content digest, and the split's ordered ids;
+    lists: the digest of the split, where a file brought it. left_out: what is in neither part
+    though it may be a photograph, and why. digests: of the photographs' files, by id."""
 
     name: str
     spec: DatasetSpec
@@ -57,8 +58,9 @@ class Source:
 class PreparedSet:
     """Photographs of one part of a split, as memory-mapped arrays.
 
-    ab: `(N, 2, 64, 64)` float32, CIELAB units. grey_codes: `(N, 256, 256)` uint16, L in steps of 0.0015.
-    excluded: id -> reason, for photographs that were left out. grey_only: ids without any colour that were kept.
+    ab: `(N, 2, 64, 64)` float32, CIELAB units. grey_codes: `(N, 256, 256)` uint16, L in steps of
+    0.0015. excluded: id -> reason, for photographs that were left out. grey_only: ids without any
+    colour that were kept.
     """
 
     dataset: str
@@ -115,7 +117,8 @@ class _Passing(Exception):
 
 
 def index(dataset: Dataset, store: Store, progress: Progress) -> Index:
-    """Ids and digests of all photographs; read once, then remembered while the source looks the same."""
+    """Ids and digests of all photographs; read once, then remembered while the source looks the
+    same."""
     key = keys.key("index", signature=dataset.signature(), form=2)
 
     def build(folder: Path) -> dict[str, Any]:
@@ -143,32 +146,62 @@ def index(dataset: Dataset, store: Store, progress: Progress) -> Index:
 
 
 def split(ids: Sequence[str], protocol: Protocol, name: str) -> tuple[list[str], list[str]]:
-    """The protocol's random split, both parts in random order, so that every prefix is a random subset.
+    """The protocol's random split, both parts in random order, so that every prefix is a random
+    subset.
 
     1,000 test photographs, or a tenth of a set smaller than 5,000 (the paper, section 7.1).
     """
     order = sorted(ids)
     np.random.default_rng(protocol.split_seed).shuffle(order)
     small = len(order) < protocol.small_set
-    count = min(protocol.test_size, max(1, round(protocol.test_share * len(order)))) if small else protocol.test_size
+    count = (
+        min(protocol.test_size, max(1, round(protocol.test_share * len(order))))
+        if small
+        else protocol.test_size
+    )
     if len(order) < 2:
-        raise NothingMeasured(f"dataset {name} has {len(order)} photograph(s): at least 2 are needed to train and test")
+        raise NothingMeasured(
+            f"dataset {name} has {len(order)} photograph(s): at least 2 are needed to train and "
+            "test"
+        )
     return order[count:], order[:count]
 
 
-def make_source(spec: DatasetSpec, name: str, dataset: Dataset, protocol: Protocol, store: Store, progress: Progress,
-                lists: Split | None = None) -> Source:  # fmt: skip
+def make_source(
+    spec: DatasetSpec,
+    name: str,
+    dataset: Dataset,
+    protocol: Protocol,
+    store: Store,
+    progress: Progress,
+    lists: Split | None = None,
+) -> Source:
     """Index and split a data set; by `lists`, if there are any."""
     found = index(dataset, store, progress)
     digest = keys.digest_of(f"{p.id}\x1f{p.digest}" for p in found.photos)
     ids = [p.id for p in found.photos]
     if odd := next((i for i in ids if storable(i) != i), None):
-        raise BenchError(f"dataset {name}: the id '{odd}' holds bytes that are no UTF-8: the plugin is to spell them out")
+        raise BenchError(
+            f"dataset {name}: the id '{odd}' holds bytes that are no UTF-8: the plugin is to spell "
+            "them out"
+        )
     if found.left_out and len(ids) < 2:
-        raise NothingMeasured(f"dataset {name} has {len(ids)} photograph(s): at least 2 are needed{beside(found.left_out)}")
+        raise NothingMeasured(
+            f"dataset {name} has {len(ids)} photograph(s): at least 2 are "
+            f"needed{beside(found.left_out)}"
+        )
     train, test = lists.parts(ids) if lists else dataset.split(ids) or split(ids, protocol, name)
-    return Source(name, spec, dataset, digest, tuple(train), tuple(test), lists.digest if lists else "", found.left_out,
-                  {p.id: p.digest for p in found.photos})  # fmt: skip
+    return Source(
+        name,
+        spec,
+        dataset,
+        digest,
+        tuple(train),
+        tuple(test),
+        lists.digest if lists else "",
+        found.left_out,
+        {p.id: p.digest for p in found.photos},
+    )
 
 
 def name_left_out(dataset: str, reasons: Mapping[str, str], progress: Progress) -> None:
@@ -181,24 +214,46 @@ def name_left_out(dataset: str, reasons: Mapping[str, str], progress: Progress) 
 
 def prepared_key(source: Source, ids: Sequence[str], protocol: Protocol) -> str:
     """Key of the prepared arrays of some photographs of a source."""
-    return keys.key("prepared", dataset=source.digest, crop=source.spec.authors_crop, keep_grey=source.spec.keep_grey,
-                    protocol=protocol.preparation, ids=keys.digest_of(ids))  # fmt: skip
+    return keys.key(
+        "prepared",
+        dataset=source.digest,
+        crop=source.spec.authors_crop,
+        keep_grey=source.spec.keep_grey,
+        protocol=protocol.preparation,
+        ids=keys.digest_of(ids),
+    )
 
 
-def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, store: Store, progress: Progress,
-            strict: bool = False, memory: float | None = None) -> PreparedSet:  # fmt: skip
+def prepare(
+    source: Source,
+    part: str,
+    limit: int | None,
+    protocol: Protocol,
+    store: Store,
+    progress: Progress,
+    strict: bool = False,
+    memory: float | None = None,
+) -> PreparedSet:
     """The arrays of `train` or `test`, limited to the first photographs of the part; made once.
 
-    Unreadable and grey-only photographs are left out, counted and named; `strict` makes the former an error. memory: GiB that
-    decoding may take, where that is less than usual. A photograph that needs more is an error, for what is left out must not
-    depend on the machine.
+    Unreadable and grey-only photographs are left out, counted and named; `strict` makes the former
+    an error. memory: GiB that decoding may take, where that is less than usual. A photograph that
+    needs more is an error, for what is left out must not depend on the machine.
     """
     ids = (source.train if part == "train" else source.test)[:limit]
     lost: dict[str, str] = {}
     while True:
         there = [name for name in ids if name not in lost]
         key = prepared_key(source, there, protocol)
-        build = partial(_build, source=source, ids=there, protocol=protocol, progress=progress, part=part, memory=memory)
+        build = partial(
+            _build,
+            source=source,
+            ids=there,
+            protocol=protocol,
+            progress=progress,
+            part=part,
+            memory=memory,
+        )
         try:
             folder = store.get("prepared", key, build)
             break
@@ -210,10 +265,13 @@ def prepare(source: Source, part: str, limit: int | None, protocol: Protocol, st
     if strict and unreadable:
         first, reason = next(iter(unreadable.items()))
         raise BenchError(
-            f"--strict: {len(unreadable)} photograph(s) of {source.name} can't be read, first {first}: {reason}"
+            f"--strict: {len(unreadable)} photograph(s) of {source.name} can't be read, first "
+            f"{first}: {reason}"
         )
     if not len(found):
-        raise NothingMeasured(f"no usable photograph in the {part} part of {source.name}: {_reasons(found.excluded)}")
+        raise NothingMeasured(
+            f"no usable photograph in the {part} part of {source.name}: {_reasons(found.excluded)}"
+        )
     return found
 
 
@@ -221,43 +279,61 @@ GREY = "grey-only"
 
 
 class _Lost(Exception):
-    """Files have gone, or are others, since the data set was listed: their part is prepared without them. id -> why."""
+    """Files have gone, or are others, since the data set was listed: their part is prepared without
+    them. id -> why."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
         self.reasons = reasons
 
 
-def _build(folder: Path, source: Source, ids: Sequence[str], protocol: Protocol, progress: Progress,
-           part: str, memory: float | None) -> dict[str, Any]:  # fmt: skip
+def _build(
+    folder: Path,
+    source: Source,
+    ids: Sequence[str],
+    protocol: Protocol,
+    progress: Progress,
+    part: str,
+    memory: float | None,
+) -> dict[str, Any]:
     rows = _Rows(
         {name: row for row, name in enumerate(ids)},
         allocate(folder / "ab.npy", np.float32, (len(ids), 2, protocol.ab_size, protocol.ab_size)),
-        allocate(folder / "grey.npy", np.uint16, (len(ids), protocol.grey_size, protocol.grey_size)),
+        allocate(
+            folder / "grey.npy", np.uint16, (len(ids), protocol.grey_size, protocol.grey_size)
+        ),
     )
     with progress.task(f"preparing {source.name} {part}", len(ids)) as bar:
         found = _develop_all(rows, source, protocol, bar, memory)
-    outcomes = {name: found.get(name, _Outcome("it is not there any more", lost=True)) for name in ids}
+    outcomes = {
+        name: found.get(name, _Outcome("it is not there any more", lost=True)) for name in ids
+    }
     if lost := {name: o.excluded or "" for name, o in outcomes.items() if o.lost}:
         raise _Lost(lost)
     excluded = {name: o.excluded for name, o in sorted(outcomes.items()) if o.excluded is not None}
     usable = [name for name in ids if name not in excluded]
     rows.close_gaps([rows.of[name] for name in usable])
-    return {"ids": usable, "excluded": excluded, "grey_only": sorted(n for n in usable if outcomes[n].is_grey)}
+    return {
+        "ids": usable,
+        "excluded": excluded,
+        "grey_only": sorted(n for n in usable if outcomes[n].is_grey),
+    }
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a photograph; `excluded` is the reason why it is not used, None where it is. lost: its file is not what it
-    was, so that the reason says nothing of the photograph."""
+    """What became of a photograph; `excluded` is the reason why it is not used, None where it is.
+    lost: its file is not what it was, so that the reason says nothing of the photograph."""
 
     excluded: str | None
     is_grey: bool = False
     lost: bool = False
 
 
-def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask,
-                 memory: float | None) -> dict[str, _Outcome]:  # fmt: skip
-    """Fill the rows, several photographs at a time, as far as there is memory; what became of each that could be read, by id."""
+def _develop_all(
+    rows: _Rows, source: Source, protocol: Protocol, bar: ProgressTask, memory: float | None
+) -> dict[str, _Outcome]:
+    """Fill the rows, several photographs at a time, as far as there is memory; what became of each
+    that could be read, by id."""
     keeps_grey = source.spec.keep_grey and protocol.crop == "authors"
     pictures, files = Room(min(images.MOST, memory * GIB if memory else images.MOST)), Room(FILES)
 
@@ -273,7 +349,10 @@ def _develop_all(rows: _Rows, source: Source, protocol: Protocol, bar: ProgressT
         except images.Unreadable as error:
             return name, _Outcome(str(error))
         except NoRoom as error:
-            raise BenchError(f"{source.name}: {name}: {error} (--memory): give more, or take it out of the data set") from error
+            raise BenchError(
+                f"{source.name}: {name}: {error} (--memory): give more, or take it out of the data "
+                "set"
+            ) from error
         finally:
             files.give_back(len(data))
         if photo.is_grey and not keeps_grey:
@@ -306,7 +385,8 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class _Rows:
-    """The arrays that are being made, and the row `of` each id. Threads may put different photographs at the same time."""
+    """The arrays that are being made, and the row `of` each id. Threads may put different
+    photographs at the same time."""
 
     of: dict[str, int]
     ab: np.memmap[Any, Any]
@@ -340,13 +420,25 @@ def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> Prepare
     grey = stored.array(folder / "grey.npy", np.uint16, (len(ab), None, None))
     ids = tuple(mark["ids"])
     if len(ids) > len(ab):
-        raise BenchError(f"{folder} holds {len(ab)} photographs, and its mark tells of {len(ids)}: {stored.AGAIN}")
-    return PreparedSet(dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark["excluded"], tuple(mark["grey_only"]))
+        raise BenchError(
+            f"{folder} holds {len(ab)} photographs, and its mark tells of {len(ids)}: "
+            f"{stored.AGAIN}"
+        )
+    return PreparedSet(
+        dataset,
+        key,
+        ids,
+        ab[: len(ids)],
+        grey[: len(ids)],
+        mark["excluded"],
+        tuple(mark["grey_only"]),
+    )
 
 
 def give_back(array: np.ndarray) -> None:
-    """Let go of a memory map's pages, which else count as this process' memory until it ends; they stay in the system's
-    cache. Nothing to do for other arrays, or where the system has no such call."""
+    """Let go of a memory map's pages, which else count as this process' memory until it ends; they
+    stay in the system's cache. Nothing to do for other arrays, or where the system has no such
+    call."""
     owner: object = array
     while isinstance(owner, np.ndarray):
         owner = owner.base

@@ -1,4 +1,5 @@
-"""From a request to a plan: methods x data sets x seeds become cells, and what they need becomes fits."""
+"""From a request to a plan: methods x data sets x seeds become cells, and what they need becomes
+fits."""
 
 from __future__ import annotations
 
@@ -26,14 +27,16 @@ from bench.store.local import Store, open_store
 from bench.text import storable
 
 SEEDS = 2
-"""Version of how draws get their seeds (`bench.engine.sampling`): samples of another one are not reused."""
+"""Version of how draws get their seeds (`bench.engine.sampling`): samples of another one are not
+reused."""
 
 
 @dataclass(frozen=True)
 class Fit:
     """One method to be fitted on one data set with one seed, and the fits that it requires.
 
-    `label` is what was asked for, paths shortened (`bench.machine.places`); `parameters` are all of them, resolved.
+    `label` is what was asked for, paths shortened (`bench.machine.places`); `parameters` are all of
+    them, resolved.
     """
 
     key: str
@@ -56,9 +59,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a fit is asked for: to `present` k colourizations, for n independent `draws`, to `reconstruct` the truth.
+    """What a fit is asked for: to `present` k colourizations, for n independent `draws`, to
+    `reconstruct` the truth.
 
-    shards: key and rows in the prepared test set. refused: why the method has none (then there are no shards).
+    shards: key and rows in the prepared test set. refused: why the method has none (then there are
+    no shards).
     """
 
     name: str
@@ -68,7 +73,12 @@ class Ask:
 
     def described(self) -> dict[str, Any]:
         """What a manifest says of it."""
-        return {"ask": self.name, "n": self.n, "shards": [key for key, _ in self.shards], "refused": self.refused}
+        return {
+            "ask": self.name,
+            "n": self.n,
+            "shards": [key for key, _ in self.shards],
+            "refused": self.refused,
+        }
 
     def missing(self, store: Store) -> list[tuple[str, range]]:
         """The shards that are not in the store."""
@@ -77,8 +87,9 @@ class Ask:
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit and what it is asked for the photographs of the test part. incompatible: why the method can't be fitted; broken: why
-    it can't even be made. Both are known when it was tried (`Plan.tried`)."""
+    """One fit and what it is asked for the photographs of the test part. incompatible: why the
+    method can't be fitted; broken: why it can't even be made. Both are known when it was tried
+    (`Plan.tried`)."""
 
     key: str
     fit: Fit
@@ -131,7 +142,8 @@ class Plan:
 
 
 def make(request: Request, registry: Registry, store: Store, progress: Progress) -> Plan:
-    """Check a request, prepare its data sets and lay out its cells. Nothing is fitted, and no method's code is imported.
+    """Check a request, prepare its data sets and lay out its cells. Nothing is fitted, and no
+    method's code is imported.
 
     Every name and parameter is checked before any photograph is read.
     """
@@ -139,22 +151,31 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
     protocol = resolve_protocol(request, registry)
     request = request.settled()
     sources = [
-        open_source(text, request, registry, protocol, store, progress) for text in dict.fromkeys(request.datasets)
+        open_source(text, request, registry, protocol, store, progress)
+        for text in dict.fromkeys(request.datasets)
     ]
     names = [s.name for s in sources]
     if len(set(names)) != len(names):
-        raise BenchError(f"two data sets have the name {next(n for n in names if names.count(n) > 1)}: rename a folder")
+        raise BenchError(
+            f"two data sets have the name {next(n for n in names if names.count(n) > 1)}: rename a "
+            "folder"
+        )
     splits.check(request.splits, names)
     data = {s.name: prepared(s, request, protocol, store, progress) for s in sources}
-    cells = [_cell(choice, d, seed, request, protocol, registry)
-             for d in data.values() for choice in choices for seed in request.seeds]  # fmt: skip
+    cells = [
+        _cell(choice, d, seed, request, protocol, registry)
+        for d in data.values()
+        for choice in choices
+        for seed in request.seeds
+    ]
     called = places.labels(map(str, choices))
     cells = [replace(cell, fit=replace(cell.fit, label=called[cell.fit.label])) for cell in cells]
     return Plan(request, protocol, data, tuple(cells))
 
 
 def check(request: Request, registry: Registry) -> list[Choice]:
-    """The methods of a request. BenchError for any name or parameter that is wrong; no code of a method is imported."""
+    """The methods of a request. BenchError for any name or parameter that is wrong; no code of a
+    method is imported."""
     _check(request)
     resolve_protocol(request, registry)
     choices = notation.parse_many(request.methods)
@@ -173,9 +194,16 @@ def resolve_protocol(request: Request, registry: Registry) -> Protocol:
     return protocol
 
 
-def open_source(text: str, request: Request, registry: Registry, protocol: Protocol, store: Store,
-                progress: Progress) -> Source:  # fmt: skip
-    """A data set by name, or a folder by path (anything with a separator, or that exists and is no known name)."""
+def open_source(
+    text: str,
+    request: Request,
+    registry: Registry,
+    protocol: Protocol,
+    store: Store,
+    progress: Progress,
+) -> Source:
+    """A data set by name, or a folder by path (anything with a separator, or that exists and is no
+    known name)."""
     path = Path(text).expanduser()
     known = registry.specs["datasets"]
     if text not in known and (path.is_dir() or "/" in text or "\\" in text or text.startswith(".")):
@@ -185,19 +213,25 @@ def open_source(text: str, request: Request, registry: Registry, protocol: Proto
         spec, name = registry.get("datasets", text), text
         dataset = spec.load()(home=request.data_home)
     try:
-        return prepare.make_source(spec, name, dataset, protocol, store, progress, splits.of(name, request.splits))
+        return prepare.make_source(
+            spec, name, dataset, protocol, store, progress, splits.of(name, request.splits)
+        )
     except BenchError as error:
         if text == spec.name and path.is_dir():
             raise BenchError(f"{error}; the folder {text} that is here is ./{text}") from error
         raise
 
 
-def prepared(source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress) -> Data:
+def prepared(
+    source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress
+) -> Data:
     """Both parts of a data set as a run takes them. What is left out is said."""
     train, test, copies = duplicates.parts(source, request, protocol, store, progress)
     said = {copy.id for copy in copies.train}
     left_out = {**source.left_out, **train.excluded, **test.excluded}
-    prepare.name_left_out(source.name, {name: why for name, why in left_out.items() if name not in said}, progress)
+    prepare.name_left_out(
+        source.name, {name: why for name, why in left_out.items() if name not in said}, progress
+    )
     return Data(source, train, test, copies)
 
 
@@ -205,13 +239,24 @@ def first_source(request: Request, progress: Progress) -> tuple[Source, Protocol
     """A request's first data set, with the protocol and the store that it names."""
     plugins, store = registry(), open_store(request.store)
     protocol = resolve_protocol(request, plugins)
-    return open_source(request.datasets[0], request, plugins, protocol, store, progress), protocol, store
+    return (
+        open_source(request.datasets[0], request, plugins, protocol, store, progress),
+        protocol,
+        store,
+    )
 
 
 def describe_fit(fit: Fit) -> dict[str, Any]:
     """What a stored fit says of itself."""
-    return {"method": fit.spec.name, "version": fit.spec.version, "label": fit.label, "parameters": dict(fit.parameters),
-            "dataset": fit.dataset, "seed": fit.seed, "requires": {n: f.key for n, f in fit.requires.items()}}  # fmt: skip
+    return {
+        "method": fit.spec.name,
+        "version": fit.spec.version,
+        "label": fit.label,
+        "parameters": dict(fit.parameters),
+        "dataset": fit.dataset,
+        "seed": fit.seed,
+        "requires": {n: f.key for n, f in fit.requires.items()},
+    }
 
 
 def _check(request: Request) -> None:
@@ -219,18 +264,27 @@ def _check(request: Request) -> None:
         if (value := getattr(request, name)) is not None and value < 1:
             raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
     if request.nodes > 1 and isinstance(request.store, str):
-        raise BenchError(f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines share, where "
-                         "checkpoints are for all of them")  # fmt: skip
+        raise BenchError(
+            f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines "
+            "share, where "
+            "checkpoints are for all of them"
+        )
     duplicates.check(request)
     if not request.methods or not request.datasets:
         raise BenchError("no method or no data set given")
 
 
-def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[MethodSpec, dict[str, Any]]:
+def _resolve(
+    choice: Choice, preset: str | None, registry: Registry
+) -> tuple[MethodSpec, dict[str, Any]]:
     """A method's spec and all its parameters; required methods are checked, too."""
     spec: MethodSpec = registry.get("methods", choice.name)
     given = dict(choice.given)
-    if preset is not None and "preset" not in given and any(p.name == "preset" for p in spec.parameters):
+    if (
+        preset is not None
+        and "preset" not in given
+        and any(p.name == "preset" for p in spec.parameters)
+    ):
         given["preset"] = preset
     parameters = spec.resolve(given)
     for parameter in spec.parameters:
@@ -240,24 +294,42 @@ def _resolve(choice: Choice, preset: str | None, registry: Registry) -> tuple[Me
     return spec, parameters
 
 
-def _fit(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Fit:
+def _fit(
+    choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry
+) -> Fit:
     spec, parameters = _resolve(choice, request.preset, registry)
-    inner = {p.name: notation.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"}
+    inner = {
+        p.name: notation.parse(parameters[p.name]) for p in spec.parameters if p.type == "method"
+    }
     below = replace(request, preset=parameters.get("preset", request.preset))
     requires = {name: _fit(c, data, seed, below, protocol, registry) for name, c in inner.items()}
     owner = registry.owner("methods", spec.name)
     own = (p for p in spec.parameters if p.name not in requires)
-    described = {p.name: digest_of(p.type, parameters[p.name], f"{spec.name}: {p.name}=") for p in own}
-    key = keys.key("fit", method=[owner.identity, spec.name, spec.version], parameters=described,
-                   requires={n: f.key for n, f in requires.items()}, train=data.train.key, dataset=data.source.name,
-                   weights=[protocol.weights, protocol.weight_floor], seed=seed, dtype=request.precision,
-                   **{name: n for name in ("devices", "nodes") if (n := getattr(request, name)) > 1})  # fmt: skip
+    described = {
+        p.name: digest_of(p.type, parameters[p.name], f"{spec.name}: {p.name}=") for p in own
+    }
+    key = keys.key(
+        "fit",
+        method=[owner.identity, spec.name, spec.version],
+        parameters=described,
+        requires={n: f.key for n, f in requires.items()},
+        train=data.train.key,
+        dataset=data.source.name,
+        weights=[protocol.weights, protocol.weight_floor],
+        seed=seed,
+        dtype=request.precision,
+        **{name: n for name in ("devices", "nodes") if (n := getattr(request, name)) > 1},
+    )
     return Fit(key, storable(str(choice)), spec, parameters, data.source.name, seed, requires)
 
 
-def _cell(choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry) -> Cell:
+def _cell(
+    choice: Choice, data: Data, seed: int, request: Request, protocol: Protocol, registry: Registry
+) -> Cell:
     fit = _fit(choice, data, seed, request, protocol, registry)
-    asks = tuple(_ask(name, n, fit, data, request, protocol) for name, n in _asks(fit.spec, protocol))
+    asks = tuple(
+        _ask(name, n, fit, data, request, protocol) for name, n in _asks(fit.spec, protocol)
+    )
     key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
     return Cell(key, fit, asks)
 
@@ -270,7 +342,8 @@ def _judged(cell: Cell, unfit: Mapping[str, str], broken: Mapping[str, str]) -> 
 
 
 def unfit(fit: Fit, data: Data, protocol: Protocol) -> str | None:
-    """Why a method can't be fitted on a data set, or None; it is made for that, and may raise anything."""
+    """Why a method can't be fitted on a data set, or None; it is made for that, and may raise
+    anything."""
     if "law" in fit.spec.sees and not data.source.spec.known_law:
         return f"the law of {data.source.name} is not known"
     method, source = fit.method(), data.source
@@ -293,35 +366,58 @@ def _ask(name: str, n: int, fit: Fit, data: Data, request: Request, protocol: Pr
     asked = {"k": protocol.k, "ask": "present"} if name == "reconstruct" else {"k": n, "ask": name}
     shards, start = [], 0
     for ids in samples.shards(data.test.ids):
-        key = keys.key("samples", fit=fit.key, photographs=[source, keys.digest_of(ids)], seed=fit.seed, seeds=SEEDS,
-                       dtype=request.precision, **asked)  # fmt: skip
+        key = keys.key(
+            "samples",
+            fit=fit.key,
+            photographs=[source, keys.digest_of(ids)],
+            seed=fit.seed,
+            seeds=SEEDS,
+            dtype=request.precision,
+            **asked,
+        )
         shards.append((key, range(start, start + len(ids))))
         start += len(ids)
     return Ask(name, n, tuple(shards))
 
 
 def digest_of(kind: str, value: Any, owner: str = "") -> Any:
-    """A path stands for its content: of a file, or of all files below a folder, with their names. `owner` begins an error."""
+    """A path stands for its content: of a file, or of all files below a folder, with their names.
+    `owner` begins an error."""
     if kind != "path" or value is None:
         return value
     path = Path(value).expanduser()
     try:
         return keys.folder_digest(path) if path.is_dir() else keys.file_digest(path)
     except OSError as error:
-        raise BenchError(f"{owner}{error.filename or value} can't be read: {error.strerror}") from error
+        raise BenchError(
+            f"{owner}{error.filename or value} can't be read: {error.strerror}"
+        ) from error
 
 
 def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
-    """One row a step of `bench run --dry-run`: what it is, and whether it is cached, to do, or impossible."""
+    """One row a step of `bench run --dry-run`: what it is, and whether it is cached, to do, or
+    impossible."""
     past = _past_seconds(store)
     rows = []
     for fit in plan.fits():
         cached = store.find("fits", fit.key) is not None
         took = past.get((fit.spec.name, str(fit.parameters.get("preset"))), "unknown")
-        rows.append({"step": "fit", "what": f"{fit.label} on {fit.dataset}", "state": "cached" if cached else "to do",
-                     "estimate": "" if cached else took})  # fmt: skip
+        rows.append(
+            {
+                "step": "fit",
+                "what": f"{fit.label} on {fit.dataset}",
+                "state": "cached" if cached else "to do",
+                "estimate": "" if cached else took,
+            }
+        )
     for cell in plan.cells:
-        impossible = f"incompatible: {cell.incompatible}" if cell.incompatible else f"broken: {cell.broken}" if cell.broken else ""
+        impossible = (
+            f"incompatible: {cell.incompatible}"
+            if cell.incompatible
+            else f"broken: {cell.broken}"
+            if cell.broken
+            else ""
+        )
         state = impossible or _state(cell, store)
         rows.append({"step": "sample", "what": cell.name, "state": state, "estimate": ""})
     return rows
@@ -329,7 +425,11 @@ def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
 
 def _state(cell: Cell, store: Store) -> str:
     missing = cell.missing(store)
-    return f"to do: {missing} of {sum(len(ask.shards) for ask in cell.asks)} shards" if missing else "cached"
+    return (
+        f"to do: {missing} of {sum(len(ask.shards) for ask in cell.asks)} shards"
+        if missing
+        else "cached"
+    )
 
 
 def _past_seconds(store: Store) -> dict[tuple[str, str], str]:
@@ -337,5 +437,10 @@ def _past_seconds(store: Store) -> dict[tuple[str, str], str]:
     took: dict[tuple[str, str], list[float]] = {}
     for mark in store.all("fits"):
         if "seconds" in mark:
-            took.setdefault((mark["method"], str(mark["parameters"].get("preset"))), []).append(mark["seconds"])
-    return {of: f"about {median(seconds):.0f} s (median of {len(seconds)})" for of, seconds in took.items()}
+            took.setdefault((mark["method"], str(mark["parameters"].get("preset"))), []).append(
+                mark["seconds"]
+            )
+    return {
+        of: f"about {median(seconds):.0f} s (median of {len(seconds)})"
+        for of, seconds in took.items()
+    }

@@ -44,15 +44,25 @@ class Lines:
 
 
 class Bars:
-    """Rich bars with what is being done, how far it is and an estimate; several at once where several processes work."""
+    """Rich bars with what is being done, how far it is and an estimate; several at once where
+    several processes work."""
 
     def __init__(self) -> None:
         from rich import progress as rich
         from rich.console import Console
 
-        described, note = (rich.TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[note]"))
-        columns = (described, rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn(),
-                   rich.TimeRemainingColumn(), note)  # fmt: skip
+        described, note = (
+            rich.TextColumn(f"{{task.{name}}}", markup=False)
+            for name in ("description", "fields[note]")
+        )
+        columns = (
+            described,
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
+            note,
+        )
         self.console = Console(stderr=True)
         self._display = rich.Progress(*columns, console=self.console)
         self._open, self._turn = 0, threading.Lock()
@@ -76,7 +86,9 @@ class Bars:
 
     def say(self, line: str) -> None:
         """One line above the bars."""
-        self.console.print(one_line(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self.console.print(
+            one_line(line), markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
     def _forget(self) -> None:
         """Bars that are done stay on the screen, and are not drawn again."""
@@ -112,7 +124,10 @@ class _LineBar:
         if now - self.shown >= 10:
             self.shown = now
             left = (now - self.start) / max(1, self.done) * max(0, self.total - self.done)
-            self.log.say(f"{self.description}: {self.done}/{self.total}, about {left:.0f} s left{f'; {note}' if note else ''}")
+            self.log.say(
+                f"{self.description}: {self.done}/{self.total}, about {left:.0f} s "
+                f"left{f'; {note}' if note else ''}"
+            )
 
     def finish(self) -> None:
         self.log.say(f"{self.description}: done in {time.monotonic() - self.start:.1f} s")

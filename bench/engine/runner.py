@@ -50,18 +50,30 @@ def data_home(given: Path | None) -> Path:
     from platformdirs import user_cache_path
 
     return given or (
-        Path(os.environ["BENCH_DATA"]) if os.environ.get("BENCH_DATA") else user_cache_path("huebench") / "data"
+        Path(os.environ["BENCH_DATA"])
+        if os.environ.get("BENCH_DATA")
+        else user_cache_path("huebench") / "data"
     )
 
 
-def run(request: Request | None = None, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
-        argv: Sequence[str] = (), figures: Sequence[str] = (), **choices: Any) -> Results:  # fmt: skip
-    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame (`bench.scores.long_table.COLUMNS`).
+def run(
+    request: Request | None = None,
+    *,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
+    debug: bool = False,
+    argv: Sequence[str] = (),
+    figures: Sequence[str] = (),
+    **choices: Any,
+) -> Results:
+    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame
+    (`bench.scores.long_table.COLUMNS`).
 
-    Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",), preset="tiny")`.
-    `out` is the run folder (default `runs/<time>`), `figures` names those to draw (none given: all; `none`: none). Finished
-    work is reused; a run that was cut off goes on. What went wrong beside cells is in the results' `troubles`.
-    Raises BenchError for anything that the caller can mend.
+    Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",),
+    preset="tiny")`. `out` is the run folder (default `runs/<time>`), `figures` names those to draw
+    (none given: all; `none`: none). Finished work is reused; a run that was cut off goes on. What
+    went wrong beside cells is in the results' `troubles`. Raises BenchError for anything that the
+    caller can mend.
     """
     progress = progress or Quiet()
     report.choose(registry(), output.request(Path(), figures=figures))
@@ -71,14 +83,26 @@ def run(request: Request | None = None, *, out: Path | str | None = None, progre
     return measured
 
 
-def measure(request: Request, *, out: Path | str | None = None, progress: Progress | None = None, debug: bool = False,
-            argv: Sequence[str] = ()) -> Results:  # fmt: skip
+def measure(
+    request: Request,
+    *,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
+    debug: bool = False,
+    argv: Sequence[str] = (),
+) -> Results:
     """`run` without its reports."""
     return _run(request, out, progress or Quiet(), debug, argv)
 
 
-def _run(request: Request, out: Path | str | None, progress: Progress, debug: bool, argv: Sequence[str],
-         reports: Task | None = None) -> Results:  # fmt: skip
+def _run(
+    request: Request,
+    out: Path | str | None,
+    progress: Progress,
+    debug: bool,
+    argv: Sequence[str],
+    reports: Task | None = None,
+) -> Results:
     plugins = registry()
     with _planned(_with_home(request), plugins, progress, debug) as (workshop, executor):
         made, store = workshop.plan, workshop.store
@@ -89,19 +113,25 @@ def _run(request: Request, out: Path | str | None, progress: Progress, debug: bo
             workshop.worker.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
         outcomes = _execute(workshop, executor, plugins)
-        manifest = _manifest(made, outcomes, store, plugins, argv) | run_folder.naming(store, folder)
+        manifest = _manifest(made, outcomes, store, plugins, argv) | run_folder.naming(
+            store, folder
+        )
         with _writable(folder):
             write_json(folder / run_folder.MANIFEST, manifest)
         traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
         scored = _written(workshop, Task("scoring", kind="score"))
         reported = _written(workshop, reports) if reports and not scored.reason else Result()
         with _writable(folder):
-            _keep_traces(folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)])
+            _keep_traces(
+                folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)]
+            )
             requests.publish(folder)
     if scored.reason:
         raise _as_error(scored)
     measured = run_folder.read(folder, store.place)
-    measured.troubles = [f"{name}: {why}" for name, why in workshop.left_out.items()] + [reported.reason] * bool(reported.reason)
+    measured.troubles = [f"{name}: {why}" for name, why in workshop.left_out.items()] + [
+        reported.reason
+    ] * bool(reported.reason)
     return measured
 
 
@@ -121,8 +151,11 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another --out; what is finished stays in "
-                         "the store") from error  # fmt: skip
+        raise BenchError(
+            f"{folder} can't be written ({error.strerror or error}): choose another --out; what is "
+            "finished stays in "
+            "the store"
+        ) from error
 
 
 def _keep_traces(folder: Path, traces: Sequence[str]) -> None:
@@ -139,10 +172,12 @@ def _as_error(result: Result) -> BenchError:
 
 
 @contextmanager
-def _planned(request: Request, plugins: Registry, progress: Progress,
-             debug: bool = False) -> Iterator[tuple[Workshop, Callable[..., list[Outcome]]]]:  # fmt: skip
-    """A workshop whose data are prepared and whose methods and metrics were tried, and the executor. Where the executor has limits
-    a process of its own does that, and all that plugins do afterwards; it is there until the block ends."""
+def _planned(
+    request: Request, plugins: Registry, progress: Progress, debug: bool = False
+) -> Iterator[tuple[Workshop, Callable[..., list[Outcome]]]]:
+    """A workshop whose data are prepared and whose methods and metrics were tried, and the
+    executor. Where the executor has limits a process of its own does that, and all that plugins do
+    afterwards; it is there until the block ends."""
     store = open_store(request.store)
     check_device(request.device)
     spec, executor = choose_executor(request, plugins)
@@ -175,7 +210,9 @@ def _tried(workshop: Workshop, metrics: Sequence[LoadedMetric]) -> Workshop:
                 unfit |= {fit.key: result.unfit} if result.unfit else {}
                 broken |= {fit.key: result.reason} if result.reason else {}
     for metric in metrics:
-        result = workshop.ask(Task(f"making {metric.spec.name}", kind="metric", given=(metric.spec.name,)))
+        result = workshop.ask(
+            Task(f"making {metric.spec.name}", kind="metric", given=(metric.spec.name,))
+        )
         if result.mistake:
             raise _as_error(result)
         if result.reason:
@@ -202,30 +239,51 @@ def _with_home(request: Request) -> Request:
     return replace(request, data_home=data_home(request.data_home))
 
 
-def choose_executor(request: Request, plugins: Registry) -> tuple[ExecutorSpec, Callable[..., list[Outcome]]]:
-    """The executor that is asked for, else `$BENCH_EXECUTOR`, else `process`. BenchError where it can't keep the limits."""
+def choose_executor(
+    request: Request, plugins: Registry
+) -> tuple[ExecutorSpec, Callable[..., list[Outcome]]]:
+    """The executor that is asked for, else `$BENCH_EXECUTOR`, else `process`. BenchError where it
+    can't keep the limits."""
     limits = [f"--{name}" for name in ("timeout", "memory") if getattr(request, name) is not None]
     choice = notation.parse(request.executor or os.environ.get(EXECUTOR, "").strip() or "process")
     spec: ExecutorSpec = plugins.get("executors", choice.name)
     if limits and not spec.limits:
-        raise BenchError(f"executor {spec.name} can't stop a method: leave {' and '.join(limits)} out, or --executor")
+        raise BenchError(
+            f"executor {spec.name} can't stop a method: leave {' and '.join(limits)} out, or "
+            "--executor"
+        )
     if request.nodes > 1 and not spec.nodes:
-        raise BenchError(f"--nodes {request.nodes}: executor {spec.name} trains on one machine: take --executor submitit")
+        raise BenchError(
+            f"--nodes {request.nodes}: executor {spec.name} trains on one machine: take --executor "
+            "submitit"
+        )
     given = dict(choice.given)
     if request.scheduler:
         if not any(parameter.name == "scheduler" for parameter in spec.parameters):
-            raise BenchError(f"executor {spec.name} has no scheduler: leave --scheduler out, or take --executor dask")
+            raise BenchError(
+                f"executor {spec.name} has no scheduler: leave --scheduler out, or take --executor "
+                "dask"
+            )
         given["scheduler"] = request.scheduler
     return spec, functools.partial(spec.load(), **spec.resolve(given))
 
 
-def _execute(workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry) -> list[Outcome]:
+def _execute(
+    workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry
+) -> list[Outcome]:
     progress, run = workshop.progress, workshop.folder.name if workshop.folder else ""
 
     def finished(outcome: Outcome) -> None:
         why = f": {outcome.reason}" if outcome.reason else ""
         progress.say(f"{outcome.cell.name}: {outcome.status}{why}")
-        _notify(plugins, progress, "bench_cell_finished", run=run, cell=outcome.cell.name, status=outcome.status)
+        _notify(
+            plugins,
+            progress,
+            "bench_cell_finished",
+            run=run,
+            cell=outcome.cell.name,
+            status=outcome.status,
+        )
 
     return executor(workshop, workshop.plan.cells, finished)
 
@@ -238,9 +296,14 @@ def _open_folder(out: Path | str | None, made: Plan) -> Path:
     marker = folder / "settings.json"
     if marker.is_file():
         before = records.read(marker, dict[str, Any], "choose another --out", keys.SCHEMA)
-        differ = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
+        differ = sorted(
+            k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k)
+        )
         if differ:
-            raise BenchError(f"{folder} holds a run with other settings ({', '.join(differ)}): choose another --out")
+            raise BenchError(
+                f"{folder} holds a run with other settings ({', '.join(differ)}): choose another "
+                "--out"
+            )
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} exists and is no run folder: choose another --out")
@@ -248,7 +311,9 @@ def _open_folder(out: Path | str | None, made: Plan) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(marker, settings)
     except OSError as error:
-        raise BenchError(f"{folder} can't be written ({error.strerror}): choose another --out") from error
+        raise BenchError(
+            f"{folder} can't be written ({error.strerror}): choose another --out"
+        ) from error
     return folder
 
 
@@ -267,7 +332,11 @@ def _settings(made: Plan) -> dict[str, Any]:
         "metrics": list(places.labels(request.metrics).values()),
         **({"duplicates": request.duplicates} if request.duplicates != "drop" else {}),
         **({"near_duplicates": request.near_duplicates} if request.near_duplicates else {}),
-        **({"splits": lists} if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists}) else {}),
+        **(
+            {"splits": lists}
+            if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists})
+            else {}
+        ),
     }
 
 
@@ -285,7 +354,11 @@ def _manifest(
         "threads": made.request.threads,
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
         "cells": [_describe_cell(o, plugins) for o in outcomes],
-        "fits": [places.cleaned(store.describe("fits", f.key)) for f in made.fits() if store.find("fits", f.key)],
+        "fits": [
+            places.cleaned(store.describe("fits", f.key))
+            for f in made.fits()
+            if store.find("fits", f.key)
+        ],
         "plugins": [places.cleaned(asdict(p)) for p in plugins.plugins],
         "environment": environment(),
     }
@@ -299,25 +372,40 @@ def _describe_data(data: plan.Data) -> dict[str, Any]:
         "left_out": places.cleaned(dict(data.source.left_out)),
         "listed": {"train": len(data.source.train), "test": len(data.source.test)},
         "duplicates": data.duplicates.described(),
-        **{name: {"key": part.key, **part.summary, "excluded": places.cleaned(part.excluded), "ids": list(part.ids)}
-           for name, part in (("train", data.train), ("test", data.test))},
-    }  # fmt: skip
+        **{
+            name: {
+                "key": part.key,
+                **part.summary,
+                "excluded": places.cleaned(part.excluded),
+                "ids": list(part.ids),
+            }
+            for name, part in (("train", data.train), ("test", data.test))
+        },
+    }
 
 
 def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
     cell, fit = outcome.cell, outcome.cell.fit
     owner = plugins.owner("methods", fit.spec.name)
     return {
-        "key": cell.key, "fit": fit.key, "dataset": fit.dataset, "method": fit.label, "name": fit.spec.name,
+        "key": cell.key,
+        "fit": fit.key,
+        "dataset": fit.dataset,
+        "method": fit.label,
+        "name": fit.spec.name,
         "version": fit.spec.version,
-        "distribution": f"{owner.distribution} {owner.version}", "role": fit.spec.role,
-        "parameters": places.cleaned(dict(fit.parameters)), "seed": fit.seed, "reason": places.text(outcome.reason),
+        "distribution": f"{owner.distribution} {owner.version}",
+        "role": fit.spec.role,
+        "parameters": places.cleaned(dict(fit.parameters)),
+        "seed": fit.seed,
+        "reason": places.text(outcome.reason),
         "density": fit.spec.density,
         "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
         "asks": [ask.described() | {"refused": places.text(ask.refused)} for ask in cell.asks],
-        "status": "done" if outcome.status == "cached" else outcome.status, "cached": outcome.status == "cached",
+        "status": "done" if outcome.status == "cached" else outcome.status,
+        "cached": outcome.status == "cached",
         "seconds": round(outcome.seconds, 3),
-    }  # fmt: skip
+    }
 
 
 def _notify(plugins: Registry, progress: Progress, hook: str, **arguments: Any) -> None:

@@ -1,7 +1,9 @@
-"""Tasks: what a run does, cut so that several processes and machines can share it, and what waits for what.
+"""Tasks: what a run does, cut so that several processes and machines can share it, and what waits
+for what.
 
-A task is a fit, or some photographs of a cell to sample and score. `drive` hands tasks that can be done to a pool, and turns their
-results into outcomes of cells. One failed cell never stops the others; a task whose worker was lost is tried once more.
+A task is a fit, or some photographs of a cell to sample and score. `drive` hands tasks that can be
+done to a pool, and turns their results into outcomes of cells. One failed cell never stops the
+others; a task whose worker was lost is tried once more.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ CHUNK = 16
 
 @dataclass(frozen=True)
 class Task:
-    """A fit by its key, or the shards `start` to `stop` of a cell, counted over its asks. name: what people call it. cell: for
-    which it is done first. without: metrics that are left out, and why.
+    """A fit by its key, or the shards `start` to `stop` of a cell, counted over its asks. name:
+    what people call it. cell: for which it is done first. without: metrics that are left out, and
+    why.
 
-    kind: `fit` and `sample`, which pools do; and what a run does before and after these (`bench.engine.work.Workshop.perform`):
-    `open`, to prepare the photographs; `method` and `metric`, to make one and see whether it can be used; `score` and `report`,
-    to write what `given` says.
+    kind: `fit` and `sample`, which pools do; and what a run does before and after these
+    (`bench.engine.work.Workshop.perform`): `open`, to prepare the photographs; `method` and
+    `metric`, to make one and see whether it can be used; `score` and `report`, to write what
+    `given` says.
     """
 
     name: str
@@ -46,11 +50,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """How a task ended. trace: of a method's error. lost: its worker went, or a disk or network failed, and no method did.
-    fatal: the store can't be used, so nothing else can be done. mistake: exit status of one that the user can mend.
+    """How a task ended. trace: of a method's error. lost: its worker went, or a disk or network
+    failed, and no method did. fatal: the store can't be used, so nothing else can be done. mistake:
+    exit status of one that the user can mend.
 
-    unfit: why a method can't be fitted on these photographs. blamed: what was at work when a step passed a limit or its process
-    ended, and can be left out: metrics, reports. looks: of prepared photographs (`bench.store.local.Store.looks`).
+    unfit: why a method can't be fitted on these photographs. blamed: what was at work when a step
+    passed a limit or its process ended, and can be left out: metrics, reports. looks: of prepared
+    photographs (`bench.store.local.Store.looks`).
     """
 
     reason: str = ""
@@ -66,7 +72,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell ended: `done`, `cached`, `failed` or `incompatible`, with the reason, and the traceback if there is one."""
+    """How a cell ended: `done`, `cached`, `failed` or `incompatible`, with the reason, and the
+    traceback if there is one."""
 
     cell: Cell
     status: str
@@ -89,7 +96,9 @@ class Pool(Protocol):
         """The next of the begun tasks that ends."""
 
 
-def drive(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], pool: Pool) -> list[Outcome]:
+def drive(
+    workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], pool: Pool
+) -> list[Outcome]:
     """Execute cells in a pool; `finished` hears of each. Outcomes are in the cells' order."""
     schedule = Schedule(workshop, tuple(cells))
     running, again = 0, set[Task]()
@@ -131,7 +140,9 @@ class Schedule:
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._fits: Mapping[str, Fit] = {fit.key: fit for cell in self.cells for fit in cell.fit.chain()}
+        self._fits: Mapping[str, Fit] = {
+            fit.key: fit for cell in self.cells for fit in cell.fit.chain()
+        }
         for cell in self.cells:
             settled = self.workshop.settled(cell)
             if settled:
@@ -198,12 +209,16 @@ class Schedule:
     def _complete(self, key: str) -> None:
         left = any(task.cell == key and not task.fit for task in (*self.waiting, *self.running))
         if not left and key not in self.outcomes:
-            self.outcomes[key] = Outcome(self._cell(key), "done", seconds=self.seconds.get(key, 0.0))
+            self.outcomes[key] = Outcome(
+                self._cell(key), "done", seconds=self.seconds.get(key, 0.0)
+            )
 
     def _fail(self, key: str, result: Result) -> None:
         self.waiting = [task for task in self.waiting if task.fit or task.cell != key]
         if key not in self.outcomes:
-            self.outcomes[key] = Outcome(self._cell(key), "failed", result.reason, self.seconds.get(key, 0.0), result.trace)
+            self.outcomes[key] = Outcome(
+                self._cell(key), "failed", result.reason, self.seconds.get(key, 0.0), result.trace
+            )
 
     def _break(self, fit: Fit, result: Result) -> None:
         """A fit failed: so does what needs it."""
@@ -214,7 +229,9 @@ class Schedule:
             if cell.fit.key == fit.key and cell.key not in self.outcomes:
                 self._fail(cell.key, result)
         for other in self._fits.values():
-            if other.key not in self.workshop.broken and any(p.key == fit.key for p in other.requires.values()):
+            if other.key not in self.workshop.broken and any(
+                p.key == fit.key for p in other.requires.values()
+            ):
                 self._break(other, needed)
 
     def _cell(self, key: str) -> Cell:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """A run whose samples are there, and what is to be scored. left_out: metrics that are not asked, and why."""
+    """A run whose samples are there, and what is to be scored. left_out: metrics that are not
+    asked, and why."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -46,11 +47,13 @@ class Scoring:
     step: Step = unheard
 
 
-def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Path | str | None = None) -> Results:
+def rescore(
+    folder: Path, metrics: Sequence[str], progress: Progress, store: Path | str | None = None
+) -> Results:
     """Score a run's stored samples again, and write its scores and report anew. Nothing is sampled.
 
-    With metrics, those alone: the scores of the others are kept as they are, and the manifest says that these were asked for.
-    store: as `bench.results.run_folder.read` takes it.
+    With metrics, those alone: the scores of the others are kept as they are, and the manifest says
+    that these were asked for. store: as `bench.results.run_folder.read` takes it.
     """
     plugins = registry()
     loaded = scoring.load_metrics(metrics, plugins)
@@ -67,14 +70,20 @@ def rescore(folder: Path, metrics: Sequence[str], progress: Progress, store: Pat
 
 
 def score(work: Scoring, before: Results | None = None) -> Results:
-    """Score all cells, and write the run's tables; only a few columns are in memory at a time. before: a run whose scores by
-    other metrics are kept. NothingMeasured where there is no value."""
+    """Score all cells, and write the run's tables; only a few columns are in memory at a time.
+    before: a run whose scores by other metrics are kept. NothingMeasured where there is no
+    value."""
     folder, manifest = work.folder, work.manifest
     sets: list[dict[str, Any]] = []
-    with work.progress.task("scoring", len(manifest["cells"])) as bar, long_table.writing(folder / "scores.parquet") as table:
+    with (
+        work.progress.task("scoring", len(manifest["cells"])) as bar,
+        long_table.writing(folder / "scores.parquet") as table,
+    ):
         for cell, test, images in _cells(work):
             if cell["status"] == "done":
-                sets += CellScores(cell, work.metrics, test, work.store, folder, work.left_out, work.step).write(table, images)
+                sets += CellScores(
+                    cell, work.metrics, test, work.store, folder, work.left_out, work.step
+                ).write(table, images)
             else:
                 table.lose(failed(cell, folder.name))
             bar.advance(1, cell["method"])
@@ -86,7 +95,9 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     scored = run_folder.read(folder, work.store.place)
     write_text(folder / "summary.csv", csv(summarise(scored.table.columns)))
     if not table.done:
-        reasons = "; ".join(sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]}))
+        reasons = "; ".join(
+            sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]})
+        )
         raise NothingMeasured(f"nothing was measured: {reasons}")
     return scored
 
@@ -94,9 +105,16 @@ def score(work: Scoring, before: Results | None = None) -> Results:
 def test_set(dataset: str, manifest: Mapping[str, Any], store: Store, plugins: Registry) -> HeldOut:
     """What scores need of a data set, as a manifest names it."""
     described = manifest["datasets"][dataset]
-    test, train = (prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train"))
+    test, train = (
+        prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train")
+    )
     spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
-    return scoring.held_out(test, train, manifest["protocol"], spec.load()(home=None) if spec and spec.known_law else None)
+    return scoring.held_out(
+        test,
+        train,
+        manifest["protocol"],
+        spec.load()(home=None) if spec and spec.known_law else None,
+    )
 
 
 def summarise(columns: Iterable[ScoreColumn]) -> pd.DataFrame:
@@ -115,28 +133,54 @@ def summarise(columns: Iterable[ScoreColumn]) -> pd.DataFrame:
 
 
 def headline(result: Results) -> list[dict[str, str]]:
-    """The table that is shown at the end of a run: means over test photographs of the metrics that declare a headline, and of
-    those that were asked for by name.
+    """The table that is shown at the end of a run: means over test photographs of the metrics that
+    declare a headline, and of those that were asked for by name.
 
-    Metrics that take independent draws only are shown for the draws, the others for what a method presents.
+    Metrics that take independent draws only are shown for the draws, the others for what a method
+    presents.
     """
     known = (spec for spec in registry().specs["metrics"].values() if isinstance(spec, MetricSpec))
-    specs = sorted((spec for spec in known if spec.headline or spec.name in result.asked), key=lambda spec: spec.name)
+    specs = sorted(
+        (spec for spec in known if spec.headline or spec.name in result.asked),
+        key=lambda spec: spec.name,
+    )
     variants = {spec.name: storable(spec.headline or _variant(result, spec)) for spec in specs}
     places: dict[tuple[str, str], list[ScoreColumn]] = {}
     for column in result.table.columns:
         places.setdefault((column.dataset, column.method), []).append(column)
     rows = [
-        {"dataset": place[0], "method": place[1],
-         **{spec.name: _headline(columns, spec, variants[spec.name], result.set_scores, place) for spec in specs},
-         "presents": _presents(columns)}
+        {
+            "dataset": place[0],
+            "method": place[1],
+            **{
+                spec.name: _headline(columns, spec, variants[spec.name], result.set_scores, place)
+                for spec in specs
+            },
+            "presents": _presents(columns),
+        }
         for place, columns in places.items()
-    ]  # fmt: skip
-    empty = {spec.name for spec in specs if spec.name not in result.asked and all(row[spec.name] == "-" for row in rows)}
+    ]
+    empty = {
+        spec.name
+        for spec in specs
+        if spec.name not in result.asked and all(row[spec.name] == "-" for row in rows)
+    }
     return [{name: text for name, text in row.items() if name not in empty} for row in rows]
 
 
-_ABOUT = ("dataset", "method", "role", "ask", "kind", "k", "metric", "variant", "region", "unit", "direction")
+_ABOUT = (
+    "dataset",
+    "method",
+    "role",
+    "ask",
+    "kind",
+    "k",
+    "metric",
+    "variant",
+    "region",
+    "unit",
+    "direction",
+)
 
 
 def _cells(work: Scoring) -> Iterator[tuple[dict[str, Any], HeldOut, pa.Array]]:
@@ -146,7 +190,9 @@ def _cells(work: Scoring) -> Iterator[tuple[dict[str, Any], HeldOut, pa.Array]]:
     for dataset in work.manifest["datasets"]:
         test = test_set(dataset, work.manifest, work.store, work.plugins)
         images = pa.array(test.prepared.ids, pa.string())
-        yield from ((cell, test, images) for cell in work.manifest["cells"] if cell["dataset"] == dataset)
+        yield from (
+            (cell, test, images) for cell in work.manifest["cells"] if cell["dataset"] == dataset
+        )
 
 
 def _keep(before: Scores, without: Iterable[str], table: Writer) -> None:
@@ -163,7 +209,9 @@ def _keep(before: Scores, without: Iterable[str], table: Writer) -> None:
                 table.lose(column)
 
 
-def _sets(found: Sequence[dict[str, Any]], before: Results | None, names: Iterable[str]) -> pd.DataFrame:
+def _sets(
+    found: Sequence[dict[str, Any]], before: Results | None, names: Iterable[str]
+) -> pd.DataFrame:
     import pandas as pd
 
     new = long_table.frame(found, long_table.SET_COLUMNS)
@@ -185,15 +233,30 @@ def _spread(columns: Sequence[ScoreColumn]) -> tuple[float, float, int]:
 
 
 def _variant(result: Results, spec: MetricSpec) -> str:
-    """What is shown of a metric that declares no headline: the main variant, else the first one that was measured."""
-    columns = [c.variant for c in result.table.columns if c.metric == spec.name and _is_shown(c, c.variant, spec)]
-    of_sets = [str(v) for v in result.set_scores.loc[result.set_scores["metric"] == spec.name, "variant"].unique()]
+    """What is shown of a metric that declares no headline: the main variant, else the first one
+    that was measured."""
+    columns = [
+        c.variant
+        for c in result.table.columns
+        if c.metric == spec.name and _is_shown(c, c.variant, spec)
+    ]
+    of_sets = [
+        str(v)
+        for v in result.set_scores.loc[result.set_scores["metric"] == spec.name, "variant"].unique()
+    ]
     measured = [*columns, *of_sets]
     return next((v for v in (spec.main, *spec.variants, *measured) if v in measured), "")
 
 
-def _headline(columns: Sequence[ScoreColumn], spec: MetricSpec, variant: str, of_sets: pd.DataFrame, place: tuple[str, str]) -> str:
-    """A mean over all photographs, or none: over those that have a value it would flatter. Or the value of the whole set."""
+def _headline(
+    columns: Sequence[ScoreColumn],
+    spec: MetricSpec,
+    variant: str,
+    of_sets: pd.DataFrame,
+    place: tuple[str, str],
+) -> str:
+    """A mean over all photographs, or none: over those that have a value it would flatter. Or the
+    value of the whole set."""
     mine = [c for c in columns if c.metric == spec.name]
     if any(c.status == "failed" for c in mine):
         return "failed"
@@ -204,12 +267,16 @@ def _headline(columns: Sequence[ScoreColumn], spec: MetricSpec, variant: str, of
         most = max(c.k for c in shown)
         return f"{_spread([c for c in shown if c.k == most])[0]:.4f}"
     about = of_sets[["dataset", "method", "metric", "variant"]] == [*place, spec.name, variant]
-    values = of_sets.loc[about.all(axis=1) & ((of_sets["ask"] == "draws") == (spec.accepts == IID)), "value"]
+    values = of_sets.loc[
+        about.all(axis=1) & ((of_sets["ask"] == "draws") == (spec.accepts == IID)), "value"
+    ]
     return "-" if values.empty else "undefined" if values.isna().any() else f"{values.mean():.4f}"
 
 
 def _is_shown(column: ScoreColumn, variant: str, spec: MetricSpec) -> bool:
-    return (column.variant, column.region) == (variant, "all") and (column.ask == "draws") == (spec.accepts == IID)
+    return (column.variant, column.region) == (variant, "all") and (column.ask == "draws") == (
+        spec.accepts == IID
+    )
 
 
 def _presents(columns: Sequence[ScoreColumn]) -> str:

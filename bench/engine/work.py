@@ -38,11 +38,13 @@ def failure(error: BaseException, seconds: float = 0.0, whole: bool = False) -> 
 
 @dataclass
 class Workshop:
-    """What executing cells needs: the store, the fitted methods of this process and the weights of each data set.
+    """What executing cells needs: the store, the fitted methods of this process and the weights of
+    each data set.
 
-    folder: of the run. step: told what begins, whether it is under the limits, and what can be left out if it goes wrong. broken:
-    fits that failed, and why: they are not tried again for another cell. left_out: metrics that can't be used, and why. worker:
-    the process that has prepared the run, if there is one.
+    folder: of the run. step: told what begins, whether it is under the limits, and what can be left
+    out if it goes wrong. broken: fits that failed, and why: they are not tried again for another
+    cell. left_out: metrics that can't be used, and why. worker: the process that has prepared the
+    run, if there is one.
     """
 
     plan: Plan
@@ -68,7 +70,9 @@ class Workshop:
         if dataset not in self.held_out:
             data = self.plan.data[dataset]
             drawn = data.source.dataset if data.source.spec.known_law else None
-            self.held_out[dataset] = scoring.held_out(data.test, data.train, self.plan.protocol.describe(), drawn)
+            self.held_out[dataset] = scoring.held_out(
+                data.test, data.train, self.plan.protocol.describe(), drawn
+            )
         return self.held_out[dataset]
 
     def colour_weights(self, dataset: str) -> ColourWeights:
@@ -108,32 +112,46 @@ class Workshop:
         """Fit what is needed and make the missing shards of a cell."""
         if settled := self.settled(cell):
             return settled
-        result = self.perform(Task(cell.name, cell.key, stop=sum(len(ask.shards) for ask in cell.asks)))
+        result = self.perform(
+            Task(cell.name, cell.key, stop=sum(len(ask.shards) for ask in cell.asks))
+        )
         if result.fatal or result.lost:
             raise StoreLost(result.reason)
-        return Outcome(cell, "failed" if result.reason else "done", result.reason, result.seconds, result.trace)
+        return Outcome(
+            cell, "failed" if result.reason else "done", result.reason, result.seconds, result.trace
+        )
 
     def perform(self, task: Task) -> Result:
-        """Do a task. What goes wrong in it is in the result; with `debug` a method's error is raised."""
+        """Do a task. What goes wrong in it is in the result; with `debug` a method's error is
+        raised."""
         start = time.monotonic()
         try:
             with threads.pinned(self.plan.request.threads or threads.wanted()):
                 done = self._do(task)
-        except (Exception, SystemExit) as error:  # kept as a row with its reason; the other cells go on
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # kept as a row with its reason; the other cells go on
             if self.debug:
                 raise
             return failure(error, time.monotonic() - start, whole=task.kind in ("score", "report"))
         return replace(done, seconds=time.monotonic() - start)
 
     def believed(self, task: Task, result: Result) -> Result:
-        """What another process says of a fit or samples, unless it says that it is done and the store has nothing of it: plugins
-        share that process."""
-        wanted = [("fits", task.fit)] if task.fit else [("samples", key) for _, key, _ in self._shards(self._cell(task), task)]
+        """What another process says of a fit or samples, unless it says that it is done and the
+        store has nothing of it: plugins share that process."""
+        wanted = (
+            [("fits", task.fit)]
+            if task.fit
+            else [("samples", key) for _, key, _ in self._shards(self._cell(task), task)]
+        )
         gone = 0 if result.reason else sum(not self.store.has(*thing) for thing in wanted)
         if not gone:
             return result
         what = f"{gone} of its {len(wanted)} {wanted[0][0]} are not in the store"
-        return Result(f"{task.name}: its process said that it is done, but {what}", result.seconds, lost=True)
+        return Result(
+            f"{task.name}: its process said that it is done, but {what}", result.seconds, lost=True
+        )
 
     def leave_out(self, result: Result) -> None:
         """Do without the metrics at which a task has failed."""
@@ -141,7 +159,8 @@ class Workshop:
         self.progress.say(f"{', '.join(result.blamed)}: {result.reason}; left out of this run")
 
     def ask(self, task: Task) -> Result:
-        """Have the process do a task that has prepared the run, else this one; once more where it was lost."""
+        """Have the process do a task that has prepared the run, else this one; once more where it
+        was lost."""
         if not self.worker:
             return self.perform(task)
         result = self.worker.perform(task, self.progress)
@@ -173,7 +192,9 @@ class Workshop:
         fit = next(fit for fit in cell.fit.chain() if fit.key == task.fit)
         if task.kind == "method":
             self.step(task.name, True)
-            return Result(unfit=plan.unfit(fit, self.plan.data[fit.dataset], self.plan.protocol) or "")
+            return Result(
+                unfit=plan.unfit(fit, self.plan.data[fit.dataset], self.plan.protocol) or ""
+            )
         if self.plan.request.nodes > 1:
             self._fit_together(fit)
         else:
@@ -183,7 +204,9 @@ class Workshop:
     def _cell(self, task: Task) -> Cell:
         found = next((cell for cell in self.plan.cells if cell.key == task.cell), None)
         if found is None:
-            raise BenchError("its photographs, parameters or plugin changed while the run was on: run again")
+            raise BenchError(
+                "its photographs, parameters or plugin changed while the run was on: run again"
+            )
         return found
 
     def _metric(self, name: str) -> LoadedMetric:
@@ -198,7 +221,18 @@ class Workshop:
         assert self.folder is not None
         if task.kind == "score":
             manifest, left_out = run_folder.read_manifest(self.folder), dict(task.without)
-            score(Scoring(self.folder, manifest, self.metrics, self.store, registry(), self.progress, left_out, self.step))
+            score(
+                Scoring(
+                    self.folder,
+                    manifest,
+                    self.metrics,
+                    self.store,
+                    registry(),
+                    self.progress,
+                    left_out,
+                    self.step,
+                )
+            )
             return Result()
         made = output.request(self.folder, figures=task.given)
         try:
@@ -209,7 +243,8 @@ class Workshop:
         return Result()
 
     def _fit_together(self, fit: Fit) -> None:
-        """The first process keeps the fit, under its lock; the others train along, if there is anything to train."""
+        """The first process keeps the fit, under its lock; the others train along, if there is
+        anything to train."""
         if any(self.store.find("fits", part.key) is None for part in fit.chain()[:-1]):
             raise BenchError(f"a fit that {fit.label} needs is gone from the store: run again")
         if rendezvous.first():
@@ -224,7 +259,10 @@ class Workshop:
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
         if self.plan.request.nodes > 1 and not rendezvous.here():
-            raise BenchError(f"the fit of {fit.label}, which several machines made, is gone from the store: run again")
+            raise BenchError(
+                f"the fit of {fit.label}, which several machines made, is gone from the store: run "
+                "again"
+            )
         made = []
 
         def build(folder: Path) -> dict[str, Any]:
@@ -234,7 +272,9 @@ class Workshop:
             return self._fit(method, fit, context, folder)
 
         try:
-            found = self.store.get("fits", fit.key, build, lambda: self._wait(f"fitting {fit.label} on {fit.dataset}"))
+            found = self.store.get(
+                "fits", fit.key, build, lambda: self._wait(f"fitting {fit.label} on {fit.dataset}")
+            )
             if not made:  # by another process, while this one waited
                 method.load(found, context)
         except StoreLost:
@@ -260,10 +300,22 @@ class Workshop:
         part_keys = {name: part.key for name, part in fit.requires.items()}
         seed = seeds.of_fit(fit.seed, fit.dataset, fit.spec.name)
         request = self.plan.request
-        return FitContext(seed, request.device, self.plan.protocol, self.colour_weights(fit.dataset), parts,
-                          self.store, self.progress, part_keys=part_keys, precision=request.precision,
-                          devices=request.devices, nodes=request.nodes, strategy=request.strategy,
-                          work=self.store.work("fits", fit.key), cache_budget=int(request.cache_budget * 2**30))  # fmt: skip
+        return FitContext(
+            seed,
+            request.device,
+            self.plan.protocol,
+            self.colour_weights(fit.dataset),
+            parts,
+            self.store,
+            self.progress,
+            part_keys=part_keys,
+            precision=request.precision,
+            devices=request.devices,
+            nodes=request.nodes,
+            strategy=request.strategy,
+            work=self.store.work("fits", fit.key),
+            cache_budget=int(request.cache_budget * 2**30),
+        )
 
     def _shards(self, cell: Cell, task: Task) -> list[tuple[Ask, str, range]]:
         """The shards `start` to `stop`, counted over the cell's asks."""
@@ -271,7 +323,11 @@ class Workshop:
 
     def _sample(self, cell: Cell, task: Task) -> None:
         """Make the missing ones among a task's shards, and score them all, plugin by plugin."""
-        missing = [(ask, key, rows) for ask, key, rows in self._shards(cell, task) if self.store.find("samples", key) is None]
+        missing = [
+            (ask, key, rows)
+            for ask, key, rows in self._shards(cell, task)
+            if self.store.find("samples", key) is None
+        ]
         if missing:
             self._make(cell, missing)
         test, left_out = self.test_set(cell.fit.dataset), {name for name, _ in task.without}
@@ -286,17 +342,29 @@ class Workshop:
     def _make(self, cell: Cell, missing: list[tuple[Ask, str, range]]) -> None:
         method = self.method(cell.fit)
         self.step(f"sampling {cell.name}", True)
-        with self.progress.task(f"sampling {cell.name}", sum(len(rows) for _, _, rows in missing)) as bar:
+        with self.progress.task(
+            f"sampling {cell.name}", sum(len(rows) for _, _, rows in missing)
+        ) as bar:
             busy = []
             for ask, key, rows in missing:
-                if self.store.get_if_free("samples", key, self._answer(cell, method, ask, rows)) is None:
+                if (
+                    self.store.get_if_free("samples", key, self._answer(cell, method, ask, rows))
+                    is None
+                ):
                     busy.append((ask, key, rows))
                 else:
                     bar.advance(len(rows))
             for ask, key, rows in busy:  # another process is at them, or was
-                self.store.get("samples", key, self._answer(cell, method, ask, rows), lambda: self._wait(f"sampling {cell.name}"))
+                self.store.get(
+                    "samples",
+                    key,
+                    self._answer(cell, method, ask, rows),
+                    lambda: self._wait(f"sampling {cell.name}"),
+                )
                 bar.advance(len(rows))
 
-    def _answer(self, cell: Cell, method: Method, ask: Ask, rows: range) -> Callable[[Path], dict[str, Any]]:
+    def _answer(
+        self, cell: Cell, method: Method, ask: Ask, rows: range
+    ) -> Callable[[Path], dict[str, Any]]:
         asking = Asking(cell.fit, method, self.plan.data[cell.fit.dataset], list(rows), ask)
         return lambda folder: samples.write(folder, asking.answer())

@@ -27,7 +27,8 @@ class WrongFormat(Unreadable):
 
 
 def inspect(path: Path, protocol: Protocol) -> None:
-    """Look at a file's header only. Raises `Unreadable`, or one of its kinds above, with the reason."""
+    """Look at a file's header only. Raises `Unreadable`, or one of its kinds above, with the
+    reason."""
     try:
         if path.stat().st_size > LARGEST:
             raise Unreadable(f"more than {LARGEST // 2**20} MB")
@@ -41,8 +42,9 @@ def inspect(path: Path, protocol: Protocol) -> None:
 
 
 def read(path: Path, protocol: Protocol) -> np.ndarray:
-    """A colour field `(2, 64, 64)` float32, CIELAB units. A picture is resized and converted as the protocol does with
-    photographs, and its lightness is dropped; an array of ab is resized likewise. Raises `Unreadable`."""
+    """A colour field `(2, 64, 64)` float32, CIELAB units. A picture is resized and converted as the
+    protocol does with photographs, and its lightness is dropped; an array of ab is resized
+    likewise. Raises `Unreadable`."""
     import numpy as np
 
     from bench.colour import rgb_to_lab
@@ -67,14 +69,19 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def _png_size(path: Path) -> tuple[int, int]:
-    """Width and height from the header, which Pillow would give without the depth: it reads 16 bits as 8."""
+    """Width and height from the header, which Pillow would give without the depth: it reads 16 bits
+    as 8."""
     with path.open("rb") as stream:
         head = stream.read(33)
     if len(head) < 33 or head[:8] != _SIGNATURE or head[12:16] != b"IHDR":
-        raise Unreadable("not a PNG file" if head[:8] != _SIGNATURE[: len(head)] or not head else "cut short")
+        raise Unreadable(
+            "not a PNG file" if head[:8] != _SIGNATURE[: len(head)] or not head else "cut short"
+        )
     width, height, depth, colours = struct.unpack(">IIBB", head[16:26])
     if (depth, colours) != (8, 2):
-        raise WrongFormat(f"{_COLOURS.get(colours, 'unknown colours')}, {depth} bits: write RGB, 8 bits")
+        raise WrongFormat(
+            f"{_COLOURS.get(colours, 'unknown colours')}, {depth} bits: write RGB, 8 bits"
+        )
     return width, height
 
 

@@ -24,10 +24,12 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
 def stem(image: str) -> str:
-    """Where a photograph's files lie, relative and without `..`: the input is `<stem>.png`, its outputs `<stem>/<n>.png`.
+    """Where a photograph's files lie, relative and without `..`: the input is `<stem>.png`, its
+    outputs `<stem>/<n>.png`.
 
-    An id that is a plain path is its own stem. Else it is percent-encoded, and `urllib.parse.unquote` gives it back; parts
-    that are too long end in a digest (`%~` and 24 digits), an empty part is `%~`.
+    An id that is a plain path is its own stem. Else it is percent-encoded, and
+    `urllib.parse.unquote` gives it back; parts that are too long end in a digest (`%~` and 24
+    digits), an empty part is `%~`.
 
     >>> stem("cats/tom.jpg"), stem("../a b"), stem("C:/nul"), stem("//host")
     ('cats/tom.jpg', '%2E%2E/a b', 'C%3A/%6Eul', '%~/%~/host')
@@ -38,17 +40,33 @@ def stem(image: str) -> str:
 def read_record(folder: Path) -> Inputs | None:
     """The record of exported inputs in a folder, if there is one. BenchError when it is damaged."""
     path = folder / RECORD
-    return records.read(path, Inputs, "`bench export-inputs` writes it", SCHEMA) if path.is_file() else None
+    return (
+        records.read(path, Inputs, "`bench export-inputs` writes it", SCHEMA)
+        if path.is_file()
+        else None
+    )
 
 
 def made_from_others(record: Inputs, wanted: Wanted) -> str:
-    """Why outputs of these inputs are none of the wanted photographs under the wanted protocol, or nothing."""
+    """Why outputs of these inputs are none of the wanted photographs under the wanted protocol, or
+    nothing."""
     if record["digest"] != wanted.digest:
-        return f"made from inputs of other photographs ({record['dataset']}, content {record['digest'][:12]}; " \
-               f"here {wanted.dataset}, {wanted.digest[:12]})"  # fmt: skip
+        return (
+            f"made from inputs of other photographs ({record['dataset']}, content "
+            f"{record['digest'][:12]}; "
+            f"here {wanted.dataset}, {wanted.digest[:12]})"
+        )
     before, now = record["preparation"], wanted.protocol.preparation
-    differ = [f"{name} {before.get(name)}, here {now.get(name)}" for name in {**before, **now} if before.get(name) != now.get(name)]
-    return f"made from inputs that were prepared in another way ({'; '.join(differ)})" if differ else ""
+    differ = [
+        f"{name} {before.get(name)}, here {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    return (
+        f"made from inputs that were prepared in another way ({'; '.join(differ)})"
+        if differ
+        else ""
+    )
 
 
 def _part(part: str) -> str:
@@ -57,4 +75,8 @@ def _part(part: str) -> str:
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if name[-1] in (".", " "):  # Windows drops them
         name = f"{name[:-1]}%{ord(name[-1]):02X}"
-    return name if len(name) <= LONGEST else f"{name[:150]}%~{keys.sha256(part.encode('utf-8', 'surrogatepass'))[:24]}"
+    return (
+        name
+        if len(name) <= LONGEST
+        else f"{name[:150]}%~{keys.sha256(part.encode('utf-8', 'surrogatepass'))[:24]}"
+    )

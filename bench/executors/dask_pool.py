@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 MISSING = "executor dask needs the package distributed: pip install 'huebench[dask]'"
 
 
-def dask(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], scheduler: str = "",
-         slots: int | str = "auto") -> list[Outcome]:  # fmt: skip
-    """Tasks on the cluster whose scheduler is at an address, else on `slots` processes of this machine (auto: one a core, or
-    one a GPU). A task whose worker dies is tried once more on another. BenchError where the scheduler is lost."""
+def dask(
+    workshop: Workshop,
+    cells: Iterable[Cell],
+    finished: Callable[[Outcome], None],
+    scheduler: str = "",
+    slots: int | str = "auto",
+) -> list[Outcome]:
+    """Tasks on the cluster whose scheduler is at an address, else on `slots` processes of this
+    machine (auto: one a core, or one a GPU). A task whose worker dies is tried once more on
+    another. BenchError where the scheduler is lost."""
     assert workshop.folder is not None
     workshop.rest()
     folder, request = workshop.folder, workshop.plan.request
@@ -37,22 +43,36 @@ def dask(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome]
             future.add_done_callback(lambda done: ended(done.result))
 
         def count() -> int:
-            return sum(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
+            return sum(
+                worker["nthreads"]
+                for worker in client.scheduler_info(n_workers=-1)["workers"].values()
+            )
 
         try:
-            return drive(workshop, cells, finished, remote.Futures(workshop, submit, lambda: here or count(), "dask"))
+            return drive(
+                workshop,
+                cells,
+                finished,
+                remote.Futures(workshop, submit, lambda: here or count(), "dask"),
+            )
         except Exception as error:
             if isinstance(error, BenchError) or client.status == "running":
                 raise
-            raise BenchError(f"the dask scheduler {scheduler or 'of this run'} is gone: what is finished stays, and the same "
-                             "command goes on when there is one again") from error  # fmt: skip
+            raise BenchError(
+                f"the dask scheduler {scheduler or 'of this run'} is gone: what is finished stays, "
+                "and the same "
+                "command goes on when there is one again"
+            ) from error
         finally:
-            with suppress(Exception):  # workers that are out of reach end their processes when they end
+            with suppress(
+                Exception
+            ):  # workers that are out of reach end their processes when they end
                 client.run(remote.end, str(folder.resolve()))
 
 
 def perform(text: str) -> str:
-    """`bench.executors.remote.perform` on a worker; those of a cluster of this machine are numbered, and share its cores."""
+    """`bench.executors.remote.perform` on a worker; those of a cluster of this machine are
+    numbered, and share its cores."""
     from distributed import get_worker
 
     name = get_worker().name
@@ -70,10 +90,21 @@ def _client(scheduler: str, slots: int) -> Iterator[Client]:
         stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
         where: Any = scheduler
         if not scheduler:
-            where = stack.enter_context(LocalCluster(n_workers=slots, threads_per_worker=1, processes=True, dashboard_address=None,
-                                                     silence_logs=logging.ERROR, host="127.0.0.1"))  # fmt: skip
+            where = stack.enter_context(
+                LocalCluster(
+                    n_workers=slots,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.ERROR,
+                    host="127.0.0.1",
+                )
+            )
         try:
             client = stack.enter_context(Client(where, timeout=10, set_as_default=False))
         except (OSError, ValueError) as error:
-            raise BenchError(f"--scheduler {scheduler}: no dask scheduler answers there: {str(error).splitlines()[0]}") from error
+            raise BenchError(
+                f"--scheduler {scheduler}: no dask scheduler answers there: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         yield client

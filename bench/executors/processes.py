@@ -1,7 +1,9 @@
-"""The executor `process`: tasks are done in processes of their own, one a slot, ended with all their children at a limit.
+"""The executor `process`: tasks are done in processes of their own, one a slot, ended with all
+their children at a limit.
 
-A method that never ends, takes too much memory or crashes costs its own cell: the row says so and the others go on. Each slot
-has its share of the cores; the number of threads stays the run's, so that results are the same bit for bit whatever the slots.
+A method that never ends, takes too much memory or crashes costs its own cell: the row says so and
+the others go on. Each slot has its share of the cores; the number of threads stays the run's, so
+that results are the same bit for bit whatever the slots.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from bench.store.local import Store
 TICK = 0.1
 """Seconds between looks at the clock and at the memory."""
 GRACE = 20.0
-"""Seconds that a process may take to end, with all that it started, once it has closed its pipe or is told to end."""
+"""Seconds that a process may take to end, with all that it started, once it has closed its pipe or
+is told to end."""
 LONGEST = 2**22
 """Bytes of a message: what is longer, or is none, is passed over."""
 AHEAD = 1000
@@ -47,7 +50,8 @@ AHEAD = 1000
 START = 300.0
 """Seconds that a worker may take until its first step: it imports PyTorch and opens the data."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGBUS)
-"""Signals by which the system, or whoever runs it, ends a process; SIGBUS: a mapped file could not be read or grown."""
+"""Signals by which the system, or whoever runs it, ends a process; SIGBUS: a mapped file could not
+be read or grown."""
 
 _STARTING = "starting its process"
 
@@ -64,10 +68,14 @@ class Lost(Exception):
         self.outside = outside
 
 
-def process(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None],
-            slots: int | str = "auto") -> list[Outcome]:  # fmt: skip
-    """Tasks in so many processes. Limits are the request's: `timeout` seconds for fitting a method or for sampling some
-    photographs, `memory` GiB."""
+def process(
+    workshop: Workshop,
+    cells: Iterable[Cell],
+    finished: Callable[[Outcome], None],
+    slots: int | str = "auto",
+) -> list[Outcome]:
+    """Tasks in so many processes. Limits are the request's: `timeout` seconds for fitting a method
+    or for sampling some photographs, `memory` GiB."""
     request = workshop.plan.request
     count = usual_slots(request) if slots == "auto" else int(slots)
     if why := crowded(count, request):
@@ -89,18 +97,23 @@ def usual_slots(request: Request) -> int:
 
 
 def crowded(slots: int, request: Request) -> str:
-    """What is said of slots with fewer cores than threads: convolutions' threads keep a core busy while they wait for one another,
-    which may take several times as long (`benchmarks/scaling.py`). Nothing where all is well."""
+    """What is said of slots with fewer cores than threads: convolutions' threads keep a core busy
+    while they wait for one another, which may take several times as long (`benchmarks/scaling.py`).
+    Nothing where all is well."""
     here, wanted = threads.cores(), request.threads or threads.wanted()
     own = max(1, here // slots)
     if slots < 2 or own >= wanted or request.device != "cpu":
         return ""
-    return (f"{slots} slots of {wanted} threads share {here} cores, and threads that share a core are slow: take fewer slots, or "
-            f"--threads {own} (whose results differ in their last bits)")  # fmt: skip
+    return (
+        f"{slots} slots of {wanted} threads share {here} cores, and threads that share a core are "
+        "slow: take fewer slots, or "
+        f"--threads {own} (whose results differ in their last bits)"
+    )
 
 
 class _Pool:
-    """A thread a slot, which waits for the slot's process. A single slot goes on with the process that prepared the run."""
+    """A thread a slot, which waits for the slot's process. A single slot goes on with the process
+    that prepared the run."""
 
     def __init__(self, workshop: Workshop, slots: int) -> None:
         assert workshop.folder is not None
@@ -109,9 +122,20 @@ class _Pool:
         self._results: queue.Queue[tuple[Task, Result]] = queue.Queue()
         self._ending = False
         self._lent = workshop.worker if slots == 1 else None
-        workers = [self._lent] if self._lent else [
-            Worker(workshop.plan.request, workshop.store, workshop.folder, workshop.looks(), place(i, slots, workshop.plan.request))
-            for i in range(slots)]  # fmt: skip
+        workers = (
+            [self._lent]
+            if self._lent
+            else [
+                Worker(
+                    workshop.plan.request,
+                    workshop.store,
+                    workshop.folder,
+                    workshop.looks(),
+                    place(i, slots, workshop.plan.request),
+                )
+                for i in range(slots)
+            ]
+        )
         if not self._lent:
             workshop.rest()
         self._workers = [worker for worker in workers if worker]
@@ -159,7 +183,8 @@ class Place:
 
 
 def place(slot: int, slots: int, request: Request) -> Place:
-    """A slot's share of this process' cores, and its own GPU where the device is `cuda` and there are several slots."""
+    """A slot's share of this process' cores, and its own GPU where the device is `cuda` and there
+    are several slots."""
     if slots < 2:
         return Place()
     variables = {"CUDA_VISIBLE_DEVICES": _gpu(slot)} if request.device == "cuda" else {}
@@ -169,7 +194,8 @@ def place(slot: int, slots: int, request: Request) -> Place:
 
 
 def share(cores: Sequence[int], slot: int, slots: int) -> tuple[int, ...]:
-    """A slot's part of the cores; all of them where there are more slots than cores, so that no core is left to one slot alone.
+    """A slot's part of the cores; all of them where there are more slots than cores, so that no
+    core is left to one slot alone.
 
     >>> share([0, 1, 2, 3], 1, 2), share([0, 1], 2, 3)
     ((1, 3), (0, 1))
@@ -188,7 +214,8 @@ def _gpu(slot: int) -> str:
 
 
 class Event(TypedDict, total=False):
-    """A message of a worker: what happens on the way, and how a task ended; `token`: the one that came with the task."""
+    """A message of a worker: what happens on the way, and how a task ended; `token`: the one that
+    came with the task."""
 
     step: tuple[str, bool, tuple[str, ...]]
     say: str
@@ -201,8 +228,9 @@ class Event(TypedDict, total=False):
 
 @dataclass
 class Worker:
-    """A child process that does tasks of a run, started when there is one, and again after it was ended. checked: looks of things
-    that were held against their digests. step: what it does, since when. blamed: what can be left out if that goes wrong."""
+    """A child process that does tasks of a run, started when there is one, and again after it was
+    ended. checked: looks of things that were held against their digests. step: what it does, since
+    when. blamed: what can be left out if that goes wrong."""
 
     request: Request
     store: Store
@@ -230,8 +258,13 @@ class Worker:
         try:
             child = self.child if self.child is not None and self.alive else self._spawn()
             asked = requests.message(replace(self.request, store=self.store.place))
-            message = {"request": asked, "folder": str(self.folder or ""), "checked": list(self.checked), "task": task.message(),
-                       "token": token}  # fmt: skip
+            message = {
+                "request": asked,
+                "folder": str(self.folder or ""),
+                "checked": list(self.checked),
+                "task": task.message(),
+                "token": token,
+            }
             assert child.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it died: the next event says so
                 child.stdin.write(json.dumps(message).encode() + b"\n")
@@ -242,10 +275,13 @@ class Worker:
             return Result(str(overrun), time.monotonic() - start, blamed=self.blamed)
         except Lost as lost:
             self.end()
-            return Result(str(lost), time.monotonic() - start, lost=lost.outside, blamed=self.blamed)
+            return Result(
+                str(lost), time.monotonic() - start, lost=lost.outside, blamed=self.blamed
+            )
 
     def end(self) -> None:
-        """End the process and all that it started: `bench.executors.supervisor` does so when its standard input is closed."""
+        """End the process and all that it started: `bench.executors.supervisor` does so when its
+        standard input is closed."""
         if (child := self.child) is None:
             return
         self.child = None  # its number may soon be another process'
@@ -262,10 +298,22 @@ class Worker:
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **switches().variables(), **self.place.variables}
         self.events = queue.Queue(AHEAD)
-        command = [sys.executable, "-P", "-m", "bench.executors.supervisor", "bench.executors.worker",
-                   str(self.store.folder.resolve()), ",".join(map(str, self.place.cores))]  # fmt: skip
-        self.child = child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
-                                              start_new_session=True)  # fmt: skip
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "bench.executors.supervisor",
+            "bench.executors.worker",
+            str(self.store.folder.resolve()),
+            ",".join(map(str, self.place.cores)),
+        ]
+        self.child = child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
         threading.Thread(target=_hear, args=(child, self.events), daemon=True).start()
         return child
 
@@ -286,7 +334,9 @@ class Worker:
                     number, description, total = event["begin"]
                     stack = open_bars.enter_context(ExitStack())
                     bars[number] = stack, stack.enter_context(progress.task(description, total))
-                elif "advance" in event and event["advance"][0] in bars:  # a thread may report after its bar has ended
+                elif (
+                    "advance" in event and event["advance"][0] in bars
+                ):  # a thread may report after its bar has ended
                     number, steps, note = event["advance"]
                     bars[number][1].advance(steps, note)
                 elif "end" in event and event["end"] in bars:
@@ -307,7 +357,10 @@ class Worker:
                     continue
             if event is None:
                 code = self._status()
-                raise Lost(f"{self.step or _STARTING}: its process ended{_how(code)}", -code in FROM_OUTSIDE)
+                raise Lost(
+                    f"{self.step or _STARTING}: its process ended{_how(code)}",
+                    -code in FROM_OUTSIDE,
+                )
             return event
 
     def _status(self) -> int:
@@ -320,11 +373,22 @@ class Worker:
 
     def _see_to_limits(self) -> None:
         request = self.request
-        limit, option = (request.timeout if self.limited else None, " (--timeout)") if self.step else (START, "")
+        limit, option = (
+            (request.timeout if self.limited else None, " (--timeout)")
+            if self.step
+            else (START, "")
+        )
         if limit is not None and time.monotonic() - self.since > limit:
             raise Overrun(f"{self.step or _STARTING} took longer than {limit:g} s{option}")
-        if request.memory is not None and self.child and (used := memory(self.child.pid)) > request.memory * 2**30:
-            raise Overrun(f"{self.step or _STARTING} used {used / 2**30:.1f} GiB, more than {request.memory:g} (--memory)")
+        if (
+            request.memory is not None
+            and self.child
+            and (used := memory(self.child.pid)) > request.memory * 2**30
+        ):
+            raise Overrun(
+                f"{self.step or _STARTING} used {used / 2**30:.1f} GiB, more than "
+                f"{request.memory:g} (--memory)"
+            )
 
 
 def _hear(child: subprocess.Popen[bytes], events: queue.Queue[Event | None]) -> None:
@@ -336,8 +400,11 @@ def _hear(child: subprocess.Popen[bytes], events: queue.Queue[Event | None]) -> 
     _put(child, events, None)
 
 
-def _put(child: subprocess.Popen[bytes], events: queue.Queue[Event | None], event: Event | None) -> None:
-    """Wait until there is room, as long as the process is alive: later there may be nobody who looks."""
+def _put(
+    child: subprocess.Popen[bytes], events: queue.Queue[Event | None], event: Event | None
+) -> None:
+    """Wait until there is room, as long as the process is alive: later there may be nobody who
+    looks."""
     while True:
         with contextlib.suppress(queue.Full):
             return events.put(event, timeout=TICK)
@@ -355,7 +422,8 @@ def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
 
 
 def understood(line: bytes) -> Event | None:
-    """A line of a worker as an event; None where it is none: plugins share the worker's process, and may write anything."""
+    """A line of a worker as an event; None where it is none: plugins share the worker's process,
+    and may write anything."""
     try:
         return records.checked(json.loads(line), Event, "a worker's message")
     except (ValueError, RecursionError, BenchError):
@@ -371,7 +439,8 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def memory(pid: int) -> int:
-    """Bytes that a process and all its children hold for themselves: files that are mapped are not counted."""
+    """Bytes that a process and all its children hold for themselves: files that are mapped are not
+    counted."""
     held = 0
     for each in _tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):

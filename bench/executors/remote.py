@@ -1,8 +1,10 @@
-"""Tasks on other machines: what engines such as dask and SLURM call there, and a pool over their futures.
+"""Tasks on other machines: what engines such as dask and SLURM call there, and a pool over their
+futures.
 
-A message is text: the run folder, the task, and which plugins to load. The engine's worker starts a process of its own for the
-task (`bench.executors.processes.Worker`), so limits hold there too and a method that crashes leaves the engine alone. The run
-folder, the store and the data must be where all machines see them under the same paths.
+A message is text: the run folder, the task, and which plugins to load. The engine's worker starts a
+process of its own for the task (`bench.executors.processes.Worker`), so limits hold there too and a
+method that crashes leaves the engine alone. The run folder, the store and the data must be where
+all machines see them under the same paths.
 """
 
 from __future__ import annotations
@@ -30,17 +32,27 @@ _workers: dict[tuple[str, int], Worker] = {}
 
 def message(folder: Path, task: Task, slots: int = 1) -> str:
     """What is sent. slots: how many share one machine, where the engine can't say."""
-    return json.dumps({"folder": str(folder.resolve()), "task": task.message(), "switches": switches().variables(),
-                       "slots": slots})  # fmt: skip
+    return json.dumps(
+        {
+            "folder": str(folder.resolve()),
+            "task": task.message(),
+            "switches": switches().variables(),
+            "slots": slots,
+        }
+    )
 
 
-def perform(text: str, slot: int = 0, keep: bool = False, variables: Mapping[str, str] | None = None) -> str:
-    """Do the task of a message; the text of its result. keep: the process stays for the next task of the same run. variables: of
-    its environment."""
+def perform(
+    text: str, slot: int = 0, keep: bool = False, variables: Mapping[str, str] | None = None
+) -> str:
+    """Do the task of a message; the text of its result. keep: the process stays for the next task
+    of the same run. variables: of its environment."""
     told = json.loads(text)
     folder = Path(told["folder"])
     _end(lambda run, thread: run != told["folder"] and thread == threading.get_ident())
-    worker = _workers.get((told["folder"], threading.get_ident())) or _worker(folder, told, slot, variables or {})
+    worker = _workers.get((told["folder"], threading.get_ident())) or _worker(
+        folder, told, slot, variables or {}
+    )
     try:
         result = worker.perform(records.checked(told["task"], Task, "a message"), Quiet())
     finally:
@@ -70,8 +82,8 @@ def _worker(folder: Path, told: dict[str, Any], slot: int, variables: Mapping[st
 
 @dataclass
 class Futures:
-    """A pool over an engine. submit: begins a task and calls back with the text of its result, or raises what the engine says.
-    count: how many tasks the engine does at once, now."""
+    """A pool over an engine. submit: begins a task and calls back with the text of its result, or
+    raises what the engine says. count: how many tasks the engine does at once, now."""
 
     workshop: Workshop
     submit: Callable[[Task, Callable[[Callable[[], str]], None]], None]
@@ -89,14 +101,16 @@ class Futures:
         self.submit(task, lambda answer: self._ended.put((task, answer)))
 
     def wait(self) -> tuple[Task, Result]:
-        """The next that ends. What the engine raises is a lost worker: methods' errors come as results."""
+        """The next that ends. What the engine raises is a lost worker: methods' errors come as
+        results."""
         while True:
             with contextlib.suppress(queue.Empty):  # in short turns: Ctrl-C is heard everywhere
                 task, answer = self._ended.get(timeout=1.0)
                 break
         try:
-            return task, self.workshop.believed(task, records.checked(json.loads(answer()), Result, "an answer"))
+            return task, self.workshop.believed(
+                task, records.checked(json.loads(answer()), Result, "an answer")
+            )
         except Exception as error:  # noqa: BLE001 - whatever the engine says of a worker that is gone
             text = " ".join(str(error).split()) or type(error).__name__
             return task, Result(f"{task.name}: {self.engine} lost it: {text[:300]}", lost=True)
-

@@ -1,4 +1,5 @@
-"""The executor `submitit`: every task is a job of SLURM, or of this machine (`cluster=local`; `debug`: in this process)."""
+"""The executor `submitit`: every task is a job of SLURM, or of this machine (`cluster=local`;
+`debug`: in this process)."""
 
 from __future__ import annotations
 
@@ -29,9 +30,16 @@ FAILED = "failed.json"
 """In the folder of such a job: the result of one that failed."""
 
 
-def submitit(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], cluster: str = "slurm",
-             slots: int = 16, **job: Any) -> list[Outcome]:  # fmt: skip
-    """Tasks as jobs, `slots` at once; logs are in the run folder, below `jobs`. A job that is lost is submitted once more."""
+def submitit(
+    workshop: Workshop,
+    cells: Iterable[Cell],
+    finished: Callable[[Outcome], None],
+    cluster: str = "slurm",
+    slots: int = 16,
+    **job: Any,
+) -> list[Outcome]:
+    """Tasks as jobs, `slots` at once; logs are in the run folder, below `jobs`. A job that is lost
+    is submitted once more."""
     assert workshop.folder is not None
     workshop.rest()
     folder, machines = workshop.folder, workshop.plan.request.nodes
@@ -52,12 +60,18 @@ def submitit(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outc
         if task.fit and together:
             made = together.submit(_perform_together, remote.message(folder, task))
         else:
-            made = engine.submit(remote.perform, remote.message(folder, task, slots if cluster == "local" else 1), slot)
+            made = engine.submit(
+                remote.perform,
+                remote.message(folder, task, slots if cluster == "local" else 1),
+                slot,
+            )
         begun.append(made)
         threading.Thread(target=_watch, args=(made, done), daemon=True).start()
 
     try:
-        return drive(workshop, cells, finished, remote.Futures(workshop, submit, lambda: slots, "submitit"))
+        return drive(
+            workshop, cells, finished, remote.Futures(workshop, submit, lambda: slots, "submitit")
+        )
     finally:
         for made in begun:
             if not made.done():
@@ -69,7 +83,9 @@ def _perform_together(text: str) -> str:
     from submitit import JobEnvironment
 
     job, devices = JobEnvironment(), request.read(Path(json.loads(text)["folder"])).devices
-    port = FIRST_PORT + zlib.crc32(job.job_id.encode()) % PORTS  # the same on all machines, and another for another job
+    port = (
+        FIRST_PORT + zlib.crc32(job.job_id.encode()) % PORTS
+    )  # the same on all machines, and another for another job
     rank, local_rank, folder = job.global_rank, job.global_rank % devices, job.paths.folder
     place = rendezvous.variables(rank, local_rank, job.num_tasks, job.hostnames[0], port, folder)
     result = remote.perform(text, variables=place)
@@ -78,8 +94,16 @@ def _perform_together(text: str) -> str:
     return result
 
 
-def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus: int, gpus: int, gib: float,
-            count: int = 1) -> Any:  # fmt: skip
+def _engine(
+    workshop: Workshop,
+    cluster: str,
+    minutes: int,
+    partition: str,
+    cpus: int,
+    gpus: int,
+    gib: float,
+    count: int = 1,
+) -> Any:
     try:
         from submitit import AutoExecutor
     except ImportError as error:
@@ -92,16 +116,25 @@ def _engine(workshop: Workshop, cluster: str, minutes: int, partition: str, cpus
         if count > 1 and cluster == "local":
             engine.update_parameters(tasks_per_node=count * devices)  # which stand for the machines
         elif count > 1 and cluster == "slurm":
-            engine.update_parameters(nodes=count, tasks_per_node=devices, slurm_srun_args=["--kill-on-bad-exit=1"])
+            engine.update_parameters(
+                nodes=count, tasks_per_node=devices, slurm_srun_args=["--kill-on-bad-exit=1"]
+            )
         elif count > 1:
-            raise BenchError(f"--nodes {count}: cluster={cluster} is one process, take cluster=slurm or local")
+            raise BenchError(
+                f"--nodes {count}: cluster={cluster} is one process, take cluster=slurm or local"
+            )
         if cluster != "debug":
             engine.update_parameters(gpus_per_node=gpus)
         if cluster == "slurm":
-            engine.update_parameters(cpus_per_task=cpus, mem_gb=gib,
-                                     **({"slurm_partition": partition} if partition else {}))  # fmt: skip
+            engine.update_parameters(
+                cpus_per_task=cpus,
+                mem_gb=gib,
+                **({"slurm_partition": partition} if partition else {}),
+            )
     except RuntimeError as error:
-        raise BenchError(f"executor submitit: {error}: take cluster=local to run jobs on this machine") from error
+        raise BenchError(
+            f"executor submitit: {error}: take cluster=local to run jobs on this machine"
+        ) from error
     return engine
 
 

@@ -1,10 +1,12 @@
 """A process beside another, which sees to it that nothing of it is left: `python -P -m bench.executors.supervisor MODULE STORE
 [CORES]`.
 
-It runs `main` of a module in a child, bound to cores (`0,2`) if there are any given. When the child ends, or when whoever started
-this process closes its standard input or ends, all that the child started is killed, also what has left its session and whose
-parent has ended: Linux hands that to this process (`PR_SET_CHILD_SUBREAPER`). Elsewhere it is found only as long as its parent
-lives. What the child left half built in the folder of a store is removed. This process ends as the child did.
+It runs `main` of a module in a child, bound to cores (`0,2`) if there are any given. When the child
+ends, or when whoever started this process closes its standard input or ends, all that the child
+started is killed, also what has left its session and whose parent has ended: Linux hands that to
+this process (`PR_SET_CHILD_SUBREAPER`). Elsewhere it is found only as long as its parent lives.
+What the child left half built in the folder of a store is removed. This process ends as the child
+did.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ _HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def main() -> None:
     """Start the child, wait, and clear up."""
-    module, store, cores = sys.argv[1], sys.argv[2], [int(core) for core in "".join(sys.argv[3:4]).split(",") if core]
+    module, store, cores = (
+        sys.argv[1],
+        sys.argv[2],
+        [int(core) for core in "".join(sys.argv[3:4]).split(",") if core],
+    )
     _prctl(_SUBREAPER, 1)
     number = os.getpid()
     if not (child := os.fork()):
@@ -41,7 +47,8 @@ def main() -> None:
 
 
 def _begin(supervisor: int, cores: list[int]) -> None:
-    """In the child: a session of its own, so that signals for it and its like don't reach the supervisor, without which it ends."""
+    """In the child: a session of its own, so that signals for it and its like don't reach the
+    supervisor, without which it ends."""
     os.setsid()
     _prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:
@@ -52,7 +59,8 @@ def _begin(supervisor: int, cores: list[int]) -> None:
 
 
 def _watch(child: int, ended: dict[int, int]) -> int:
-    """Wait until the child ends, or nobody is at the other end of standard input; or the signal that this process is sent."""
+    """Wait until the child ends, or nobody is at the other end of standard input; or the signal
+    that this process is sent."""
     told, tell = os.pipe()
     os.set_blocking(told, False)
     os.set_blocking(tell, False)
@@ -72,7 +80,8 @@ def _watch(child: int, ended: dict[int, int]) -> int:
 
 
 def _living(ended: dict[int, int]) -> bool:
-    """Whether any child is left, an adopted one included; how others have ended is noted, as `subprocess` says it."""
+    """Whether any child is left, an adopted one included; how others have ended is noted, as
+    `subprocess` says it."""
     try:
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             ended[found[0]] = os.waitstatus_to_exitcode(found[1])

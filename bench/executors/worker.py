@@ -1,12 +1,13 @@
-"""A process that does tasks for another: `python -m bench.executors.supervisor bench.executors.worker`, started by
-`bench.executors.processes`.
+"""A process that does tasks for another: `python -m bench.executors.supervisor
+bench.executors.worker`, started by `bench.executors.processes`.
 
 
 One JSON object a line. In: the `request`, the run's `folder`, looks that were `checked`, a `task`
-(`bench.engine.schedule.Task`) and its
-`token`. Out: what happens on the way (`step`, `say`, `begin`, `advance`, `end`) and, for each task, its `result` and the `token`
-(`bench.executors.processes.Event`). No model is ever sent: the worker makes the plan from the request, and writes to the store
-itself. `bench.executors.supervisor` ends it, with all that it started, when nobody is left to listen.
+(`bench.engine.schedule.Task`) and its `token`. Out: what happens on the way (`step`, `say`,
+`begin`, `advance`, `end`) and, for each task, its `result` and the `token`
+(`bench.executors.processes.Event`). No model is ever sent: the worker makes the plan from the
+request, and writes to the store itself. `bench.executors.supervisor` ends it, with all that it
+started, when nobody is left to listen.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from bench.store.local import open_store, trust
 from bench.text import prepare_streams
 
 LONGEST = 2**16
-"""Characters of a text that is told: the line stays below what is read (`bench.executors.processes.LONGEST`)."""
+"""Characters of a text that is told: the line stays below what is read
+(`bench.executors.processes.LONGEST`)."""
 
 
 class Telling:
@@ -64,12 +66,18 @@ class Telling:
         self.tell(say=_short(line))
 
     def step(self, what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
-        """A step of work begins: the parent's clock starts again, if there is a limit. blamed: what can be left out if it fails."""
+        """A step of work begins: the parent's clock starts again, if there is a limit. blamed: what
+        can be left out if it fails."""
         self.tell(step=[_short(what), limited, list(blamed)])
 
     def result(self, result: Result, token: str) -> None:
         """How the task ended that came with a token."""
-        self.tell(result=asdict(replace(result, reason=_short(result.reason), trace=_short(result.trace))), token=token)
+        self.tell(
+            result=asdict(
+                replace(result, reason=_short(result.reason), trace=_short(result.trace))
+            ),
+            token=token,
+        )
 
 
 class _Bar:
@@ -85,9 +93,12 @@ def _short(text: str) -> str:
 
 
 def main() -> None:
-    """Do the tasks that standard input names, until it ends. Plugins find nothing there, and what they print goes to standard
-    error, not between the lines."""
-    tasks, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Do the tasks that standard input names, until it ends. Plugins find nothing there, and what
+    they print goes to standard error, not between the lines."""
+    tasks, replies = (
+        os.fdopen(os.dup(0), encoding="utf-8"),
+        os.fdopen(os.dup(1), "w", encoding="utf-8"),
+    )
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
@@ -99,10 +110,14 @@ def main() -> None:
         task = records.checked(message["task"], Task, "a message")
         try:
             if workshop is None:
-                telling.step("opening the run's data", False)  # whose digests take long where there is much
+                telling.step(
+                    "opening the run's data", False
+                )  # whose digests take long where there is much
                 workshop = _workshop(message, telling, telling if task.kind == "open" else Quiet())
             folder = Path(message["folder"]) if message["folder"] else None
-            workshop = replace(workshop, folder=folder, broken={})  # what failed is known to who sends the tasks
+            workshop = replace(
+                workshop, folder=folder, broken={}
+            )  # what failed is known to who sends the tasks
             result = workshop.perform(task)
         except BenchError as error:
             result = failure(error, whole=True)
@@ -112,6 +127,8 @@ def main() -> None:
 def _workshop(message: Mapping[str, Any], telling: Telling, progress: Progress) -> Workshop:
     asked = request.told(message["request"])
     store = open_store(asked.store)
-    trust(message["checked"])  # else each task's process would read all prepared photographs once more
+    trust(
+        message["checked"]
+    )  # else each task's process would read all prepared photographs once more
     made = plan.make(asked, registry(), store, progress)
     return Workshop(made, store, telling, step=telling.step)

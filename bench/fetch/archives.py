@@ -1,8 +1,8 @@
-"""Unpacking what was downloaded, or reading it in place: tar (plain, gzip, bzip2, xz) and zip, from people whom nobody trusts. Its
-first bytes say which it is, never its name.
+"""Unpacking what was downloaded, or reading it in place: tar (plain, gzip, bzip2, xz) and zip, from
+people whom nobody trusts. Its first bytes say which it is, never its name.
 
-Plain files and folders only, inside the target only; nothing that is far larger than it looks, nothing that only pickle reads.
-All of an archive appears in the target, or nothing.
+Plain files and folders only, inside the target only; nothing that is far larger than it looks,
+nothing that only pickle reads. All of an archive appears in the target, or nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +32,19 @@ BLOCK = 512
 CHUNK = 2**20
 FREE = 64 * 2**20
 """Bytes that any archive may unpack to, whatever its own size: text packs well."""
-DAMAGE = (EOFError, OSError, ValueError, NotImplementedError, RuntimeError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
-          zlib.error)  # fmt: skip
-"""What the readers raise for archives that are cut or changed; RuntimeError is zipfile's for a password."""
+DAMAGE = (
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What the readers raise for archives that are cut or changed; RuntimeError is zipfile's for a
+password."""
 PICKLES = frozenset({".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
 PROTOCOLS = tuple(bytes([0x80, number]) for number in range(2, 6))
 """How a pickle begins, whatever its name."""
@@ -43,8 +53,8 @@ UNPACKERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.ope
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to. size: bytes. ratio: times its own size, beyond `FREE`; photographs don't pack, so theirs
-    is near 1. reserve: bytes of the disk that stay free."""
+    """What an archive may unpack to. size: bytes. ratio: times its own size, beyond `FREE`;
+    photographs don't pack, so theirs is near 1. reserve: bytes of the disk that stay free."""
 
     size: int = 400 * 2**30
     members: int = 5_000_000
@@ -53,8 +63,9 @@ class Limits:
 
 
 def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
-    """Unpack an archive into `target`, which is empty or not there. BenchError, and no target, where it is damaged or holds what is
-    refused: links, devices, names outside, two files of one name, pickles, more than `limits`."""
+    """Unpack an archive into `target`, which is empty or not there. BenchError, and no target,
+    where it is damaged or holds what is refused: links, devices, names outside, two files of one
+    name, pickles, more than `limits`."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BenchError(f"{target} is not empty: unpack {archive} into another folder")
     try:
@@ -64,12 +75,15 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> Path:
             if hasattr(os, "sync"):  # one call for hundred thousands of files
                 os.sync()
     except OSError as error:
-        raise BenchError(f"can't unpack {archive} into {target} ({error.strerror or error})") from error
+        raise BenchError(
+            f"can't unpack {archive} into {target} ({error.strerror or error})"
+        ) from error
     return target
 
 
 def inspect(archive: Path, limits: Limits | None = None) -> None:
-    """Read through an archive that is to be read in place; BenchError where `unpack` would refuse it."""
+    """Read through an archive that is to be read in place; BenchError where `unpack` would refuse
+    it."""
     try:
         _Room(archive, None, limits or Limits(), archive.stat().st_size).take_all()
     except OSError as error:
@@ -78,9 +92,9 @@ def inspect(archive: Path, limits: Limits | None = None) -> None:
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive holds, but for folders. size: in bytes, as it says. read: so many bytes; to be called before the next member
-    is asked for. odd: what it is that is no plain file, as "a symbolic link". same: the name of the file that a hard link stands
-    for."""
+    """What an archive holds, but for folders. size: in bytes, as it says. read: so many bytes; to
+    be called before the next member is asked for. odd: what it is that is no plain file, as "a
+    symbolic link". same: the name of the file that a hard link stands for."""
 
     name: str
     size: int
@@ -94,9 +108,9 @@ class Member:
 
 
 def members(archive: Path, limits: Limits | None = None) -> Iterator[Member]:
-    """What an archive that is read in place holds, in its order, but for hard links, which come at the end with the content that
-    they stand for. Those that are no plain files have no content. BenchError where it is damaged, cut short, or unpacks to more
-    than `limits`."""
+    """What an archive that is read in place holds, in its order, but for hard links, which come at
+    the end with the content that they stand for. Those that are no plain files have no content.
+    BenchError where it is damaged, cut short, or unpacks to more than `limits`."""
     try:
         room = _Room(archive, None, limits or Limits(), archive.stat().st_size)
         links: dict[str, str] = {}
@@ -113,7 +127,8 @@ def members(archive: Path, limits: Limits | None = None) -> Iterator[Member]:
 
 
 def _linked(archive: Path, room: _Room, links: dict[str, str]) -> Iterator[Member]:
-    """Hard links, in a pass of their own: what they stand for lies before them, and a compressed archive is read forwards only."""
+    """Hard links, in a pass of their own: what they stand for lies before them, and a compressed
+    archive is read forwards only."""
     wanted: dict[str, list[str]] = {}
     for name, target in links.items():
         passed = {name}
@@ -139,7 +154,8 @@ def _plain(name: str) -> str:
 
 @dataclass
 class _Room:
-    """Where members go (None: nowhere, they are only read), and how much of what the limits allow is left."""
+    """Where members go (None: nowhere, they are only read), and how much of what the limits allow
+    is left."""
 
     archive: Path
     folder: Path | None
@@ -160,7 +176,8 @@ class _Room:
             self.write(member)
 
     def write(self, member: Member) -> None:
-        """Write a member. A file that ends early is damage; one that goes on is cut off by its reader."""
+        """Write a member. A file that ends early is damage; one that goes on is cut off by its
+        reader."""
         if member.odd:
             raise self.refused(f"'{member.name}' is no plain file, but {member.odd}")
         place = self._place(member.name)
@@ -168,7 +185,10 @@ class _Room:
         self.check(self.written + member.size)
         if self.folder and member.size + self.limits.reserve > shutil.disk_usage(self.folder).free:
             spare = f"{self.limits.reserve / 1e9:.3g} GB are to spare"
-            raise BenchError(f"{self.folder.parent} has too little room to unpack {self.archive} ({spare}): make room")
+            raise BenchError(
+                f"{self.folder.parent} has too little room to unpack {self.archive} ({spare}): "
+                "make room"
+            )
         with self._opened(place, member.name) as out:
             written = self._copy(member, out)
         if written != member.size:
@@ -179,7 +199,10 @@ class _Room:
         if total > self.limits.size:
             raise self.refused(f"it unpacks to more than {self.limits.size:,} bytes")
         if total > max(FREE, self.limits.ratio * self.packed):
-            raise self.refused(f"it unpacks to more than {self.limits.ratio:g} times its size, as a decompression bomb does")
+            raise self.refused(
+                f"it unpacks to more than {self.limits.ratio:g} times its size, as a decompression "
+                "bomb does"
+            )
 
     def refused(self, why: str) -> BenchError:
         """Nothing that any honest archive has."""
@@ -220,7 +243,8 @@ class _Room:
 
 
 class _Counted(io.RawIOBase):
-    """A tar archive's bytes, forwards only and never beyond the limits, also where nothing is written."""
+    """A tar archive's bytes, forwards only and never beyond the limits, also where nothing is
+    written."""
 
     def __init__(self, stream: IO[bytes], room: _Room, packed: bool) -> None:
         self.stream, self.room, self.packed = stream, room, packed
@@ -228,7 +252,9 @@ class _Counted(io.RawIOBase):
         self.last = b""
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= FREE:  # tarfile reads a header's extension at once, of whatever size it claims
+        if (
+            not 0 <= size <= FREE
+        ):  # tarfile reads a header's extension at once, of whatever size it claims
             raise self.room.refused("one of its headers is too large")
         found = self.stream.read(size)
         self.at += len(found)
@@ -256,11 +282,15 @@ def _members(archive: Path, room: _Room) -> Iterator[Member]:
         head = stream.read(6)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _of_zip(archive, room)
-    opener = next((unpacker for magic, unpacker in UNPACKERS.items() if head.startswith(magic)), open)
+    opener = next(
+        (unpacker for magic, unpacker in UNPACKERS.items() if head.startswith(magic)), open
+    )
     return _of_tar(archive, room, cast(Callable[[Path, str], IO[bytes]], opener))
 
 
-def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]) -> Iterator[Member]:
+def _of_tar(
+    archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]
+) -> Iterator[Member]:
     packed = opener is not open
     with _damage(room), opener(archive, "rb") as stream:
         counted = _Counted(stream, room, packed)
@@ -270,10 +300,22 @@ def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]
                 if found.isdir():
                     room.count()
                 elif odd := _odd(found):
-                    yield Member(found.name, 0, io.BytesIO().read, odd, found.linkname if found.islnk() else "")
+                    yield Member(
+                        found.name,
+                        0,
+                        io.BytesIO().read,
+                        odd,
+                        found.linkname if found.islnk() else "",
+                    )
                 else:
-                    yield Member(found.name, found.size, _reader(cast(IO[bytes], tar.extractfile(found)), room))
-        if counted.last != bytes(BLOCK):  # tarfile takes a cut between two members, or a broken header, for the end
+                    yield Member(
+                        found.name,
+                        found.size,
+                        _reader(cast(IO[bytes], tar.extractfile(found)), room),
+                    )
+        if counted.last != bytes(
+            BLOCK
+        ):  # tarfile takes a cut between two members, or a broken header, for the end
             raise room.damaged("its end is missing")
         while packed and counted.read(CHUNK):  # to the checksum
             pass
@@ -282,7 +324,11 @@ def _of_tar(archive: Path, room: _Room, opener: Callable[[Path, str], IO[bytes]]
 def _odd(member: tarfile.TarInfo) -> str:
     if member.issparse():
         return "a sparse file"
-    kinds = {tarfile.SYMTYPE: "a symbolic link", tarfile.LNKTYPE: "a hard link", tarfile.FIFOTYPE: "a named pipe"}
+    kinds = {
+        tarfile.SYMTYPE: "a symbolic link",
+        tarfile.LNKTYPE: "a hard link",
+        tarfile.FIFOTYPE: "a named pipe",
+    }
     return "" if member.isreg() else kinds.get(member.type, "a device or the like")
 
 

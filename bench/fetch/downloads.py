@@ -1,7 +1,9 @@
-"""Files from the network: from the first mirror that has them, going on where a try was cut off, and held against a digest.
+"""Files from the network: from the first mirror that has them, going on where a try was cut off,
+and held against a digest.
 
-What is half there is `.NAME.part` beside the place of the whole; the next try asks for the rest, and the server says whether the
-file is still the same. A whole one that could not be used, for a full disk say, lies there, too: then there is no rest.
+What is half there is `.NAME.part` beside the place of the whole; the next try asks for the rest,
+and the server says whether the file is still the same. A whole one that could not be used, for a
+full disk say, lies there, too: then there is no rest.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ RECORD = "fetched.json"
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there whole. url: where it came from. digests: by all `ALGORITHMS`, as `algorithm:digits`."""
+    """A file that is there whole. url: where it came from. digests: by all `ALGORITHMS`, as
+    `algorithm:digits`."""
 
     path: Path
     url: str
@@ -73,21 +76,27 @@ class _Large(Refused):
 
 
 class _Note(TypedDict, total=False):
-    """What is known of the part of a file that is there. mark: what tells the file's version from another. total: bytes of the
-    whole, if the server said."""
+    """What is known of the part of a file that is there. mark: what tells the file's version from
+    another. total: bytes of the whole, if the server said."""
 
     url: str
     mark: str
     total: int
 
 
-def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress, limits: Limits | None = None) -> Fetched:
-    """Fetch a file to `path`, which is not there, from the first URL that has it with this digest (`md5:...`, `sha256:...`; empty:
-    whatever comes). The caller is `alone`. NotFetched where none has, BenchError where there is too little room on the disk."""
+def fetch(
+    urls: Sequence[str], path: Path, digest: str, progress: Progress, limits: Limits | None = None
+) -> Fetched:
+    """Fetch a file to `path`, which is not there, from the first URL that has it with this digest
+    (`md5:...`, `sha256:...`; empty: whatever comes). The caller is `alone`. NotFetched where none
+    has, BenchError where there is too little room on the disk."""
     wanted = checked_digest(digest)
     for url in urls:
         if not url.startswith(SCHEMES):
-            raise BenchError(f"can't fetch '{url}': give a URL that begins with http:// or https://, or a file with --file")
+            raise BenchError(
+                f"can't fetch '{url}': give a URL that begins with http:// or https://, or a file "
+                "with --file"
+            )
     failures: list[str] = []
     try:
         for url in urls:
@@ -98,19 +107,27 @@ def fetch(urls: Sequence[str], path: Path, digest: str, progress: Progress, limi
                 progress.say(f"can't fetch {failures[-1]}")
     except OSError as error:
         why = error.strerror or error
-        raise BenchError(f"can't write {path} ({why}): what is there of it stays, and the same command goes on") from error
+        raise BenchError(
+            f"can't write {path} ({why}): what is there of it stays, and the same command goes on"
+        ) from error
     raise NotFetched(f"can't fetch {path.name}: {'; '.join(failures)}")
 
 
 @contextmanager
 def alone(path: Path, progress: Progress) -> Iterator[None]:
-    """A block in which no other process fetches the same file, looks into it, or puts it in place; before and after it nothing lies
-    at `path`. What was fetched stays for the next try where the block ends by another fault than the file's."""
+    """A block in which no other process fetches the same file, looks into it, or puts it in place;
+    before and after it nothing lies at `path`. What was fetched stays for the next try where the
+    block ends by another fault than the file's."""
     lock = path.with_name(f".{path.name}.lock")
     with ExitStack() as block:
         while True:
             with suppress(FileNotFoundError):  # the other process was done, and removed the folder
-                block.enter_context(locks.held(lock, lambda: progress.say(f"{path.name}: another process fetches it; waiting")))
+                block.enter_context(
+                    locks.held(
+                        lock,
+                        lambda: progress.say(f"{path.name}: another process fetches it; waiting"),
+                    )
+                )
                 break
         block.callback(lock.unlink, missing_ok=True)
         _set_aside(path)  # by a process that was killed
@@ -135,7 +152,8 @@ def forget(path: Path) -> None:
 
 
 def checked_digest(digest: str) -> str:
-    """`algorithm:hexadecimal digits`, from the same or from the digits alone; BenchError for anything else.
+    """`algorithm:hexadecimal digits`, from the same or from the digits alone; BenchError for
+    anything else.
 
     >>> checked_digest("D41D8CD98F00B204E9800998ECF8427E")
     'md5:d41d8cd98f00b204e9800998ecf8427e'
@@ -143,9 +161,14 @@ def checked_digest(digest: str) -> str:
     if not digest:
         return ""
     name, _, digits = digest.strip().lower().rpartition(":")
-    if re.fullmatch("[0-9a-f]+", digits) and LENGTHS.get(len(digits)) == (name or LENGTHS.get(len(digits))):
+    if re.fullmatch("[0-9a-f]+", digits) and LENGTHS.get(len(digits)) == (
+        name or LENGTHS.get(len(digits))
+    ):
         return f"{LENGTHS[len(digits)]}:{digits}"
-    raise BenchError(f"'{digest}' is no digest: give md5:..., sha256:... or sha512:... with all its hexadecimal digits")
+    raise BenchError(
+        f"'{digest}' is no digest: give md5:..., sha256:... or sha512:... with all its hexadecimal "
+        "digits"
+    )
 
 
 def record(folder: Path, kind: str, name: str, known: Any) -> None:
@@ -155,17 +178,26 @@ def record(folder: Path, kind: str, name: str, known: Any) -> None:
         for draft in folder.glob(f".{RECORD}-*"):  # of a process that was killed
             draft.unlink(missing_ok=True)
         kept = _records(folder)
-        write_json(folder / RECORD, {"schema_version": 1, **kept, kind: {**kept.get(kind, {}), name: known}})
+        write_json(
+            folder / RECORD,
+            {"schema_version": 1, **kept, kind: {**kept.get(kind, {}), name: known}},
+        )
         lock.unlink(missing_ok=True)
 
 
 def recorded(folder: Path, kind: str) -> dict[str, Any]:
     """What `record` kept in a folder, by name. BenchError where it is damaged."""
-    return records.checked(_records(folder).get(kind, {}), dict[str, Any], folder / RECORD, "move it away")
+    return records.checked(
+        _records(folder).get(kind, {}), dict[str, Any], folder / RECORD, "move it away"
+    )
 
 
 def _records(folder: Path) -> dict[str, Any]:
-    return records.read(folder / RECORD, dict[str, Any], "move it away") if (folder / RECORD).is_file() else {}
+    return (
+        records.read(folder / RECORD, dict[str, Any], "move it away")
+        if (folder / RECORD).is_file()
+        else {}
+    )
 
 
 def _parts(path: Path) -> tuple[Path, Path]:
@@ -177,7 +209,9 @@ def _parts(path: Path) -> tuple[Path, Path]:
 def _sweep(path: Path) -> None:
     """Remove what a process that was killed left half written."""
     kept, name = {*_parts(path), path.with_name(f".{path.name}.lock")}, glob.escape(path.name)
-    for stale in {found for dots in (".", "..") for found in path.parent.glob(f"{dots}{name}.*")} - kept:
+    for stale in {
+        found for dots in (".", "..") for found in path.parent.glob(f"{dots}{name}.*")
+    } - kept:
         if stale.is_dir():
             shutil.rmtree(stale, ignore_errors=True)
         else:
@@ -203,7 +237,9 @@ def _from(url: str, path: Path, digest: str, progress: Progress, limits: Limits)
             _Try(url, path, digest, progress, limits, deadline).go_on()
             break
         except Broken:
-            fruitless, most = (0, _size(part)) if _size(part) >= most + PIECE else (fruitless + 1, most)
+            fruitless, most = (
+                (0, _size(part)) if _size(part) >= most + PIECE else (fruitless + 1, most)
+            )
             if fruitless >= TRIES or time.monotonic() >= deadline:
                 raise
             time.sleep(min(30.0, 0.1 * 4**fruitless))
@@ -249,14 +285,24 @@ class _Try:
                 return  # it is whole
             if not start:
                 part.unlink(missing_ok=True)  # before the note speaks of another version
-            write_json(note, {"url": self.url, "mark": _mark(answer.headers), **({"total": total} if total else {})})
+            write_json(
+                note,
+                {
+                    "url": self.url,
+                    "mark": _mark(answer.headers),
+                    **({"total": total} if total else {}),
+                },
+            )
             self._write(answer, part, start, total)
 
     def _write(self, answer: Answer, part: Path, start: int, total: int) -> None:
         self._see_that_it_is_small(total)
         self._see_that_it_fits(part, max(0, total - start))
         label, at = f"fetching {self.path.name} (MiB)", start
-        with part.open("r+b" if start else "wb") as out, self.progress.task(label, math.ceil(total / CHUNK)) as bar:
+        with (
+            part.open("r+b" if start else "wb") as out,
+            self.progress.task(label, math.ceil(total / CHUNK)) as bar,
+        ):
             out.seek(start)
             bar.advance(start // CHUNK)
             for piece in answer.pieces():
@@ -273,13 +319,18 @@ class _Try:
 
     def _see_that_it_is_small(self, size: int) -> None:
         if size > self.limits.size:
-            raise _Large(f"it sends more than {self.limits.size / 1e9:.3g} GB, which this file can't have")
+            raise _Large(
+                f"it sends more than {self.limits.size / 1e9:.3g} GB, which this file can't have"
+            )
 
     def _see_that_it_fits(self, part: Path, size: int = 0) -> None:
         if size + self.limits.reserve > shutil.disk_usage(part.parent).free:
             needed = f"{size / 1e9:.3g} GB and {self.limits.reserve / 1e9:.3g} GB to spare"
-            raise BenchError(f"{part.parent} has too little room for {self.url} ({needed}): make room, or give another folder; "
-                             "what is there of it stays, and the same command goes on")  # fmt: skip
+            raise BenchError(
+                f"{part.parent} has too little room for {self.url} ({needed}): make room, or give "
+                "another folder; "
+                "what is there of it stays, and the same command goes on"
+            )
 
 
 def _noted(note: Path) -> _Note:
@@ -294,10 +345,15 @@ def _size(path: Path) -> int:
 
 
 def _reach(answer: Answer, have: int, known: _Note) -> tuple[int, int]:
-    """Where in the file an answer begins, and how many bytes the whole has (0: nobody says). Broken where it is no answer to a
-    request for the rest after `have` bytes, or of another file than these."""
+    """Where in the file an answer begins, and how many bytes the whole has (0: nobody says). Broken
+    where it is no answer to a request for the rest after `have` bytes, or of another file than
+    these."""
     unit, _, reach = answer.headers.get("Content-Range", "").strip().partition(" ")
-    found = re.fullmatch(r"(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})", reach, re.ASCII) if unit.lower() == "bytes" else None
+    found = (
+        re.fullmatch(r"(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})", reach, re.ASCII)
+        if unit.lower() == "bytes"
+        else None
+    )
     length = answer.headers.get("Content-Length", "").strip()
     count = int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else 0
     if answer.status == 200:
@@ -306,14 +362,24 @@ def _reach(answer: Answer, have: int, known: _Note) -> tuple[int, int]:
         raise Refused(f"the server says {answer.status}, though it was asked for the whole file")
     begins, total = (int(found[1] or have), int(found[3])) if found else (-1, 0)
     whole = answer.status == 416 and total == have
-    rest = answer.status == 206 and found and found[1] and int(found[2]) == total - 1 and count in (0, total - have)
-    same = known.get("total", total) == total and _mark(answer.headers) in ("", known.get("mark", ""))
+    rest = (
+        answer.status == 206
+        and found
+        and found[1]
+        and int(found[2]) == total - 1
+        and count in (0, total - have)
+    )
+    same = known.get("total", total) == total and _mark(answer.headers) in (
+        "",
+        known.get("mark", ""),
+    )
     if begins != have or not (whole or rest) or not same:
         raise Broken("what it sends is not the rest of what was there")
     return have, total
 
 
 def _mark(headers: Mapping[str, str]) -> str:
-    """What tells this version of the file from another, if the server says: a strong tag, or the time of its last change."""
+    """What tells this version of the file from another, if the server says: a strong tag, or the
+    time of its last change."""
     tag = headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")

@@ -1,4 +1,5 @@
-"""Weights that others trained and publish: fetching them, and finding out whether a file is what it should be."""
+"""Weights that others trained and publish: fetching them, and finding out whether a file is what it
+should be."""
 
 from __future__ import annotations
 
@@ -21,9 +22,9 @@ GIGABYTES = 0.13
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """A published file. sha256: what its digest begins with, as its owners publish it; empty: they don't. inspect:
-    `"module:function"`, called with a path; gives what there is to say of the file, or raises BenchError. use: how a run takes it,
-    with `{path}` in it."""
+    """A published file. sha256: what its digest begins with, as its owners publish it; empty: they
+    don't. inspect: `"module:function"`, called with a path; gives what there is to say of the file,
+    or raises BenchError. use: how a run takes it, with `{path}` in it."""
 
     name: str
     summary: str
@@ -35,22 +36,54 @@ class Pretrained:
     use: str
 
 
-_ZHANG = {"licence": "BSD-2-Clause", "inspect": "bench.methods.zhang_weights:inspect", "use": "zhang[preset=paper,weights={path}]"}
+_ZHANG = {
+    "licence": "BSD-2-Clause",
+    "inspect": "bench.methods.zhang_weights:inspect",
+    "use": "zhang[preset=paper,weights={path}]",
+}
 _CAFFE = "http://eecs.berkeley.edu/~rich.zhang/projects/2016_colorization/files"
-KNOWN: Mapping[str, Pretrained] = MappingProxyType({found.name: found for found in (
-    Pretrained(name="zhang-eccv16", summary="Zhang et al. 2016, the authors' PyTorch port of their second release",
-               sha256="9b330a0b", file="colorization_release_v2-9b330a0b.pth",
-               urls=("https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",), **_ZHANG),
-    Pretrained(name="zhang-eccv16-caffe", summary="the same network as it was released first, for Caffe", sha256="",
-               file="colorization_release_v2.caffemodel", urls=(f"{_CAFFE}/demo_v2/colorization_release_v2.caffemodel",), **_ZHANG),
-    Pretrained(name="zhang-v1-caffe", summary="Zhang et al.'s first release, for Caffe: the paper's features are of it", sha256="",
-               file="colorization_release_v1.caffemodel", urls=(f"{_CAFFE}/demo_v1/colorization_release_v1.caffemodel",), **_ZHANG),
-)})  # fmt: skip
+KNOWN: Mapping[str, Pretrained] = MappingProxyType(
+    {
+        found.name: found
+        for found in (
+            Pretrained(
+                name="zhang-eccv16",
+                summary="Zhang et al. 2016, the authors' PyTorch port of their second release",
+                sha256="9b330a0b",
+                file="colorization_release_v2-9b330a0b.pth",
+                urls=(
+                    "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",
+                ),
+                **_ZHANG,
+            ),
+            Pretrained(
+                name="zhang-eccv16-caffe",
+                summary="the same network as it was released first, for Caffe",
+                sha256="",
+                file="colorization_release_v2.caffemodel",
+                urls=(f"{_CAFFE}/demo_v2/colorization_release_v2.caffemodel",),
+                **_ZHANG,
+            ),
+            Pretrained(
+                name="zhang-v1-caffe",
+                summary="Zhang et al.'s first release, for Caffe: the paper's features are of it",
+                sha256="",
+                file="colorization_release_v1.caffemodel",
+                urls=(f"{_CAFFE}/demo_v1/colorization_release_v1.caffemodel",),
+                **_ZHANG,
+            ),
+        )
+    }
+)
 
 
 def folder(given: Path | None = None) -> Path:
     """Where fetched weights are: what was given, `$BENCH_WEIGHTS`, or the platform's cache folder."""
-    return given or (Path(os.environ["BENCH_WEIGHTS"]) if os.environ.get("BENCH_WEIGHTS") else cache_folder() / "weights")
+    return given or (
+        Path(os.environ["BENCH_WEIGHTS"])
+        if os.environ.get("BENCH_WEIGHTS")
+        else cache_folder() / "weights"
+    )
 
 
 def get(name: str) -> Pretrained:
@@ -60,11 +93,15 @@ def get(name: str) -> Pretrained:
     return KNOWN[name]
 
 
-def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = "") -> Path:
-    """Fetch a published file and look into it; its whole digest is recorded, and `verify` compares with it ever after.
+def fetch(
+    name: str, where: Path | None, progress: Progress, urls: Sequence[str] = (), digest: str = ""
+) -> Path:
+    """Fetch a published file and look into it; its whole digest is recorded, and `verify` compares
+    with it ever after.
 
-    A file that is there already is verified instead. BenchError where the digest does not begin as published (`digest` demands a
-    whole one) or the file is not what it should be; then nothing of it stays.
+    A file that is there already is verified instead. BenchError where the digest does not begin as
+    published (`digest` demands a whole one) or the file is not what it should be; then nothing of
+    it stays.
     """
     wanted, demanded = get(name), downloads.checked_digest(digest)
     place = folder(where) / wanted.file
@@ -74,46 +111,69 @@ def fetch(name: str, where: Path | None, progress: Progress, urls: Sequence[str]
         with downloads.alone(draft, progress):
             if place.is_file():
                 return _there(name, where, place, demanded, progress)
-            found = downloads.fetch(urls or wanted.urls, draft, demanded, progress, Limits.of(GIGABYTES))
+            found = downloads.fetch(
+                urls or wanted.urls, draft, demanded, progress, Limits.of(GIGABYTES)
+            )
             _begins(found.sha256, wanted, found.url)
             _inspected(wanted, draft)
             downloads.record(place.parent, "files", wanted.file, found.sha256)
             os.replace(draft, place)
     except OSError as error:
-        raise BenchError(f"{place.parent} can't be written ({error.strerror or error}): give another --folder") from error
+        raise BenchError(
+            f"{place.parent} can't be written ({error.strerror or error}): give another --folder"
+        ) from error
     return place
 
 
 def _there(name: str, where: Path | None, place: Path, digest: str, progress: Progress) -> Path:
     verify(name, where)
     if digest and digest not in downloads.Fetched.of(place).digests:
-        raise BenchError(f"{place} is there already, and is another file: its digest is not {digest}; move it away")
+        raise BenchError(
+            f"{place} is there already, and is another file: its digest is not {digest}; move it "
+            "away"
+        )
     progress.say(f"{place} is there already, and whole")
     return place
 
 
 def verify(name: str, where: Path | None) -> dict[str, str]:
-    """What is known of a published file, by its name, or of any file that is said to be one, by its path. BenchError where it is
-    not what it should be, or differs from what was fetched."""
-    wanted = KNOWN.get(name) or next((k for k in KNOWN.values() if k.file == Path(name).name), KNOWN["zhang-eccv16"])
+    """What is known of a published file, by its name, or of any file that is said to be one, by its
+    path. BenchError where it is not what it should be, or differs from what was fetched."""
+    wanted = KNOWN.get(name) or next(
+        (k for k in KNOWN.values() if k.file == Path(name).name), KNOWN["zhang-eccv16"]
+    )
     path = folder(where) / wanted.file if name in KNOWN else Path(name)
     if not path.is_file():
-        how = f"`bench weights fetch {name}` brings it" if name in KNOWN else f"give a file, or one of {', '.join(KNOWN)}"
+        how = (
+            f"`bench weights fetch {name}` brings it"
+            if name in KNOWN
+            else f"give a file, or one of {', '.join(KNOWN)}"
+        )
         raise BenchError(f"weights {path} are not there: {how}")
     sha256 = downloads.Fetched.of(path).sha256
     if path.name == wanted.file:
         _begins(sha256, wanted, str(path))
     recorded = downloads.recorded(path.parent, "files").get(path.name)
     if recorded and recorded != sha256:
-        raise BenchError(f"weights {path} are not what was fetched: {sha256} instead of {recorded}; remove the file, and fetch it "
-                         "again")  # fmt: skip
-    return {"file": str(path), "digest": sha256, "recorded": "the same" if recorded else "no",
-            **_inspected(wanted, path)}  # fmt: skip
+        raise BenchError(
+            f"weights {path} are not what was fetched: {sha256} instead of {recorded}; remove the "
+            "file, and fetch it "
+            "again"
+        )
+    return {
+        "file": str(path),
+        "digest": sha256,
+        "recorded": "the same" if recorded else "no",
+        **_inspected(wanted, path),
+    }
 
 
 def _begins(sha256: str, wanted: Pretrained, where: str) -> None:
     if not sha256.startswith(f"sha256:{wanted.sha256}"):
-        raise BenchError(f"{where} is not {wanted.name}: its digest is {sha256}, and must begin with {wanted.sha256}")
+        raise BenchError(
+            f"{where} is not {wanted.name}: its digest is {sha256}, and must begin with "
+            f"{wanted.sha256}"
+        )
 
 
 def _inspected(wanted: Pretrained, path: Path) -> dict[str, str]:

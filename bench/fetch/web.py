@@ -1,8 +1,8 @@
-"""One request to a server that nobody trusts: no step of it lasts longer than it may, nothing is decoded, and it leads nowhere that
-it must not.
+"""One request to a server that nobody trusts: no step of it lasts longer than it may, nothing is
+decoded, and it leads nowhere that it must not.
 
-Time-outs of sockets begin anew with each byte, so that a server which sends one a second would never end. Someone watches instead
-(`_Watch`), and cuts the connection in whatever step it is.
+Time-outs of sockets begin anew with each byte, so that a server which sends one a second would
+never end. Someone watches instead (`_Watch`), and cuts the connection in whatever step it is.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ LONGEST = 160
 
 @dataclass(frozen=True)
 class Limits:
-    """What a fetch may take, whatever a server sends. size: bytes of the file. reserve: bytes of the disk that stay free. slowest:
-    bytes a second, over each `window` seconds. silence: seconds without a byte. total: seconds for the file, all tries together."""
+    """What a fetch may take, whatever a server sends. size: bytes of the file. reserve: bytes of
+    the disk that stay free. slowest: bytes a second, over each `window` seconds. silence: seconds
+    without a byte. total: seconds for the file, all tries together."""
 
     size: int = 20_000_000_000
     reserve: int = 2**29
@@ -45,7 +46,8 @@ class Limits:
 
     @classmethod
     def of(cls, gigabytes: float) -> Limits:
-        """Those of a file that has about so many GB (0: nobody says): twice as many, since a mirror may pack it otherwise."""
+        """Those of a file that has about so many GB (0: nobody says): twice as many, since a mirror
+        may pack it otherwise."""
         return cls(size=int(2e9 * gigabytes)) if gigabytes else cls()
 
 
@@ -75,8 +77,11 @@ class Answer:
 
 
 @contextmanager
-def answered(url: str, headers: Mapping[str, str], limits: Limits, deadline: float) -> Iterator[Answer]:
-    """Ask for a URL, and for where it leads; `deadline` is one of `time.monotonic`. Broken or Refused where nothing comes of it."""
+def answered(
+    url: str, headers: Mapping[str, str], limits: Limits, deadline: float
+) -> Iterator[Answer]:
+    """Ask for a URL, and for where it leads; `deadline` is one of `time.monotonic`. Broken or
+    Refused where nothing comes of it."""
     with _Watch(limits, deadline) as watch, _Session() as session:
         for scheme in SCHEMES:
             session.mount(scheme, _Adapter(watch))
@@ -86,9 +91,13 @@ def answered(url: str, headers: Mapping[str, str], limits: Limits, deadline: flo
             yield Answer(found.status_code, found.headers, found.iter_content(PIECE), watch)
 
 
-def _followed(session: requests.Session, url: str, headers: Mapping[str, str], limits: Limits) -> requests.Response:
+def _followed(
+    session: requests.Session, url: str, headers: Mapping[str, str], limits: Limits
+) -> requests.Response:
     for _ in range(limits.redirects + 1):
-        answer = session.get(url, headers=dict(headers), stream=True, timeout=limits.silence, allow_redirects=False)
+        answer = session.get(
+            url, headers=dict(headers), stream=True, timeout=limits.silence, allow_redirects=False
+        )
         if not answer.is_redirect:
             _check(answer)
             return answer
@@ -103,7 +112,10 @@ def _led(url: str, location: str) -> str:
     if not target.lower().startswith(SCHEMES):
         raise Refused(f"it leads to {target[:LONGEST]!r}, which is no http:// or https://")
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
-        raise Refused(f"it leads from https:// to {target[:LONGEST]!r}: anyone on the way could change what comes")
+        raise Refused(
+            f"it leads from https:// to {target[:LONGEST]!r}: anyone on the way could change what "
+            "comes"
+        )
     return target
 
 
@@ -113,9 +125,14 @@ def _check(answer: requests.Response) -> None:
         said = _line(f"the server says {status} {answer.reason or ''}")
         raise (Broken if status >= 500 or status in (408, 429) else Refused)(said)
     if headers.get("Content-Encoding", "").strip().lower() not in UNDECODED:
-        raise Refused(f"it sends the file encoded ({_line(headers['Content-Encoding'])}), though it was asked not to")
+        raise Refused(
+            f"it sends the file encoded ({_line(headers['Content-Encoding'])}), though it was "
+            "asked not to"
+        )
     if headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
-        raise Refused(f"it sends the file in a form that is not known ({_line(headers['Transfer-Encoding'])})")
+        raise Refused(
+            f"it sends the file in a form that is not known ({_line(headers['Transfer-Encoding'])})"
+        )
 
 
 def _line(text: str) -> str:
@@ -154,8 +171,8 @@ def _watched(kind: Any, watch: _Watch) -> Any:
 
 
 class _Watch:
-    """Cuts a connection that is slower than it may be, or goes on after the deadline; `why` says so. It leads to no address of a
-    local network where it began outside of one."""
+    """Cuts a connection that is slower than it may be, or goes on after the deadline; `why` says
+    so. It leads to no address of a local network where it began outside of one."""
 
     def __init__(self, limits: Limits, deadline: float) -> None:
         self.limits, self.deadline = limits, deadline
@@ -183,13 +200,17 @@ class _Watch:
             raise Refused("it leads into the local network")
         with self._turn:
             self._outside = outside
-            self._sockets.append(socket.fromfd(made.fileno(), made.family, made.type))  # TLS takes the descriptor of the first
+            self._sockets.append(
+                socket.fromfd(made.fileno(), made.family, made.type)
+            )  # TLS takes the descriptor of the first
             if self.why:
                 self._cut()
 
     def _look(self) -> None:
         before = 0
-        while not self._done.wait(max(0.0, min(self.limits.window, self.deadline - time.monotonic()))):
+        while not self._done.wait(
+            max(0.0, min(self.limits.window, self.deadline - time.monotonic()))
+        ):
             if time.monotonic() >= self.deadline:
                 why = f"it takes longer than {self.limits.total:g} s"
             elif self.received - before < self.limits.slowest * self.limits.window:

@@ -39,9 +39,33 @@ PER_PIXEL = 16
 ACROSS = 480
 """Pixels of a picture's longer side on the sheet."""
 GAP = 12
-LEFT_OUT = (0x112, 0xFE, 0xFF, *range(0x100, 0x104), 0x106, 0x10A, 0x111, *range(0x115, 0x11A), 0x11C, 0x11D, 0x13D,
-            *range(0x140, 0x146), 0x14A, 0x152, 0x153, 0x15B, 0x200, 0x201, 0x202, 0x2BC, 0x8649, 0x8773, 0x935C)  # fmt: skip
-"""EXIF that results don't keep: the rotation, which is applied, and what says how a TIFF's own pixels, profile and layers lie."""
+LEFT_OUT = (
+    0x112,
+    0xFE,
+    0xFF,
+    *range(0x100, 0x104),
+    0x106,
+    0x10A,
+    0x111,
+    *range(0x115, 0x11A),
+    0x11C,
+    0x11D,
+    0x13D,
+    *range(0x140, 0x146),
+    0x14A,
+    0x152,
+    0x153,
+    0x15B,
+    0x200,
+    0x201,
+    0x202,
+    0x2BC,
+    0x8649,
+    0x8773,
+    0x935C,
+)
+"""EXIF that results don't keep: the rotation, which is applied, and what says how a TIFF's own
+pixels, profile and layers lie."""
 
 
 @dataclass(frozen=True)
@@ -62,39 +86,60 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a photograph's results keep of it: EXIF (None: it is damaged), and the colour profile that they are in."""
+    """What a photograph's results keep of it: EXIF (None: it is damaged), and the colour profile
+    that they are in."""
 
     exif: bytes | None
     profile: bytes
 
 
 def inputs(given: Sequence[str], out: Path) -> tuple[list[Photograph], dict[str, str]]:
-    """The photographs that are meant by files, folders (all images below, at any depth, but for the results' folder) and `-`;
-    results of two of one name are told apart by suffix. And what of the folders is left out, and why. BenchError where there is no
-    photograph, or where results would lie among them."""
+    """The photographs that are meant by files, folders (all images below, at any depth, but for the
+    results' folder) and `-`; results of two of one name are told apart by suffix. And what of the
+    folders is left out, and why. BenchError where there is no photograph, or where results would
+    lie among them."""
     left_out: dict[str, str] = {}
     found = [photo for text in given for photo in _found(text, out.resolve(), left_out)]
     if not found:
         raise BenchError(f"there is no image in {', '.join(given)}{beside(left_out)}")
     count = Counter(photo.name for photo in found)
-    named = [p if count[p.name] == 1 or p.path is None else replace(p, name=f"{p.name}{p.path.suffix.replace('.', '-')}")
-             for p in found]  # fmt: skip
+    named = [
+        p
+        if count[p.name] == 1 or p.path is None
+        else replace(p, name=f"{p.name}{p.path.suffix.replace('.', '-')}")
+        for p in found
+    ]
     twice = [name for name, n in Counter(photo.name for photo in named).items() if n > 1]
     if twice:
         sources = " and ".join(photo.source for photo in named if photo.name == twice[0])
-        raise BenchError(f"the results of {sources} would have one name: colourize them into different folders")
+        raise BenchError(
+            f"the results of {sources} would have one name: colourize them into different folders"
+        )
     return named, left_out
 
 
-def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, seed: int, progress: Progress,
-              stdin: bytes = b"") -> list[tuple[Photograph, str]]:  # fmt: skip
-    """Write k colourizations (`NAME-1.png`, ...) and a sheet (`NAME-sheet.png`) of every photograph; returns those that failed,
-    and why. A photograph's results depend on it, the method and the seed alone."""
+def colourize(
+    photos: Sequence[Photograph],
+    made: Fitted,
+    out: Path,
+    k: int,
+    seed: int,
+    progress: Progress,
+    stdin: bytes = b"",
+) -> list[tuple[Photograph, str]]:
+    """Write k colourizations (`NAME-1.png`, ...) and a sheet (`NAME-sheet.png`) of every
+    photograph; returns those that failed, and why. A photograph's results depend on it, the method
+    and the seed alone."""
     if made.spec.sees:
-        raise BenchError(f"{made.spec.name} must see the {' and the '.join(sorted(made.spec.sees))} of a photograph: take another "
-                         "method")  # fmt: skip
+        raise BenchError(
+            f"{made.spec.name} must see the {' and the '.join(sorted(made.spec.sees))} of a "
+            "photograph: take another "
+            "method"
+        )
     if made.spec.role == "codec":
-        raise BenchError(f"{made.spec.name} encodes colours that are there, and finds none: take another method")
+        raise BenchError(
+            f"{made.spec.name} encodes colours that are there, and finds none: take another method"
+        )
     failed = []
     _see_that_none_is_overwritten(photos, out, k)
     with threads.pinned(threads.wanted()), progress.task("colourizing", len(photos)) as bar:
@@ -110,7 +155,9 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
                 failed.append((photo, str(error) or "it does not fit into memory"))
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
-                    raise BenchError(f"{out} can't be written ({error.strerror or error}): choose another --out") from error
+                    raise BenchError(
+                        f"{out} can't be written ({error.strerror or error}): choose another --out"
+                    ) from error
                 failed.append((photo, error.strerror or str(error)))
             except BenchError:
                 raise
@@ -121,8 +168,9 @@ def colourize(photos: Sequence[Photograph], made: Fitted, out: Path, k: int, see
 
 
 def _kept(data: bytes, picture: Picture) -> Kept:
-    """What results keep. They are in the photograph's own colours where its profile is one of RGB that pictures can be brought into
-    (those of some scanners lead out of their space only), else in sRGB."""
+    """What results keep. They are in the photograph's own colours where its profile is one of RGB
+    that pictures can be brought into (those of some scanners lead out of their space only), else in
+    sRGB."""
     profile = picture.profile
     if profile and not profiles.from_srgb(profile):
         profile = profiles.srgb().tobytes()
@@ -130,7 +178,8 @@ def _kept(data: bytes, picture: Picture) -> Kept:
 
 
 def _exif(data: bytes) -> bytes | None:
-    """A photograph's EXIF as its results keep it; None where Pillow can't read it or write it so that it can be read again."""
+    """A photograph's EXIF as its results keep it; None where Pillow can't read it or write it so
+    that it can be read again."""
     try:
         with images.opened(data) as header:
             exif = header.getexif()
@@ -149,7 +198,9 @@ def _found(text: str, out: Path, left_out: dict[str, str]) -> list[Photograph]:
     try:
         return list(_meant(text, out, left_out))
     except OSError as error:
-        raise BenchError(f"can't read {error.filename or text} ({error.strerror or error})") from error
+        raise BenchError(
+            f"can't read {error.filename or text} ({error.strerror or error})"
+        ) from error
 
 
 def _meant(text: str, out: Path, left_out: dict[str, str]) -> Iterator[Photograph]:
@@ -159,15 +210,20 @@ def _meant(text: str, out: Path, left_out: dict[str, str]) -> Iterator[Photograp
     elif not path.is_dir():
         yield Photograph(path.stem, text, path)
     elif path.resolve() == out:
-        raise BenchError(f"the results would lie among the photographs in {text}: choose another --out")
+        raise BenchError(
+            f"the results would lie among the photographs in {text}: choose another --out"
+        )
     else:
         source, listed = registry().get("datasets", "folder").load()(path=path).source(), set()
         for name, _ in source.members():
             listed.add(name)
             if out not in (path / name).resolve().parents:
                 yield Photograph(str(Path(name).with_suffix("")), str(path / name), path / name)
-        left_out |= {str(path / name): why for name, why in source.left_out.items()
-                     if name not in listed and out not in (path / name).absolute().parents}  # fmt: skip
+        left_out |= {
+            str(path / name): why
+            for name, why in source.left_out.items()
+            if name not in listed and out not in (path / name).absolute().parents
+        }
 
 
 def _see_that_none_is_overwritten(photos: Sequence[Photograph], out: Path, k: int) -> None:
@@ -175,7 +231,9 @@ def _see_that_none_is_overwritten(photos: Sequence[Photograph], out: Path, k: in
     for photo in photos:
         for name in (*_names(photo, k), _sheet_name(photo)):
             if source := sources.get((out / name).resolve()):
-                raise BenchError(f"a result of {photo.source} would overwrite {source}: choose another --out")
+                raise BenchError(
+                    f"a result of {photo.source} would overwrite {source}: choose another --out"
+                )
 
 
 def _names(photo: Photograph, k: int) -> list[str]:
@@ -186,9 +244,13 @@ def _sheet_name(photo: Photograph) -> str:
     return f"{photo.name}-sheet.png"
 
 
-def _one(photo: Photograph, levels: np.ndarray, kept: Kept, made: Fitted, k: int, seed: int) -> Iterator[tuple[str, bytes]]:
+def _one(
+    photo: Photograph, levels: np.ndarray, kept: Kept, made: Fitted, k: int, seed: int
+) -> Iterator[tuple[str, bytes]]:
     """Names and contents of a photograph's results."""
-    protocol = replace(made.protocol, crop="authors")  # and no data set's crop: the whole photograph
+    protocol = replace(
+        made.protocol, crop="authors"
+    )  # and no data set's crop: the whole photograph
     prepared = images.prepare(levels, protocol)
     grey = torch.from_numpy(prepared.grey)[None, None]
     number = seeds.derive(seed, "colorize", keys.sha256(prepared.grey.tobytes()))
@@ -261,7 +323,17 @@ def newest(method: str | None, runs: Path = Path("runs")) -> Path:
     marks = sorted(runs.glob("*/manifest.json"), key=os.path.getmtime, reverse=True)
     for mark in marks:
         with suppress(BenchError):  # a damaged one is not what is meant
-            done = [cell for cell in run_folder.read_manifest(mark.parent)["cells"] if cell["status"] == "done"]
-            if any(c["role"] == "colourizer" if method is None else method in (c["method"], c["name"]) for c in done):
+            done = [
+                cell
+                for cell in run_folder.read_manifest(mark.parent)["cells"]
+                if cell["status"] == "done"
+            ]
+            if any(
+                c["role"] == "colourizer" if method is None else method in (c["method"], c["name"])
+                for c in done
+            ):
                 return mark.parent
-    raise BenchError(f"no run below {runs} has a fitted {method or 'method'}: give --weights, a run's folder or an exported method")
+    raise BenchError(
+        f"no run below {runs} has a fitted {method or 'method'}: give --weights, a run's folder or "
+        "an exported method"
+    )

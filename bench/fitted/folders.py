@@ -1,7 +1,9 @@
-"""Fitted methods outside of their run: as one folder that goes from machine to machine, and opened for use.
+"""Fitted methods outside of their run: as one folder that goes from machine to machine, and opened
+for use.
 
-A folder holds `card.json` (what was fitted, on what, under which protocol and terms, and how it scored) and, for the method and
-everything that it requires, a folder `fits/<key>` of what the method saved: safetensors and JSON, nothing that is ever unpickled.
+A folder holds `card.json` (what was fitted, on what, under which protocol and terms, and how it
+scored) and, for the method and everything that it requires, a folder `fits/<key>` of what the
+method saved: safetensors and JSON, nothing that is ever unpickled.
 """
 
 from __future__ import annotations
@@ -54,10 +56,17 @@ class Fitted:
         return Protocol(**self.card["protocol"])
 
 
-def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: int | None = None,
-           store: Path | str | None = None) -> Path:  # fmt: skip
-    """Write a fitted method of a run to a folder that is new or empty. BenchError where the run has none or several of them, or
-    where it can't do without its store. store: as `bench.results.run_folder.read` takes it."""
+def export(
+    run: Path,
+    method: str,
+    out: Path,
+    dataset: str | None = None,
+    seed: int | None = None,
+    store: Path | str | None = None,
+) -> Path:
+    """Write a fitted method of a run to a folder that is new or empty. BenchError where the run has
+    none or several of them, or where it can't do without its store. store: as
+    `bench.results.run_folder.read` takes it."""
     manifest = run_folder.read_manifest(run)
     cell = _cell(run, manifest, method, dataset, seed)
     opened_store = run_folder.open_store_of(run, manifest, store)
@@ -65,23 +74,34 @@ def export(run: Path, method: str, out: Path, dataset: str | None = None, seed: 
     card = _card(manifest, cell, fits) | {"scores": _scores(run, cell)}
     with folder_for_user(for_tensors(out)) as place:
         for key in fits:
-            shutil.copytree(_stored(opened_store, key, cell), place / "fits" / key, ignore=shutil.ignore_patterns(COMMIT_MARK))
-        np.save(place / COLOURS, _colours(manifest, cell["dataset"], opened_store).prior, allow_pickle=False)
+            shutil.copytree(
+                _stored(opened_store, key, cell),
+                place / "fits" / key,
+                ignore=shutil.ignore_patterns(COMMIT_MARK),
+            )
+        np.save(
+            place / COLOURS,
+            _colours(manifest, cell["dataset"], opened_store).prior,
+            allow_pickle=False,
+        )
         write_json(place / CARD, card | {"files": digests.of_folder(place)})
         _see_that_it_stands_alone(place)
     return out
 
 
 def bring_in(folder: Path, store: Store) -> list[str]:
-    """Put an exported method, and what it requires, into a store, where runs on the same photographs take it instead of training;
-    returns the keys. BenchError for a folder that was changed. The store takes the card's word for what was fitted."""
+    """Put an exported method, and what it requires, into a store, where runs on the same
+    photographs take it instead of training; returns the keys. BenchError for a folder that was
+    changed. The store takes the card's word for what was fitted."""
     card = read_card(folder)
     for mark in card["fits"].values():
         _spec(registry(), mark)
     for key, mark in card["fits"].items():
         place = folder / "fits" / key
 
-        def build(target: Path, place: Path = place, mark: Mapping[str, Any] = mark) -> dict[str, Any]:
+        def build(
+            target: Path, place: Path = place, mark: Mapping[str, Any] = mark
+        ) -> dict[str, Any]:
             shutil.copytree(place, target, dirs_exist_ok=True)
             return {**mark, "imported": True}
 
@@ -90,23 +110,37 @@ def bring_in(folder: Path, store: Store) -> list[str]:
 
 
 def read_card(folder: Path) -> Card:
-    """The card of an exported method, whose files are as they were written. BenchError for anything else."""
+    """The card of an exported method, whose files are as they were written. BenchError for anything
+    else."""
     if not (for_tensors(folder) / CARD).is_file():
-        raise BenchError(f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one")
+        raise BenchError(
+            f"{folder} holds no exported method: `bench weights export RUN METHOD` writes one"
+        )
     card = records.read(folder / CARD, Card, "don't use it", SCHEMA)
-    needed = [card["fit"], *(part for mark in card["fits"].values() for part in mark["requires"].values())]
+    needed = [
+        card["fit"],
+        *(part for mark in card["fits"].values() for part in mark["requires"].values()),
+    ]
     if strange := next((key for key in needed if key not in card["fits"]), None):
-        raise BenchError(f"{folder / CARD} names a fit '{strange[:80]}', which it does not hold: don't use it")
+        raise BenchError(
+            f"{folder / CARD} names a fit '{strange[:80]}', which it does not hold: don't use it"
+        )
     try:
         _in_order(card["fits"])
     except CycleError as error:
-        raise BenchError(f"{folder / CARD} is damaged (its fits require one another): don't use it") from error
+        raise BenchError(
+            f"{folder / CARD} is damaged (its fits require one another): don't use it"
+        ) from error
     for name in card["files"]:
         if not disk.inside(name) or Path(name).suffix.lower() in archives.PICKLES:
-            raise BenchError(f"{folder / CARD} lists '{name[:80]}', which no exported method has: don't use it")
+            raise BenchError(
+                f"{folder / CARD} lists '{name[:80]}', which no exported method has: don't use it"
+            )
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_dir() or (path.is_file() and (name == CARD or name in card["files"]))):
+        if path.is_symlink() or not (
+            path.is_dir() or (path.is_file() and (name == CARD or name in card["files"]))
+        ):
             raise BenchError(f"{folder} holds '{name[:80]}', which was not exported: don't use it")
     if wrong := digests.damage(folder, card["files"]):
         raise BenchError(f"{folder} is not what was exported: {wrong}; copy it again")
@@ -115,19 +149,31 @@ def read_card(folder: Path) -> Card:
 
 
 @contextmanager
-def opened(place: Path, method: str | None = None, dataset: str | None = None, seed: int | None = None, device: str = "cpu",
-           progress: Progress | None = None, store: Path | str | None = None) -> Iterator[Fitted]:  # fmt: skip
-    """A fitted method of an exported folder, or of a run, while the block lasts; of several trainings with different seeds, the one
-    with the smallest. store: of a run, as `bench.results.run_folder.read` takes it."""
+def opened(
+    place: Path,
+    method: str | None = None,
+    dataset: str | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    store: Path | str | None = None,
+) -> Iterator[Fitted]:
+    """A fitted method of an exported folder, or of a run, while the block lasts; of several
+    trainings with different seeds, the one with the smallest. store: of a run, as
+    `bench.results.run_folder.read` takes it."""
     if (place / CARD).is_file():
         card = read_card(place)
         names, of = (card["method"], card["label"]), card["data"]["name"]
         for asked, held in ((method, names), (dataset, (of,)), (seed, (card["seed"],))):
             if asked not in (None, *held):
-                raise BenchError(f"{place} holds {card['label']} of {of}, seed {card['seed']}, not {asked}")
+                raise BenchError(
+                    f"{place} holds {card['label']} of {of}, seed {card['seed']}, not {asked}"
+                )
         with tempfile.TemporaryDirectory() as empty:
             folders = {key: place / "fits" / key for key in card["fits"]}
-            yield _open(place, card, folders, _prior(place, card), Store(Path(empty)), device, progress)
+            yield _open(
+                place, card, folders, _prior(place, card), Store(Path(empty)), device, progress
+            )
         return
     if not (place / "manifest.json").is_file():
         raise BenchError(f"{place} holds neither a run nor an exported method")
@@ -141,15 +187,33 @@ def opened(place: Path, method: str | None = None, dataset: str | None = None, s
     yield _open(place, _card(manifest, cell, fits), folders, prior, opened_store, device, progress)
 
 
-def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: str | None, seed: int | None,
-          any_seed: bool = False) -> dict[str, Any]:  # fmt: skip
-    """The only finished cell of a run that is meant; with `any_seed`, the one with the smallest seed."""
+def _cell(
+    run: Path,
+    manifest: Mapping[str, Any],
+    method: str | None,
+    dataset: str | None,
+    seed: int | None,
+    any_seed: bool = False,
+) -> dict[str, Any]:
+    """The only finished cell of a run that is meant; with `any_seed`, the one with the smallest
+    seed."""
     method = method and places.labels([method])[method]
-    known = [c for c in manifest["cells"] if c["role"] == "colourizer" or method in (c["method"], c["name"])]
-    if method is not None and method not in [name for c in known for name in (c["method"], c["name"])]:
+    known = [
+        c
+        for c in manifest["cells"]
+        if c["role"] == "colourizer" or method in (c["method"], c["name"])
+    ]
+    if method is not None and method not in [
+        name for c in known for name in (c["method"], c["name"])
+    ]:
         raise unknown(f"method of {run}", method, [c["method"] for c in manifest["cells"]])
-    found = [c for c in known if method in (None, c["method"], c["name"])
-             and dataset in (None, c["dataset"]) and seed in (None, c["seed"])]  # fmt: skip
+    found = [
+        c
+        for c in known
+        if method in (None, c["method"], c["name"])
+        and dataset in (None, c["dataset"])
+        and seed in (None, c["seed"])
+    ]
     if exact := [c for c in found if c["method"] == method]:
         found = exact
     if not found:
@@ -158,80 +222,136 @@ def _cell(run: Path, manifest: Mapping[str, Any], method: str | None, dataset: s
         found = [min(found, key=lambda c: c["seed"])]
     if len(found) > 1:
         names = "; ".join(f"{c['method']} on {c['dataset']}, seed {c['seed']}" for c in found[:6])
-        raise BenchError(f"{run} has several: {names}. Say which method, data set and training seed")
+        raise BenchError(
+            f"{run} has several: {names}. Say which method, data set and training seed"
+        )
     if found[0]["status"] != "done":
-        raise BenchError(f"{run}: {found[0]['method']} on {found[0]['dataset']} {found[0]['status']}: {found[0]['reason']}")
+        raise BenchError(
+            f"{run}: {found[0]['method']} on {found[0]['dataset']} {found[0]['status']}: "
+            f"{found[0]['reason']}"
+        )
     return dict(found[0])
 
 
-def _fits(manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store) -> dict[str, dict[str, Any]]:
+def _fits(
+    manifest: Mapping[str, Any], cell: Mapping[str, Any], store: Store
+) -> dict[str, dict[str, Any]]:
     """The marks of a cell's fit, which comes last, and of all that it requires, by key."""
     known = {mark["key"]: mark for mark in manifest["fits"]}
     if cell.get("fit") not in known:
-        raise BenchError(f"the fit of {cell['method']} on {cell['dataset']} is not known to the run: repeat it")
+        raise BenchError(
+            f"the fit of {cell['method']} on {cell['dataset']} is not known to the run: repeat it"
+        )
     needed, queue = list[str](), [cell["fit"]]
     while queue:
         key = queue.pop()
         if key not in known:
-            raise BenchError(f"what {cell['method']} on {cell['dataset']} requires is not in {store.place}: repeat the run")
+            raise BenchError(
+                f"what {cell['method']} on {cell['dataset']} requires is not in {store.place}: "
+                "repeat the run"
+            )
         if key not in needed:
             needed.append(key)
             queue += known[key]["requires"].values()
     try:
         order = _in_order({key: known[key] for key in needed})
     except CycleError as error:
-        raise BenchError(f"the fits of {cell['method']} on {cell['dataset']} require one another: repeat the run") from error
+        raise BenchError(
+            f"the fits of {cell['method']} on {cell['dataset']} require one another: repeat the run"
+        ) from error
     return {key: {n: v for n, v in known[key].items() if n != "key"} for key in order}
 
 
 def _stored(store: Store, key: str, cell: Mapping[str, Any]) -> Path:
     folder = store.find("fits", key)
     if folder is None:
-        raise BenchError(store.gone("fits", key, f"what {cell['method']} on {cell['dataset']} learned"))
+        raise BenchError(
+            store.gone("fits", key, f"what {cell['method']} on {cell['dataset']} learned")
+        )
     return folder
 
 
-def _colours(manifest: Mapping[str, Any], dataset: str, store: Store) -> colour_weights.ColourWeights:
+def _colours(
+    manifest: Mapping[str, Any], dataset: str, store: Store
+) -> colour_weights.ColourWeights:
     train = reopen(store, dataset, manifest["datasets"][dataset]["train"]["key"])
-    return colour_weights.fit(manifest["protocol"]["weights"], train.ab, manifest["protocol"]["weight_floor"])
+    return colour_weights.fit(
+        manifest["protocol"]["weights"], train.ab, manifest["protocol"]["weight_floor"]
+    )
 
 
-def _card(manifest: Mapping[str, Any], cell: Mapping[str, Any], fits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _card(
+    manifest: Mapping[str, Any], cell: Mapping[str, Any], fits: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     data, plugins = manifest["datasets"][cell["dataset"]], registry()
-    spec, source = plugins.specs["methods"].get(cell["name"]), plugins.specs["datasets"].get(data.get("plugin", ""))
+    spec, source = (
+        plugins.specs["methods"].get(cell["name"]),
+        plugins.specs["datasets"].get(data.get("plugin", "")),
+    )
     return {
-        "schema_version": SCHEMA, "label": cell["method"], "method": cell["name"], "version": cell["version"],
-        "distribution": cell["distribution"], "licence": spec.licence if spec else "", "citation": spec.citation if spec else "",
-        "data": {"name": cell["dataset"], "digest": data.get("digest", ""), "photographs": data["train"]["photographs"],
-                 "ids_digest": data["train"]["ids_digest"], "licence": source.licence if isinstance(source, DatasetSpec) else ""},
-        "protocol": manifest["protocol"], "protocol_digest": manifest["protocol_digest"],
-        "precision": manifest.get("precision", ""), "seed": cell["seed"],
-        "environment": manifest.get("environment", {}), "fit": list(fits)[-1], "fits": dict(fits),
-    }  # fmt: skip
+        "schema_version": SCHEMA,
+        "label": cell["method"],
+        "method": cell["name"],
+        "version": cell["version"],
+        "distribution": cell["distribution"],
+        "licence": spec.licence if spec else "",
+        "citation": spec.citation if spec else "",
+        "data": {
+            "name": cell["dataset"],
+            "digest": data.get("digest", ""),
+            "photographs": data["train"]["photographs"],
+            "ids_digest": data["train"]["ids_digest"],
+            "licence": source.licence if isinstance(source, DatasetSpec) else "",
+        },
+        "protocol": manifest["protocol"],
+        "protocol_digest": manifest["protocol_digest"],
+        "precision": manifest.get("precision", ""),
+        "seed": cell["seed"],
+        "environment": manifest.get("environment", {}),
+        "fit": list(fits)[-1],
+        "fits": dict(fits),
+    }
 
 
 def _scores(run: Path, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The means over test photographs, if the run has been scored. Those of several seeds are means over them, too."""
+    """The means over test photographs, if the run has been scored. Those of several seeds are means
+    over them, too."""
     if not (run / "summary.csv").is_file():
         return []
     table, advice = run / "summary.csv", f"`bench score {run}` writes it again"
     place = (cell["dataset"], cell["method"], "done")
     columns = ("dataset", "method", "status", *SCORES)
-    rows = ({name: bare(cell) for name, cell in row.items()} for _, row in records.read_csv(table, columns, advice))
+    rows = (
+        {name: bare(cell) for name, cell in row.items()}
+        for _, row in records.read_csv(table, columns, advice)
+    )
     found = [row for row in rows if (row["dataset"], row["method"], row["status"]) == place]
-    return [dict(row) for row in records.checked(found, list[ScoreMean], table, advice, strict=False)]
+    return [
+        dict(row) for row in records.checked(found, list[ScoreMean], table, advice, strict=False)
+    ]
 
 
 def _prior(folder: Path, card: Mapping[str, Any]) -> np.ndarray:
     """The colours' weights beside a card. BenchError where they are none."""
     prior = np.array(stored.array(folder / COLOURS, np.float64))
-    if prior.shape != colour_weights.SHAPES.get(card["protocol"]["weights"]) or not np.isfinite(prior).all() or (prior <= 0).any():
+    if (
+        prior.shape != colour_weights.SHAPES.get(card["protocol"]["weights"])
+        or not np.isfinite(prior).all()
+        or (prior <= 0).any()
+    ):
         raise BenchError(f"{folder / COLOURS} holds no colours' weights: don't use it")
     return prior
 
 
-def _open(place: Path, card: Mapping[str, Any], folders: Mapping[str, Path], prior: np.ndarray, store: Store, device: str,
-          progress: Progress | None) -> Fitted:  # fmt: skip
+def _open(
+    place: Path,
+    card: Mapping[str, Any],
+    folders: Mapping[str, Path],
+    prior: np.ndarray,
+    store: Store,
+    device: str,
+    progress: Progress | None,
+) -> Fitted:
     plugins = registry()
     made: dict[str, Method] = {}
     colours = colour_weights.ColourWeights(card["protocol"]["weights"], prior)
@@ -241,45 +361,72 @@ def _open(place: Path, card: Mapping[str, Any], folders: Mapping[str, Path], pri
         spec = _spec(plugins, mark)
         parts = {name: made[part] for name, part in mark["requires"].items()}
         seed = seeds.of_fit(mark["seed"], mark["dataset"], mark["method"])
-        context = FitContext(seed, device, protocol, colours, parts, store, progress or Quiet(), part_keys=mark["requires"],
-                             precision=card.get("precision") or "float32")  # fmt: skip
+        context = FitContext(
+            seed,
+            device,
+            protocol,
+            colours,
+            parts,
+            store,
+            progress or Quiet(),
+            part_keys=mark["requires"],
+            precision=card.get("precision") or "float32",
+        )
         try:
             method: Method = spec.load()(**_parameters(spec, mark, place))
         except BenchError:
             raise
         except Exception as error:
-            raise BenchError(f"{place}: {mark['label']} can't be made ({reason(error)}): don't use it") from error
+            raise BenchError(
+                f"{place}: {mark['label']} can't be made ({reason(error)}): don't use it"
+            ) from error
         stored.load(method, folders[key], context)
         made[key] = method
     return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)
 
 
 def _parameters(spec: MethodSpec, mark: Mapping[str, Any], place: Path) -> dict[str, Any]:
-    """What a method was made with, as its spec allows. Files are not among it: what they gave was learned, and a card could name
-    any file of its reader. BenchError where the method can't do without."""
+    """What a method was made with, as its spec allows. Files are not among it: what they gave was
+    learned, and a card could name any file of its reader. BenchError where the method can't do
+    without."""
     if needed := next((p.name for p in spec.parameters if p.type == "path" and p.required), ""):
-        raise BenchError(f"{place}: {mark['label']} needs its own {needed}, which is no part of what was learned: run it instead")
+        raise BenchError(
+            f"{place}: {mark['label']} needs its own {needed}, which is no part of what was "
+            "learned: run it instead"
+        )
     files = {p.name for p in spec.parameters if p.type == "path"}
-    return spec.resolve({name: value for name, value in mark["parameters"].items() if name not in files})
+    return spec.resolve(
+        {name: value for name, value in mark["parameters"].items() if name not in files}
+    )
 
 
 def _in_order(fits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Their keys, those of what is required first, in whatever order a file has them."""
-    return list(TopologicalSorter({key: mark["requires"].values() for key, mark in fits.items()}).static_order())
+    return list(
+        TopologicalSorter(
+            {key: mark["requires"].values() for key, mark in fits.items()}
+        ).static_order()
+    )
 
 
 def _spec(plugins: Registry, mark: Mapping[str, Any]) -> MethodSpec:
     spec: MethodSpec = plugins.get("methods", mark["method"])
     if spec.version != mark["version"]:
-        raise BenchError(f"it was fitted by version {mark['version']} of {spec.name}, and this is version {spec.version}: fit it "
-                         "again")  # fmt: skip
+        raise BenchError(
+            f"it was fitted by version {mark['version']} of {spec.name}, and this is version "
+            f"{spec.version}: fit it "
+            "again"
+        )
     return spec
 
 
 def _see_that_it_stands_alone(folder: Path) -> None:
-    """Some methods, `knn` for one, look into the prepared photographs of the store, which don't go along."""
+    """Some methods, `knn` for one, look into the prepared photographs of the store, which don't go
+    along."""
     try:
         with opened(folder):
             pass
     except BenchError as error:
-        raise BenchError(f"it can't be exported, since it does not work without its store: {error}") from error
+        raise BenchError(
+            f"it can't be exported, since it does not work without its store: {error}"
+        ) from error

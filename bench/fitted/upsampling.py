@@ -1,10 +1,12 @@
-"""From colour fields of 64x64 to photographs of any size: along the edges of the lightness, which stays as it is.
+"""From colour fields of 64x64 to photographs of any size: along the edges of the lightness, which
+stays as it is.
 
-The guided filter (He, Sun and Tang 2013, TPAMI 35:1397; its fast form, He and Sun 2015, arXiv:1505.00996) takes ab for a linear
-function of L in every window. Its slopes are found at the size of the field, L reduced to it, and enlarged; they say what the
-details of L, which the reduced one lacks, add to the enlarged field. The filter alone would smooth the field, too:
-`benchmarks/upsampling.py` compares. Colours beyond sRGB lose chroma, never lightness. Works in strips, so that memory is a few
-times that of the picture.
+The guided filter (He, Sun and Tang 2013, TPAMI 35:1397; its fast form, He and Sun 2015,
+arXiv:1505.00996) takes ab for a linear function of L in every window. Its slopes are found at the
+size of the field, L reduced to it, and enlarged; they say what the details of L, which the reduced
+one lacks, add to the enlarged field. The filter alone would smooth the field, too:
+`benchmarks/upsampling.py` compares. Colours beyond sRGB lose chroma, never lightness. Works in
+strips, so that memory is a few times that of the picture.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ HALVINGS = 12
 
 @dataclass(frozen=True)
 class Guided:
-    """A field at any size: the enlarged `field` `(2, h, w)` + `slope` `(2, h, w)` times L / 100 beyond the enlarged `guide`
-    `(1, h, w)`."""
+    """A field at any size: the enlarged `field` `(2, h, w)` + `slope` `(2, h, w)` times L / 100
+    beyond the enlarged `guide` `(1, h, w)`."""
 
     field: Tensor
     slope: Tensor
@@ -40,7 +42,12 @@ class Guided:
 
 def fit(lightness: Tensor, ab: Tensor) -> Guided:
     """A field `(2, h, w)` under L `(H, W)` in 0..100, as large or larger."""
-    guide, field = functional.adaptive_avg_pool2d((lightness.double() / 100)[None], (ab.shape[1], ab.shape[2])), ab.double()
+    guide, field = (
+        functional.adaptive_avg_pool2d(
+            (lightness.double() / 100)[None], (ab.shape[1], ab.shape[2])
+        ),
+        ab.double(),
+    )
     mean, mean_field = _windows(guide), _windows(field)
     variance = _windows(guide * guide) - mean * mean
     slope = (_windows(guide * field) - mean * mean_field) / (variance + EPSILON)
@@ -53,7 +60,9 @@ def colourized(levels: np.ndarray, found: Guided) -> np.ndarray:
     out = np.empty((height, width, 3), np.uint8)
     for rows in _strips(height, width):
         light = torch.from_numpy(rgb_to_lightness(levels[rows] / np.float32(255)))
-        field, slope, guide = (_enlarged(part, rows, height, width) for part in (found.field, found.slope, found.guide))
+        field, slope, guide = (
+            _enlarged(part, rows, height, width) for part in (found.field, found.slope, found.guide)
+        )
         rgb = lab_to_rgb(light, _within_srgb(light, field + slope * (light / 100 - guide)))
         out[rows] = (255 * rgb).round_().to(torch.uint8).permute(1, 2, 0).numpy()
     return out
@@ -89,8 +98,12 @@ def _strips(height: int, width: int) -> Iterator[slice]:
 def _enlarged(planes: Tensor, rows: slice, height: int, width: int) -> Tensor:
     """Some rows of `(c, h, w)` enlarged bilinearly to `(height, width)`: the same as of the whole."""
     last = planes.shape[1] - 1
-    place = ((torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * (last + 1) / height - 0.5).clamp(0, last)
+    place = (
+        (torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * (last + 1) / height - 0.5
+    ).clamp(0, last)
     first = place.floor().long()
     share = (place - first).float()[:, None]
     lines = planes[:, first] * (1 - share) + planes[:, (first + 1).clamp_max(last)] * share
-    return functional.interpolate(lines[None], (lines.shape[1], width), mode="bilinear", align_corners=False)[0]
+    return functional.interpolate(
+        lines[None], (lines.shape[1], width), mode="bilinear", align_corners=False
+    )[0]

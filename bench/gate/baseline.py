@@ -1,7 +1,9 @@
-"""Baselines: small JSON files that are committed, with the per-photograph values that a later run is held against.
+"""Baselines: small JSON files that are committed, with the per-photograph values that a later run
+is held against.
 
-A file has one line a column, so that a review shows which methods and metrics changed; numbers have `DIGITS` significant
-digits, which is close to what float32 holds. It says what it is of: protocol, data, methods, seeds and versions.
+A file has one line a column, so that a review shows which methods and metrics changed; numbers have
+`DIGITS` significant digits, which is close to what float32 holds. It says what it is of: protocol,
+data, methods, seeds and versions.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ MEND = "write it again, or restore it"
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Values to hold a run against. manifest: protocol, data sets with the ids of their test photographs, methods and
-    environment, as far as they matter. floors: the noise of training seeds, where it is known."""
+    """Values to hold a run against. manifest: protocol, data sets with the ids of their test
+    photographs, methods and environment, as far as they matter. floors: the noise of training
+    seeds, where it is known."""
 
     path: Path
     manifest: Mapping[str, Any]
@@ -51,7 +54,9 @@ class Baseline:
     @property
     def quantities(self) -> list[Quantity]:
         """What is gated, method by method."""
-        found = dict.fromkeys([c.quantity for c in self.columns if not c.part] + [each.quantity for each in self.sets])
+        found = dict.fromkeys(
+            [c.quantity for c in self.columns if not c.part] + [each.quantity for each in self.sets]
+        )
         places = list(dict.fromkeys(quantity[:2] for quantity in found))
         return sorted(found, key=lambda quantity: places.index(quantity[:2]))
 
@@ -61,49 +66,77 @@ class Baseline:
 
     def as_results(self) -> Results:
         """The manifest, as `bench.results.report.differences` compares them; no scores."""
-        scores, of_sets = (long_table.frame([], columns) for columns in (long_table.COLUMNS, long_table.SET_COLUMNS))
+        scores, of_sets = (
+            long_table.frame([], columns)
+            for columns in (long_table.COLUMNS, long_table.SET_COLUMNS)
+        )
         return Results(self.path, dict(self.manifest), scores, of_sets)
 
 
-def make(result: Results, path: Path, names: Sequence[str], plugins: Registry, *, force: bool = False,
-         floor_of: Sequence[Results] = ()) -> Baseline:  # fmt: skip
-    """The baseline of a run, of the named metrics, or of those that declare a headline or a main variant or that the run was
-    asked for by name.
+def make(
+    result: Results,
+    path: Path,
+    names: Sequence[str],
+    plugins: Registry,
+    *,
+    force: bool = False,
+    floor_of: Sequence[Results] = (),
+) -> Baseline:
+    """The baseline of a run, of the named metrics, or of those that declare a headline or a main
+    variant or that the run was asked for by name.
 
-    floor_of: other runs that tell how far training seeds move a quantity. BenchError for a run in which something failed, or
-    whose metrics are not all loaded, unless it is forced: then that is left out, and said. So is what has no value.
-    NothingMeasured where nothing can be gated.
+    floor_of: other runs that tell how far training seeds move a quantity. BenchError for a run in
+    which something failed, or whose metrics are not all loaded, unless it is forced: then that is
+    left out, and said. So is what has no value. NothingMeasured where nothing can be gated.
     """
     missing = [] if names else not_loaded(result, plugins)
     if missing and not force:
-        raise BenchError(f"{result.folder} has scores of {', '.join(missing)}, which nothing that is loaded here registers: load "
-                         "the plugin (--plugin, --config), or --force a baseline without")  # fmt: skip
+        raise BenchError(
+            f"{result.folder} has scores of {', '.join(missing)}, which nothing that is loaded "
+            "here registers: load "
+            "the plugin (--plugin, --config), or --force a baseline without"
+        )
     chosen = _defined(choose(result, names, plugins), plugins)
     if chosen.failed and not force:
         more = f" and {len(chosen.failed) - 1} more" if len(chosen.failed) > 1 else ""
-        raise BenchError(f"{result.folder}: {chosen.failed[0]}{more}: run it again, or --force a baseline without what failed")
+        raise BenchError(
+            f"{result.folder}: {chosen.failed[0]}{more}: run it again, or --force a baseline "
+            "without what failed"
+        )
     if not any(not c.part for c in chosen.columns) and not chosen.sets:
         why = [*chosen.left_out, *chosen.failed]
         more = f"; and {len(why) - 6} more" if len(why) > 6 else ""
-        raise NothingMeasured(f"{result.folder} has nothing to gate: {'; '.join(why[:6]) or 'no values'}{more}")
-    rounded = Chosen(tuple(map(_rounded, chosen.columns)), chosen.sets, chosen.left_out, chosen.failed)
+        raise NothingMeasured(
+            f"{result.folder} has nothing to gate: {'; '.join(why[:6]) or 'no values'}{more}"
+        )
+    rounded = Chosen(
+        tuple(map(_rounded, chosen.columns)), chosen.sets, chosen.left_out, chosen.failed
+    )
     manifest = _manifest(result)
     trainings = max((len(m["seeds"]) for m in manifest["methods"]), default=1)
     floors = noise_floor.floors([result, *floor_of], names, plugins, trainings)
     ours = {c.quantity for c in chosen.columns} | {each.quantity for each in chosen.sets}
-    return Baseline(path, manifest, rounded.columns, rounded.sets, {q: f for q, f in floors.items() if q in ours},
-                    (*chosen.left_out, *(f"{name}: not loaded here" for name in missing), *chosen.failed))  # fmt: skip
+    return Baseline(
+        path,
+        manifest,
+        rounded.columns,
+        rounded.sets,
+        {q: f for q, f in floors.items() if q in ours},
+        (*chosen.left_out, *(f"{name}: not loaded here" for name in missing), *chosen.failed),
+    )
 
 
 def write(baseline: Baseline) -> None:
-    """Write a baseline to its path. BenchError where something else is there, or it can't be written."""
+    """Write a baseline to its path. BenchError where something else is there, or it can't be
+    written."""
     if baseline.path.exists() and not _is_baseline(baseline.path):
         raise BenchError(f"{baseline.path} exists and is no baseline: choose another file")
     write_for_user(baseline.path, text(baseline))
 
 
 def read(path: Path) -> Baseline:
-    """A baseline file; BenchError when it is missing, damaged, of a newer schema, or something else."""
+    """A baseline file; BenchError when it is missing, damaged, of a newer schema, or something
+    else."""
     if not path.exists():
         raise BenchError(f"{path} is missing: `bench baseline write RUN {path}` makes it of a run")
     given = records.loaded(path)
@@ -123,17 +156,36 @@ def read(path: Path) -> Baseline:
 
 def text(baseline: Baseline) -> str:
     """The file: one line a column, and one a data set, method, set's value and floor."""
-    head = {"form": FORM, "schema_version": SCHEMA, **{k: v for k, v in baseline.manifest.items() if k not in _LISTS}}
-    parts = [f"{json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in head.items()]
+    head = {
+        "form": FORM,
+        "schema_version": SCHEMA,
+        **{k: v for k, v in baseline.manifest.items() if k not in _LISTS},
+    }
+    parts = [
+        f"{json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in head.items()
+    ]
     lists: dict[str, list[Any]] = {
         "methods": list(baseline.manifest["methods"]),
         "left_out": list(baseline.left_out),
-        "floors": [{**q._asdict(), "floor": significant(f.value), "mean": significant(f.mean), "seeds": f.seeds}
-                   for q, f in baseline.floors.items()],
-        "sets": [{**s.quantity._asdict(), "version": s.version, "parts": list(s.parts)} for s in baseline.sets],
+        "floors": [
+            {
+                **q._asdict(),
+                "floor": significant(f.value),
+                "mean": significant(f.mean),
+                "seeds": f.seeds,
+            }
+            for q, f in baseline.floors.items()
+        ],
+        "sets": [
+            {**s.quantity._asdict(), "version": s.version, "parts": list(s.parts)}
+            for s in baseline.sets
+        ],
         "columns": [_line(column) for column in baseline.columns],
-    }  # fmt: skip
-    datasets = ",\n".join(f"{json.dumps(name)}: {json.dumps(data)}" for name, data in baseline.manifest["datasets"].items())
+    }
+    datasets = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(data)}"
+        for name, data in baseline.manifest["datasets"].items()
+    )
     parts.append(f'"datasets": {{\n{datasets}\n}}')
     parts += [f"{json.dumps(key)}: [{_lines(values)}]" for key, values in lists.items()]
     return "{\n" + ",\n".join(parts) + "\n}\n"
@@ -158,8 +210,13 @@ def _manifest(result: Results) -> dict[str, Any]:
     environment = given.get("environment", {})
     methods: dict[tuple[str, str], dict[str, Any]] = {}
     for cell in result.cells:
-        kept = {k: cell.get(k) for k in ("dataset", "method", "name", "version", "distribution", "parameters")}
-        methods.setdefault((cell["dataset"], cell["method"]), {**kept, "seeds": []})["seeds"].append(int(cell.get("seed") or 0))
+        kept = {
+            k: cell.get(k)
+            for k in ("dataset", "method", "name", "version", "distribution", "parameters")
+        }
+        methods.setdefault((cell["dataset"], cell["method"]), {**kept, "seeds": []})[
+            "seeds"
+        ].append(int(cell.get("seed") or 0))
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         **{key: given.get(key) for key in _PROVENANCE},
@@ -170,22 +227,44 @@ def _manifest(result: Results) -> dict[str, Any]:
 
 
 def _data(name: str, data: Mapping[str, Any], result: Results) -> dict[str, Any]:
-    parts = {part: {k: data[part].get(k) for k in ("photographs", "ids_digest")} for part in ("train", "test")}
-    return {"digest": data.get("digest"), "train": parts["train"], "test": {**parts["test"], "ids": image_ids(result, name)}}
+    parts = {
+        part: {k: data[part].get(k) for k in ("photographs", "ids_digest")}
+        for part in ("train", "test")
+    }
+    return {
+        "digest": data.get("digest"),
+        "train": parts["train"],
+        "test": {**parts["test"], "ids": image_ids(result, name)},
+    }
 
 
 def _defined(chosen: Chosen, plugins: Registry) -> Chosen:
     """What has a value in every training; the rest is named."""
-    seeds: dict[Quantity, int] = Counter(column.quantity for column in chosen.columns if not column.part)
+    seeds: dict[Quantity, int] = Counter(
+        column.quantity for column in chosen.columns if not column.part
+    )
     for each in chosen.sets:
-        seeds[each.quantity] = len({c.seed for c in chosen.columns if c.quantity == each.quantity._replace(variant=each.parts[0])})
+        seeds[each.quantity] = len(
+            {
+                c.seed
+                for c in chosen.columns
+                if c.quantity == each.quantity._replace(variant=each.parts[0])
+            }
+        )
     values = noise_floor.seed_values(chosen, plugins)
     lost = {quantity for quantity, count in seeds.items() if len(values.get(quantity, ())) < count}
     sets = tuple(each for each in chosen.sets if each.quantity not in lost)
     parts = {each.quantity._replace(variant=part) for each in sets for part in each.parts}
-    columns = tuple(replace(c, part=True) if c.quantity in lost else c for c in chosen.columns
-                    if c.quantity in parts or not (c.part or c.quantity in lost))  # fmt: skip
-    said = tuple(f"{q.metric}:{q.variant}: undefined for {q.method} on {q.dataset}" for q in seeds if q in lost)
+    columns = tuple(
+        replace(c, part=True) if c.quantity in lost else c
+        for c in chosen.columns
+        if c.quantity in parts or not (c.part or c.quantity in lost)
+    )
+    said = tuple(
+        f"{q.metric}:{q.variant}: undefined for {q.method} on {q.dataset}"
+        for q in seeds
+        if q in lost
+    )
     return replace(chosen, columns=columns, sets=sets, left_out=chosen.left_out + said)
 
 
@@ -194,9 +273,17 @@ def _rounded(column: Column) -> Column:
 
 
 def _line(column: Column) -> dict[str, Any]:
-    about = {name: getattr(column, name) for name in ("seed", "ask", "kind", "k", "version", "unit", "direction")}
+    about = {
+        name: getattr(column, name)
+        for name in ("seed", "ask", "kind", "k", "version", "unit", "direction")
+    }
     values = [None if math.isnan(v) else significant(v) for v in column.values]
-    return {**column.quantity._asdict(), **about, **({"part": True} if column.part else {}), "values": values}
+    return {
+        **column.quantity._asdict(),
+        **about,
+        **({"part": True} if column.part else {}),
+        "values": values,
+    }
 
 
 def _lines(values: Sequence[Any]) -> str:
@@ -225,14 +312,29 @@ def _unfit(baseline: Baseline) -> Iterator[str]:
         if np.isinf(column.values).any():
             yield f"an infinite value of {column.quantity}"
     for each in baseline.sets:
-        if not each.parts or any(each.quantity._replace(variant=part) not in {q for q, _ in places} for part in each.parts):
+        if not each.parts or any(
+            each.quantity._replace(variant=part) not in {q for q, _ in places}
+            for part in each.parts
+        ):
             yield f"{str(each.quantity)[:200]} lacks columns that it is made of"
 
 
 def _column(line: ColumnOfBaseline) -> Column:
-    values = np.array([math.nan if value is None else value for value in line["values"]], dtype=np.float64)
-    return Column(_quantity(line), line["seed"], line["ask"], line["kind"], line["k"], line["version"], line["unit"],
-                  line["direction"], values, line.get("part", False))  # fmt: skip
+    values = np.array(
+        [math.nan if value is None else value for value in line["values"]], dtype=np.float64
+    )
+    return Column(
+        _quantity(line),
+        line["seed"],
+        line["ask"],
+        line["kind"],
+        line["k"],
+        line["version"],
+        line["unit"],
+        line["direction"],
+        values,
+        line.get("part", False),
+    )
 
 
 def _quantity(line: Gated) -> Quantity:

@@ -7,7 +7,8 @@
     method = "mdn*"
     relative = 0.02            # of the baseline's value; or absolute, in the metric's unit; or skip = true
 
-What no rule matches has margin 0. In patterns `*` is any text and `?` any character; brackets are brackets.
+What no rule matches has margin 0. In patterns `*` is any text and `?` any character; brackets are
+brackets.
 """
 
 from __future__ import annotations
@@ -52,12 +53,16 @@ class Rule:
         return all(_matches(getattr(self, place), getattr(quantity, place)) for place in PLACES)
 
     def __str__(self) -> str:
-        return ", ".join(f"{p} = {getattr(self, p)}" for p in PLACES if getattr(self, p) != "*") or "any quantity"
+        return (
+            ", ".join(f"{p} = {getattr(self, p)}" for p in PLACES if getattr(self, p) != "*")
+            or "any quantity"
+        )
 
 
 @dataclass(frozen=True)
 class Margin:
-    """How much worse a quantity may be, in its unit; text: as a reader sees it. skip: it is not gated."""
+    """How much worse a quantity may be, in its unit; text: as a reader sees it. skip: it is not
+    gated."""
 
     value: float
     text: str
@@ -66,7 +71,8 @@ class Margin:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a `gate.toml` says. inconclusive: empty where it says nothing of it; baseline: a path, or empty."""
+    """What a `gate.toml` says. inconclusive: empty where it says nothing of it; baseline: a path,
+    or empty."""
 
     rules: tuple[Rule, ...] = ()
     inconclusive: Literal["", "warn", "fail"] = ""
@@ -78,15 +84,24 @@ class Settings:
         if rule.relative is not None:
             size = rule.relative * abs(before)
             return Margin(size, f"{size:.3g} ({100 * rule.relative:g} %)")
-        return Margin(rule.absolute or 0.0, "not gated" if rule.skip else f"{rule.absolute or 0:g}", rule.skip)
+        return Margin(
+            rule.absolute or 0.0, "not gated" if rule.skip else f"{rule.absolute or 0:g}", rule.skip
+        )
 
     def over(self, other: Settings) -> Settings:
         """These settings, and the other's where these say nothing."""
-        return Settings(self.rules or other.rules, self.inconclusive or other.inconclusive, self.baseline or other.baseline)
+        return Settings(
+            self.rules or other.rules,
+            self.inconclusive or other.inconclusive,
+            self.baseline or other.baseline,
+        )
 
     def unused(self, quantities: Sequence[Quantity]) -> list[Rule]:
         """Rules that are the first match of nothing."""
-        used = {next((i for i, rule in enumerate(self.rules) if rule.matches(q)), -1) for q in quantities}
+        used = {
+            next((i for i, rule in enumerate(self.rules) if rule.matches(q)), -1)
+            for q in quantities
+        }
         return [rule for i, rule in enumerate(self.rules) if i not in used]
 
 
@@ -104,14 +119,22 @@ def parse(table: Mapping[str, Any], where: str) -> Settings:
     0.02
     """
     _check_keys(table, ("margin", "inconclusive", "baseline"), where)
-    inconclusive, baseline, margins = table.get("inconclusive", ""), table.get("baseline", ""), table.get("margin", [])
+    inconclusive, baseline, margins = (
+        table.get("inconclusive", ""),
+        table.get("baseline", ""),
+        table.get("margin", []),
+    )
     if inconclusive not in ("", "warn", "fail"):
         raise BenchError(f"{where}: inconclusive = {inconclusive!r} is neither 'warn' nor 'fail'")
     if not isinstance(baseline, str):
         raise BenchError(f"{where}: baseline = {baseline!r} is no path")
     if not isinstance(margins, list) or not all(isinstance(each, Mapping) for each in margins):
         raise BenchError(f"{where}: margin is not a list of tables: write [[margin]]")
-    return Settings(tuple(_rule(each, f"{where}, margin {i}") for i, each in enumerate(margins, 1)), inconclusive, baseline)
+    return Settings(
+        tuple(_rule(each, f"{where}, margin {i}") for i, each in enumerate(margins, 1)),
+        inconclusive,
+        baseline,
+    )
 
 
 def _rule(table: Mapping[str, Any], where: str) -> Rule:
@@ -121,11 +144,15 @@ def _rule(table: Mapping[str, Any], where: str) -> Rule:
             raise BenchError(f"{where}: {place} = {table[place]!r} is no pattern: put it in quotes")
     given = [name for name in ("absolute", "relative", "skip") if name in table]
     if len(given) != 1:
-        raise BenchError(f"{where}: give one of absolute, relative and skip, not {' and '.join(given) or 'none'}")
+        raise BenchError(
+            f"{where}: give one of absolute, relative and skip, not {' and '.join(given) or 'none'}"
+        )
     value = table[given[0]]
     if given[0] == "skip":
         if value is not True:
-            raise BenchError(f"{where}: skip = {value!r} can only be true: leave the rule out otherwise")
+            raise BenchError(
+                f"{where}: skip = {value!r} can only be true: leave the rule out otherwise"
+            )
     elif isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < 1e100):
         raise BenchError(f"{where}: {given[0]} = {value!r} is no number from 0 on")
     return Rule(**table)

@@ -1,7 +1,8 @@
 """The noise floor of training seeds: how far a quantity moves when nothing but the seed changes.
 
-An interval over photographs knows nothing of it: the same method, trained again, is another model. Of S trainings with the
-standard deviation s, the means of k new ones against k new ones differ by less than s √(2 / k) t(S - 1) with 95 %.
+An interval over photographs knows nothing of it: the same method, trained again, is another model.
+Of S trainings with the standard deviation s, the means of k new ones against k new ones differ by
+less than s √(2 / k) t(S - 1) with 95 %.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from bench.text import one_line, toml
 
 @dataclass(frozen=True)
 class Floor:
-    """value: what a change must exceed to be more than noise; of how many seeds; and the mean over them."""
+    """value: what a change must exceed to be more than noise; of how many seeds; and the mean over
+    them."""
 
     value: float
     seeds: int
@@ -36,22 +38,29 @@ class Floor:
 
 
 def floor(values: Sequence[float], direction: Direction, trainings: int = 1) -> Floor:
-    """The floor from the values of S >= 2 trainings, for means of `trainings` against as many. In both directions where
-    neither is better.
+    """The floor from the values of S >= 2 trainings, for means of `trainings` against as many. In
+    both directions where neither is better.
 
     >>> f"{floor([1.0, 1.2, 1.1], 'down').value:.3f}"
     '0.413'
     """
     level = 1 - LEVEL / (1 if direction in ("up", "down") else 2)
     t = float(stdtrit(len(values) - 1, level))
-    return Floor(float(np.std(values, ddof=1)) * math.sqrt(2 / trainings) * t, len(values), float(np.mean(values)))
+    return Floor(
+        float(np.std(values, ddof=1)) * math.sqrt(2 / trainings) * t,
+        len(values),
+        float(np.mean(values)),
+    )
 
 
-def floors(results: Sequence[Results], names: Sequence[str], plugins: Registry, trainings: int = 1) -> dict[Quantity, Floor]:
-    """The floor of every quantity that two trainings or more have a value of, by several runs together.
+def floors(
+    results: Sequence[Results], names: Sequence[str], plugins: Registry, trainings: int = 1
+) -> dict[Quantity, Floor]:
+    """The floor of every quantity that two trainings or more have a value of, by several runs
+    together.
 
-    NotComparable for runs of other photographs or protocols; BenchError where a seed has another value in another run: then it
-    is not the seed alone that differs.
+    NotComparable for runs of other photographs or protocols; BenchError where a seed has another
+    value in another run: then it is not the seed alone that differs.
     """
     check_comparable(results, strict=True)
     found: dict[Quantity, dict[int, tuple[float, Direction]]] = {}
@@ -60,18 +69,32 @@ def floors(results: Sequence[Results], names: Sequence[str], plugins: Registry, 
             for seed, value, direction in values:
                 before, _ = found.setdefault(quantity, {}).setdefault(seed, (value, direction))
                 if not math.isclose(before, value, rel_tol=1e-6):
-                    raise BenchError(f"{result.folder}: {quantity} of seed {seed} is {value:g}, and {before:g} in another run: "
-                                     "the noise floor needs runs that differ in their seeds only")  # fmt: skip
-    several = {quantity: list(values.values()) for quantity, values in found.items() if len(values) > 1}
-    return {quantity: floor([v for v, _ in values], values[0][1], trainings) for quantity, values in several.items()}
+                    raise BenchError(
+                        f"{result.folder}: {quantity} of seed {seed} is {value:g}, and {before:g} "
+                        "in another run: "
+                        "the noise floor needs runs that differ in their seeds only"
+                    )
+    several = {
+        quantity: list(values.values()) for quantity, values in found.items() if len(values) > 1
+    }
+    return {
+        quantity: floor([v for v, _ in values], values[0][1], trainings)
+        for quantity, values in several.items()
+    }
 
 
-def seed_values(run: Chosen, plugins: Registry) -> dict[Quantity, list[tuple[int, float, Direction]]]:
+def seed_values(
+    run: Chosen, plugins: Registry
+) -> dict[Quantity, list[tuple[int, float, Direction]]]:
     """Seed, value and direction of every quantity; of photographs that have a value in all seeds."""
     by_quantity: dict[Quantity, dict[int, Column]] = {}
     for column in run.columns:
         by_quantity.setdefault(column.quantity, {})[column.seed] = column
-    found = {q: _means(list(c.values())) for q, c in by_quantity.items() if not next(iter(c.values())).part}
+    found = {
+        q: _means(list(c.values()))
+        for q, c in by_quantity.items()
+        if not next(iter(c.values())).part
+    }
     for each in run.sets:
         found[each.quantity] = _set_values(each, by_quantity, plugins)
     return {q: values for q, values in found.items() if values}
@@ -84,23 +107,41 @@ def suggest(results: Sequence[Results], names: Sequence[str], plugins: Registry)
     """
     known = floors(results, names, plugins)
     if not known:
-        raise NothingMeasured("the noise floor needs two training seeds or more of a method: `bench run --seeds 5`, or more runs")
+        raise NothingMeasured(
+            "the noise floor needs two training seeds or more of a method: `bench run --seeds 5`, "
+            "or more runs"
+        )
     return "\n".join(_fragment(results, known))
 
 
 def _means(columns: Sequence[Column]) -> list[tuple[int, float, Direction]]:
     kept = np.isfinite([c.values for c in columns]).all(0)
-    return [(c.seed, float(c.values[kept].mean()), c.direction) for c in columns] if kept.any() else []
+    return (
+        [(c.seed, float(c.values[kept].mean()), c.direction) for c in columns] if kept.any() else []
+    )
 
 
-def _set_values(each: SetValue, columns: Mapping[Quantity, Mapping[int, Column]],
-                plugins: Registry) -> list[tuple[int, float, Direction]]:  # fmt: skip
+def _set_values(
+    each: SetValue, columns: Mapping[Quantity, Mapping[int, Column]], plugins: Registry
+) -> list[tuple[int, float, Direction]]:
     metric = set_values.load(each.quantity.metric, each.version, plugins)
     parts = {name: columns[each.quantity._replace(variant=name)] for name in each.parts}
-    seeds = [seed for seed in next(iter(parts.values())) if all(seed in part for part in parts.values())]
+    seeds = [
+        seed for seed in next(iter(parts.values())) if all(seed in part for part in parts.values())
+    ]
     kept = np.isfinite([part[seed].values for part in parts.values() for seed in seeds]).all(0)
     direction = next(iter(next(iter(parts.values())).values())).direction
-    values = [(s, float(metric.combine({n: p[s].values[kept] for n, p in parts.items()})[each.quantity.variant])) for s in seeds]
+    values = [
+        (
+            s,
+            float(
+                metric.combine({n: p[s].values[kept] for n, p in parts.items()})[
+                    each.quantity.variant
+                ]
+            ),
+        )
+        for s in seeds
+    ]
     return [(seed, value, direction) for seed, value in values if math.isfinite(value)]
 
 

@@ -1,12 +1,15 @@
-"""Whether a run is worse than another by more than a margin: paired bootstrap tests over photographs.
+"""Whether a run is worse than another by more than a margin: paired bootstrap tests over
+photographs.
 
-A test is a studentised bootstrap (bootstrap-t; Hall 1992, *The Bootstrap and Edgeworth Expansion*, section 3.10; Efron &
-Tibshirani 1993, section 12.5): photographs are resampled in both runs alike, and the worsening of every resample is divided
-by its own standard error. Its level in one tail errs by the order of 1/n, Student's t by that of 1/√n where differences are
-skewed; but where a few photographs decide it can be too sure, and Student's t is not. A permutation test, which lets the runs
-change places in every photograph, is exact where their scores have equal laws, as in an A/A test. A p-value is the largest of the
-three. `bench.scores.intervals` takes BCa intervals of 2,000 resamples: right for 95 %, too coarse for 5 % divided by the number of
-tests. `benchmarks/gate.py` measures the levels.
+A test is a studentised bootstrap (bootstrap-t; Hall 1992, *The Bootstrap and Edgeworth Expansion*,
+section 3.10; Efron & Tibshirani 1993, section 12.5): photographs are resampled in both runs alike,
+and the worsening of every resample is divided by its own standard error. Its level in one tail errs
+by the order of 1/n, Student's t by that of 1/√n where differences are skewed; but where a few
+photographs decide it can be too sure, and Student's t is not. A permutation test, which lets the
+runs change places in every photograph, is exact where their scores have equal laws, as in an A/A
+test. A p-value is the largest of the three. `bench.scores.intervals` takes BCa intervals of 2,000
+resamples: right for 95 %, too coarse for 5 % divided by the number of tests. `benchmarks/gate.py`
+measures the levels.
 """
 
 from __future__ import annotations
@@ -23,8 +26,9 @@ from bench.scores.intervals import Statistic
 LEVEL = 0.05
 RESAMPLES, MOST = 10_000, 100_000
 LEAST_ERROR = 0.25
-"""A resample's standard error, as a share of the sample's, at least: where a few photographs changed, resamples without them
-have none, and nothing could ever be shown. So one of n gives the bound 5 / n, by Clopper & Pearson it is 4.7 / n at most."""
+"""A resample's standard error, as a share of the sample's, at least: where a few photographs
+changed, resamples without them have none, and nothing could ever be shown. So one of n gives the
+bound 5 / n, by Clopper & Pearson it is 4.7 / n at most."""
 Columns = Mapping[tuple[str, int, str], np.ndarray]
 """Values `(..., n)` by run (`before` or `after`), training seed and variant."""
 Worsening = Callable[[Columns], np.ndarray]
@@ -36,8 +40,9 @@ _CELLS = 2_000_000  # resampled values at a time: memory stays flat
 class Change:
     """How much worse a run is, `value`, and what every photograph contributes to it.
 
-    influence: `(n,)`, of mean 0; for a mean the centred differences. resampled: positions `(rows, n)` of drawn photographs to
-    values `(rows,)`; None where the value is the mean of the differences.
+    influence: `(n,)`, of mean 0; for a mean the centred differences. resampled: positions `(rows,
+    n)` of drawn photographs to values `(rows,)`; None where the value is the mean of the
+    differences.
     """
 
     value: float
@@ -53,9 +58,9 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What n photographs show of a change: its value, a bound on either side that holds the truth with 95 % each (the wider
-    one of the bootstrap's and Student's), and the p-values of "it is at most the margin" (`worse`) and of "it is at least the
-    margin" (`fine`)."""
+    """What n photographs show of a change: its value, a bound on either side that holds the truth
+    with 95 % each (the wider one of the bootstrap's and Student's), and the p-values of "it is at
+    most the margin" (`worse`) and of "it is at least the margin" (`fine`)."""
 
     value: float
     low: float
@@ -65,7 +70,8 @@ class Evidence:
 
 
 def of_mean(differences: np.ndarray) -> Change:
-    """The change of a mean, from the differences `(n,)` of every photograph, positive where it is worse."""
+    """The change of a mean, from the differences `(n,)` of every photograph, positive where it is
+    worse."""
     differences = np.asarray(differences, np.float64)
     mean = float(differences.mean())
     return Change(mean, differences - mean)
@@ -76,7 +82,11 @@ def of_set(statistic: Worsening, columns: Columns) -> Change:
     n = len(next(iter(columns.values())))
     value = float(statistic(columns))
     left_out = np.concatenate([_taken(statistic, columns, rows) for rows in _all_but_one(n)])
-    return Change(value, (n - 1) * (left_out.mean() - left_out), lambda drawn: _taken(statistic, columns, drawn))
+    return Change(
+        value,
+        (n - 1) * (left_out.mean() - left_out),
+        lambda drawn: _taken(statistic, columns, drawn),
+    )
 
 
 def difference(combine: Statistic, variant: str, sign: int) -> Worsening:
@@ -87,15 +97,21 @@ def difference(combine: Statistic, variant: str, sign: int) -> Worsening:
         for (run, seed, part), column in columns.items():
             trainings.setdefault((run, seed), {})[part] = column
         values = {key: np.asarray(combine(parts)[variant]) for key, parts in trainings.items()}
-        means = [np.mean([v for (run, _), v in values.items() if run == wanted], axis=0) for wanted in ("after", "before")]
+        means = [
+            np.mean([v for (run, _), v in values.items() if run == wanted], axis=0)
+            for wanted in ("after", "before")
+        ]
         return sign * np.asarray(means[0] - means[1])
 
     return of
 
 
-def examine(changes: Sequence[Change], margins: Sequence[float], family: int = 0, seed: int = 0) -> list[Evidence]:
-    """What the same n photographs show of several changes, each against its margin. They share the resamples, which are more
-    where the family of tests is larger: its smallest p-values must survive Holm's correction."""
+def examine(
+    changes: Sequence[Change], margins: Sequence[float], family: int = 0, seed: int = 0
+) -> list[Evidence]:
+    """What the same n photographs show of several changes, each against its margin. They share the
+    resamples, which are more where the family of tests is larger: its smallest p-values must
+    survive Holm's correction."""
     count = min(MOST, max(RESAMPLES, math.ceil(10 * (family or len(changes)) / LEVEL)))
     ratios, swapped = _studentised(changes, count, seed), _swapped(changes, margins, count, seed)
     return [_evidence(*each) for each in zip(changes, margins, ratios, swapped, strict=True)]
@@ -104,13 +120,20 @@ def examine(changes: Sequence[Change], margins: Sequence[float], family: int = 0
 def mirrored(change: Change) -> Change:
     """The same change with the other sign."""
     resampled = change.resampled
-    return Change(-change.value, -change.influence, None if resampled is None else lambda drawn: -resampled(drawn))
+    return Change(
+        -change.value,
+        -change.influence,
+        None if resampled is None else lambda drawn: -resampled(drawn),
+    )
 
 
 def band(up: Evidence, down: Evidence) -> Evidence:
-    """Evidence of a change by more than the margin in either direction, from that of each: `worse` is twice the smaller of both
-    tails, `fine` the larger one (two one-sided tests; Schuirmann 1987). The bounds are those of the first."""
-    return Evidence(up.value, up.low, up.high, min(1.0, 2 * min(up.worse, down.worse)), max(up.fine, down.fine))
+    """Evidence of a change by more than the margin in either direction, from that of each: `worse`
+    is twice the smaller of both tails, `fine` the larger one (two one-sided tests; Schuirmann
+    1987). The bounds are those of the first."""
+    return Evidence(
+        up.value, up.low, up.high, min(1.0, 2 * min(up.worse, down.worse)), max(up.fine, down.fine)
+    )
 
 
 def _studentised(changes: Sequence[Change], count: int, seed: int) -> np.ndarray:
@@ -131,16 +154,22 @@ def _studentised(changes: Sequence[Change], count: int, seed: int) -> np.ndarray
     return np.ascontiguousarray(np.concatenate(found).T)
 
 
-def _swapped(changes: Sequence[Change], margins: Sequence[float], count: int, seed: int) -> np.ndarray:
-    """p-values `(changes, 2)`, worse and fine, of the permutation tests (Phipson & Smyth 2010). Of a value of the set, what
-    photographs contribute to it changes its sign."""
-    parts = np.stack([change.value - margin + change.influence for change, margin in zip(changes, margins)], 1)
+def _swapped(
+    changes: Sequence[Change], margins: Sequence[float], count: int, seed: int
+) -> np.ndarray:
+    """p-values `(changes, 2)`, worse and fine, of the permutation tests (Phipson & Smyth 2010). Of
+    a value of the set, what photographs contribute to it changes its sign."""
+    parts = np.stack(
+        [change.value - margin + change.influence for change, margin in zip(changes, margins)], 1
+    )
     n, tie = len(parts), 1e-9 * np.abs(parts).sum(0)
     rng, hits, rows = np.random.default_rng(seed), np.zeros((2, len(changes))), max(1, _CELLS // n)
     for start in range(0, count, rows):
         size = min(rows, count - start)
         bits = np.frombuffer(rng.bytes(size * -(-n // 8)), np.uint8).reshape(size, -1)
-        lost = 2 * (np.unpackbits(bits, axis=1, count=n).astype(np.float64) @ parts)  # what swapping takes from the sum
+        lost = 2 * (
+            np.unpackbits(bits, axis=1, count=n).astype(np.float64) @ parts
+        )  # what swapping takes from the sum
         hits += [(lost <= tie).sum(0), (lost >= -tie).sum(0)]
     return ((hits + 1) / (count + 1)).T
 
@@ -153,10 +182,19 @@ def _evidence(change: Change, margin: float, ratios: np.ndarray, swapped: np.nda
         return Evidence(change.value, change.value, change.value, *map(float, swapped))
     observed = gap / error
     unknown = np.isnan(ratios)  # counted against either claim
-    worse, fine = (((hits | unknown).sum() + 1) / (len(ratios) + 1) for hits in (ratios >= observed, ratios <= observed))
+    worse, fine = (
+        ((hits | unknown).sum() + 1) / (len(ratios) + 1)
+        for hits in (ratios >= observed, ratios <= observed)
+    )
     student = float(stdtr(n - 1, observed))
     low, high = _bounds(change, ratios[~unknown])
-    return Evidence(change.value, low, high, float(max(worse, 1 - student, swapped[0])), float(max(fine, student, swapped[1])))
+    return Evidence(
+        change.value,
+        low,
+        high,
+        float(max(worse, 1 - student, swapped[0])),
+        float(max(fine, student, swapped[1])),
+    )
 
 
 def _bounds(change: Change, ratios: np.ndarray) -> tuple[float, float]:
@@ -170,7 +208,11 @@ def _bounds(change: Change, ratios: np.ndarray) -> tuple[float, float]:
 def _counts(drawn: np.ndarray) -> np.ndarray:
     """How often each photograph was drawn, `(rows, n)`."""
     rows, n = drawn.shape
-    return np.bincount((drawn + n * np.arange(rows)[:, None]).ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+    return (
+        np.bincount((drawn + n * np.arange(rows)[:, None]).ravel(), minlength=rows * n)
+        .reshape(rows, n)
+        .astype(np.float64)
+    )
 
 
 def _all_but_one(n: int) -> Iterator[np.ndarray]:

@@ -3,8 +3,9 @@
     def test_quality(bench_gate):
         bench_gate("mdn", dataset="demo", baseline="mdn.json", preset="tiny")
 
-The run reuses the store; the test fails with the gate's table where something regressed. `pytest --bench-write-baseline`
-writes the baselines instead. Nothing heavy is imported before the fixture is called.
+The run reuses the store; the test fails with the gate's table where something regressed. `pytest
+--bench-write-baseline` writes the baselines instead. Nothing heavy is imported before the fixture
+is called.
 """
 
 from __future__ import annotations
@@ -44,18 +45,29 @@ class BenchGate:
     written: list[str] | None
     """Where baselines are to be written: their paths."""
 
-    def __call__(self, methods: str | Sequence[str], *, baseline: str | Path, dataset: str | Sequence[str] = "demo",
-                 margins: str | Path | Mapping[str, Any] | None = None, inconclusive: str = "",
-                 **choices: Any) -> Gate:  # fmt: skip
-        """Run methods and hold them against a baseline; the test fails where they regressed, or can't be compared.
+    def __call__(
+        self,
+        methods: str | Sequence[str],
+        *,
+        baseline: str | Path,
+        dataset: str | Sequence[str] = "demo",
+        margins: str | Path | Mapping[str, Any] | None = None,
+        inconclusive: str = "",
+        **choices: Any,
+    ) -> Gate:
+        """Run methods and hold them against a baseline; the test fails where they regressed, or
+        can't be compared.
 
-        margins: a `gate.toml`, or its table. inconclusive: `warn` or `fail`; empty is as the margins say. choices: fields of
-        `bench.Request`. An undecided gate is a `GateWarning`. Without `metrics` the baseline's are computed.
+        margins: a `gate.toml`, or its table. inconclusive: `warn` or `fail`; empty is as the
+        margins say. choices: fields of `bench.Request`. An undecided gate is a `GateWarning`.
+        Without `metrics` the baseline's are computed.
         """
         from bench.errors import BenchError, ExitCode
         from bench.gate.output import table
 
-        request = _Wanted(_several(methods), _several(dataset), self.test.parent / baseline, choices)
+        request = _Wanted(
+            _several(methods), _several(dataset), self.test.parent / baseline, choices
+        )
         try:
             gate = self._gate(request, self._settings(margins, inconclusive))
         except BenchError as error:
@@ -63,7 +75,9 @@ class BenchGate:
         if gate.code != ExitCode.OK:
             pytest.fail(f"bench_gate: {one_line(gate.summary)}\n{table(gate)}", pytrace=False)
         if gate.of("inconclusive") or gate.warnings:
-            warnings.warn(GateWarning(f"bench_gate: {one_line(gate.summary)}\n{table(gate)}"), stacklevel=2)
+            warnings.warn(
+                GateWarning(f"bench_gate: {one_line(gate.summary)}\n{table(gate)}"), stacklevel=2
+            )
         return gate
 
     def _gate(self, wanted: _Wanted, settings: Settings) -> Gate:
@@ -75,9 +89,17 @@ class BenchGate:
             baseline.write(baseline.make(run, wanted.baseline, wanted.names(), registry()))
             self.written.append(str(wanted.baseline))
         if not wanted.baseline.exists():
-            pytest.fail(f"bench_gate: {wanted.baseline} is missing: `pytest {WRITE}` writes it", pytrace=False)
+            pytest.fail(
+                f"bench_gate: {wanted.baseline} is missing: `pytest {WRITE}` writes it",
+                pytrace=False,
+            )
         known = baseline.read(wanted.baseline)
-        return verdict.judge(run if self.written is not None else self._run(wanted.request(known)), known, settings, registry())
+        return verdict.judge(
+            run if self.written is not None else self._run(wanted.request(known)),
+            known,
+            settings,
+            registry(),
+        )
 
     def _run(self, request: Request) -> Results:
         """The run; one in which every cell failed is one, too: its cells are regressions."""
@@ -93,7 +115,9 @@ class BenchGate:
                 raise
             return run_folder.read(folder)
 
-    def _settings(self, margins: str | Path | Mapping[str, Any] | None, inconclusive: str) -> Settings:
+    def _settings(
+        self, margins: str | Path | Mapping[str, Any] | None, inconclusive: str
+    ) -> Settings:
         from bench.gate import margins as limits
 
         table: Mapping[str, Any] = margins if isinstance(margins, Mapping) else {}
@@ -113,7 +137,9 @@ class _Wanted:
         """Names of the metrics that are asked for, without parameters."""
         from bench.plugins import notation
 
-        return [choice.name for choice in notation.parse_many(_several(self.choices.get("metrics", ())))]
+        return [
+            choice.name for choice in notation.parse_many(_several(self.choices.get("metrics", ())))
+        ]
 
     def request(self, known: Baseline | None) -> Request:
         """What to run: of metrics those asked for, else the baseline's."""
@@ -129,7 +155,9 @@ def _metrics(known: Baseline) -> Iterator[str]:
     from bench.plugins.loader import registry
     from bench.scores import set_values
 
-    for name, version in dict.fromkeys((column.quantity.metric, column.version) for column in known.columns):
+    for name, version in dict.fromkeys(
+        (column.quantity.metric, column.version) for column in known.columns
+    ):
         yield set_values.text_of(name, version, registry())
 
 
@@ -138,7 +166,9 @@ def _several(texts: str | Sequence[str]) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def bench_gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BenchGate:
+def bench_gate(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> BenchGate:
     """Hold methods against a committed baseline (`bench.gate.pytest_plugin.BenchGate`)."""
     return BenchGate(request.path, tmp_path_factory, request.config.stash.get(_WRITTEN, None))
 
@@ -146,8 +176,12 @@ def bench_gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--bench-write-baseline`."""
     group = parser.getgroup("huebench")
-    group.addoption(WRITE, action="store_true", help="write the baselines of tests with bench_gate anew, instead of holding runs "
-                    "against them")  # fmt: skip
+    group.addoption(
+        WRITE,
+        action="store_true",
+        help="write the baselines of tests with bench_gate anew, instead of holding runs "
+        "against them",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -156,7 +190,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_WRITTEN] = []
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Say which baselines were written."""
     for path in config.stash.get(_WRITTEN, []):
         terminalreporter.write_line(f"baseline written: {one_line(path)}")

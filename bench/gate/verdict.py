@@ -1,4 +1,5 @@
-"""The gate: is a run worse than a baseline by more than it may be? With known rates of error, and an exit status that tells.
+"""The gate: is a run worse than a baseline by more than it may be? With known rates of error, and
+an exit status that tells.
 
 Every quantity (data set, method, metric) gets a verdict against its margin. *regressed*: the run is shown to be worse by more;
 *ok*: it is shown not to be, or all values are identical; *inconclusive*: neither is shown. `regressed` is corrected for the
@@ -46,9 +47,9 @@ def _shown(path: Path) -> str:
 class Row:
     """A quantity and its verdict; why: in words, where there is more to say.
 
-    before, after: its value in the baseline and in the run, over the same n photographs. evidence: of how much worse the run
-    is, or how much more where neither direction is better. p: of "no worse than the margin", corrected. NaN and None where
-    it was not tested.
+    before, after: its value in the baseline and in the run, over the same n photographs. evidence:
+    of how much worse the run is, or how much more where neither direction is better. p: of "no
+    worse than the margin", corrected. NaN and None where it was not tested.
     """
 
     quantity: Quantity
@@ -67,8 +68,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Gate:
-    """What the gate says of a run. refusals: why the run can't be compared at all; then there are no rows. warnings: what
-    should be mended; notes: what else a reader should know. strict: an inconclusive quantity fails."""
+    """What the gate says of a run. refusals: why the run can't be compared at all; then there are
+    no rows. warnings: what should be mended; notes: what else a reader should know. strict: an
+    inconclusive quantity fails."""
 
     run: Path
     baseline: Path
@@ -80,7 +82,8 @@ class Gate:
 
     @property
     def code(self) -> ExitCode:
-        """The exit status. A regression weighs more than what is not comparable, and this more than what is inconclusive."""
+        """The exit status. A regression weighs more than what is not comparable, and this more than
+        what is inconclusive."""
         found = {row.verdict for row in self.rows}
         if "regressed" in found:
             return ExitCode.REGRESSION
@@ -98,17 +101,26 @@ class Gate:
             return f"run {_shown(self.run)} is not comparable with {_shown(self.baseline)} (baseline and run): {why}"
         counts = Counter(row.verdict for row in self.rows)
         said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-        return f"{said or 'nothing to gate'}: run {_shown(self.run)} against {_shown(self.baseline)}"
+        return (
+            f"{said or 'nothing to gate'}: run {_shown(self.run)} against {_shown(self.baseline)}"
+        )
 
     def of(self, *verdicts: Verdict) -> list[Row]:
         """The rows of some verdicts."""
         return [row for row in self.rows if row.verdict in verdicts]
 
 
-def judge(run: Results, baseline: Baseline, settings: Settings, plugins: Registry, strict: bool | None = None) -> Gate:
+def judge(
+    run: Results,
+    baseline: Baseline,
+    settings: Settings,
+    plugins: Registry,
+    strict: bool | None = None,
+) -> Gate:
     """Hold a run against a baseline. strict: whether inconclusive fails; None: as the settings say.
 
-    NothingMeasured when the baseline is of other methods and data sets altogether, or nothing of it is to be gated.
+    NothingMeasured when the baseline is of other methods and data sets altogether, or nothing of it
+    is to be gated.
     """
     strict = settings.inconclusive == "fail" if strict is None else strict
     if refusals := differences(baseline.as_results(), run, strict=True):
@@ -121,10 +133,20 @@ def judge(run: Results, baseline: Baseline, settings: Settings, plugins: Registr
         else:
             rows.append(_row(quantity, found, settings))
     if not rows:
-        raise NothingMeasured(f"nothing is gated: {baseline.path} has no quantity that the rules of margins don't skip")
+        raise NothingMeasured(
+            f"nothing is gated: {baseline.path} has no quantity that the rules of margins don't "
+            "skip"
+        )
     judged = _verdicts(rows)
-    return Gate(run.folder, baseline.path, tuple(judged), (), tuple(_warnings(judged, baseline, settings)),
-                (*notes, *_notes(run, baseline, plugins)), strict)  # fmt: skip
+    return Gate(
+        run.folder,
+        baseline.path,
+        tuple(judged),
+        (),
+        tuple(_warnings(judged, baseline, settings)),
+        (*notes, *_notes(run, baseline, plugins)),
+        strict,
+    )
 
 
 @dataclass(frozen=True)
@@ -142,10 +164,22 @@ def _row(quantity: Quantity, found: Pair | Problem, settings: Settings) -> Row |
     if isinstance(found, Problem):
         return Row(quantity, found.verdict, found.why)
     before, after, n = found.value("before"), found.value("after"), int(found.kept.sum())
-    row = Row(quantity, "inconclusive", "", found.direction, found.unit, before, after, settings.margin(quantity, before), n=n,
-              seeds=found.seeds)  # fmt: skip
+    row = Row(
+        quantity,
+        "inconclusive",
+        "",
+        found.direction,
+        found.unit,
+        before,
+        after,
+        settings.margin(quantity, before),
+        n=n,
+        seeds=found.seeds,
+    )
     if found.identical:
-        return replace(row, verdict="ok", why="identical", evidence=Evidence(0.0, 0.0, 0.0, 1.0, 0.0))
+        return replace(
+            row, verdict="ok", why="identical", evidence=Evidence(0.0, 0.0, 0.0, 1.0, 0.0)
+        )
     if n < FEW:
         return replace(row, why=f"{n} photographs are too few to show anything: {FEW} at least")
     return _Test(row, found.change(), f"{quantity.dataset}\n".encode() + found.kept.tobytes())
@@ -157,8 +191,12 @@ def _verdicts(rows: Sequence[Row | _Test]) -> list[Row]:
     for kept in dict.fromkeys(test.kept for test in tests):
         evidence |= _examined([test for test in tests if test.kept == kept], len(tests))
     adjusted = dict(zip(evidence, holm([found.worse for found in evidence.values()])))
-    return [_judged(row.row, evidence[row.row.quantity], float(adjusted[row.row.quantity])) if isinstance(row, _Test) else row
-            for row in rows]  # fmt: skip
+    return [
+        _judged(row.row, evidence[row.row.quantity], float(adjusted[row.row.quantity]))
+        if isinstance(row, _Test)
+        else row
+        for row in rows
+    ]
 
 
 def _examined(tests: Sequence[_Test], family: int) -> dict[Quantity, Evidence]:
@@ -167,16 +205,22 @@ def _examined(tests: Sequence[_Test], family: int) -> dict[Quantity, Evidence]:
     changes = [test.change for test in tests] + [mirrored(test.change) for test in both]
     found = examine(changes, [test.row.margin.value for test in (*tests, *both)], family)
     down = dict(zip((test.row.quantity for test in both), found[len(tests) :]))
-    return {q: band(up, down[q]) if q in down else up for q, up in zip((t.row.quantity for t in tests), found)}
+    return {
+        q: band(up, down[q]) if q in down else up
+        for q, up in zip((t.row.quantity for t in tests), found)
+    }
 
 
 def _judged(row: Row, evidence: Evidence, p: float) -> Row:
-    verdict: Verdict = "regressed" if p <= LEVEL else "ok" if evidence.fine <= LEVEL else "inconclusive"
+    verdict: Verdict = (
+        "regressed" if p <= LEVEL else "ok" if evidence.fine <= LEVEL else "inconclusive"
+    )
     return replace(row, verdict=verdict, evidence=evidence, p=p)
 
 
 def _one_sided(direction: Direction) -> bool:
-    """A target's own value is not declared (`bench.specs.MetricSpec`), so a change away from it can't be told from one to it."""
+    """A target's own value is not declared (`bench.specs.MetricSpec`), so a change away from it
+    can't be told from one to it."""
     return direction in ("up", "down")
 
 
@@ -184,17 +228,33 @@ def _check_shared(run: Results, baseline: Baseline) -> None:
     mine = list(dict.fromkeys(q[:2] for q in baseline.quantities))
     theirs = {(cell["dataset"], cell["method"]) for cell in run.cells}
     if not theirs.intersection(mine):
-        had, wanted = (", ".join(f"{m} on {d}" for d, m in some) or "nothing" for some in (sorted(theirs), mine))
-        raise NothingMeasured(f"run {run.folder} has nothing of {baseline.path}: the baseline is of {wanted}; the run has {had}")
+        had, wanted = (
+            ", ".join(f"{m} on {d}" for d, m in some) or "nothing"
+            for some in (sorted(theirs), mine)
+        )
+        raise NothingMeasured(
+            f"run {run.folder} has nothing of {baseline.path}: the baseline is of {wanted}; the "
+            f"run has {had}"
+        )
 
 
 def _warnings(rows: Sequence[Row], baseline: Baseline, settings: Settings) -> Iterator[str]:
-    below = [r for r in rows if (f := baseline.floors.get(r.quantity)) and r.margin.value < f.value and not math.isnan(r.before)]
+    below = [
+        r
+        for r in rows
+        if (f := baseline.floors.get(r.quantity))
+        and r.margin.value < f.value
+        and not math.isnan(r.before)
+    ]
     if below:
         first = below[0]
-        yield (f"{len(below)} of {len(rows)} margins lie below the noise floor of training seeds, so another seed alone may break "
-               f"them ({first.quantity}: {first.margin.text}, floor {baseline.floors[first.quantity].value:.3g}); "
-               "`bench gate --suggest RUN` prints margins that don't")  # fmt: skip
+        yield (
+            f"{len(below)} of {len(rows)} margins lie below the noise floor of training seeds, so "
+            "another seed alone may break "
+            f"them ({first.quantity}: {first.margin.text}, floor "
+            f"{baseline.floors[first.quantity].value:.3g}); "
+            "`bench gate --suggest RUN` prints margins that don't"
+        )
     for rule in settings.unused(baseline.quantities):
         yield f"a margin is for nothing in the baseline, or for what an earlier rule matches: {rule}"
 
@@ -202,12 +262,26 @@ def _warnings(rows: Sequence[Row], baseline: Baseline, settings: Settings) -> It
 def _notes(run: Results, baseline: Baseline, plugins: Registry) -> Iterator[str]:
     yield from (f"not gated: {text}" for text in baseline.left_out)
     known = {q[:2] for q in baseline.quantities}
-    new = [f"{c['method']} on {c['dataset']}" for c in run.cells if (c["dataset"], c["method"]) not in known]
+    new = [
+        f"{c['method']} on {c['dataset']}"
+        for c in run.cells
+        if (c["dataset"], c["method"]) not in known
+    ]
     if new:
         yield f"new in the run, and not gated: {', '.join(dict.fromkeys(new))}"
-    gated = {q.metric for q in baseline.quantities} | {text.partition(":")[0] for text in baseline.left_out}
-    quiet = {n for n, s in plugins.specs["metrics"].items() if isinstance(s, MetricSpec) and not (s.headline or s.main)}
-    measured = {column.metric for column in run.table.columns if column.measured and column.rows > column.undefined}
+    gated = {q.metric for q in baseline.quantities} | {
+        text.partition(":")[0] for text in baseline.left_out
+    }
+    quiet = {
+        n
+        for n, s in plugins.specs["metrics"].items()
+        if isinstance(s, MetricSpec) and not (s.headline or s.main)
+    }
+    measured = {
+        column.metric
+        for column in run.table.columns
+        if column.measured and column.rows > column.undefined
+    }
     if others := sorted(measured - (quiet - set(run.asked)) - gated):
         yield f"metrics that the baseline does not have: {', '.join(others)}"
     yield from _remarks(run, baseline)
@@ -225,7 +299,10 @@ def _remarks(run: Results, baseline: Baseline) -> Iterator[str]:
     cells = {(cell["dataset"], cell["method"]): cell for cell in run.cells}
     for method in before["methods"]:
         if cell := cells.get((method["dataset"], method["method"])):
-            yield from (f"{text}: {method['method']} on {method['dataset']}" for text in _differ(method, cell))
+            yield from (
+                f"{text}: {method['method']} on {method['dataset']}"
+                for text in _differ(method, cell)
+            )
 
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

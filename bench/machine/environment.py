@@ -11,11 +11,22 @@ from typing import Any
 
 from bench.machine import threads
 
-LIBRARIES = ("huebench", "torch", "lightning", "numpy", "scipy", "scikit-learn", "scikit-image", "pandas", "pillow")
+LIBRARIES = (
+    "huebench",
+    "torch",
+    "lightning",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-image",
+    "pandas",
+    "pillow",
+)
 
 
 def environment() -> dict[str, Any]:
-    """Versions of the libraries that results depend on, the machine, and the checkout's commit if there is one."""
+    """Versions of the libraries that results depend on, the machine, and the checkout's commit if
+    there is one."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -48,9 +59,17 @@ def _git() -> dict[str, Any] | None:
     if not (here / ".git").exists():
         return None
     try:
-        head = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         dirty = subprocess.run(
-            ["git", "-C", str(here), "status", "--porcelain"], capture_output=True, text=True, check=True
+            ["git", "-C", str(here), "status", "--porcelain"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None

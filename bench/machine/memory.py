@@ -1,4 +1,5 @@
-"""Room in memory that several threads share: who needs more than is left waits until others have given theirs back."""
+"""Room in memory that several threads share: who needs more than is left waits until others have
+given theirs back."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ class Room:
     def take(self, need: int, wait: bool = True) -> None:
         """Wait until there is room, then have it. What is larger than all the room is had alone."""
         with self._changed:
-            self._changed.wait_for(lambda: not (wait and self._taken) or self._taken + need <= self.size)
+            self._changed.wait_for(
+                lambda: not (wait and self._taken) or self._taken + need <= self.size
+            )
             self._taken += need
 
     def give_back(self, taken: int) -> None:
@@ -42,7 +45,8 @@ class Room:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """A block of this thread in which `claim` takes of this room; it is given back at the block's end."""
+        """A block of this thread in which `claim` takes of this room; it is given back at the
+        block's end."""
         held: list[int] = []
         token = _here.set((self, held))
         try:
@@ -56,8 +60,9 @@ _here: ContextVar[tuple[Room, list[int]] | None] = ContextVar("room", default=No
 
 
 def claim(need: int) -> None:
-    """Wait for memory, where this thread has entered a room. Raises `NoRoom` where it can't be had. Only the first claim in a block
-    waits: two threads that hold something must not wait for one another."""
+    """Wait for memory, where this thread has entered a room. Raises `NoRoom` where it can't be had.
+    Only the first claim in a block waits: two threads that hold something must not wait for one
+    another."""
     if (here := _here.get()) is None:
         return
     room, held = here

@@ -1,7 +1,8 @@
-"""Folders and files of this machine, in what is written for others: nobody's home or user name, and no path from the root.
+"""Folders and files of this machine, in what is written for others: nobody's home or user name, and
+no path from the root.
 
-What has to be found again is written as seen from the file that names it (`relative`, `found`); what is only read is shortened
-(`text`, `labels`).
+What has to be found again is written as seen from the file that names it (`relative`, `found`);
+what is only read is shortened (`text`, `labels`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ USER = "$USER"
 """Stands for the name of whoever runs this, where it is a folder's."""
 _PACKAGES = Path(__file__).parents[2]
 _INSIDE = r"[^\s/'\"<>|,;:()\[\]]+"
-_ABSOLUTE = re.compile(rf"(?<![\w.~$/:…<-])(?:file://)?(?:/{_INSIDE}){{2,}}/?|(?<![\w.~$/:…<-])(?:\.\./)+(?:{_INSIDE}/?)+")
+_ABSOLUTE = re.compile(
+    rf"(?<![\w.~$/:…<-])(?:file://)?(?:/{_INSIDE}){{2,}}/?|(?<![\w.~$/:…<-])(?:\.\./)+(?:{_INSIDE}/?)+"
+)
 """A path from the root, or one that leads up, within other text."""
 
 
 def relative(where: Path | str, base: Path) -> str:
-    """A folder or URL as seen from a folder: `found` finds it again. A name of whoever runs this is left out.
+    """A folder or URL as seen from a folder: `found` finds it again. A name of whoever runs this is
+    left out.
 
     >>> relative(Path("/share/store"), Path("/share/runs/a")), relative("s3://key@bucket/store", Path())
     ('../../store', 's3://bucket/store')
@@ -49,8 +53,9 @@ def found(written: str, base: Path) -> Path | str:
 
 
 def text(said: str) -> str:
-    """Text in which paths from the root are shortened: code to its place in its package, what lies in the working folder to what
-    follows, what lies in the home folder to `~/...`, all others to `…/` and their last part.
+    """Text in which paths from the root are shortened: code to its place in its package, what lies
+    in the working folder to what follows, what lies in the home folder to `~/...`, all others to
+    `…/` and their last part.
 
     >>> text("no /srv/data/a/b.pth here, and/or https://host/a/b")
     'no …/b.pth here, and/or https://host/a/b'
@@ -58,7 +63,9 @@ def text(said: str) -> str:
     for prefix, short in _prefixes():
         if prefix in said:
             said = short.join(re.split(rf"(?<![\w.~$/-]){re.escape(prefix + os.sep)}", said))
-            said = (short or ".").join(re.split(rf"(?<![\w.~$/-]){re.escape(prefix)}(?![\w./-])", said))
+            said = (short or ".").join(
+                re.split(rf"(?<![\w.~$/-]){re.escape(prefix)}(?![\w./-])", said)
+            )
     return _ABSOLUTE.sub(lambda match: f"…/{PurePath(match[0]).name}", said)
 
 
@@ -72,8 +79,8 @@ def cleaned(value: Any) -> Any:
 
 
 def labels(names: Iterable[str]) -> dict[str, str]:
-    """What methods or metrics are called whose parameters may be paths: of one from the root only as much of its end is left as
-    tells them apart, whatever the working folder.
+    """What methods or metrics are called whose parameters may be paths: of one from the root only
+    as much of its end is left as tells them apart, whatever the working folder.
 
     >>> list(labels(["zhang[weights=/srv/w.pth]", "p[folder=/a/x/out]", "p[folder=/a/y/out]", "p[folder=out]"]).values())
     ['zhang[weights=…/w.pth]', 'p[folder=…/x/out]', 'p[folder=…/y/out]', 'p[folder=out]']
@@ -83,7 +90,10 @@ def labels(names: Iterable[str]) -> dict[str, str]:
     while len(set(made.values())) < len(given):
         parts += 1
         short = list(made.values())
-        made = {name: _tail(name, parts) if short.count(made[name]) > 1 else made[name] for name in given}
+        made = {
+            name: _tail(name, parts) if short.count(made[name]) > 1 else made[name]
+            for name in given
+        }
     return made
 
 
@@ -97,10 +107,16 @@ def _tail(name: str, parts: int) -> str:
 
 def _prefixes() -> list[tuple[str, str]]:
     """Folders, the longest first, and what stands for them and the slash behind."""
-    known = {path.rstrip(os.sep): "" for path in (*sys.path, str(_PACKAGES), os.getcwd()) if os.path.isabs(path)}
+    known = {
+        path.rstrip(os.sep): ""
+        for path in (*sys.path, str(_PACKAGES), os.getcwd())
+        if os.path.isabs(path)
+    }
     if home := _home():
         known[str(home)] = "~/"
-    return sorted(((path, short) for path, short in known.items() if path), key=lambda each: -len(each[0]))
+    return sorted(
+        ((path, short) for path, short in known.items() if path), key=lambda each: -len(each[0])
+    )
 
 
 def _expanded(path: str) -> Path:

@@ -15,12 +15,18 @@ AHEAD = 1
 """Items that are taken beyond one for each thread before their results are wanted."""
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int,
-             begin: Callable[[], object] | None = None) -> Generator[Result, None, None]:  # fmt: skip
-    """The results of `work`, in the order of the items; only a few items and results are held at a time, however many there are.
+def in_order(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    begin: Callable[[], object] | None = None,
+) -> Generator[Result, None, None]:
+    """The results of `work`, in the order of the items; only a few items and results are held at a
+    time, however many there are.
 
-    Items are taken in the caller's thread. `begin` is called in each other thread first. What `work` raises is raised in its
-    turn; nothing is begun after that, nor after the iterator is closed, which waits for what was begun.
+    Items are taken in the caller's thread. `begin` is called in each other thread first. What
+    `work` raises is raised in its turn; nothing is begun after that, nor after the iterator is
+    closed, which waits for what was begun.
     """
     items = iter(items)
     # where several threads are the first to import parts of one package, one may find it half made

@@ -1,1 +1,2 @@
-"""Photographs in files: formats, colour profiles, grey levels, and one photograph prepared under a protocol."""
+"""Photographs in files: formats, colour profiles, grey levels, and one photograph prepared under a
+protocol."""

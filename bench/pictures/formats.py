@@ -1,4 +1,5 @@
-"""What kind of file some bytes are: the formats that photographs are read from, and others that people take for them."""
+"""What kind of file some bytes are: the formats that photographs are read from, and others that
+people take for them."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ class Unreadable(Exception):
 
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF")
-"""Pillow's names of the formats that are read; nothing else is ever tried. JPEG stands for MPO as well, PPM for PBM,
-PGM and PFM."""
+"""Pillow's names of the formats that are read; nothing else is ever tried. JPEG stands for MPO as
+well, PPM for PBM, PGM and PFM."""
 HEAD = 1024
 """Bytes that tell a kind."""
 
 _TIFF = rb"II\*\0|MM\0\*|II\+\0|MM\0\+"
 _BEGINNINGS = {
-    "a camera's raw file": rb"(II\*\0.{4}CR|II\x1a\0\0\0HEAPCCDR|IIRO|IIRS|MMOR|IIU\0|FUJIFILMCCD-RAW|FOVb|.{4}ftypcrx )",
+    "a camera's raw file": rb"(II\*\0.{4}CR|II\x1a\0\0\0HEAPCCDR|IIRO|IIRS|MMOR|IIU\0|FUJIFILMCCD-RAW|FOVb|.{4}ftypcrx "
+    rb")",
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "WEBP": rb"RIFF.{4}WEBP",
@@ -39,19 +41,25 @@ _BEGINNINGS = {
     "a gzip file": rb"\x1f\x8b",
     "a zip file": rb"PK[\x03\x05]",
     "a tar archive": rb".{257}ustar",
-    "a Git LFS pointer (`git lfs pull` brings the file itself)": rb"version https://git-lfs\.github\.com/spec/",
+    "a Git LFS pointer (`git lfs pull` brings the file itself)": rb"version "
+    rb"https://git-lfs\.github\.com/spec/",
     "an SVG drawing": rb"\s*(<\?xml.*?)?(<!--.*?-->\s*)?(<!DOCTYPE svg.*?)?<svg",
     "an HTML page": rb"\s*(<\?xml.*?)?(<!--.*?-->\s*)?<(!doctype html|html|head|body)",
     "an XML file": rb"\s*<\?xml",
     "what macOS keeps beside a file (AppleDouble)": rb"\x00\x05\x16\x07",
 }
-_PATTERNS = {kind: re.compile(rb"(?:\xef\xbb\xbf)?(?:" + begins + rb")", re.DOTALL | re.IGNORECASE if b"<" in begins else re.DOTALL)
-             for kind, begins in _BEGINNINGS.items()}  # fmt: skip
+_PATTERNS = {
+    kind: re.compile(
+        rb"(?:\xef\xbb\xbf)?(?:" + begins + rb")",
+        re.DOTALL | re.IGNORECASE if b"<" in begins else re.DOTALL,
+    )
+    for kind, begins in _BEGINNINGS.items()
+}
 
 
 def kind_of(head: bytes) -> str:
-    """What a file is, by its first bytes (`HEAD` are enough): one of `FORMATS`, words for what isn't read, or nothing where it
-    isn't known.
+    """What a file is, by its first bytes (`HEAD` are enough): one of `FORMATS`, words for what
+    isn't read, or nothing where it isn't known.
 
     >>> kind_of(b"GIF89a"), kind_of(b"%!PS-Adobe-3.0 EPSF-3.0"), kind_of(b"a list of photographs")
     ('GIF', 'an EPS or PostScript file', '')
@@ -85,8 +93,16 @@ def _tiff(data: bytes) -> str:
         stream.seek(directory.next)
         directory.load(stream)
         bits = directory.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-        kinds = {1: "unsigned integers", 2: "signed integers", 3: "floats", 5: "complex integers", 6: "complex floats"}
-        kind = kinds.get(directory.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0], "values of no known kind")
+        kinds = {
+            1: "unsigned integers",
+            2: "signed integers",
+            3: "floats",
+            5: "complex integers",
+            6: "complex floats",
+        }
+        kind = kinds.get(
+            directory.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0], "values of no known kind"
+        )
     except Exception:  # noqa: BLE001 - anything may be wrong with a stranger's file
         return "a damaged TIFF file"
     each = f"{len(bits)} channels of " if len(bits) > 1 else ""

@@ -22,10 +22,22 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-__all__ = ["FORMATS", "Picture", "Prepared", "Unreadable", "decode", "kind_of", "opened", "prepare", "quiet", "resize"]
+__all__ = [
+    "FORMATS",
+    "Picture",
+    "Prepared",
+    "Unreadable",
+    "decode",
+    "kind_of",
+    "opened",
+    "prepare",
+    "quiet",
+    "resize",
+]
 
 MOST = GIB
-"""Bytes of memory that a photograph may need until it is prepared. Larger ones are read reduced, or not at all."""
+"""Bytes of memory that a photograph may need until it is prepared. Larger ones are read reduced, or
+not at all."""
 LONGEST = 131_072
 """Pixels of a side: resizing takes memory for each row."""
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
@@ -39,15 +51,17 @@ ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 ORIENTATION, SUBFILE, DNG, BITS, TILE = 0x112, 0xFE, 0xC612, 0x102, (0x142, 0x143)
 """EXIF's and TIFF's tags."""
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors about odd files reach the terminal
+logging.getLogger("PIL").addHandler(
+    logging.NullHandler()
+)  # else its errors about odd files reach the terminal
 
 _lock, _filters, _inside = Lock(), ExitStack(), 0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded photograph, upright: `levels` `(H, W, 3)`, uint8 sRGB. profile: the embedded colour profile that they come from;
-    empty where there is none, or none that can be used."""
+    """A decoded photograph, upright: `levels` `(H, W, 3)`, uint8 sRGB. profile: the embedded colour
+    profile that they come from; empty where there is none, or none that can be used."""
 
     levels: np.ndarray
     profile: bytes = b""
@@ -55,7 +69,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photograph under a protocol: `grey` `(256, 256)` L in 0..100 and `ab` `(2, 64, 64)`, float32 CIELAB.
+    """A photograph under a protocol: `grey` `(256, 256)` L in 0..100 and `ab` `(2, 64, 64)`,
+    float32 CIELAB.
 
     `is_grey`: the file holds no colour at all (every pixel has R = G = B).
     """
@@ -66,11 +81,13 @@ class Prepared:
 
 
 def decode(data: bytes, most: int = MOST, after: int = DECODED, reduce: bool = False) -> Picture:
-    """A photograph from a file's bytes, in sRGB: its first picture, with EXIF's rotation applied, its colour profile followed, and
-    alpha laid on white; palettes, CMYK and more than 8 bits are converted. Raises `Unreadable`.
+    """A photograph from a file's bytes, in sRGB: its first picture, with EXIF's rotation applied,
+    its colour profile followed, and alpha laid on white; palettes, CMYK and more than 8 bits are
+    converted. Raises `Unreadable`.
 
-    It and what is done with it must not need more than `most` bytes of memory, of which `after` for each pixel when it is decoded.
-    reduce: a JPEG that is too large for that may be read at a half, a quarter or an eighth of its size.
+    It and what is done with it must not need more than `most` bytes of memory, of which `after` for
+    each pixel when it is decoded. reduce: a JPEG that is too large for that may be read at a half,
+    a quarter or an eighth of its size.
     """
     with opened(data) as image:
         _fit(image, len(data), most, after, reduce)
@@ -80,8 +97,9 @@ def decode(data: bytes, most: int = MOST, after: int = DECODED, reduce: bool = F
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Image.Image]:
-    """A file's bytes as Pillow's picture, of which the header alone is read. This is the one place that opens pictures: only
-    `FORMATS` are tried, and whatever goes wrong in the block is `Unreadable`."""
+    """A file's bytes as Pillow's picture, of which the header alone is read. This is the one place
+    that opens pictures: only `FORMATS` are tried, and whatever goes wrong in the block is
+    `Unreadable`."""
     from PIL import Image, UnidentifiedImageError
 
     with quiet():
@@ -101,8 +119,9 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """A block without Pillow's warnings of odd files, and without its limit of pixels: `decode` has its own. Both belong to all
-    threads: who enters first sets them, who leaves last sets them back."""
+    """A block without Pillow's warnings of odd files, and without its limit of pixels: `decode` has
+    its own. Both belong to all threads: who enters first sets them, who leaves last sets them
+    back."""
     global _inside
     from PIL import Image
 
@@ -123,7 +142,8 @@ def quiet() -> Iterator[None]:
 
 
 def prepare(levels: np.ndarray, protocol: Protocol, authors_crop: int | None = None) -> Prepared:
-    """Crop, resize and convert `(H, W, 3)` uint8: RGB resized to 64x64 for ab and to 256x256 for L, then CIELAB in float."""
+    """Crop, resize and convert `(H, W, 3)` uint8: RGB resized to 64x64 for ab and to 256x256 for L,
+    then CIELAB in float."""
     import numpy as np
 
     levels = _crop(levels, protocol, authors_crop)
@@ -134,7 +154,8 @@ def prepare(levels: np.ndarray, protocol: Protocol, authors_crop: int | None = N
 
 
 def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
-    """Bilinear resize of `(H, W, C)` to a square, float32, aspect squashed, half-pixel centres; uint8 becomes [0, 1].
+    """Bilinear resize of `(H, W, C)` to a square, float32, aspect squashed, half-pixel centres;
+    uint8 becomes [0, 1].
 
     Without antialiasing it is what OpenCV's default does, which the authors used.
     """
@@ -146,7 +167,8 @@ def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
     column, next_column, right = _taps(levels.shape[1], size)
     right, down = right[None, :, None], down[:, None, None]
     top, bottom = (
-        _share(levels[rows[:, None], column]) * (1 - right) + _share(levels[rows[:, None], next_column]) * right
+        _share(levels[rows[:, None], column]) * (1 - right)
+        + _share(levels[rows[:, None], next_column]) * right
         for rows in (row, next_row)
     )
     result: np.ndarray = top * (1 - down) + bottom * down
@@ -154,15 +176,24 @@ def resize(levels: np.ndarray, size: int, antialias: bool) -> np.ndarray:
 
 
 def _smoothed(plane: np.ndarray, size: int) -> np.ndarray:
-    """`(H, W)` resized with antialiasing. Pillow resizes rows first, then columns: parts of a large plane give the same bits."""
+    """`(H, W)` resized with antialiasing. Pillow resizes rows first, then columns: parts of a large
+    plane give the same bits."""
     import numpy as np
     from PIL import Image
 
     def resized(values: np.ndarray, height: int) -> np.ndarray:
-        return np.asarray(Image.fromarray(_share(values), mode="F").resize((size, height), Image.Resampling.BILINEAR))
+        return np.asarray(
+            Image.fromarray(_share(values), mode="F").resize(
+                (size, height), Image.Resampling.BILINEAR
+            )
+        )
 
     parts = list(strips(*plane.shape))
-    rows = plane if len(parts) == 1 else np.concatenate([resized(plane[part], part.stop - part.start) for part in parts])
+    rows = (
+        plane
+        if len(parts) == 1
+        else np.concatenate([resized(plane[part], part.stop - part.start) for part in parts])
+    )
     return resized(rows, size)
 
 
@@ -202,7 +233,8 @@ def _crop(levels: np.ndarray, protocol: Protocol, authors_crop: int | None) -> n
 
 
 def _fit(image: Image.Image, size: int, most: int, after: int, reduce: bool) -> None:
-    """See to it that a photograph can be decoded in `most` bytes, reduced where that may be; wait for them."""
+    """See to it that a photograph can be decoded in `most` bytes, reduced where that may be; wait
+    for them."""
     width, height = image.size
     if max(width, height) > LONGEST:
         raise Unreadable(f"{width}x{height} pixels: a side is longer than {LONGEST}")
@@ -216,20 +248,29 @@ def _fit(image: Image.Image, size: int, most: int, after: int, reduce: bool) -> 
                 image.draft(None, (width // scale, height // scale))
             claim(round(need))
             return
-    raise Unreadable(f"{width}x{height} pixels need {need / GIB:.1f} GiB of memory, more than {most / GIB:g}")
+    raise Unreadable(
+        f"{width}x{height} pixels need {need / GIB:.1f} GiB of memory, more than {most / GIB:g}"
+    )
 
 
 def _decoders_own(image: Any) -> float:
-    """Bytes for a pixel that a decoder has beside the picture, measured over files of each kind and rounded up."""
+    """Bytes for a pixel that a decoder has beside the picture, measured over files of each kind and
+    rounded up."""
     bands = len(image.getbands())
     if image.format in ("JPEG", "MPO") and "progressive" in image.info:  # all coefficients
         (*_, across), (*_, down) = (sorted(layer[i] for layer in image.layer) for i in (1, 2))
         return sum(2 * layer[1] * layer[2] for layer in image.layer) / (across * down)
-    if image.format == "TIFF":  # a strip or a tile, which may be all, or more; and the picture again, where it is turned
+    if (
+        image.format == "TIFF"
+    ):  # a strip or a tile, which may be all, or more; and the picture again, where it is turned
         bits = sum(image.tag_v2.get(BITS, (1,))) / 8
-        tile = prod(int(image.tag_v2.get(tag, side)) for tag, side in zip(TILE, image.size, strict=True))
+        tile = prod(
+            int(image.tag_v2.get(tag, side)) for tag, side in zip(TILE, image.size, strict=True)
+        )
         return max(bits * max(1, tile / prod(image.size)), 4)
-    if image.format == "PPM" and image.tile[0][0].startswith("ppm"):  # written as text, or of another number of levels
+    if image.format == "PPM" and image.tile[0][0].startswith(
+        "ppm"
+    ):  # written as text, or of another number of levels
         return 8 * bands
     return {"WEBP": 14, "AVIF": 14, "JPEG2000": 6 * bands, "BMP": 2}.get(image.format, 0)
 
@@ -239,7 +280,10 @@ def _developed(image: Image.Image) -> Picture:
     import numpy as np
 
     if image.format == "TIFF" and (DNG in image.tag_v2 or int(image.tag_v2.get(SUBFILE, 0)) & 1):  # type: ignore[attr-defined]
-        raise Unreadable("a camera's raw file, which is not read, or another TIFF whose first picture is a preview")
+        raise Unreadable(
+            "a camera's raw file, which is not read, or another TIFF whose first picture is a "
+            "preview"
+        )
     numbers = grey.of(image)
     profile = _profile(image)
     change = profiles.lab_to_srgb() if image.mode == "LAB" else profiles.to_srgb(profile)
@@ -256,14 +300,17 @@ def _developed(image: Image.Image) -> Picture:
 
 def _profile(image: Image.Image) -> bytes:
     """A picture's colour profile, where it is one of pictures of this kind."""
-    own = image.info.get("icc_profile") or (profiles.of_png(image.info) if image.format == "PNG" else b"")
+    own = image.info.get("icc_profile") or (
+        profiles.of_png(image.info) if image.format == "PNG" else b""
+    )
     mode = profiles.mode_of(own) if isinstance(own, bytes) else ""
     kind = "L" if image.mode in GREY else image.mode if image.mode in ("CMYK", "LAB") else "RGB"
     return own if mode == kind or (mode, kind) == ("RGB", "L") else b""
 
 
-def _rgb(part: Image.Image, numbers: grey.Levels | None,
-         change: profiles.Change | None) -> Image.Image:  # fmt: skip
+def _rgb(
+    part: Image.Image, numbers: grey.Levels | None, change: profiles.Change | None
+) -> Image.Image:
     """Some rows in sRGB, laid on white where they are transparent."""
     from PIL import Image
 

@@ -1,7 +1,8 @@
 """Colour profiles: pictures into sRGB and back, as browsers and viewers show them.
 
-Relative colorimetric with black point compensation. Nearly all photographs have profiles of three primaries and curves, of which
-every rendering intent makes the same; what is beyond sRGB is clipped.
+Relative colorimetric with black point compensation. Nearly all photographs have profiles of three
+primaries and curves, of which every rendering intent makes the same; what is beyond sRGB is
+clipped.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """Colour spaces of profiles, and the modes in which Pillow has their pixels."""
 SAME = 1
-"""Levels by which a profile's picture may differ from sRGB's and be taken for it: then its pixels stay as they are."""
+"""Levels by which a profile's picture may differ from sRGB's and be taken for it: then its pixels
+stay as they are."""
 STEP = 15
 """Between two levels at which profiles are compared."""
 SRGB_GAMMA, SRGB_PRIMARIES = 0.45455, (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -31,8 +33,8 @@ BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.06
 
 @dataclass(frozen=True)
 class Change:
-    """What brings pictures into sRGB. mode: of those that it takes. greys `(256, 3)`: what becomes of each level of grey; None
-    where these get colours."""
+    """What brings pictures into sRGB. mode: of those that it takes. greys `(256, 3)`: what becomes
+    of each level of grey; None where these get colours."""
 
     mode: str
     transform: ImageCms.ImageCmsTransform
@@ -55,12 +57,14 @@ class Change:
 
 
 def mode_of(profile: bytes) -> str:
-    """Pillow's mode of the pixels that a profile is of; empty where it is none, or damaged, or of something else."""
+    """Pillow's mode of the pixels that a profile is of; empty where it is none, or damaged, or of
+    something else."""
     return _read(profile)[0]
 
 
 def to_srgb(profile: bytes) -> Change | None:
-    """What brings pictures of a profile into sRGB; None where they are in it, or nothing can be made of the profile."""
+    """What brings pictures of a profile into sRGB; None where they are in it, or nothing can be
+    made of the profile."""
     return _read(profile)[1]
 
 
@@ -71,24 +75,35 @@ def _read(profile: bytes) -> tuple[str, Change | None]:
     transform = _transform(own, srgb(), mode, "RGB") if own and mode else None
     if own is None or transform is None:
         return "", None
-    return mode, None if _changes_nothing(transform, mode) else Change(mode, transform, _greys(own, mode))
+    return mode, None if _changes_nothing(transform, mode) else Change(
+        mode, transform, _greys(own, mode)
+    )
 
 
 def _greys(own: ImageCms.ImageCmsProfile, mode: str) -> np.ndarray | None:
-    """sRGB of all levels of grey, as exactly as the library computes; None where they are coloured by more than rounding."""
+    """sRGB of all levels of grey, as exactly as the library computes; None where they are coloured
+    by more than rounding."""
     import numpy as np
     from PIL import Image, ImageCms
 
-    if mode not in ("RGB", "L") or (exact := _transform(own, srgb(), mode, "RGB", ImageCms.Flags.NOOPTIMIZE)) is None:
+    if (
+        mode not in ("RGB", "L")
+        or (exact := _transform(own, srgb(), mode, "RGB", ImageCms.Flags.NOOPTIMIZE)) is None
+    ):
         return None
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     found = np.asarray(exact.apply(ramp.convert(mode)))[0]
-    return np.repeat(found[:, 1:2], 3, axis=1) if np.ptp(found.astype(int), axis=1).max() <= SAME else None
+    return (
+        np.repeat(found[:, 1:2], 3, axis=1)
+        if np.ptp(found.astype(int), axis=1).max() <= SAME
+        else None
+    )
 
 
 @lru_cache(maxsize=32)
 def from_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """What brings sRGB pictures into a profile of RGB. None where it leads out of its space only, as those of some scanners."""
+    """What brings sRGB pictures into a profile of RGB. None where it leads out of its space only,
+    as those of some scanners."""
     own = _opened(profile)
     return _transform(srgb(), own, "RGB", "RGB") if own and mode_of(profile) == "RGB" else None
 
@@ -106,13 +121,15 @@ def lab_to_srgb() -> Change | None:
     """What brings CIELAB pictures (D50, as in TIFF) into sRGB."""
     from PIL import ImageCms
 
-    transform = _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), srgb(), "LAB", "RGB")
+    transform = _transform(
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), srgb(), "LAB", "RGB"
+    )
     return Change("LAB", transform) if transform else None
 
 
 def of_png(info: Mapping[Any, Any]) -> bytes:
-    """A profile of what a PNG says of its colours in gAMA and cHRM; empty where that is nothing, or sRGB, or can't be. An embedded
-    profile and sRGB's own chunk go before, as the standard wants."""
+    """A profile of what a PNG says of its colours in gAMA and cHRM; empty where that is nothing, or
+    sRGB, or can't be. An embedded profile and sRGB's own chunk go before, as the standard wants."""
     if info.get("icc_profile") or "srgb" in info or not {"gamma", "chromaticity"} & set(info):
         return b""
     gamma, primaries = info.get("gamma", SRGB_GAMMA), info.get("chromaticity", SRGB_PRIMARIES)
@@ -123,25 +140,41 @@ def of_png(info: Mapping[Any, Any]) -> bytes:
 
 
 def made(exponent: float, primaries: Sequence[float]) -> bytes:
-    """A profile of RGB: a power law, and x, y of white, red, green and blue. Empty where these span nothing."""
+    """A profile of RGB: a power law, and x, y of white, red, green and blue. Empty where these span
+    nothing."""
     import numpy as np
 
-    white, *corners = ((x / y, 1.0, (1 - x - y) / y) if y else (np.nan,) * 3 for x, y in zip(*[iter(primaries)] * 2, strict=True))
+    white, *corners = (
+        (x / y, 1.0, (1 - x - y) / y) if y else (np.nan,) * 3
+        for x, y in zip(*[iter(primaries)] * 2, strict=True)
+    )
     to_xyz, cones = np.array(corners).T, np.array(BRADFORD)
-    if not np.isfinite(to_xyz).all() or not np.isfinite(white).all() or abs(np.linalg.det(to_xyz)) < 1e-6:
+    if (
+        not np.isfinite(to_xyz).all()
+        or not np.isfinite(white).all()
+        or abs(np.linalg.det(to_xyz)) < 1e-6
+    ):
         return b""
     to_xyz = to_xyz * np.linalg.solve(to_xyz, np.array(white))
     adapted = np.linalg.solve(cones, np.diag(cones @ D50 / (cones @ white)) @ cones) @ to_xyz
     if np.abs(adapted).max() > 10:
         return b""
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(exponent * 256)) + bytes(2)
-    tags = {b"wtpt": _xyz(D50), **{name + b"XYZ": _xyz(adapted[:, i]) for i, name in enumerate((b"r", b"g", b"b"))},
-            **{name + b"TRC": curve for name in (b"r", b"g", b"b")}}  # fmt: skip
+    tags = {
+        b"wtpt": _xyz(D50),
+        **{name + b"XYZ": _xyz(adapted[:, i]) for i, name in enumerate((b"r", b"g", b"b"))},
+        **{name + b"TRC": curve for name in (b"r", b"g", b"b")},
+    }
     place, table, body = 132 + 12 * len(tags), b"", b""
     for name, content in tags.items():
         table += name + struct.pack(">II", place + len(body), len(content))
         body += content
-    head = struct.pack(">I4xI4s4s4s12x4s28x", place + len(body), 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp") + _xyz(D50)[8:]
+    head = (
+        struct.pack(
+            ">I4xI4s4s4s12x4s28x", place + len(body), 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp"
+        )
+        + _xyz(D50)[8:]
+    )
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 
@@ -158,13 +191,20 @@ def _opened(profile: bytes) -> ImageCms.ImageCmsProfile | None:
         return None
 
 
-def _transform(own: ImageCms.ImageCmsProfile, to: ImageCms.ImageCmsProfile, mode: str, out: str,
-               how: int = 0) -> ImageCms.ImageCmsTransform | None:  # fmt: skip
+def _transform(
+    own: ImageCms.ImageCmsProfile, to: ImageCms.ImageCmsProfile, mode: str, out: str, how: int = 0
+) -> ImageCms.ImageCmsTransform | None:
     from PIL import ImageCms
 
     try:
-        return ImageCms.buildTransform(own, to, mode, out, ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                                       ImageCms.Flags.BLACKPOINTCOMPENSATION | how)  # fmt: skip
+        return ImageCms.buildTransform(
+            own,
+            to,
+            mode,
+            out,
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION | how,
+        )
     except ImageCms.PyCMSError:
         return None
 

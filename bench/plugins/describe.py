@@ -1,4 +1,5 @@
-"""What plugins say of themselves, as text: for `bench show`, and the pages of the documentation made from it."""
+"""What plugins say of themselves, as text: for `bench show`, and the pages of the documentation
+made from it."""
 
 from __future__ import annotations
 
@@ -9,10 +10,19 @@ from collections.abc import Mapping
 from bench.plugins import local
 from bench.specs import MetricSpec, Parameter, Spec
 
-KINDS = {"iid": "independent draws", "modes": "modes", "centroids": "centroids", "point": "point estimates",
-         "reconstruction": "reconstructions"}  # fmt: skip
-DIRECTIONS = {"up": "higher is better", "down": "lower is better", "target": "best at its target",
-              "none": "neither high nor low is better by itself"}  # fmt: skip
+KINDS = {
+    "iid": "independent draws",
+    "modes": "modes",
+    "centroids": "centroids",
+    "point": "point estimates",
+    "reconstruction": "reconstructions",
+}
+DIRECTIONS = {
+    "up": "higher is better",
+    "down": "lower is better",
+    "target": "best at its target",
+    "none": "neither high nor low is better by itself",
+}
 NEEDS = {"law": "a known law P(C | G)", "log_prob": "the method's density"}
 
 
@@ -35,7 +45,10 @@ def metric(spec: MetricSpec) -> str:
     }
     lines += [f"* **{name}:** {text}" for name, text in facts.items() if text]
     if spec.variants:
-        lines += ["* **Variants:**", *(f"  * `{name}`: {text}" for name, text in spec.variants.items())]
+        lines += [
+            "* **Variants:**",
+            *(f"  * `{name}`: {text}" for name, text in spec.variants.items()),
+        ]
     if spec.parameters:
         lines += ["* **Parameters:**", *(f"  * {parameter(p)}" for p in spec.parameters)]
     if spec.optional:
@@ -49,7 +62,9 @@ MARK = "<!-- What follows is written by `python -m bench.plugins.describe docs/m
 def metrics_page(page: str, specs: Mapping[str, Spec]) -> str:
     """`docs/metrics.md` with every metric's section, written anew, after the mark."""
     introduction = page.partition(MARK)[0].rstrip()
-    return "\n\n".join([introduction, MARK, *(describe(specs[name]) for name in sorted(specs))]) + "\n"
+    return (
+        "\n\n".join([introduction, MARK, *(describe(specs[name]) for name in sorted(specs))]) + "\n"
+    )
 
 
 def parameter(p: Parameter) -> str:
@@ -59,8 +74,8 @@ def parameter(p: Parameter) -> str:
 
 
 def factory(spec: Spec) -> str:
-    """Where a spec's factory is: `module:name`; of a local file, whose module's name says nothing to a reader, `file:name`.
-    BenchError where it can't be imported."""
+    """Where a spec's factory is: `module:name`; of a local file, whose module's name says nothing
+    to a reader, `file:name`. BenchError where it can't be imported."""
     module, _, name = spec.factory.partition(":")
     if not module.startswith(local.PREFIX):
         return spec.factory

@@ -1,4 +1,5 @@
-"""The safe plugin loader: sorted order, each plugin in isolation, duplicate names refused, hooks checked."""
+"""The safe plugin loader: sorted order, each plugin in isolation, duplicate names refused, hooks
+checked."""
 
 from __future__ import annotations
 
@@ -19,7 +20,15 @@ from bench import hookspecs
 from bench.errors import BenchError, DuplicateName, unknown
 from bench.plugins import local
 from bench.plugins.selection import Switches, from_environment
-from bench.specs import DatasetSpec, ExecutorSpec, MethodSpec, MetricSpec, ProtocolSpec, ReportSpec, Spec
+from bench.specs import (
+    DatasetSpec,
+    ExecutorSpec,
+    MethodSpec,
+    MetricSpec,
+    ProtocolSpec,
+    ReportSpec,
+    Spec,
+)
 
 HOME = "huebench"
 """The distribution of the built-ins: it is loaded also where others are not."""
@@ -38,8 +47,9 @@ KINDS: dict[str, type[Spec]] = {
 class Plugin:
     """One plugin: where it comes from and, if it was not loaded, why.
 
-    origin: `installed`, `editable` (an installation of a folder that may change) or the path of a local file. content: stands
-    for the code of a plugin that may change without its version; empty for installed ones. off: who turned it off.
+    origin: `installed`, `editable` (an installation of a folder that may change) or the path of a
+    local file. content: stands for the code of a plugin that may change without its version; empty
+    for installed ones. off: who turned it off.
     """
 
     name: str
@@ -53,11 +63,16 @@ class Plugin:
 
     @property
     def identity(self) -> str:
-        """What a stored result depends on beside declared versions: code that changes is known by its content."""
+        """What a stored result depends on beside declared versions: code that changes is known by
+        its content."""
         return f"{self.distribution}@{self.content}" if self.content else self.distribution
 
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version}" if self.version != "-" else f"{self.distribution} {self.origin}"
+        return (
+            f"{self.distribution} {self.version}"
+            if self.version != "-"
+            else f"{self.distribution} {self.origin}"
+        )
 
 
 @dataclass(frozen=True)
@@ -78,13 +93,15 @@ class Registry:
     owners: dict[tuple[str, str], Plugin] = field(default_factory=dict)
 
     def get(self, kind: str, name: str) -> Any:
-        """The spec `name` of `kind`. BenchError: unknown (with the nearest name), or its plugin did not load."""
+        """The spec `name` of `kind`. BenchError: unknown (with the nearest name), or its plugin did
+        not load."""
         if name in self.specs[kind]:
             return self.specs[kind][name]
         raise self.missing(kind.removesuffix("s"), name, self.specs[kind])
 
     def missing(self, what: str, name: str, known: Iterable[str]) -> BenchError:
-        """Why there is no `name`: the plugin of that name did not load or is off, or nobody registered it."""
+        """Why there is no `name`: the plugin of that name did not load or is off, or nobody
+        registered it."""
         for plugin in self.plugins:
             if plugin.name == name and plugin.error:
                 return _broken(plugin)
@@ -92,7 +109,11 @@ class Registry:
                 return BenchError(f"plugin '{name}' of {plugin} is turned off by {plugin.off}")
         error = unknown(what, name, known)
         broken = ", ".join(plugin.name for plugin in self.plugins if plugin.error)
-        return BenchError(f"{error}; plugins that did not load: {broken} (`bench plugins doctor`)") if broken else error
+        return (
+            BenchError(f"{error}; plugins that did not load: {broken} (`bench plugins doctor`)")
+            if broken
+            else error
+        )
 
     def owner(self, kind: str, name: str) -> Plugin:
         """The plugin that registered `name`."""
@@ -100,7 +121,11 @@ class Registry:
 
     def registered(self, plugin: Plugin) -> list[str]:
         """What a plugin registered: `method mdn`, ..."""
-        return [f"{kind.removesuffix('s')} {name}" for (kind, name), owner in self.owners.items() if owner is plugin]
+        return [
+            f"{kind.removesuffix('s')} {name}"
+            for (kind, name), owner in self.owners.items()
+            if owner is plugin
+        ]
 
     def add(self, plugin: Plugin, module: object) -> None:
         """Register one imported plugin; nothing of it stays if it is refused."""
@@ -121,7 +146,10 @@ class Registry:
         hook = getattr(module, f"bench_register_{kind}", None)
         for spec in hook() if hook is not None else ():
             if not isinstance(spec, KINDS[kind]):
-                raise TypeError(f"bench_register_{kind} returned {type(spec).__name__}, not {KINDS[kind].__name__}")
+                raise TypeError(
+                    f"bench_register_{kind} returned {type(spec).__name__}, not "
+                    f"{KINDS[kind].__name__}"
+                )
             if self.owners.get((kind, spec.name)) is plugin:
                 raise ValueError(f"it registers {kind.removesuffix('s')} '{spec.name}' twice")
             if spec.name in self.specs[kind]:
@@ -135,19 +163,24 @@ _MEND = "leave one --plugin out, uninstall one, or turn an installed one off wit
 
 
 def _absolute(spec: Spec, module: object) -> Spec:
-    """A factory may be named from where it is registered: `":Class"` in the module itself, `".model:Class"` in its package."""
+    """A factory may be named from where it is registered: `":Class"` in the module itself,
+    `".model:Class"` in its package."""
     if not spec.factory.startswith((".", ":")):
         return spec
     name = getattr(module, "__name__", type(module).__module__)
     place, _, attribute = spec.factory.partition(":")
     package = name if hasattr(module, "__path__") else name.rpartition(".")[0]
     if place and not package:
-        raise ValueError(f"{spec.name}: {spec.factory} is relative, and {name} is in no package: name a class in it, ':Class'")
+        raise ValueError(
+            f"{spec.name}: {spec.factory} is relative, and {name} is in no package: name a class "
+            "in it, ':Class'"
+        )
     return replace(spec, factory=f"{resolve_name(place, package) if place else name}:{attribute}")
 
 
 def _check_hook_names(module: object) -> None:
-    """Refuse a misspelt registration hook, marked as one or not; pluggy alone would pass over an unmarked one."""
+    """Refuse a misspelt registration hook, marked as one or not; pluggy alone would pass over an
+    unmarked one."""
     for name in dir(module):
         if name.startswith("bench_register_") and name.removeprefix("bench_register_") not in KINDS:
             raise unknown("hook", name, [f"bench_register_{kind}" for kind in KINDS])
@@ -166,21 +199,25 @@ def candidates(switches: Switches) -> list[Candidate]:
 
 
 def load(found: Iterable[Candidate | EntryPoint], tolerant: bool = False) -> Registry:
-    """A registry of the given plugins. A broken one is recorded, never raised; a duplicate name is raised, unless `tolerant`:
-    then it is recorded, too."""
+    """A registry of the given plugins. A broken one is recorded, never raised; a duplicate name is
+    raised, unless `tolerant`: then it is recorded, too."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
     seen: dict[str, Plugin] = {}
     given = [one if isinstance(one, Candidate) else _installed(one, Switches()) for one in found]
-    for candidate in sorted(given, key=lambda c: (c.plugin.name, c.plugin.distribution, c.plugin.value)):
+    for candidate in sorted(
+        given, key=lambda c: (c.plugin.name, c.plugin.distribution, c.plugin.value)
+    ):
         plugin = candidate.plugin
         first = seen.get(plugin.name) if not plugin.off else None
         if first == plugin:  # the same distribution found twice on the path
             continue
         try:
             if first:
-                raise DuplicateName(f"two plugins are named '{plugin.name}': {first} and {plugin}: {_MEND}")
+                raise DuplicateName(
+                    f"two plugins are named '{plugin.name}': {first} and {plugin}: {_MEND}"
+                )
             registry.plugins.append(plugin if plugin.off else _load_one(registry, candidate))
         except DuplicateName as error:
             if not tolerant:
@@ -198,7 +235,9 @@ def _installed(entry: EntryPoint, switches: Switches) -> Candidate:
         off = off or "--no-plugin-autoload"
     root = _editable(entry.dist) if entry.dist and name != HOME and not off else None
     origin, content = ("editable", local.content(root)) if root else ("installed", "")
-    return Candidate(Plugin(entry.name, entry.value, name, version, None, origin, content, off), entry.load)
+    return Candidate(
+        Plugin(entry.name, entry.value, name, version, None, origin, content, off), entry.load
+    )
 
 
 def _editable(distribution: Distribution) -> Path | None:
@@ -215,7 +254,10 @@ def _editable(distribution: Distribution) -> Path | None:
 
 def _local(one: local.LocalPlugin) -> Candidate:
     origin = str(one.root)
-    return Candidate(Plugin(one.name, str(one.module), one.distribution, one.version, None, origin, one.content), one.load)
+    return Candidate(
+        Plugin(one.name, str(one.module), one.distribution, one.version, None, origin, one.content),
+        one.load,
+    )
 
 
 def _load_one(registry: Registry, candidate: Candidate) -> Plugin:
@@ -232,11 +274,17 @@ def _why(error: BaseException) -> str:
     """One line; pluggy says what is wrong with a hook in the lines after the first."""
     whole = isinstance(error, pluggy.PluginValidationError)
     text = f"{type(error).__name__}: {error}"
-    return "; ".join(line.strip() for line in text.splitlines() if line.strip()) if whole else text.splitlines()[0]
+    return (
+        "; ".join(line.strip() for line in text.splitlines() if line.strip())
+        if whole
+        else text.splitlines()[0]
+    )
 
 
 def _broken(plugin: Plugin) -> BenchError:
-    return BenchError(f"plugin '{plugin.name}' of {plugin} ({plugin.value}) did not load: {plugin.error}")
+    return BenchError(
+        f"plugin '{plugin.name}' of {plugin} ({plugin.value}) did not load: {plugin.error}"
+    )
 
 
 _chosen: Switches | None = None
@@ -248,7 +296,8 @@ def switches() -> Switches:
 
 
 def use(chosen: Switches | None) -> None:
-    """Choose what this process loads; None: what the environment says. Plugins are loaded when they are first needed."""
+    """Choose what this process loads; None: what the environment says. Plugins are loaded when they
+    are first needed."""
     global _chosen
     _chosen = chosen
     registry.cache_clear()
@@ -256,7 +305,8 @@ def use(chosen: Switches | None) -> None:
 
 @cache
 def registry() -> Registry:
-    """The registry of this process: installed entry points of the group `huebench`, and the local plugins asked for.
+    """The registry of this process: installed entry points of the group `huebench`, and the local
+    plugins asked for.
 
     BenchError for duplicate names and, where `strict` is chosen, for a plugin that did not load.
     """

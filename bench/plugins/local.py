@@ -1,7 +1,8 @@
 """Plugins in local files: imported by path, under a name of their own; `sys.path` stays as it is.
 
-What may be given: a Python file, a package (a folder with `__init__.py`), or a project (a folder with `pyproject.toml` whose
-entry points of the group `huebench` name modules in it or in its `src`).
+What may be given: a Python file, a package (a folder with `__init__.py`), or a project (a folder
+with `pyproject.toml` whose entry points of the group `huebench` name modules in it or in its
+`src`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _NOT_CODE = {"tests", "build", "dist", "node_modules", "__pycache__"}
 
 @dataclass(frozen=True)
 class LocalPlugin:
-    """One module to load: a file, or the module `inner` of a package; or an attribute of it. distribution and version: the
-    project's, if it is one. root: what was given; content: of it, when it was found."""
+    """One module to load: a file, or the module `inner` of a package; or an attribute of it.
+    distribution and version: the project's, if it is one. root: what was given; content: of it,
+    when it was found."""
 
     name: str
     module: Path
@@ -67,26 +69,48 @@ def find(path: Path) -> list[LocalPlugin]:
     """The plugins in a file or folder. BenchError when it has none."""
     if path.is_file():
         if path.suffix != ".py":
-            raise BenchError(f"plugin {path} is no Python file (.py): give one, or the folder of a plugin")
+            raise BenchError(
+                f"plugin {path} is no Python file (.py): give one, or the folder of a plugin"
+            )
         return [LocalPlugin(path.stem, path, "local file", "-", path, content(path))]
     if (path / "pyproject.toml").is_file():
         return list(_project(path))
     if (path / "__init__.py").is_file():
-        return [LocalPlugin(path.name, path / "__init__.py", "local folder", "-", path, content(path))]
-    raise BenchError(f"plugin {path} has neither __init__.py nor pyproject.toml: give a Python file, a package or a project")
+        return [
+            LocalPlugin(path.name, path / "__init__.py", "local folder", "-", path, content(path))
+        ]
+    raise BenchError(
+        f"plugin {path} has neither __init__.py nor pyproject.toml: give a Python file, a package "
+        "or a project"
+    )
 
 
 def content(root: Path) -> str:
     """Twelve digits that stand for the Python code of a file or folder, tests left out."""
     environments = [marker.parent for marker in root.rglob("pyvenv.cfg")] if root.is_dir() else []
-    found = (path for path in root.rglob("*.py") if path.is_file() and not any(path.is_relative_to(e) for e in environments))
-    files = [root] if root.is_file() else sorted(path for path in found if _is_code(path.relative_to(root)))
+    found = (
+        path
+        for path in root.rglob("*.py")
+        if path.is_file() and not any(path.is_relative_to(e) for e in environments)
+    )
+    files = (
+        [root]
+        if root.is_file()
+        else sorted(path for path in found if _is_code(path.relative_to(root)))
+    )
     base = root.parent if root.is_file() else root
-    return keys.digest_of(part for file in files for part in (str(file.relative_to(base)), keys.sha256(file.read_bytes())))[:12]
+    return keys.digest_of(
+        part
+        for file in files
+        for part in (str(file.relative_to(base)), keys.sha256(file.read_bytes()))
+    )[:12]
 
 
 def _is_code(path: Path) -> bool:
-    return not any(part.startswith(".") or part in _NOT_CODE or part.endswith(".egg-info") for part in path.parts)
+    return not any(
+        part.startswith(".") or part in _NOT_CODE or part.endswith(".egg-info")
+        for part in path.parts
+    )
 
 
 def _project(folder: Path) -> Iterator[LocalPlugin]:
@@ -94,12 +118,20 @@ def _project(folder: Path) -> Iterator[LocalPlugin]:
     project = _described(file)
     entries = project.get("entry-points", {}).get(GROUP, {})
     if not entries:
-        raise BenchError(f"{file} has no entry points of the group {GROUP}: add [project.entry-points.{GROUP}]")
-    distribution, version, code = project.get("name", folder.name), project.get("version", "?"), content(folder)
+        raise BenchError(
+            f"{file} has no entry points of the group {GROUP}: add [project.entry-points.{GROUP}]"
+        )
+    distribution, version, code = (
+        project.get("name", folder.name),
+        project.get("version", "?"),
+        content(folder),
+    )
     for name, value in sorted(entries.items()):
         module, _, attribute = value.partition(":")
         place, inner = _locate(folder, module.strip())
-        yield LocalPlugin(name, place, distribution, version, folder, code, attribute.strip(), inner)
+        yield LocalPlugin(
+            name, place, distribution, version, folder, code, attribute.strip(), inner
+        )
 
 
 def _described(file: Path) -> dict[str, Any]:
@@ -121,7 +153,10 @@ def _locate(folder: Path, module: str) -> tuple[Path, tuple[str, ...]]:
                 return package, tuple(inner)
             if not inner:
                 return way.with_suffix(".py"), ()
-    raise BenchError(f"{folder / 'pyproject.toml'} names the module {module}, which is neither in {folder} nor in its src")
+    raise BenchError(
+        f"{folder / 'pyproject.toml'} names the module {module}, which is neither in {folder} nor "
+        "in its src"
+    )
 
 
 def _identifier(module: Path) -> str:

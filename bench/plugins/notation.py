@@ -1,6 +1,8 @@
-"""Method strings: `mdn[k=5,vae=vae[loss=l2]],cvae`. Bracket-aware; a value in brackets is a grid: `vae[loss=[l2,mah]]`.
+"""Method strings: `mdn[k=5,vae=vae[loss=l2]],cvae`. Bracket-aware; a value in brackets is a grid:
+`vae[loss=[l2,mah]]`.
 
-A value in double quotes is text as it stands, in which `""` is a quote: `precomputed[folder="o, [x]",kind=iid]`.
+A value in double quotes is text as it stands, in which `""` is a quote: `precomputed[folder="o,
+[x]",kind=iid]`.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class Choice:
 
 
 def parse_many(texts: Sequence[str] | str) -> list[Choice]:
-    """All choices of one or several comma-separated strings, grids expanded, duplicates dropped, in order.
+    """All choices of one or several comma-separated strings, grids expanded, duplicates dropped, in
+    order.
 
     >>> [str(c) for c in parse_many("vae[loss=[l2,mah]],cvae")]
     ['vae[loss=l2]', 'vae[loss=mah]', 'cvae']
@@ -91,13 +94,16 @@ def _written(value: Any) -> str:
 
 
 def _outside_quotes(text: str, separator: str) -> Iterator[tuple[int, str]]:
-    """The characters that are outside of quotes, and where. A quote opens where a value begins; elsewhere it is a character."""
+    """The characters that are outside of quotes, and where. A quote opens where a value begins;
+    elsewhere it is a character."""
     at, before = 0, ""
     while at < len(text):
         character = text[at]
         if character == '"' and before in ("", "=", "[", separator):
             if not (quoted := _QUOTED.match(text, at)):
-                raise BenchError(f"a quote isn't closed in '{text}'; a quote inside quotes is written twice")
+                raise BenchError(
+                    f"a quote isn't closed in '{text}'; a quote inside quotes is written twice"
+                )
             at, before = quoted.end(), character
             continue
         yield at, character
@@ -137,5 +143,8 @@ def _unquoted(value: str, part: str) -> str:
     if not value.startswith('"'):
         return value
     if not (quoted := _QUOTED.fullmatch(value)):
-        raise BenchError(f"'{part}': nothing may follow the closing quote; a quote inside quotes is written twice")
+        raise BenchError(
+            f"'{part}': nothing may follow the closing quote; a quote inside quotes is written "
+            "twice"
+        )
     return quoted[1].replace('""', '"')

@@ -1,4 +1,5 @@
-"""`bench new`: a complete plugin package from the templates, which runs, tests itself and is to be changed."""
+"""`bench new`: a complete plugin package from the templates, which runs, tests itself and is to be
+changed."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ LONGEST = 30
 
 @dataclass(frozen=True)
 class Kind:
-    """What packages of a kind of plugin have in common. file: of the class. use: a command that uses the plugin `$name`."""
+    """What packages of a kind of plugin have in common. file: of the class. use: a command that
+    uses the plugin `$name`."""
 
     summary: str
     file: str
@@ -35,18 +37,31 @@ class Kind:
 
 
 KINDS = {
-    "method": Kind("one colour for the whole photograph, drawn around the training photographs' mean colour", "model.py",
-                   ("safetensors>=0.4", "torch>=2.4"), "bench run --methods $name,marginal,grey"),
-    "dataset": Kind("drawn gradients between two random colours", "data.py",
-                    ("numpy>=1.26",), "bench run --dataset $name --methods marginal,grey"),
-    "metric": Kind("root mean square over pixels of the error of a field", "score.py",
-                   ("numpy>=1.26",), "bench run --metrics $name,absolute-error --methods marginal,grey"),
-}  # fmt: skip
+    "method": Kind(
+        "one colour for the whole photograph, drawn around the training photographs' mean colour",
+        "model.py",
+        ("safetensors>=0.4", "torch>=2.4"),
+        "bench run --methods $name,marginal,grey",
+    ),
+    "dataset": Kind(
+        "drawn gradients between two random colours",
+        "data.py",
+        ("numpy>=1.26",),
+        "bench run --dataset $name --methods marginal,grey",
+    ),
+    "metric": Kind(
+        "root mean square over pixels of the error of a field",
+        "score.py",
+        ("numpy>=1.26",),
+        "bench run --metrics $name,absolute-error --methods marginal,grey",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package to be written: the kind and the name of its plugin, and its licence, one of `LICENCES`."""
+    """A package to be written: the kind and the name of its plugin, and its licence, one of
+    `LICENCES`."""
 
     kind: str
     name: str
@@ -85,38 +100,54 @@ class Package:
 def create(package: Package, registry: Registry, folder: Path | None = None) -> Path:
     """Write a package into `folder` (default: named after it, here) and return the folder.
 
-    All of it is there, or nothing. BenchError: a name that can't be one or is taken, a folder that isn't empty.
+    All of it is there, or nothing. BenchError: a name that can't be one or is taken, a folder that
+    isn't empty.
     """
     check_name(package, registry)
     target = (folder or Path(package.distribution)).absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BenchError(f"{target} exists and is not an empty folder: choose another --out")
     if target == Path.cwd():
-        raise BenchError(f"{target} is the working folder: give --out a folder in it, or leave it out")
+        raise BenchError(
+            f"{target} is the working folder: give --out a folder in it, or leave it out"
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(package, target)
     except OSError as error:
-        raise BenchError(f"{target} can't be written ({error.strerror}): choose another --out") from error
+        raise BenchError(
+            f"{target} can't be written ({error.strerror}): choose another --out"
+        ) from error
     return target
 
 
 def check_name(package: Package, registry: Registry) -> None:
-    """BenchError unless the name is lower-case words with hyphens, no word of Python, and not yet taken.
+    """BenchError unless the name is lower-case words with hyphens, no word of Python, and not yet
+    taken.
 
     A plugin and its entry point share the name, so no plugin of another kind may have it either.
     """
     name = package.name
     if not NAME.fullmatch(name) or len(name) > LONGEST:
-        raise BenchError(f"'{name}' can't be a plugin's name: use lower-case words with hyphens, such as "
-                         f"'{_proposal(name)}', at most {LONGEST} characters")  # fmt: skip
+        raise BenchError(
+            f"'{name}' can't be a plugin's name: use lower-case words with hyphens, such as "
+            f"'{_proposal(name)}', at most {LONGEST} characters"
+        )
     if keyword.iskeyword(name) or keyword.iskeyword(name.capitalize()):
-        raise BenchError(f"'{name}' is a word of Python and would make a confusing module: choose another name")
-    owners = {spec: owner for (kind, spec), owner in registry.owners.items() if kind == f"{package.kind}s"}
+        raise BenchError(
+            f"'{name}' is a word of Python and would make a confusing module: choose another name"
+        )
+    owners = {
+        spec: owner for (kind, spec), owner in registry.owners.items() if kind == f"{package.kind}s"
+    }
     owners = {plugin.name: plugin for plugin in registry.plugins} | owners
     if name in owners:
         owner = owners[name]
-        what = f"{package.kind} '{name}'" if (f"{package.kind}s", name) in registry.owners else f"a plugin '{name}'"
+        what = (
+            f"{package.kind} '{name}'"
+            if (f"{package.kind}s", name) in registry.owners
+            else f"a plugin '{name}'"
+        )
         raise BenchError(f"{what} is registered already by {owner}: choose another name")
 
 
@@ -144,7 +175,10 @@ def _rendered(package: Package) -> Iterator[tuple[str, str]]:
     for part in ("common", package.kind):
         for name, file in _files(root / part):
             yield _place(name, words), Template(file.read_text("utf-8")).substitute(words)
-    yield "LICENSE", Template((root / "licences" / package.licence).read_text("utf-8")).substitute(words)
+    yield (
+        "LICENSE",
+        Template((root / "licences" / package.licence).read_text("utf-8")).substitute(words),
+    )
 
 
 def _place(name: str, words: Mapping[str, str]) -> str:

@@ -1,7 +1,9 @@
-"""Two runs side by side: every value that both measured, paired by photograph, and what only one of them has.
+"""Two runs side by side: every value that both measured, paired by photograph, and what only one of
+them has.
 
-`compare` measures, `headline` chooses what a reader sees first, `bench.results.report.write_comparison` writes it. Differences are
-always B - A: the second run minus the first. It is no gate: nothing here fails because something got worse.
+`compare` measures, `headline` chooses what a reader sees first,
+`bench.results.report.write_comparison` writes it. Differences are always B - A: the second run
+minus the first. It is no gate: nothing here fails because something got worse.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from bench.specs import CLAIMED, Direction, MetricSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-Word = Literal["identical", "better", "worse", "no difference shown", "differs", "too few images", "undefined"]
+Word = Literal[
+    "identical", "better", "worse", "no difference shown", "differs", "too few images", "undefined"
+]
 
 NAMES = ("A", "B")
 """What the two runs are called."""
@@ -47,8 +51,8 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """One value a photograph and run, the mean over training seeds, NaN where it is undefined; only photographs that both
-    runs have. unpaired: how many only one has."""
+    """One value a photograph and run, the mean over training seeds, NaN where it is undefined; only
+    photographs that both runs have. unpaired: how many only one has."""
 
     images: pd.Index[str]
     first: np.ndarray
@@ -58,8 +62,9 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One fact that both runs measured. difference: the mean of B - A over photographs with its 95 % interval, NaN where any
-    value is undefined. direction: of the metric; `none` for parts of a set's value."""
+    """One fact that both runs measured. difference: the mean of B - A over photographs with its 95
+    % interval, NaN where any value is undefined. direction: of the metric; `none` for parts of a
+    set's value."""
 
     fact: Fact
     role: str
@@ -100,17 +105,20 @@ class Row:
         return "better" if (self.difference.low > 0) == (self.direction == "up") else "worse"
 
     def changed(self, count: int) -> list[tuple[str, float, float]]:
-        """The photographs whose value changed most, the largest change first, with A's and B's value. Those without a value,
-        and those that did not change, are none of them."""
+        """The photographs whose value changed most, the largest change first, with A's and B's
+        value. Those without a value, and those that did not change, are none of them."""
         sizes = np.nan_to_num(np.abs(self.pairs.second - self.pairs.first))
         order = [int(i) for i in np.argsort(-sizes, kind="stable")[:count] if sizes[i] > 0]
-        return [(str(self.pairs.images[i]), float(self.pairs.first[i]), float(self.pairs.second[i])) for i in order]
+        return [
+            (str(self.pairs.images[i]), float(self.pairs.first[i]), float(self.pairs.second[i]))
+            for i in order
+        ]
 
 
 @dataclass(frozen=True)
 class SetRow:
-    """A value of the whole test set in both runs, each the mean over seeds of the value and of its bounds. No verdict: the
-    interval of their difference is unknown. The fact's region is `set`."""
+    """A value of the whole test set in both runs, each the mean over seeds of the value and of its
+    bounds. No verdict: the interval of their difference is unknown. The fact's region is `set`."""
 
     fact: Fact
     role: str
@@ -122,8 +130,8 @@ class SetRow:
 
 @dataclass(frozen=True)
 class Omission:
-    """Something that is not compared, and why. What is empty means all. only: the run that has it, empty where both do;
-    part: the variants, or the seed, where it is not the whole metric."""
+    """Something that is not compared, and why. What is empty means all. only: the run that has it,
+    empty where both do; part: the variants, or the seed, where it is not the whole metric."""
 
     dataset: str
     method: str
@@ -136,7 +144,8 @@ class Omission:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What two runs have in common, in A's order; what is not compared; and what else differs between them."""
+    """What two runs have in common, in A's order; what is not compared; and what else differs
+    between them."""
 
     first: Results
     second: Results
@@ -152,39 +161,58 @@ class Comparison:
 
 
 def compare(first: Results, second: Results, metrics: Sequence[str] = ()) -> Comparison:
-    """Compare two runs: B, the second, with A, the first; in all metrics, or in those that are named.
+    """Compare two runs: B, the second, with A, the first; in all metrics, or in those that are
+    named.
 
-    NotComparable when protocols or photographs differ, with all that differs. NothingMeasured when the runs share no value.
-    BenchError for a metric that neither run has.
+    NotComparable when protocols or photographs differ, with all that differs. NothingMeasured when
+    the runs share no value. BenchError for a metric that neither run has.
     """
     runs = (first, second)
     if differ := differences(first, second, strict=True):
-        raise NotComparable(f"runs {first.folder} and {second.folder} are not comparable: {'; '.join(differ)}")
+        raise NotComparable(
+            f"runs {first.folder} and {second.folder} are not comparable: {'; '.join(differ)}"
+        )
     _check_metrics(runs, metrics)
     sides = series.read(first, metrics), series.read(second, metrics)
     shared = [place for place in sides[0] if place in sides[1]]
     if not shared:
-        raise NothingMeasured(f"{_both(runs)} share no method on a data set: A has {_places(sides[0])}; B has {_places(sides[1])}")
+        raise NothingMeasured(
+            f"{_both(runs)} share no method on a data set: A has {_places(sides[0])}; B has "
+            f"{_places(sides[1])}"
+        )
     rows = [row for place in shared for row in _rows(place, sides[0][place], sides[1][place])]
-    omissions = [*_missing(runs, sides), *(o for p in shared for o in _omitted(p, sides[0][p], sides[1][p]))]
+    omissions = [
+        *_missing(runs, sides),
+        *(o for p in shared for o in _omitted(p, sides[0][p], sides[1][p])),
+    ]
     sets, lonely = _sets(runs, sides, metrics, omissions)
     omissions += lonely
     if not rows and not sets:
-        reasons = "; ".join(dict.fromkeys(o.reason for o in omissions if o.reason)) or "neither has any value"
+        reasons = (
+            "; ".join(dict.fromkeys(o.reason for o in omissions if o.reason))
+            or "neither has any value"
+        )
         raise NothingMeasured(f"{_both(runs)} share no value that can be compared: {reasons}")
     remarks = tuple(_remarks(runs, sides, shared, rows))
     return Comparison(first, second, tuple(rows), tuple(sets), tuple(omissions), remarks)
 
 
 def headline(comparison: Comparison, plugins: Registry) -> list[Row]:
-    """The rows of the metrics that declare a headline, as at the end of a run: metrics that take independent draws only are
-    shown for the draws, the others for what a method presents."""
-    specs = {name: s for name, s in plugins.specs["metrics"].items() if isinstance(s, MetricSpec) and s.headline}
+    """The rows of the metrics that declare a headline, as at the end of a run: metrics that take
+    independent draws only are shown for the draws, the others for what a method presents."""
+    specs = {
+        name: s
+        for name, s in plugins.specs["metrics"].items()
+        if isinstance(s, MetricSpec) and s.headline
+    }
 
     def shown(row: Row) -> bool:
         spec = specs.get(row.fact.metric)
-        return (spec is not None and (row.fact.variant, row.fact.region) == (spec.headline, "all")
-                and (row.fact.ask == "draws") == (spec.accepts == IID))  # fmt: skip
+        return (
+            spec is not None
+            and (row.fact.variant, row.fact.region) == (spec.headline, "all")
+            and (row.fact.ask == "draws") == (spec.accepts == IID)
+        )
 
     return [row for row in comparison.rows if shown(row)]
 
@@ -192,15 +220,24 @@ def headline(comparison: Comparison, plugins: Registry) -> list[Row]:
 def table(rows: Iterable[Row]) -> list[dict[str, str]]:
     """Rows as text for a terminal."""
     return [
-        {"dataset": r.fact.dataset, "method": r.fact.method, "metric": r.fact.metric, "A": _number(r.first, ".4f"),
-         "B": _number(r.second, ".4f"), "B - A [95 %]": _number(r.difference, "+.4f"), "B is": said(r)}
+        {
+            "dataset": r.fact.dataset,
+            "method": r.fact.method,
+            "metric": r.fact.metric,
+            "A": _number(r.first, ".4f"),
+            "B": _number(r.second, ".4f"),
+            "B - A [95 %]": _number(r.difference, "+.4f"),
+            "B is": said(r),
+        }
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 def said(row: Row) -> str:
     """The row's word; with the counts where values are undefined."""
-    counts = " and ".join(f"{count} in {name}" for name, count in zip(NAMES, row.undefined) if count)
+    counts = " and ".join(
+        f"{count} in {name}" for name, count in zip(NAMES, row.undefined) if count
+    )
     return f"{row.word}: {counts} of {len(row.pairs.images)}" if counts else row.word
 
 
@@ -229,7 +266,11 @@ def _check_metrics(runs: Sequence[Results], metrics: Sequence[str]) -> None:
 
 
 def _rows(place: Place, first: Side, second: Side) -> list[Row]:
-    common = {key: (first.columns[key], second.columns[key]) for key in first.columns if key in second.columns}
+    common = {
+        key: (first.columns[key], second.columns[key])
+        for key in first.columns
+        if key in second.columns
+    }
     alike = {key: columns for key, columns in common.items() if not _conflict(*columns)}
     pairs = [_pair(a.values, b.values) for a, b in alike.values()]
     return [
@@ -239,13 +280,18 @@ def _rows(place: Place, first: Side, second: Side) -> list[Row]:
 
 
 def _pair(first: pd.Series[float], second: pd.Series[float]) -> Pairs:
-    images = first.index if first.index.equals(second.index) else first.index[first.index.isin(second.index)]
+    images = (
+        first.index
+        if first.index.equals(second.index)
+        else first.index[first.index.isin(second.index)]
+    )
     a, b = (side.reindex(images).to_numpy(float) for side in (first, second))
     return Pairs(images, a, b, len(first) + len(second) - 2 * len(images))
 
 
 def _differences(pairs: Sequence[Pairs]) -> list[Estimate]:
-    """B - A of many columns; those of as many photographs are resampled together, which is much faster."""
+    """B - A of many columns; those of as many photographs are resampled together, which is much
+    faster."""
     gaps = [pair.second - pair.first for pair in pairs]
     found = [Estimate(math.nan, math.nan, math.nan, len(gap)) for gap in gaps]
     whole = [i for i, gap in enumerate(gaps) if np.isfinite(gap).all()]
@@ -260,7 +306,9 @@ def _conflict(first: Column, second: Column) -> str:
     """Why two columns of one name are not the same thing, or nothing."""
     if first.versions != second.versions:
         return f"metric version {first.versions} in A and {second.versions} in B"
-    return f"of {first.kinds} in A and of {second.kinds} in B" if first.kinds != second.kinds else ""
+    return (
+        f"of {first.kinds} in A and of {second.kinds} in B" if first.kinds != second.kinds else ""
+    )
 
 
 def _missing(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]]) -> Iterator[Omission]:
@@ -268,10 +316,14 @@ def _missing(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]]) -> 
     for here, there in ((0, 1), (1, 0)):
         absent = [name for name in runs[here].datasets if name not in runs[there].datasets]
         for name in absent:
-            yield Omission(name, "", "", "", "", NAMES[here], f"{NAMES[there]} has no such data set")
+            yield Omission(
+                name, "", "", "", "", NAMES[here], f"{NAMES[there]} has no such data set"
+            )
         for dataset, method in sides[here]:
             if dataset not in absent and (dataset, method) not in sides[there]:
-                yield Omission(dataset, method, "", "", "", NAMES[here], f"{NAMES[there]} has no such method")
+                yield Omission(
+                    dataset, method, "", "", "", NAMES[here], f"{NAMES[there]} has no such method"
+                )
 
 
 def _omitted(place: Place, first: Side, second: Side) -> Iterator[Omission]:
@@ -293,7 +345,9 @@ def _lonely(place: Place, here: Side, there: Side, name: str, other: str) -> Ite
         yield Omission(*place, "", "", "", name, _reason(there, "", "", other))
         return
     parts: dict[tuple[str, str], list[str]] = {}
-    for ask, metric, variant, region, k in (key for key in here.columns if key not in there.columns):
+    for ask, metric, variant, region, k in (
+        key for key in here.columns if key not in there.columns
+    ):
         parts.setdefault((ask, metric), []).append(f"{variant} ({region}, k = {k})")
     for (ask, metric), names in parts.items():
         some = ", ".join(names) if there.has(ask, metric) else ""
@@ -308,9 +362,14 @@ def _reason(side: Side, ask: str, metric: str, name: str) -> str:
     return f"{found} (in {name})" if found else f"not measured in {name}"
 
 
-def _sets(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], metrics: Sequence[str],
-          known: Sequence[Omission]) -> tuple[list[SetRow], list[Omission]]:  # fmt: skip
-    """Values of whole sets that both runs have, and those that only one has where `known` does not say so already."""
+def _sets(
+    runs: Sequence[Results],
+    sides: Sequence[Mapping[Place, Side]],
+    metrics: Sequence[str],
+    known: Sequence[Omission],
+) -> tuple[list[SetRow], list[Omission]]:
+    """Values of whole sets that both runs have, and those that only one has where `known` does not
+    say so already."""
     values = [_set_values(run, metrics) for run in runs]
     known_to_lack = {(o.dataset, o.method, o.ask, o.metric) for o in known if not o.part}
     rows, omissions = [], []
@@ -326,27 +385,56 @@ def _sets(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], metric
                 reason = _reason(sides[there][place], fact.ask, fact.metric, NAMES[there])
                 omissions.append(Omission(*place, fact.ask, fact.metric, part, NAMES[here], reason))
             elif here == 0 and kind != other[0]:
-                omissions.append(Omission(*place, fact.ask, fact.metric, part, "", f"of {kind} in A and of {other[0]} in B"))
+                omissions.append(
+                    Omission(
+                        *place,
+                        fact.ask,
+                        fact.metric,
+                        part,
+                        "",
+                        f"of {kind} in A and of {other[0]} in B",
+                    )
+                )
             elif here == 0:
                 rows.append(SetRow(fact, role, unit, direction, mine, other[4]))
     return rows, omissions
 
 
-def _set_values(run: Results, metrics: Sequence[str]) -> dict[Fact, tuple[str, str, str, Direction, Estimate]]:
+def _set_values(
+    run: Results, metrics: Sequence[str]
+) -> dict[Fact, tuple[str, str, str, Direction, Estimate]]:
     """Kind, role, unit, direction, and the mean over seeds of the value and of its bounds."""
     sets = run.set_scores[run.set_scores["metric"].isin(metrics)] if metrics else run.set_scores
     found = {}
-    for _, rows in sets.groupby(["dataset", "method", "ask", "metric", "variant", "k"], sort=False, observed=True):
+    for _, rows in sets.groupby(
+        ["dataset", "method", "ask", "metric", "variant", "k"], sort=False, observed=True
+    ):
         row = rows.iloc[0]
-        fact = Fact._make((*(str(row[c]) for c in ("dataset", "method", "ask", "metric", "variant")), "set", int(row["k"])))
+        fact = Fact._make(
+            (
+                *(str(row[c]) for c in ("dataset", "method", "ask", "metric", "variant")),
+                "set",
+                int(row["k"]),
+            )
+        )
         value, low, high = (float(rows[c].mean(skipna=False)) for c in ("value", "low", "high"))
         estimate = Estimate(value, low, high, int(rows["images"].max()))
-        found[fact] = (str(row["kind"]), str(row["role"]), columns.text(row["unit"]), row["direction"], estimate)
+        found[fact] = (
+            str(row["kind"]),
+            str(row["role"]),
+            columns.text(row["unit"]),
+            row["direction"],
+            estimate,
+        )
     return found
 
 
-def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], shared: Sequence[Place],
-             rows: Sequence[Row]) -> Iterator[str]:  # fmt: skip
+def _remarks(
+    runs: Sequence[Results],
+    sides: Sequence[Mapping[Place, Side]],
+    shared: Sequence[Place],
+    rows: Sequence[Row],
+) -> Iterator[str]:
     """What differs between the runs and is no reason not to compare them."""
     if runs[0].folder.resolve() == runs[1].folder.resolve():
         yield "A and B are the same run"
@@ -362,7 +450,9 @@ def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], sha
             yield f"{', '.join(run.claimed)} in {name}: {CLAIMED}"
     found: dict[str, list[Place]] = {}
     for place in shared:
-        for text in _cells_differ([run.cells for run in runs], [side[place] for side in sides], place):
+        for text in _cells_differ(
+            [run.cells for run in runs], [side[place] for side in sides], place
+        ):
             found.setdefault(text, []).append(place)
     for text, places in found.items():
         yield f"{text}: {'every method that both have' if len(places) == len(shared) > 1 else _places(places)}"
@@ -370,7 +460,9 @@ def _remarks(runs: Sequence[Results], sides: Sequence[Mapping[Place, Side]], sha
         yield f"up to {unpaired} photographs that only one run has a value of are left out of a row (compare.csv counts them)"
 
 
-def _cells_differ(cells: Sequence[Sequence[Mapping[str, Any]]], sides: Sequence[Side], place: Place) -> Iterator[str]:
+def _cells_differ(
+    cells: Sequence[Sequence[Mapping[str, Any]]], sides: Sequence[Side], place: Place
+) -> Iterator[str]:
     """How a method of one name differs between the runs."""
     seeds = [", ".join(map(str, side.seeds)) for side in sides]
     if all(seeds) and seeds[0] != seeds[1]:

@@ -13,7 +13,16 @@ from bench import keys
 from bench.contracts import Progress, Step
 from bench.data import duplicates
 from bench.engine.progress import unheard
-from bench.errors import BenchError, ExitCode, NotComparable, SamplesGone, place, reason, trace, unknown
+from bench.errors import (
+    BenchError,
+    ExitCode,
+    NotComparable,
+    SamplesGone,
+    place,
+    reason,
+    trace,
+    unknown,
+)
 from bench.machine import places
 from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins.loader import Registry, registry
@@ -32,13 +41,22 @@ MARKER = "comparison.json"
 """The file by which a folder of a comparison is known."""
 
 
-def write(results: Sequence[Results], out: Output, plugins: Registry, progress: Progress, names: Sequence[str] = (),
-          without: Container[str] = (), step: Step = unheard) -> Output:  # fmt: skip
-    """Write all (or the named) reports over runs, but some, in the formats and with the figures that are wanted; returns `out`,
-    which then says what was written. `report.md` shows it in order. `step` hears of what begins.
+def write(
+    results: Sequence[Results],
+    out: Output,
+    plugins: Registry,
+    progress: Progress,
+    names: Sequence[str] = (),
+    without: Container[str] = (),
+    step: Step = unheard,
+) -> Output:
+    """Write all (or the named) reports over runs, but some, in the formats and with the figures
+    that are wanted; returns `out`, which then says what was written. `report.md` shows it in order.
+    `step` hears of what begins.
 
-    NotComparable when the runs' protocols differ, with what differs. BenchError for an unknown report, format or figure.
-    Where reports fail the others are written, and ReportsFailed, or the error of the only one that explains itself, is raised then.
+    NotComparable when the runs' protocols differ, with what differs. BenchError for an unknown
+    report, format or figure. Where reports fail the others are written, and ReportsFailed, or the
+    error of the only one that explains itself, is raised then.
     """
     check_comparable(results)
     _check_images(results, out.images)
@@ -65,19 +83,27 @@ def write(results: Sequence[Results], out: Output, plugins: Registry, progress: 
 
 
 class ReportsFailed(BenchError):
-    """Reports could not be written; the others were. traces: of those that did not explain themselves."""
+    """Reports could not be written; the others were. traces: of those that did not explain
+    themselves."""
 
     exit_code = ExitCode.CELLS_FAILED
     traces: tuple[str, ...] = ()
 
 
 def _failed(errors: Mapping[str, BaseException]) -> BenchError:
-    said = {name: f"{reason(error)}{'' if isinstance(error, BenchError) else place(error)}" for name, error in errors.items()}
+    said = {
+        name: f"{reason(error)}{'' if isinstance(error, BenchError) else place(error)}"
+        for name, error in errors.items()
+    }
     first = next(iter(errors.values()))
     if len(set(said.values())) == 1 and isinstance(first, BenchError):
         return first
     made = ReportsFailed("; ".join(f"report '{name}' failed: {why}" for name, why in said.items()))
-    made.traces = tuple(f"report '{name}': {said[name]}\n\n{text}" for name, error in errors.items() if (text := trace(error)))
+    made.traces = tuple(
+        f"report '{name}': {said[name]}\n\n{text}"
+        for name, error in errors.items()
+        if (text := trace(error))
+    )
     made.__cause__ = first
     return made
 
@@ -88,21 +114,35 @@ def _writable(out: Output) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or out.folder
-        raise BenchError(f"{where} can't be written ({error.strerror or error}): remove it, or choose another --out") from error
+        raise BenchError(
+            f"{where} can't be written ({error.strerror or error}): remove it, or choose another "
+            "--out"
+        ) from error
+
+
 def _refuse_links(folder: Path) -> None:
-    """Someone's run folder may hold links to folders of its reader, which a report would write into."""
+    """Someone's run folder may hold links to folders of its reader, which a report would write
+    into."""
     for name in ("tables", "figures", PAGE.parent.name):
         if (folder / name).is_symlink():
             raise BenchError(f"{folder / name} is a link: remove it, or choose another --out")
 
 
 def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
-    known = {str(name) for r in results for data in r.manifest["datasets"].values() for name in data["test"].get("ids", ())}
+    known = {
+        str(name)
+        for r in results
+        for data in r.manifest["datasets"].values()
+        for name in data["test"].get("ids", ())
+    }
     for name in images:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             like = near or sorted(known)[:1]
-            raise BenchError(f"no test photograph of these runs is named '{name}'; one is '{like[0] if like else ''}'")
+            raise BenchError(
+                f"no test photograph of these runs is named '{name}'; one is "
+                f"'{like[0] if like else ''}'"
+            )
 
 
 def _check_formats(out: Output) -> None:
@@ -115,14 +155,21 @@ def _made(spec: ReportSpec, results: Sequence[Results], out: Output) -> Sequence
     try:
         paths: Sequence[Path] = spec.load()(results, out)
     except SamplesGone as error:
-        raise SamplesGone(f"{error}; or make the report without pictures: --figures none, or other names") from error
+        raise SamplesGone(
+            f"{error}; or make the report without pictures: --figures none, or other names"
+        ) from error
     return paths
 
 
 def choose(plugins: Registry, out: Output, names: Sequence[str] = ()) -> list[ReportSpec]:
-    """The wanted reports, in their order. BenchError for an unknown name of a report, format or figure."""
+    """The wanted reports, in their order. BenchError for an unknown name of a report, format or
+    figure."""
     _check_formats(out)
-    of_runs = {n: s for n, s in plugins.specs["reports"].items() if isinstance(s, ReportSpec) and not s.compares}
+    of_runs = {
+        n: s
+        for n, s in plugins.specs["reports"].items()
+        if isinstance(s, ReportSpec) and not s.compares
+    }
     specs: list[ReportSpec] = [plugins.get("reports", name) for name in names or sorted(of_runs)]
     if other := next((spec.name for spec in specs if spec.name not in of_runs), ""):
         raise BenchError(f"report '{other}' compares two runs: use `bench compare`")
@@ -133,24 +180,37 @@ def choose(plugins: Registry, out: Output, names: Sequence[str] = ()) -> list[Re
 
 
 def check_comparable(results: Sequence[Results], strict: bool = False) -> None:
-    """Refuse runs under different protocols, or on different photographs under one name; `strict`: as `differences` says."""
+    """Refuse runs under different protocols, or on different photographs under one name; `strict`:
+    as `differences` says."""
     for other in results[1:]:
         if differ := differences(results[0], other, strict):
-            raise NotComparable(f"runs {results[0].folder} and others are not comparable: {'; '.join(differ)}")
+            raise NotComparable(
+                f"runs {results[0].folder} and others are not comparable: {'; '.join(differ)}"
+            )
 
 
 def differences(first: Results, second: Results, strict: bool = False) -> list[str]:
-    """All that keeps two runs from being comparable: protocols, and test photographs under one name; `strict`: also
-    training photographs, and files that changed under their names."""
+    """All that keeps two runs from being comparable: protocols, and test photographs under one
+    name; `strict`: also training photographs, and files that changed under their names."""
     mine, other = first.manifest, second.manifest
     before, after = mine["protocol"], other["protocol"]
-    differ = [f"{k}: {before.get(k)} and {after.get(k)}" for k in {**after, **before} if before.get(k) != after.get(k)]
+    differ = [
+        f"{k}: {before.get(k)} and {after.get(k)}"
+        for k in {**after, **before}
+        if before.get(k) != after.get(k)
+    ]
     parts = {"test": "test photographs", **({"train": "training photographs"} if strict else {})}
     for name, data in other["datasets"].items():
         if same := mine["datasets"].get(name):
-            moved = [word for part, word in parts.items() if same[part].get("ids_digest") != data[part].get("ids_digest")]
+            moved = [
+                word
+                for part, word in parts.items()
+                if same[part].get("ids_digest") != data[part].get("ids_digest")
+            ]
             changed = strict and not moved and same.get("digest") != data.get("digest")
-            differ += [f"{word} of {name}" for word in (moved or (["source files"] if changed else []))]
+            differ += [
+                f"{word} of {name}" for word in (moved or (["source files"] if changed else []))
+            ]
     return differ
 
 
@@ -159,8 +219,12 @@ def _page(results: Sequence[Results], out: Output) -> str:
     for result in results:
         lines += _head(result.manifest)
     for section in out.sections:
-        shown = [path for path in section.paths if path.suffix in (".md", ".png") and PAGE.parent not in
-                 path.relative_to(out.folder).parents]  # fmt: skip
+        shown = [
+            path
+            for path in section.paths
+            if path.suffix in (".md", ".png")
+            and PAGE.parent not in path.relative_to(out.folder).parents
+        ]
         if shown:
             lines += [f"## {escape(section.title)}", ""]
         for path in shown:
@@ -174,13 +238,20 @@ def _page(results: Sequence[Results], out: Output) -> str:
 
 def _head(manifest: dict[str, Any]) -> list[str]:
     protocol = manifest["protocol"]
-    lines = [f"Protocol {code(protocol['name'])} (digest {code(manifest['protocol_digest'][:12])}), k = {protocol['k']}, "
-             f"errors divided by {protocol['scale']:g}.", ""]  # fmt: skip
+    lines = [
+        f"Protocol {code(protocol['name'])} (digest {code(manifest['protocol_digest'][:12])}), k = "
+        f"{protocol['k']}, "
+        f"errors divided by {protocol['scale']:g}.",
+        "",
+    ]
     for name, data in manifest["datasets"].items():
         caution = caution_of(data)
         copies = "".join(f". **{escape(said)}**" for said, _ in duplicates.remarks(data))
-        lines.append(f"- {code(name)}: {data['train']['photographs']} train, {data['test']['photographs']} test photographs"
-                     f"{_left_out(data)}{copies}{caution and f'. **{escape(caution)}**'}")  # fmt: skip
+        lines.append(
+            f"- {code(name)}: {data['train']['photographs']} train, {data['test']['photographs']} "
+            "test photographs"
+            f"{_left_out(data)}{copies}{caution and f'. **{escape(caution)}**'}"
+        )
     command = " ".join(manifest["argv"])
     return [*lines, "", *([f"Command: {code(command)}", ""] if command else []), *_fits(manifest)]
 
@@ -191,9 +262,15 @@ def caution_of(data: dict[str, Any]) -> str:
 
 
 def _left_out(data: dict[str, Any]) -> str:
-    count = len(data.get("left_out", {})) + sum(len(data[part]["excluded"]) for part in ("train", "test"))
+    count = len(data.get("left_out", {})) + sum(
+        len(data[part]["excluded"]) for part in ("train", "test")
+    )
     kept = sum(len(data[part]["grey_only_kept"]) for part in ("train", "test"))
-    copies = f", {dropped} of them copies of test photographs" if (dropped := duplicates.left_out(data)) else ""
+    copies = (
+        f", {dropped} of them copies of test photographs"
+        if (dropped := duplicates.left_out(data))
+        else ""
+    )
     return (f"; {count} left out (named in manifest.json){copies}" if count else "") + (
         f"; {kept} grey-only kept" if kept else ""
     )
@@ -204,7 +281,10 @@ def _fits(manifest: dict[str, Any]) -> list[str]:
     lines = ["| fit | data set | seconds | notes |", "|---|---|---|---|"]
     for fit in manifest["fits"]:
         notes = ", ".join(f"{k} {_short(v)}" for k, v in fit["notes"].items())
-        lines.append(f"| {escape(fit['label'])} | {escape(fit['dataset'])} | {fit['seconds']:.0f} | {escape(notes)} |")
+        lines.append(
+            f"| {escape(fit['label'])} | {escape(fit['dataset'])} | {fit['seconds']:.0f} | "
+            f"{escape(notes)} |"
+        )
     return [*lines, ""]
 
 
@@ -220,17 +300,26 @@ def default_folder(first: Path, second: Path) -> Path:
 def write_comparison(comparison: Comparison, out: Output, plugins: Registry) -> list[Path]:
     """Let every report kind that compares write its files; returns them.
 
-    BenchError for an unknown format, and for a folder that holds anything but a comparison of the same runs. Where one fails the
-    others are written, as `write` does.
+    BenchError for an unknown format, and for a folder that holds anything but a comparison of the
+    same runs. Where one fails the others are written, as `write` does.
     """
     _check_formats(out)
-    kinds = [s for _, s in sorted(plugins.specs["reports"].items()) if isinstance(s, ReportSpec) and s.compares]
+    kinds = [
+        s
+        for _, s in sorted(plugins.specs["reports"].items())
+        if isinstance(s, ReportSpec) and s.compares
+    ]
     if not kinds:
-        raise BenchError("no report kind that compares runs is installed: `bench list reports` says what did not load")
+        raise BenchError(
+            "no report kind that compares runs is installed: `bench list reports` says what did "
+            "not load"
+        )
     try:
         _open_folder(comparison, out.folder)
     except OSError as error:
-        raise BenchError(f"{out.folder} can't be written ({error.strerror}): choose another --out") from error
+        raise BenchError(
+            f"{out.folder} can't be written ({error.strerror}): choose another --out"
+        ) from error
     paths: list[Path] = []
     failed: dict[str, BaseException] = {}
     for spec in kinds:
@@ -258,4 +347,10 @@ def _open_folder(comparison: Comparison, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} exists and holds no comparison: choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / MARKER, {"schema_version": keys.SCHEMA, "runs": [places.relative(run, folder.resolve()) for run in runs]})
+    write_json(
+        folder / MARKER,
+        {
+            "schema_version": keys.SCHEMA,
+            "runs": [places.relative(run, folder.resolve()) for run in runs],
+        },
+    )

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 SCHEMA = 2
-"""Version of a run folder's manifest. 2: a cell has several asks (what was presented, draws); 1 had one."""
+"""Version of a run folder's manifest. 2: a cell has several asks (what was presented, draws); 1 had
+one."""
+
 
 @dataclass(frozen=True)
 class Pictures:
     """A test photograph, its truth and what each method made of it.
 
-    lightness `(256, 256)` L in 0..100; truth `(2, 64, 64)` ab; colourizations: method -> `(k, 2, 64, 64)` ab.
+    lightness `(256, 256)` L in 0..100; truth `(2, 64, 64)` ab; colourizations: method -> `(k, 2,
+    64, 64)` ab.
     """
 
     image: str
@@ -46,31 +49,51 @@ class Pictures:
 class Results:
     """What a run measured.
 
-    `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores, column by column; `set_scores` the
-    values of whole test sets (`SET_COLUMNS`). opens: opens the store of its samples; None: the one that the manifest names.
-    `troubles`: what went wrong in this run beside cells, such as a report.
+    `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores,
+    column by column; `set_scores` the values of whole test sets (`SET_COLUMNS`). opens: opens the
+    store of its samples; None: the one that the manifest names. `troubles`: what went wrong in this
+    run beside cells, such as a report.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], scores: Scores | pd.DataFrame, set_scores: pd.DataFrame,
-                 opens: Callable[[], Store] | None = None) -> None:  # fmt: skip
-        self.folder, self.manifest, self.set_scores, self._opens = folder, manifest, set_scores, opens
+    def __init__(
+        self,
+        folder: Path,
+        manifest: dict[str, Any],
+        scores: Scores | pd.DataFrame,
+        set_scores: pd.DataFrame,
+        opens: Callable[[], Store] | None = None,
+    ) -> None:
+        self.folder, self.manifest, self.set_scores, self._opens = (
+            folder,
+            manifest,
+            set_scores,
+            opens,
+        )
         self.troubles: list[str] = []
         self.table: Scores = scores if isinstance(scores, Scores) else FrameScores(scores)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The long table of all scores (`bench.scores.long_table.COLUMNS`). Of many photographs it is large: `select` reads a
-        part."""
+        """The long table of all scores (`bench.scores.long_table.COLUMNS`). Of many photographs it
+        is large: `select` reads a part."""
         return self.table.frame(self.table.columns).reset_index(drop=True)
 
     def select(self, **words: str | int | Collection[str | int]) -> pd.DataFrame:
-        """The rows of the long table that have the given words: `select(metric="psnr", ask="draws", region="all")`. Several of
-        a kind may be given as a list. BenchError for what is no column of text, or says something of single rows."""
-        wanted = {name: {word} if isinstance(word, str | int) else set(word) for name, word in words.items()}
+        """The rows of the long table that have the given words: `select(metric="psnr", ask="draws",
+        region="all")`. Several of a kind may be given as a list. BenchError for what is no column
+        of text, or says something of single rows."""
+        wanted = {
+            name: {word} if isinstance(word, str | int) else set(word)
+            for name, word in words.items()
+        }
         for name in wanted:
             if name not in KEYS:
                 raise unknown("column to select by", name, KEYS)
-        chosen = [c for c in self.table.columns if all(getattr(c, name) in some for name, some in wanted.items())]
+        chosen = [
+            c
+            for c in self.table.columns
+            if all(getattr(c, name) in some for name, some in wanted.items())
+        ]
         return self.table.frame(chosen).reset_index(drop=True)
 
     @cached_property
@@ -88,16 +111,24 @@ class Results:
         return list(self._test_set(dataset).ids)
 
     def pictures(self, dataset: str, images: Sequence[str]) -> list[Pictures]:
-        """The pictures of some test photographs, with what every finished cell presented (first seed only)."""
+        """The pictures of some test photographs, with what every finished cell presented (first
+        seed only)."""
         test = self._test_set(dataset)
         position = {name: i for i, name in enumerate(test.ids)}
         wanted = [position.get(name, -1) for name in images]
         fields: dict[str, np.ndarray] = {}
         for cell in self.cells:
-            if cell["dataset"] == dataset and cell["status"] == "done" and cell["method"] not in fields:
+            if (
+                cell["dataset"] == dataset
+                and cell["status"] == "done"
+                and cell["method"] not in fields
+            ):
                 shards = cell["asks"][0]["shards"] if cell["asks"] else []
                 if min(wanted, default=0) < 0 or len(shards) != len(samples.shards(test.ids)):
-                    raise BenchError(f"{self.folder / MANIFEST} is damaged: samples of {cell['method']} don't fit {dataset}")
+                    raise BenchError(
+                        f"{self.folder / MANIFEST} is damaged: samples of {cell['method']} don't "
+                        f"fit {dataset}"
+                    )
                 fields[cell["method"]] = samples.read_rows(self.store, shards, wanted)
         grey, truth = test.grey(wanted)[:, 0].numpy(), test.truth(wanted).numpy()
         return [
@@ -108,16 +139,26 @@ class Results:
     @cached_property
     def asked(self) -> list[str]:
         """Names of the metrics that were asked for by name; none where all were computed."""
-        return list(dict.fromkeys(choice.name for choice in notation.parse_many(self.manifest.get("metrics") or ())))
+        return list(
+            dict.fromkeys(
+                choice.name for choice in notation.parse_many(self.manifest.get("metrics") or ())
+            )
+        )
 
     @cached_property
     def claimed(self) -> list[str]:
-        """Methods whose draws are independent as whoever made them claims; the harness could not check it."""
-        return list(dict.fromkeys(c["method"] for c in self.cells if c.get("claims_draws") and c["status"] == "done"))
+        """Methods whose draws are independent as whoever made them claims; the harness could not
+        check it."""
+        return list(
+            dict.fromkeys(
+                c["method"] for c in self.cells if c.get("claims_draws") and c["status"] == "done"
+            )
+        )
 
     @cached_property
     def store(self) -> Store:
-        """The store that holds the samples. SamplesGone where the reader did not say that it may be opened (`read`)."""
+        """The store that holds the samples. SamplesGone where the reader did not say that it may be
+        opened (`read`)."""
         return self._opens() if self._opens else open_store(self.manifest["store"])
 
     def _test_set(self, dataset: str) -> prepare.PreparedSet:
@@ -132,22 +173,33 @@ class Results:
 
 
 def read(folder: Path, store: Path | str | None = None) -> Results:
-    """The results in a run folder; BenchError when it is missing, damaged or of a newer schema. store: where its samples are,
-    if
-    they are wanted: the store that the run names is opened only where it is this one or, None,
-    `bench.store.local.default_place`."""
+    """The results in a run folder; BenchError when it is missing, damaged or of a newer schema.
+    store: where its samples are, if they are wanted: the store that the run names is opened only
+    where it is this one or, None, `bench.store.local.default_place`."""
     manifest = read_manifest(folder)
     path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():
         raise BenchError(
-            f"{path} is missing: repeat `bench run` with --out {folder} if it did not finish, else `bench score {folder}`"
+            f"{path} is missing: repeat `bench run` with --out {folder} if it did not finish, else "
+            f"`bench score {folder}`"
         )
     if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
         raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
-    of_sets = long_table.read(sets, SET_COLUMNS) if sets.is_file() else long_table.frame([], SET_COLUMNS)
+    of_sets = (
+        long_table.read(sets, SET_COLUMNS) if sets.is_file() else long_table.frame([], SET_COLUMNS)
+    )
     if strange := sorted(set(of_sets["dataset"].dropna()) - manifest["datasets"].keys()):
-        raise BenchError(f"{sets} is damaged: it is of the data set '{strange[0][:80]}', which the run does not have")
-    return Results(folder, manifest, _scores(path, manifest), of_sets, partial(open_store_of, folder, manifest, store))
+        raise BenchError(
+            f"{sets} is damaged: it is of the data set '{strange[0][:80]}', which the run does not "
+            "have"
+        )
+    return Results(
+        folder,
+        manifest,
+        _scores(path, manifest),
+        of_sets,
+        partial(open_store_of, folder, manifest, store),
+    )
 
 
 def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
@@ -157,55 +209,83 @@ def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
         return FileScores(path, ids)
     table = long_table.read(path)
     if strange := sorted(set(table["dataset"].dropna()) - ids.keys()):
-        raise BenchError(f"{path} is damaged: it is of the data set '{strange[0][:80]}', which the run does not have")
+        raise BenchError(
+            f"{path} is damaged: it is of the data set '{strange[0][:80]}', which the run does not "
+            "have"
+        )
     return FrameScores(table)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder (`bench.store.forms.Manifest`); BenchError when it is missing, damaged or of a newer schema."""
+    """The manifest of a run folder (`bench.store.forms.Manifest`); BenchError when it is missing,
+    damaged or of a newer schema."""
     path = folder / MANIFEST
     if not folder.is_dir():
         raise BenchError(f"{folder} is no run folder: it does not exist")
     if not path.is_file():
-        raise BenchError(f"{folder} has no {MANIFEST}: it is no run folder, or its run did not finish")
+        raise BenchError(
+            f"{folder} has no {MANIFEST}: it is no run folder, or its run did not finish"
+        )
     manifest: dict[str, Any] = dict(records.read(path, Manifest, newest=SCHEMA))
     records.checked(manifest["protocol"], Choices, f"{path}: protocol")
     if keys.key("protocol", **manifest["protocol"]) != manifest["protocol_digest"]:
-        raise BenchError(f"{path} was changed: its protocol is not that of its digest, which the scores are of")
-    if strange := next((c["dataset"] for c in manifest["cells"] if c["dataset"] not in manifest["datasets"]), None):
-        raise BenchError(f"{path} is damaged: a cell is of the data set '{strange[:80]}', which the run does not have")
+        raise BenchError(
+            f"{path} was changed: its protocol is not that of its digest, which the scores are of"
+        )
+    if strange := next(
+        (c["dataset"] for c in manifest["cells"] if c["dataset"] not in manifest["datasets"]), None
+    ):
+        raise BenchError(
+            f"{path} is damaged: a cell is of the data set '{strange[:80]}', which the run does "
+            "not have"
+        )
     manifest["cells"] = [_whole(cell) for cell in manifest["cells"]]
     manifest["store"] = str(places.found(manifest["store"], folder))
     return manifest
 
 
-def open_store_of(folder: Path, manifest: Mapping[str, Any], where: Path | str | None = None) -> Store:
-    """The store of a run: `where` the reader says that it is. Without that, the reader's own, if the run names it: whoever made
-    the manifest can't have another one opened, nor even looked at. SamplesGone, with what to say, where it names another."""
+def open_store_of(
+    folder: Path, manifest: Mapping[str, Any], where: Path | str | None = None
+) -> Store:
+    """The store of a run: `where` the reader says that it is. Without that, the reader's own, if
+    the run names it: whoever made the manifest can't have another one opened, nor even looked at.
+    SamplesGone, with what to say, where it names another."""
     if where is None and not _names(manifest, own := default_place()):
         named = manifest["store"]
-        raise SamplesGone(f"{folder} was made with the store {named}, which is not opened, since yours is {own}: add --store "
-                          f"{shlex.quote(named)} if you trust who wrote there, or name a copy")  # fmt: skip
+        raise SamplesGone(
+            f"{folder} was made with the store {named}, which is not opened, since yours is {own}: "
+            "add --store "
+            f"{shlex.quote(named)} if you trust who wrote there, or name a copy"
+        )
     return open_store(where)
 
 
 def choose(folder: Path, stores: Sequence[Path | str]) -> Path | str | None:
     """The store of a run among some that the reader gives: the one that it names, else the first."""
     manifest = read_manifest(folder) if len(stores) > 1 else {}
-    return next((store for store in stores if manifest and _names(manifest, store)), next(iter(stores), None))
+    return next(
+        (store for store in stores if manifest and _names(manifest, store)),
+        next(iter(stores), None),
+    )
 
 
 def naming(store: Store, folder: Path) -> dict[str, str]:
-    """How a manifest names a store: as seen from the run folder, and by a digest of its place, by which its own readers know it
-    when the folder was moved."""
+    """How a manifest names a store: as seen from the run folder, and by a digest of its place, by
+    which its own readers know it when the folder was moved."""
     return {"store": places.relative(store.place, folder), "store_digest": _digest(store.place)}
 
 
 def _names(manifest: Mapping[str, Any], store: Path | str) -> bool:
     """Whether a manifest names a store."""
     place = located(store)
-    known = {place.rstrip("/")} if isinstance(place, str) else {os.path.realpath(place), os.path.abspath(place)}
-    return manifest["store"] in known or any(manifest.get("store_digest") == _digest(each) for each in known)
+    known = (
+        {place.rstrip("/")}
+        if isinstance(place, str)
+        else {os.path.realpath(place), os.path.abspath(place)}
+    )
+    return manifest["store"] in known or any(
+        manifest.get("store_digest") == _digest(each) for each in known
+    )
 
 
 def _digest(place: str) -> str:
@@ -215,7 +295,21 @@ def _digest(place: str) -> str:
 def _whole(cell: dict[str, Any]) -> dict[str, Any]:
     """A cell with all that readers ask of it; one of schema 1 was asked for one thing."""
     asked = "reconstruct" if cell.get("role") == "codec" else "present"
-    asks = [] if "shards" not in cell else [{"ask": asked, "n": cell.get("k", 0), "shards": cell["shards"], "refused": ""}]
-    usual = {"name": cell["method"], "version": "", "distribution": "", "role": "colourizer", "parameters": {}, "seed": 0,
-             "reason": "", "density": "", "claims_draws": False, "asks": asks}  # fmt: skip
+    asks = (
+        []
+        if "shards" not in cell
+        else [{"ask": asked, "n": cell.get("k", 0), "shards": cell["shards"], "refused": ""}]
+    )
+    usual = {
+        "name": cell["method"],
+        "version": "",
+        "distribution": "",
+        "role": "colourizer",
+        "parameters": {},
+        "seed": 0,
+        "reason": "",
+        "density": "",
+        "claims_draws": False,
+        "asks": asks,
+    }
     return usual | cell

@@ -1,4 +1,5 @@
-"""What a run measured, by data set and method: one value a photograph of every fact, and why what is missing is missing."""
+"""What a run measured, by data set and method: one value a photograph of every fact, and why what
+is missing is missing."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ Key = tuple[str, str, str, str, int]
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """What one run measured of one fact: one value a photograph, and what the table says of them. parts: a column of the table
-    a training."""
+    """What one run measured of one fact: one value a photograph, and what the table says of them.
+    parts: a column of the table a training."""
 
     table: Scores
     parts: tuple[ScoreColumn, ...]
@@ -78,7 +79,8 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """What one run has of one method on one data set. lost: (seed, ask, metric) -> why there is no value; empty: all."""
+    """What one run has of one method on one data set. lost: (seed, ask, metric) -> why there is no
+    value; empty: all."""
 
     columns: Mapping[Key, Column]
     lost: Mapping[tuple[int, str, str], str]
@@ -90,19 +92,29 @@ class Side:
     def has(self, ask: str, metric: str, seed: int | None = None) -> bool:
         """Whether anything was measured of a metric (by a seed); empty: of any."""
         return any(
-            ask in ("", key[0]) and metric in ("", key[1]) and (seed is None or seed in column.seeds)
+            ask in ("", key[0])
+            and metric in ("", key[1])
+            and (seed is None or seed in column.seeds)
             for key, column in self.columns.items()
         )
 
     def why(self, ask: str, metric: str) -> str:
         """Why a metric has no value, as far as the run says."""
         wanted = ((ask, metric), (ask, ""), ("", ""))
-        found = [reason for place in wanted for (_, *lost), reason in self.lost.items() if tuple(lost) == place]
+        found = [
+            reason
+            for place in wanted
+            for (_, *lost), reason in self.lost.items()
+            if tuple(lost) == place
+        ]
         return found[0] if found else ""
 
 
-def read(result: Results, metrics: Sequence[str] = (), seed: int | None = None) -> dict[Place, Side]:
-    """All methods of a run, in its order; of all metrics, or of those that are named; of all training seeds, or of one."""
+def read(
+    result: Results, metrics: Sequence[str] = (), seed: int | None = None
+) -> dict[Place, Side]:
+    """All methods of a run, in its order; of all metrics, or of those that are named; of all
+    training seeds, or of one."""
     places: dict[Place, list[ScoreColumn]] = {}
     for column in result.table.columns:
         if seed in (None, column.seed) and (not metrics or column.metric in (*metrics, "")):
@@ -111,7 +123,9 @@ def read(result: Results, metrics: Sequence[str] = (), seed: int | None = None) 
     for cell in result.cells:  # what a method itself refused: the table says so of fair scores only
         if side := found.get((cell["dataset"], cell["method"])):
             asks = [a for a in cell.get("asks", ()) if a.get("refused")]
-            refused = {(int(cell.get("seed") or 0), a["ask"], ""): f"refused: {a['refused']}" for a in asks}
+            refused = {
+                (int(cell.get("seed") or 0), a["ask"], ""): f"refused: {a['refused']}" for a in asks
+            }
             found[cell["dataset"], cell["method"]] = Side(side.columns, {**refused, **side.lost})
     return found
 
@@ -126,12 +140,17 @@ def _side(table: Scores, columns: Sequence[ScoreColumn]) -> Side:
     lost: dict[tuple[int, str, str], str] = {}
     for c in columns:
         if not c.measured:
-            lost.setdefault((c.seed, c.ask, c.metric), f"{c.status}: {c.reason or 'no reason was given'}")
+            lost.setdefault(
+                (c.seed, c.ask, c.metric), f"{c.status}: {c.reason or 'no reason was given'}"
+            )
     return Side(dict(_columns(table, [c for c in columns if c.measured], set(lost))), lost)
 
 
-def _columns(table: Scores, measured: Sequence[ScoreColumn], lost: set[tuple[int, str, str]]) -> Iterator[tuple[Key, Column]]:
-    """Without what a metric measured before it failed: the mean of some photographs is none of the set."""
+def _columns(
+    table: Scores, measured: Sequence[ScoreColumn], lost: set[tuple[int, str, str]]
+) -> Iterator[tuple[Key, Column]]:
+    """Without what a metric measured before it failed: the mean of some photographs is none of the
+    set."""
     found: dict[Key, list[ScoreColumn]] = {}
     for c in measured:
         if not (c.metric and (c.seed, c.ask, c.metric) in lost):

@@ -1,4 +1,5 @@
-"""All scores of one cell, assembled from its shards: columns of the long table, and values of the whole set."""
+"""All scores of one cell, assembled from its shards: columns of the long table, and values of the
+whole set."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ WIDTH = np.dtype(np.float64).itemsize
 
 @dataclass(frozen=True)
 class CellScores:
-    """Scores one finished cell of a run, which has a folder; `write` appends them to its table. left_out: metrics that are not
-    asked, and why."""
+    """Scores one finished cell of a run, which has a folder; `write` appends them to its table.
+    left_out: metrics that are not asked, and why."""
 
     cell: Mapping[str, Any]
     metrics: Sequence[LoadedMetric]
@@ -44,12 +45,17 @@ class CellScores:
     step: Step = unheard
 
     def write(self, table: Writer, images: pa.Array) -> list[dict[str, Any]]:
-        """The columns of every metric for every ask; a metric that is refused is one row that says why. images: ids of the
-        test photographs. Returns the values of the whole set (`bench.scores.long_table.SET_COLUMNS`)."""
+        """The columns of every metric for every ask; a metric that is refused is one row that says
+        why. images: ids of the test photographs. Returns the values of the whole set
+        (`bench.scores.long_table.SET_COLUMNS`)."""
         sets: list[dict[str, Any]] = []
         for ask in self.cell["asks"]:
             if ask["refused"]:
-                self._lose(table, ask, {m.spec.name: ask["refused"] for m in self.metrics if m.spec.accepts == IID})
+                self._lose(
+                    table,
+                    ask,
+                    {m.spec.name: ask["refused"] for m in self.metrics if m.spec.accepts == IID},
+                )
             else:
                 sets += self._ask(ask, table, images)
         return sets
@@ -57,15 +63,20 @@ class CellScores:
     def _ask(self, ask: Mapping[str, Any], table: Writer, images: pa.Array) -> list[dict[str, Any]]:
         first = samples.read(self.store, ask["shards"][0])
         with tempfile.TemporaryFile(dir=self.folder) as file:
-            found = _Found(_Columns(len(self.test.prepared), file.fileno()), failed=dict(self.left_out))
+            found = _Found(
+                _Columns(len(self.test.prepared), file.fileno()), failed=dict(self.left_out)
+            )
             for group in by_plugin([m for m in self.metrics if m.spec.name not in self.left_out]):
                 self._gather(group, ask, found)
             for metric in self.metrics:
                 self._columns(metric, ask, found.columns, table, images)
             self._lose(table, ask, found.refused)
             self._lose(table, ask, found.failed, "failed")
-            return [self._set_row(metric, first, ask, *values) for metric in self.metrics
-                    for values in found.sets.get(metric.spec.name, ())]  # fmt: skip
+            return [
+                self._set_row(metric, first, ask, *values)
+                for metric in self.metrics
+                for values in found.sets.get(metric.spec.name, ())
+            ]
 
     def _gather(self, group: Sequence[LoadedMetric], ask: Mapping[str, Any], found: _Found) -> None:
         """What the metrics of one plugin say of all shards, and of the whole set."""
@@ -73,7 +84,9 @@ class CellScores:
         begin(self.step, what, group)
         scorer = Scorer(self.test, group, self.store)
         found.failed.update(scorer.unmade)
-        for number, scores in enumerate(in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))):
+        for number, scores in enumerate(
+            in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))
+        ):
             if number % CHUNK == 0:
                 begin(self.step, what, group)
             found.add(number * samples.SHARD, scores)
@@ -87,35 +100,90 @@ class CellScores:
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - a row with its reason; the others' values are not lost
                     found.failed[name] = reason(error)
 
-    def _columns(self, metric: LoadedMetric, ask: Mapping[str, Any], columns: _Columns, table: Writer, images: pa.Array) -> None:
+    def _columns(
+        self,
+        metric: LoadedMetric,
+        ask: Mapping[str, Any],
+        columns: _Columns,
+        table: Writer,
+        images: pa.Array,
+    ) -> None:
         spec = metric.spec
         for name, variant, region, k, kind in columns.of(spec.name):
             rows, values = columns.read((name, variant, region, k, kind))
-            column = replace(self._about(ask, metric), variant=variant, region=region, k=k, kind=kind)
+            column = replace(
+                self._about(ask, metric), variant=variant, region=region, k=k, kind=kind
+            )
             table.add(column, images, rows, values)
 
-    def _lose(self, table: Writer, ask: Mapping[str, Any], reasons: Mapping[str, str], status: str = "refused") -> None:
+    def _lose(
+        self,
+        table: Writer,
+        ask: Mapping[str, Any],
+        reasons: Mapping[str, str],
+        status: str = "refused",
+    ) -> None:
         for metric in (m for m in self.metrics if m.spec.name in reasons):
-            table.lose(replace(self._about(ask, metric), status=status, reason=places.text(reasons[metric.spec.name])))
+            table.lose(
+                replace(
+                    self._about(ask, metric),
+                    status=status,
+                    reason=places.text(reasons[metric.spec.name]),
+                )
+            )
 
     def _about(self, ask: Mapping[str, Any], metric: LoadedMetric) -> ScoreColumn:
         spec = metric.spec
-        return replace(identity(self.cell, self.folder.name), ask=ask["ask"], metric=spec.name, metric_version=metric.version,
-                       direction=spec.direction, unit=spec.unit)  # fmt: skip
+        return replace(
+            identity(self.cell, self.folder.name),
+            ask=ask["ask"],
+            metric=spec.name,
+            metric_version=metric.version,
+            direction=spec.direction,
+            unit=spec.unit,
+        )
 
-    def _set_row(self, metric: LoadedMetric, first: SampleSet, ask: Mapping[str, Any], variant: str, value: float, low: float,
-                 high: float) -> dict[str, Any]:  # fmt: skip
+    def _set_row(
+        self,
+        metric: LoadedMetric,
+        first: SampleSet,
+        ask: Mapping[str, Any],
+        variant: str,
+        value: float,
+        low: float,
+        high: float,
+    ) -> dict[str, Any]:
         spec, cell = metric.spec, self.cell
         same = {name: cell[name] for name in ("dataset", "method", "role", "seed")}
-        return {"run": self.folder.name, "cell": cell["key"], **same, "ask": ask["ask"], "kind": first.kind,
-                "k": first.ab.shape[1], "metric": spec.name, "variant": variant, "direction": spec.direction, "unit": spec.unit,
-                "value": value, "low": low, "high": high, "images": len(self.test.prepared)}  # fmt: skip
+        return {
+            "run": self.folder.name,
+            "cell": cell["key"],
+            **same,
+            "ask": ask["ask"],
+            "kind": first.kind,
+            "k": first.ab.shape[1],
+            "metric": spec.name,
+            "variant": variant,
+            "direction": spec.direction,
+            "unit": spec.unit,
+            "value": value,
+            "low": low,
+            "high": high,
+            "images": len(self.test.prepared),
+        }
 
 
 def identity(cell: Mapping[str, Any], run: str) -> ScoreColumn:
     """What all columns of a cell have in common."""
-    return ScoreColumn(run, cell["key"], cell["dataset"], cell["method"], cell["role"],
-                       json.dumps(cell["parameters"], sort_keys=True), cell["seed"])  # fmt: skip
+    return ScoreColumn(
+        run,
+        cell["key"],
+        cell["dataset"],
+        cell["method"],
+        cell["role"],
+        json.dumps(cell["parameters"], sort_keys=True),
+        cell["seed"],
+    )
 
 
 def failed(cell: Mapping[str, Any], run: str) -> ScoreColumn:
@@ -125,8 +193,8 @@ def failed(cell: Mapping[str, Any], run: str) -> ScoreColumn:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found of a cell's shards; refused, failed: metric -> the first shard's reason. sets: metric -> values of the whole
-    set, with intervals."""
+    """What was found of a cell's shards; refused, failed: metric -> the first shard's reason. sets:
+    metric -> values of the whole set, with intervals."""
 
     columns: _Columns
     refused: dict[str, str] = field(default_factory=dict)
@@ -146,7 +214,8 @@ Place = tuple[str, str, str, int, str]
 
 
 class _Columns:
-    """Columns that are filled from above, a few rows at a time, in an open file: memory does not grow with their length."""
+    """Columns that are filled from above, a few rows at a time, in an open file: memory does not
+    grow with their length."""
 
     def __init__(self, length: int, file: int) -> None:
         self._length, self._file = length, file
@@ -156,7 +225,10 @@ class _Columns:
     def put(self, place: Place, start: int, values: np.ndarray) -> None:
         """Fill some rows of a column."""
         number = self._numbers.setdefault(place, len(self._numbers))
-        left, place_in_file = memoryview(values.astype(np.float64).tobytes()), WIDTH * (number * self._length + start)
+        left, place_in_file = (
+            memoryview(values.astype(np.float64).tobytes()),
+            WIDTH * (number * self._length + start),
+        )
         while left:  # a disk that becomes full takes a part, and refuses the rest
             done = os.pwrite(self._file, left, place_in_file)
             left, place_in_file = left[done:], place_in_file + done
@@ -172,16 +244,25 @@ class _Columns:
     def read(self, place: Place) -> tuple[np.ndarray, np.ndarray]:
         """The rows that are filled, and their values."""
         filled, first = self._filled[place], self._numbers[place] * self._length
-        parts = [os.pread(self._file, WIDTH * (end - start), WIDTH * (first + start)) for start, end in filled]
-        return np.concatenate([np.arange(*ends) for ends in filled]), np.frombuffer(b"".join(parts), np.float64)
+        parts = [
+            os.pread(self._file, WIDTH * (end - start), WIDTH * (first + start))
+            for start, end in filled
+        ]
+        return np.concatenate([np.arange(*ends) for ends in filled]), np.frombuffer(
+            b"".join(parts), np.float64
+        )
 
 
-def _set_values(made: Metric, name: str, columns: _Columns) -> Iterator[tuple[str, float, float, float]]:
+def _set_values(
+    made: Metric, name: str, columns: _Columns
+) -> Iterator[tuple[str, float, float, float]]:
     """Variant, value and interval."""
     if type(made).combine is not Metric.combine:
         from bench.scores.intervals import set_interval
 
-        whole = {place[1]: columns.read(place)[1] for place in columns.of(name) if place[2] == "all"}
+        whole = {
+            place[1]: columns.read(place)[1] for place in columns.of(name) if place[2] == "all"
+        }
         for variant, found in set_interval(made.combine, whole).items():
             yield variant, found.mean, found.low, found.high
     for value in made.finish():

@@ -1,7 +1,8 @@
-"""Scores by column: all values of one variant of one metric for one ask of one cell, which are read one by one.
+"""Scores by column: all values of one variant of one metric for one ask of one cell, which are read
+one by one.
 
-What is said of a column (counts, mean) is known without reading its values: so reports of 100,000 photographs hold a few columns
-at a time, and never the long table of all rows.
+What is said of a column (counts, mean) is known without reading its values: so reports of 100,000
+photographs hold a few columns at a time, and never the long table of all rows.
 """
 
 from __future__ import annotations
@@ -35,16 +36,18 @@ UNDEFINED = "it has no value for this photograph"
 INDEX = "huebench.columns"
 """In the file's metadata: where every column lies."""
 ROOM, PACKED = 2**23, 4
-"""Rows that a file may have, beside so many for each of its bytes: values of photographs take more than that."""
+"""Rows that a file may have, beside so many for each of its bytes: values of photographs take more
+than that."""
 
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """What is known of a column; the names are those of the table's columns (`bench.scores.long_table.COLUMNS`).
+    """What is known of a column; the names are those of the table's columns
+    (`bench.scores.long_table.COLUMNS`).
 
-    status: `done` where something was measured; else there are no values, and `reason` says why. rows: how many photographs;
-    undefined: those of them without a value. mean, squares: of the others' values, and their summed squared distances from it.
-    place: where the rows are.
+    status: `done` where something was measured; else there are no values, and `reason` says why.
+    rows: how many photographs; undefined: those of them without a value. mean, squares: of the
+    others' values, and their summed squared distances from it. place: where the rows are.
     """
 
     run: str
@@ -107,7 +110,9 @@ def told(column: ScoreColumn, values: np.ndarray) -> ScoreColumn:
     known = values[~np.isnan(values)]
     mean = float(known.mean()) if len(known) else math.nan
     squares = float(((known - mean) ** 2).sum()) if len(known) else math.nan
-    return replace(column, rows=len(values), undefined=len(values) - len(known), mean=mean, squares=squares)
+    return replace(
+        column, rows=len(values), undefined=len(values) - len(known), mean=mean, squares=squares
+    )
 
 
 class FrameScores(Scores):
@@ -141,8 +146,15 @@ class FrameScores(Scores):
         if not len(self.table):
             return []
         known = self.table["status"].isin(MEASURED)
-        why = {name: self.table[name].astype(object).where(~known, "done") for name in ("status", "reason")}
-        groups = self.table[list(KEYS)].assign(**why).groupby([*KEYS, *why], sort=False, observed=True, dropna=False)
+        why = {
+            name: self.table[name].astype(object).where(~known, "done")
+            for name in ("status", "reason")
+        }
+        groups = (
+            self.table[list(KEYS)]
+            .assign(**why)
+            .groupby([*KEYS, *why], sort=False, observed=True, dropna=False)
+        )
         codes = groups.ngroup().to_numpy()
         order = np.argsort(codes, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
@@ -155,7 +167,9 @@ class FrameScores(Scores):
         made = ScoreColumn(**(words | numbers), place=(number, False))
         if text(first["status"]) in MEASURED:
             return told(made, self._values[rows])
-        return replace(made, status=text(first["status"]), reason=text(first["reason"]), rows=len(rows))
+        return replace(
+            made, status=text(first["status"]), reason=text(first["reason"]), rows=len(rows)
+        )
 
     @cached_property
     def _images(self) -> tuple[np.ndarray, pd.Index[str]]:
@@ -170,15 +184,23 @@ class FrameScores(Scores):
 
 
 class FileScores(Scores):
-    """Scores in a file of `bench.scores.long_table.writing`. ids: data set -> ids of its test photographs. BenchError where
-    what it says of its columns can't be."""
+    """Scores in a file of `bench.scores.long_table.writing`. ids: data set -> ids of its test
+    photographs. BenchError where what it says of its columns can't be."""
 
     def __init__(self, path: Path, ids: Mapping[str, Sequence[str]]) -> None:
         self.path, self.ids = path, ids
-        found = records.of_text(self._file.metadata.metadata[INDEX.encode()].decode(errors="replace"), ScoreIndex, path)
-        names = [name for name in ScoreColumn.__dataclass_fields__ if name != "place"] + ["begin", "whole"]
+        found = records.of_text(
+            self._file.metadata.metadata[INDEX.encode()].decode(errors="replace"), ScoreIndex, path
+        )
+        names = [name for name in ScoreColumn.__dataclass_fields__ if name != "place"] + [
+            "begin",
+            "whole",
+        ]
         lines = [dict(zip(names, line)) for line in found["columns"]]
-        self.columns = [self._column(line, found["words"]) for line in records.checked(lines, list[ScoreLine], path)]
+        self.columns = [
+            self._column(line, found["words"])
+            for line in records.checked(lines, list[ScoreLine], path)
+        ]
         self._known: dict[str, pd.Index[str]] = {}
         self._last: tuple[int, np.ndarray] | None = None
 
@@ -193,7 +215,9 @@ class FileScores(Scores):
         import numpy as np
 
         (start, whole), images = column.place, self.images(column.dataset)
-        parts = [self._part(group, begin, end) for group, begin, end in self._groups(start, column.rows)]
+        parts = [
+            self._part(group, begin, end) for group, begin, end in self._groups(start, column.rows)
+        ]
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if np.isinf(values).any():
             raise BenchError(f"{self.path} is damaged: {column.metric} has an infinite value")
@@ -202,12 +226,19 @@ class FileScores(Scores):
         found = self._read([(start, column.rows)], ["image"]).column(0).to_pylist()
         at = images.get_indexer(found) if images.is_unique else np.full(len(found), -1)
         if (at < 0).any():
-            raise BenchError(f"{self.path} is damaged: {column.metric} is of photographs that {column.dataset} does not have")
+            raise BenchError(
+                f"{self.path} is damaged: {column.metric} is of photographs that {column.dataset} "
+                "does not have"
+            )
         return at, values
 
     def frame(self, columns: Sequence[ScoreColumn]) -> pd.DataFrame:
         with explained(self.path):
-            return self._read([(column.place[0], column.rows) for column in columns]).unify_dictionaries().to_pandas()
+            return (
+                self._read([(column.place[0], column.rows) for column in columns])
+                .unify_dictionaries()
+                .to_pandas()
+            )
 
     def _column(self, line: ScoreLine, words: Sequence[str]) -> ScoreColumn:
         """What a line says."""
@@ -215,13 +246,22 @@ class FileScores(Scores):
         place = values.pop("begin"), values.pop("whole")
         if max(values[name] for name in _TEXTS) >= len(words):
             raise BenchError(f"{self.path} is damaged: it names words that it does not have")
-        made: dict[str, Any] = {name: math.nan if value is None else words[value] if name in _TEXTS else value
-                                for name, value in values.items()}  # fmt: skip
+        made: dict[str, Any] = {
+            name: math.nan if value is None else words[value] if name in _TEXTS else value
+            for name, value in values.items()
+        }
         column = ScoreColumn(**made, place=place)
         ids = self.ids.get(column.dataset)
-        if (column.undefined > column.rows or line["begin"] + column.rows > self._ends[-1] or ids is None
-                or (column.measured and line["whole"] and len(ids) != column.rows)):  # fmt: skip
-            raise BenchError(f"{self.path} is damaged: it has no such rows as it says of {column.metric or column.method}")
+        if (
+            column.undefined > column.rows
+            or line["begin"] + column.rows > self._ends[-1]
+            or ids is None
+            or (column.measured and line["whole"] and len(ids) != column.rows)
+        ):
+            raise BenchError(
+                f"{self.path} is damaged: it has no such rows as it says of "
+                f"{column.metric or column.method}"
+            )
         return column
 
     @cached_property
@@ -230,14 +270,18 @@ class FileScores(Scores):
 
         file, wanted = opened(self.path), schema()
         if not file.schema_arrow.equals(wanted):
-            raise BenchError(f"{self.path} is damaged: its columns are not those of a table of scores")
+            raise BenchError(
+                f"{self.path} is damaged: its columns are not those of a table of scores"
+            )
         return file
 
     @cached_property
     def _ends(self) -> list[int]:
         """Where the row groups end."""
         meta = self._file.metadata
-        return list(accumulate(meta.row_group(i).num_rows for i in range(meta.num_row_groups))) or [0]
+        return list(accumulate(meta.row_group(i).num_rows for i in range(meta.num_row_groups))) or [
+            0
+        ]
 
     def _groups(self, start: int, count: int) -> list[tuple[int, int, int]]:
         """Row groups that hold some rows, and where in them these begin and end."""
@@ -250,20 +294,29 @@ class FileScores(Scores):
         return found
 
     def _part(self, group: int, begin: int, end: int) -> np.ndarray:
-        """Some values of a row group; those of the last one are at hand, since columns are mostly read in order."""
+        """Some values of a row group; those of the last one are at hand, since columns are mostly
+        read in order."""
         if self._last is None or self._last[0] != group:
             self._last = group, self._group(group, ["value"]).column(0).to_numpy()
         return self._last[1][begin:end]
 
-    def _read(self, ranges: Iterable[tuple[int, int]], columns: Sequence[str] | None = None) -> pa.Table:
-        """Ranges of rows, (first, how many). A row group that several of them in turn lie in is held once."""
+    def _read(
+        self, ranges: Iterable[tuple[int, int]], columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Ranges of rows, (first, how many). A row group that several of them in turn lie in is
+        held once."""
         import pyarrow as pa
 
         pieces = [piece for start, count in ranges for piece in self._groups(start, count)]
-        parts = [self._file.schema_arrow.empty_table().select(columns or self._file.schema_arrow.names)]
+        parts = [
+            self._file.schema_arrow.empty_table().select(columns or self._file.schema_arrow.names)
+        ]
         for number, some in groupby(pieces, key=itemgetter(0)):
             group = self._group(number, columns)
-            parts += [group.slice(begin, end - begin) for begin, end in _joined((begin, end) for _, begin, end in some)]
+            parts += [
+                group.slice(begin, end - begin)
+                for begin, end in _joined((begin, end) for _, begin, end in some)
+            ]
         return pa.concat_tables(parts)
 
     def _group(self, number: int, columns: Sequence[str] | None) -> pa.Table:
@@ -286,14 +339,20 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def opened(path: Path) -> Any:
-    """A parquet file. BenchError when it is damaged, or holds more rows than its bytes can: they would fill the memory."""
+    """A parquet file. BenchError when it is damaged, or holds more rows than its bytes can: they
+    would fill the memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with explained(path):
-        file = pq.ParquetFile(pa.OSFile(os.fsencode(path)))  # which takes text for UTF-8, whatever the names of the system are
+        file = pq.ParquetFile(
+            pa.OSFile(os.fsencode(path))
+        )  # which takes text for UTF-8, whatever the names of the system are
         if file.metadata.num_rows > ROOM + PACKED * path.stat().st_size:
-            raise BenchError(f"{path} can't be read: {file.metadata.num_rows:,} rows in {path.stat().st_size:,} bytes")
+            raise BenchError(
+                f"{path} can't be read: {file.metadata.num_rows:,} rows in {path.stat().st_size:,} "
+                "bytes"
+            )
     return file
 
 
@@ -306,12 +365,24 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except BenchError:
         raise
-    except (OSError, ValueError, TypeError, LookupError, MemoryError, NotImplementedError, pa.ArrowException) as error:
-        raise BenchError(f"{path} can't be read: {' '.join(str(error).split())[:LONGEST] or type(error).__name__}") from error
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        MemoryError,
+        NotImplementedError,
+        pa.ArrowException,
+    ) as error:
+        raise BenchError(
+            f"{path} can't be read: "
+            f"{' '.join(str(error).split())[:LONGEST] or type(error).__name__}"
+        ) from error
 
 
 def has_index(path: Path) -> bool:
-    """Whether a table says where its columns are; those of older versions, and hand-made ones, don't."""
+    """Whether a table says where its columns are; those of older versions, and hand-made ones,
+    don't."""
     with opened(path) as file:
         return INDEX.encode() in (file.metadata.metadata or {})
 
@@ -321,4 +392,11 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-_TEXTS = frozenset(ScoreColumn.__dataclass_fields__) - {*_NUMBERS, "rows", "undefined", "mean", "squares", "place"}
+_TEXTS = frozenset(ScoreColumn.__dataclass_fields__) - {
+    *_NUMBERS,
+    "rows",
+    "undefined",
+    "mean",
+    "squares",
+    "place",
+}

@@ -1,4 +1,5 @@
-"""Means over test photographs, paired differences and values of whole sets, each with its 95 % interval.
+"""Means over test photographs, paired differences and values of whole sets, each with its 95 %
+interval.
 
 Intervals come from the BCa bootstrap (Efron 1987; Efron & Tibshirani 1993, section 14.3): photographs are resampled, never
 pixels, draws or methods. For the same resamples they are `scipy.stats.bootstrap(method="BCa")`'s to rounding (a test says
@@ -22,7 +23,8 @@ from scipy.special import ndtr, ndtri, stdtrit
 RESAMPLES = 2000
 LEVEL = 0.95
 FEW = 6
-"""With fewer paired photographs even differences of one sign are no evidence at 95 % (2 * 0.5^5 > 0.05)."""
+"""With fewer paired photographs even differences of one sign are no evidence at 95 % (2 * 0.5^5 >
+0.05)."""
 
 _CELLS = 2_000_000  # resampled values at a time: memory stays flat
 _KEPT = 5_000  # photographs up to which resamples are kept for the next column
@@ -34,7 +36,8 @@ Statistic = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n photographs, or another value of them, and its 95 % interval. NaN bounds: no interval is known."""
+    """A mean over n photographs, or another value of them, and its 95 % interval. NaN bounds: no
+    interval is known."""
 
     mean: float
     low: float
@@ -42,14 +45,17 @@ class Estimate:
     n: int
 
     def __format__(self, spec: str) -> str:
-        low, high = ("–" if math.isnan(bound) else format(bound, spec) for bound in (self.low, self.high))
+        low, high = (
+            "–" if math.isnan(bound) else format(bound, spec) for bound in (self.low, self.high)
+        )
         return f"{self.mean:{spec}} [{low}, {high}]"
 
 
 def mean_interval(values: np.ndarray, seed: int = 0) -> Estimate:
     """The mean of per-photograph values `(n,)` and its interval over photographs. NaN in, NaN out.
 
-    Equal values give an interval of no width; one photograph gives none, as it says nothing about others.
+    Equal values give an interval of no width; one photograph gives none, as it says nothing about
+    others.
 
     >>> mean_interval(np.array([1.0, 1.0])).high
     1.0
@@ -60,7 +66,8 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> Estimate:
 
 
 def mean_intervals(values: np.ndarray, seed: int = 0) -> list[Estimate]:
-    """`mean_interval` of every row of `(m, n)`, with the same resamples: as fast as one for tens of rows."""
+    """`mean_interval` of every row of `(m, n)`, with the same resamples: as fast as one for tens of
+    rows."""
     values = np.asarray(values, dtype=np.float64)
     n = values.shape[1]
     if n == 0:
@@ -78,21 +85,29 @@ def paired_difference(first: np.ndarray, second: np.ndarray, seed: int = 0) -> E
     """The mean of `first - second`, photograph by photograph, with its interval."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape:
-        raise ValueError(f"paired values must have the same shape, not {first.shape} and {second.shape}")
+        raise ValueError(
+            f"paired values must have the same shape, not {first.shape} and {second.shape}"
+        )
     return mean_interval(first - second, seed)
 
 
-def set_interval(statistic: Statistic, columns: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, Estimate]:
-    """Values of a whole set and their intervals over its photographs, resampled jointly in all `columns` `(N,)`.
+def set_interval(
+    statistic: Statistic, columns: Mapping[str, np.ndarray], seed: int = 0
+) -> dict[str, Estimate]:
+    """Values of a whole set and their intervals over its photographs, resampled jointly in all
+    `columns` `(N,)`.
 
-    NaN bounds where the value or a resampled one is NaN, with one photograph, and where the value lies outside of all
-    resampled ones: the bootstrap can't tell then. No photographs, no values. At a bound it fails: the interval of a
-    distance whose true value is 0 lies above 0.
+    NaN bounds where the value or a resampled one is NaN, with one photograph, and where the value
+    lies outside of all resampled ones: the bootstrap can't tell then. No photographs, no values. At
+    a bound it fails: the interval of a distance whose true value is 0 lies above 0.
     """
     columns = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
     lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1:
-        raise ValueError(f"columns of one set must have one length, not {' and '.join(map(str, sorted(lengths)))}")
+        raise ValueError(
+            "columns of one set must have one length, not "
+            f"{' and '.join(map(str, sorted(lengths)))}"
+        )
     n = max(lengths, default=0)
     if n == 0:
         return {}
@@ -104,16 +119,20 @@ def set_interval(statistic: Statistic, columns: Mapping[str, np.ndarray], seed: 
     left_out = _over(statistic, columns, _jackknife(n, rows))
     with np.errstate(invalid="ignore"):  # infinite values: no interval
         parts = {name: some.mean() - some for name, some in left_out.items()}
-        return {name: _bca(value, resampled[name] - value, parts[name], n) for name, value in values.items()}
+        return {
+            name: _bca(value, resampled[name] - value, parts[name], n)
+            for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True)
 class SeedSplit:
     """The mean of S trainings by N photographs, and where its uncertainty comes from.
 
-    mean: with an interval over both. The variances: of a training's effect, of a photograph's, and of what is left (their
-    interaction, and noise). The errors: standard errors of the mean from the trainings, and from the photographs with the
-    rest. NaN where it is unknown: of one training, all but `image_error`.
+    mean: with an interval over both. The variances: of a training's effect, of a photograph's, and
+    of what is left (their interaction, and noise). The errors: standard errors of the mean from the
+    trainings, and from the photographs with the rest. NaN where it is unknown: of one training, all
+    but `image_error`.
     """
 
     mean: Estimate
@@ -131,11 +150,13 @@ class SeedSplit:
 
 
 def seed_split(values: np.ndarray) -> SeedSplit:
-    """The uncertainty of the mean of `(S seeds, N photographs)`, in parts: two crossed random effects, method of moments.
+    """The uncertainty of the mean of `(S seeds, N photographs)`, in parts: two crossed random
+    effects, method of moments.
 
-    Negative variances are set to 0. The interval's half width is the root of the summed squares of both standard errors
-    times their own t quantiles, of S - 1 and N - 1 degrees of freedom (as Banerjee 1960, Sankhya 22:357, for sums of
-    means): with two or three seeds it is wide where seeds matter. One seed: an interval over photographs alone.
+    Negative variances are set to 0. The interval's half width is the root of the summed squares of
+    both standard errors times their own t quantiles, of S - 1 and N - 1 degrees of freedom (as
+    Banerjee 1960, Sankhya 22:357, for sums of means): with two or three seeds it is wide where
+    seeds matter. One seed: an interval over photographs alone.
     """
     values = np.asarray(values, dtype=np.float64)
     seeds, n = values.shape
@@ -145,7 +166,9 @@ def seed_split(values: np.ndarray) -> SeedSplit:
     left = values - by_seed[:, None] - by_image + mean
     rest = float((left**2).sum() / ((seeds - 1) * (n - 1)))
     seed = max(0.0, float(by_seed.var(ddof=1)) - rest / n)
-    image_error = float(by_image.std(ddof=1)) / math.sqrt(n)  # its square estimates (image + rest / seeds) / n
+    image_error = float(by_image.std(ddof=1)) / math.sqrt(
+        n
+    )  # its square estimates (image + rest / seeds) / n
     image = max(0.0, n * image_error**2 - rest / seeds)
     seed_error = math.sqrt(seed / seeds)
     half = math.hypot(seed_error * _student(seeds), image_error * _student(n))
@@ -155,7 +178,8 @@ def seed_split(values: np.ndarray) -> SeedSplit:
 
 @dataclass(frozen=True)
 class Flatness:
-    """Pearson's χ² of a rank histogram against equal counts. `p` is NaN, with a `reason`, where it can't be tested."""
+    """Pearson's χ² of a rank histogram against equal counts. `p` is NaN, with a `reason`, where it
+    can't be tested."""
 
     counts: tuple[int, ...]
     statistic: float
@@ -164,9 +188,11 @@ class Flatness:
 
 
 def flatness(ranks: np.ndarray, bins: int) -> Flatness:
-    """Whether ranks `(N,)` in 0..bins-1, one of each of N independent photographs, are equally frequent.
+    """Whether ranks `(N,)` in 0..bins-1, one of each of N independent photographs, are equally
+    frequent.
 
-    Ranks of neighbouring pixels are not independent, and would make any method fail. ValueError for other values.
+    Ranks of neighbouring pixels are not independent, and would make any method fail. ValueError for
+    other values.
     """
     from scipy.stats import chisquare
 
@@ -176,19 +202,24 @@ def flatness(ranks: np.ndarray, bins: int) -> Flatness:
     counts = np.bincount(ranks.astype(np.int64), minlength=bins)
     kept = tuple(counts.tolist())
     if len(ranks) < 5 * bins:
-        return Flatness(kept, math.nan, math.nan, f"{len(ranks)} ranks in {bins} bins: fewer than 5 a bin")
+        return Flatness(
+            kept, math.nan, math.nan, f"{len(ranks)} ranks in {bins} bins: fewer than 5 a bin"
+        )
     found = chisquare(counts)
     return Flatness(kept, float(found.statistic), float(found.pvalue))
 
 
 def _bca(value: float, gaps: np.ndarray, parts: np.ndarray, n: int) -> Estimate:
-    """gaps: resampled values minus `value`; parts: what a photograph (or a group) adds to it, in any unit."""
+    """gaps: resampled values minus `value`; parts: what a photograph (or a group) adds to it, in
+    any unit."""
     largest = np.abs(gaps).max()
     if not math.isfinite(value) or not np.isfinite(largest):
         return Estimate(value, math.nan, math.nan, n)
     if largest <= 1e-12 * abs(value):
         return Estimate(value, value, value, n)
-    tie = 1e-9 * largest  # a resample that equals the value, to rounding, counts half on either side
+    tie = (
+        1e-9 * largest
+    )  # a resample that equals the value, to rounding, counts half on either side
     bias = ndtri((np.mean(gaps < -tie) + np.mean(gaps <= tie)) / 2)
     with np.errstate(invalid="ignore", divide="ignore"):  # what becomes of it is NaN: no interval
         parts = parts / np.abs(parts).max()
@@ -213,7 +244,8 @@ def _drawn(n: int, seed: int, rows: int) -> Iterator[np.ndarray]:
 
 
 def _counts(n: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each of n photographs was drawn, `(rows, n)`: a resampled mean is a product with them."""
+    """How often each of n photographs was drawn, `(rows, n)`: a resampled mean is a product with
+    them."""
     blocks = _kept_counts(n, seed) if n <= _KEPT else _count(n, seed)
     return (block.astype(np.float64) for block in blocks)
 
@@ -229,7 +261,8 @@ def _count(n: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _jackknife(n: int, rows: int) -> Iterator[np.ndarray]:
-    """All photographs but one, `(rows, n - 1)`; but a small random group, of equal size, where there are many."""
+    """All photographs but one, `(rows, n - 1)`; but a small random group, of equal size, where
+    there are many."""
     size = -(-n // _GROUPS)
     order = np.arange(n) if size == 1 else np.random.default_rng(0).permutation(n)
     for groups in np.array_split(np.arange(n // size), -(-(n // size) // rows)):
@@ -237,13 +270,16 @@ def _jackknife(n: int, rows: int) -> Iterator[np.ndarray]:
         yield np.broadcast_to(order, keep.shape)[keep].reshape(len(groups), n - size)
 
 
-def _over(statistic: Statistic, columns: Mapping[str, np.ndarray], rows: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
+def _over(
+    statistic: Statistic, columns: Mapping[str, np.ndarray], rows: Iterator[np.ndarray]
+) -> dict[str, np.ndarray]:
     found = [statistic({name: column[some] for name, column in columns.items()}) for some in rows]
     return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
 
 
 def _unsplit(values: np.ndarray) -> SeedSplit:
-    """One training, one photograph or a NaN: an interval over the photographs at most, and no parts."""
+    """One training, one photograph or a NaN: an interval over the photographs at most, and no
+    parts."""
     seeds, nan = len(values), math.nan
     average = float(values.mean()) if values.size else nan
     mean = mean_interval(values[0]) if seeds == 1 else Estimate(average, nan, nan, values.shape[1])

@@ -1,7 +1,8 @@
-"""The long table of scores on disk: column by column, so that memory does not grow with the photographs, and one can be read alone.
+"""The long table of scores on disk: column by column, so that memory does not grow with the
+photographs, and one can be read alone.
 
-A column is all values of one variant of one metric for one ask of one cell. Its rows lie together, and the file's metadata say
-where they are and what they are of (`bench.scores.columns`).
+A column is all values of one variant of one metric for one ask of one cell. Its rows lie together,
+and the file's metadata say where they are and what they are of (`bench.scores.columns`).
 """
 
 from __future__ import annotations
@@ -25,21 +26,74 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-WORDS = ("run", "cell", "dataset", "method", "role", "parameters", "image", "ask", "metric", "variant", "metric_version",
-         "direction", "unit", "region", "kind", "status", "reason")  # fmt: skip
+WORDS = (
+    "run",
+    "cell",
+    "dataset",
+    "method",
+    "role",
+    "parameters",
+    "image",
+    "ask",
+    "metric",
+    "variant",
+    "metric_version",
+    "direction",
+    "unit",
+    "region",
+    "kind",
+    "status",
+    "reason",
+)
 """Columns of text, kept as categories: few values, many rows."""
 COLUMNS = (
-    "run", "cell", "dataset", "method", "role", "parameters", "seed", "image", "ask", "metric", "variant", "metric_version",
-    "direction", "unit", "region", "kind", "k", "value", "status", "reason",
-)  # fmt: skip
+    "run",
+    "cell",
+    "dataset",
+    "method",
+    "role",
+    "parameters",
+    "seed",
+    "image",
+    "ask",
+    "metric",
+    "variant",
+    "metric_version",
+    "direction",
+    "unit",
+    "region",
+    "kind",
+    "k",
+    "value",
+    "status",
+    "reason",
+)
 """One fact a row: the value of one metric for one test photograph.
 
-`ask` is what the samples are: `present` (what the method would show), `draws` (independent), `reconstruct`. `status` is
-`done`; `undefined`: the photograph has no value; `refused`: the metric was not computed for this ask, with the reason
-and no photograph; or the status of a whole cell that failed, with its reason and no metric.
+`ask` is what the samples are: `present` (what the method would show), `draws` (independent),
+`reconstruct`. `status` is `done`; `undefined`: the photograph has no value; `refused`: the metric
+was not computed for this ask, with the reason and no photograph; or the status of a whole cell that
+failed, with its reason and no metric.
 """
-SET_COLUMNS = ("run", "cell", "dataset", "method", "role", "seed", "ask", "kind", "k", "metric", "variant", "direction", "unit",
-               "value", "low", "high", "images")  # fmt: skip
+SET_COLUMNS = (
+    "run",
+    "cell",
+    "dataset",
+    "method",
+    "role",
+    "seed",
+    "ask",
+    "kind",
+    "k",
+    "metric",
+    "variant",
+    "direction",
+    "unit",
+    "value",
+    "low",
+    "high",
+    "images",
+)
 """One value of a whole test set a row, with its 95 % interval over photographs."""
 
 ROWS = 2**17
@@ -56,15 +110,22 @@ class Writer:
         self._start = self._held = 0
         self.done = 0
 
-    def add(self, column: ScoreColumn, images: pa.Array, rows: np.ndarray, values: np.ndarray) -> None:
-        """Append a column's values `(n,)`, NaN where a photograph has none; rows `(n,)`: positions of the photographs among
-        `images`, the ids of the whole test set."""
+    def add(
+        self, column: ScoreColumn, images: pa.Array, rows: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Append a column's values `(n,)`, NaN where a photograph has none; rows `(n,)`: positions
+        of the photographs among `images`, the ids of the whole test set."""
         import numpy as np
 
         column = told(column, values)
         whole = len(rows) == len(images) and bool((rows == np.arange(len(rows))).all())
         missing = np.isnan(values)
-        given = {"image": (rows, images), "value": values, "status": (missing, MEASURED), "reason": (missing, ("", UNDEFINED))}
+        given = {
+            "image": (rows, images),
+            "value": values,
+            "status": (missing, MEASURED),
+            "reason": (missing, ("", UNDEFINED)),
+        }
         self._append(column, len(values), given, whole)
         self.done += len(values) - column.undefined
 
@@ -77,14 +138,25 @@ class Writer:
     def close(self) -> None:
         """Write what waits, and where everything is."""
         self._flush()
-        words = {word: i for i, word in enumerate(dict.fromkeys(v for line in self._index for v in line if isinstance(v, str)))}
+        words = {
+            word: i
+            for i, word in enumerate(
+                dict.fromkeys(v for line in self._index for v in line if isinstance(v, str))
+            )
+        }
         lines = [[words[v] if isinstance(v, str) else v for v in line] for line in self._index]
-        self._file.add_key_value_metadata({INDEX: json.dumps({"words": list(words), "columns": lines}, separators=(",", ":"))})
+        self._file.add_key_value_metadata(
+            {INDEX: json.dumps({"words": list(words), "columns": lines}, separators=(",", ":"))}
+        )
 
-    def _append(self, column: ScoreColumn, count: int, given: Mapping[str, Any], whole: bool) -> None:
+    def _append(
+        self, column: ScoreColumn, count: int, given: Mapping[str, Any], whole: bool
+    ) -> None:
         import pyarrow as pa
 
-        texts: dict[str, Any] = {name: storable(value) for name, value in vars(column).items() if isinstance(value, str)}
+        texts: dict[str, Any] = {
+            name: storable(value) for name, value in vars(column).items() if isinstance(value, str)
+        }
         column = replace(column, **texts)
         if self._held + count > ROWS:
             self._flush()
@@ -106,40 +178,59 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """A writer of `path`, which is whole or unchanged: a temporary file in the same folder is put in its place."""
+    """A writer of `path`, which is whole or unchanged: a temporary file in the same folder is put
+    in its place."""
     import pyarrow.parquet as pq
 
     form = schema()
-    with (drafts.file(path) as draft, draft.open("wb") as stream,  # pyarrow knows no path that is not UTF-8
-          pq.ParquetWriter(stream, form, use_dictionary=list(WORDS)) as file):  # fmt: skip
+    with (
+        drafts.file(path) as draft,
+        draft.open("wb") as stream,  # pyarrow knows no path that is not UTF-8
+        pq.ParquetWriter(stream, form, use_dictionary=list(WORDS)) as file,
+    ):
         writer = Writer(file, form)
         yield writer
         writer.close()
 
 
 def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
-    """A whole table, text as categories. BenchError when it is damaged. Tables of older runs get the columns they lack."""
+    """A whole table, text as categories. BenchError when it is damaged. Tables of older runs get
+    the columns they lack."""
     with opened(path) as file, explained(path):
         there = file.schema_arrow.names
         missing = [c for c in columns if c not in there and not (c == "ask" and "kind" in there)]
         if missing or len(set(there)) < len(there):
-            raise BenchError(f"{path} is damaged: columns {', '.join(missing)} are missing or there twice")
+            raise BenchError(
+                f"{path} is damaged: columns {', '.join(missing)} are missing or there twice"
+            )
         table = file.read(columns=[c for c in columns if c in there]).replace_schema_metadata(None)
         table.validate(full=True)
         found = {c: _converted(path, c, table.column(c)).to_pandas() for c in table.column_names}
     if "ask" in columns and "ask" not in found:  # schema 1 knew nothing but what methods presented
-        asks = found["kind"].map(lambda kind: "reconstruct" if kind == "reconstruction" else "present")
+        asks = found["kind"].map(
+            lambda kind: "reconstruct" if kind == "reconstruction" else "present"
+        )
         found["ask"] = asks.astype("category")
     return frame(found, columns)
 
 
-def frame(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], columns: Sequence[str]) -> pd.DataFrame:
+def frame(
+    rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], columns: Sequence[str]
+) -> pd.DataFrame:
     """Rows, or columns by name, as a table with all columns."""
     import pandas as pd
 
-    kept = rows if isinstance(rows, Mapping) else [
-        {name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows
-    ]
+    kept = (
+        rows
+        if isinstance(rows, Mapping)
+        else [
+            {
+                name: storable(value) if isinstance(value, str) else value
+                for name, value in row.items()
+            }
+            for row in rows
+        ]
+    )
     return pd.DataFrame(kept, columns=list(columns))
 
 
@@ -147,7 +238,8 @@ NUMBERS = ("seed", "k", "images")
 
 
 def _converted(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as what it should be: text as categories, whole numbers or floats. BenchError for anything else."""
+    """A column as what it should be: text as categories, whole numbers or floats. BenchError for
+    anything else."""
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type

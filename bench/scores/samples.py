@@ -1,7 +1,7 @@
 """Sample sets in shards of images: a kill costs one shard, and a longer run extends a shorter one.
 
-A shard's key covers the method, the data and the ids of *its* photographs only, so whole shards are shared
-between runs of different length. A shard is always computed as one batch.
+A shard's key covers the method, the data and the ids of *its* photographs only, so whole shards are
+shared between runs of different length. A shard is always computed as one batch.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ def write(folder: Path, samples: SampleSet) -> dict[str, Any]:
         if (extra := getattr(samples, name)) is not None:
             tensors[name] = extra.detach().cpu().contiguous()
     write_bytes(folder / FILE, save(tensors))
-    return {"sample_kind": samples.kind, "n_drawn": samples.n_drawn, "shape": list(samples.ab.shape)}
+    return {
+        "sample_kind": samples.kind,
+        "n_drawn": samples.n_drawn,
+        "shape": list(samples.ab.shape),
+    }
 
 
 def read(store: Store, key: str) -> SampleSet:
@@ -50,20 +54,40 @@ def read(store: Store, key: str) -> SampleSet:
         raise SamplesGone(store.gone("samples", key, f"samples {key[:12]}"))
     folder, mark = found
     tensors = stored.tensors(folder / FILE)
-    given = {name: (tensor.dtype.is_floating_point, list(tensor.shape)) for name, tensor in tensors.items()}
+    given = {
+        name: (tensor.dtype.is_floating_point, list(tensor.shape))
+        for name, tensor in tensors.items()
+    }
     shape = mark["shape"]
     known = {"ab": (True, shape), "weights": (True, shape[:2]), "log_prob": (True, shape[:1])}
-    if len(shape) != 5 or shape[2] != 2 or "ab" not in given or any(known.get(name) != form for name, form in given.items()):
-        raise BenchError(f"{folder / FILE} does not hold the samples that its mark tells of: {stored.AGAIN}")
-    return SampleSet(tensors["ab"], mark["sample_kind"], tensors.get("weights"), mark["n_drawn"], tensors.get("log_prob"))
+    if (
+        len(shape) != 5
+        or shape[2] != 2
+        or "ab" not in given
+        or any(known.get(name) != form for name, form in given.items())
+    ):
+        raise BenchError(
+            f"{folder / FILE} does not hold the samples that its mark tells of: {stored.AGAIN}"
+        )
+    return SampleSet(
+        tensors["ab"],
+        mark["sample_kind"],
+        tensors.get("weights"),
+        mark["n_drawn"],
+        tensors.get("log_prob"),
+    )
 
 
 def read_rows(store: Store, keys: Sequence[str], rows: Sequence[int]) -> np.ndarray:
-    """Fields `(len(rows), k, 2, h, w)` of some photographs, counted over all shards; reads only the shards needed."""
+    """Fields `(len(rows), k, 2, h, w)` of some photographs, counted over all shards; reads only the
+    shards needed."""
     found: dict[int, np.ndarray] = {}
     for shard, some in groupby(sorted(set(rows)), lambda row: row // SHARD):
         fields = read(store, keys[shard]).ab.numpy()  # a whole shard, of which a few rows are kept
         found.update((row, fields[row % SHARD].copy()) for row in some if row % SHARD < len(fields))
     if len({field.shape for field in found.values()}) > 1 or not set(rows) <= found.keys():
-        raise SamplesGone(f"samples {keys[0][:12]}, ... are not of the photographs that they should be of: repeat the run")
+        raise SamplesGone(
+            f"samples {keys[0][:12]}, ... are not of the photographs that they should be of: "
+            "repeat the run"
+        )
     return np.stack([found[row] for row in rows])

@@ -1,4 +1,5 @@
-"""Scoring: what metrics say of samples, shard by shard. What was said is kept in the store, whichever process scored."""
+"""Scoring: what metrics say of samples, shard by shard. What was said is kept in the store,
+whichever process scored."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ IID = frozenset({"iid"})
 
 @dataclass(frozen=True)
 class LoadedMetric:
-    """A metric's spec and parameters; `new` makes the object that scores one cell. identity: of the plugin that brings it."""
+    """A metric's spec and parameters; `new` makes the object that scores one cell. identity: of the
+    plugin that brings it."""
 
     spec: MetricSpec
     parameters: Mapping[str, Any]
@@ -42,11 +44,18 @@ class LoadedMetric:
 
     @cached_property
     def version(self) -> str:
-        """The spec's, and the parameters that are not the default, files by their content: `1[p=1.0]`. Values of
-        different versions are different measures."""
-        changed = {p.name: self.parameters[p.name] for p in self.spec.parameters if self.parameters[p.name] != p.default}
-        files = {p.name: str(digest_of(p.type, changed[p.name]))[:12] for p in self.spec.parameters
-                 if p.type == "path" and p.name in changed}  # fmt: skip
+        """The spec's, and the parameters that are not the default, files by their content:
+        `1[p=1.0]`. Values of different versions are different measures."""
+        changed = {
+            p.name: self.parameters[p.name]
+            for p in self.spec.parameters
+            if self.parameters[p.name] != p.default
+        }
+        files = {
+            p.name: str(digest_of(p.type, changed[p.name]))[:12]
+            for p in self.spec.parameters
+            if p.type == "path" and p.name in changed
+        }
         return notation.write(self.spec.version, {**changed, **files})
 
     def new(self) -> Metric:
@@ -55,7 +64,8 @@ class LoadedMetric:
         return metric
 
     def refusal(self, ask: str, shard: SampleSet, law: bool) -> str:
-        """Why the metric is not computed for an ask, or nothing; law: whether the data set's is known."""
+        """Why the metric is not computed for an ask, or nothing; law: whether the data set's is
+        known."""
         return _refusal(self.spec, ask, shard, law)
 
 
@@ -75,29 +85,49 @@ class HeldOut:
         ids = [self.prepared.ids[i] for i in rows]
         numbers = [seeds.derive(0, "score", self.prepared.dataset, name) for name in ids]
         law: Law | None = self.drawn.law(ids) if self.drawn else None
-        return ScoreContext(self.weights, self.prior, self.scale, self.prepared.grey(list(rows)), numbers, law)
+        return ScoreContext(
+            self.weights, self.prior, self.scale, self.prepared.grey(list(rows)), numbers, law
+        )
 
     @cached_property
     def digest(self) -> str:
-        """Of all that scores depend on beside samples and metrics; not of the photographs, which the samples' key covers."""
-        given = [self.weights.name, keys.sha256(self.weights.prior.tobytes()), repr(self.weights.mean)]
-        return keys.key("held-out", dataset=self.prepared.dataset, weights=given, prior=keys.sha256(self.prior.tobytes()),
-                        scale=self.scale, law=self.drawn.signature() if self.drawn else None)  # fmt: skip
+        """Of all that scores depend on beside samples and metrics; not of the photographs, which
+        the samples' key covers."""
+        given = [
+            self.weights.name,
+            keys.sha256(self.weights.prior.tobytes()),
+            repr(self.weights.mean),
+        ]
+        return keys.key(
+            "held-out",
+            dataset=self.prepared.dataset,
+            weights=given,
+            prior=keys.sha256(self.prior.tobytes()),
+            scale=self.scale,
+            law=self.drawn.signature() if self.drawn else None,
+        )
 
 
-def held_out(test: PreparedSet, train: PreparedSet, protocol: Mapping[str, Any], drawn: Dataset | None = None) -> HeldOut:
-    """What scores need, from both prepared parts and what a protocol says of itself (`Protocol.describe`, or a manifest's);
-    drawn: the data set, where its law is known."""
+def held_out(
+    test: PreparedSet, train: PreparedSet, protocol: Mapping[str, Any], drawn: Dataset | None = None
+) -> HeldOut:
+    """What scores need, from both prepared parts and what a protocol says of itself
+    (`Protocol.describe`, or a manifest's); drawn: the data set, where its law is known."""
     colours = colour_weights.fit(protocol["weights"], train.ab, protocol["weight_floor"])
     prior = colour_weights.fit("zhang313", train.ab, protocol["weight_floor"]).prior
     return HeldOut(test, colours, prior, protocol["scale"], drawn)
 
 
 def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]:
-    """The metrics that are named, or all but the optional ones; none of their code is imported. BenchError where one is unknown,
-    or is named twice: its values would be taken for one another's."""
+    """The metrics that are named, or all but the optional ones; none of their code is imported.
+    BenchError where one is unknown, or is named twice: its values would be taken for one
+    another's."""
     specs = registry.specs["metrics"]
-    standard = [Choice(name) for name, spec in sorted(specs.items()) if isinstance(spec, MetricSpec) and not spec.optional]
+    standard = [
+        Choice(name)
+        for name, spec in sorted(specs.items())
+        if isinstance(spec, MetricSpec) and not spec.optional
+    ]
     loaded = []
     for choice in notation.parse_many(texts) if texts else standard:
         spec: MetricSpec = registry.get("metrics", choice.name)
@@ -105,12 +135,15 @@ def load_metrics(texts: Sequence[str], registry: Registry) -> list[LoadedMetric]
         loaded.append(LoadedMetric(spec, spec.resolve(dict(choice.given)), identity))
     names = [metric.spec.name for metric in loaded]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise BenchError(f"--metrics names {twice} twice: score again into another run to compare its parameters")
+        raise BenchError(
+            f"--metrics names {twice} twice: score again into another run to compare its parameters"
+        )
     return loaded
 
 
 def unusable(metrics: Sequence[LoadedMetric]) -> dict[str, str]:
-    """Those that can't be made, and why. BenchError where one says what it lacks, such as a file of weights."""
+    """Those that can't be made, and why. BenchError where one says what it lacks, such as a file of
+    weights."""
     found = {}
     for metric in metrics:
         try:
@@ -123,33 +156,45 @@ def unusable(metrics: Sequence[LoadedMetric]) -> dict[str, str]:
 
 
 def by_plugin(metrics: Sequence[LoadedMetric]) -> list[list[LoadedMetric]]:
-    """huebench's own; those that one plugin brings, which are kept together; optional ones, each by itself. Where some pass a limit
-    the others don't suffer."""
+    """huebench's own; those that one plugin brings, which are kept together; optional ones, each by
+    itself. Where some pass a limit the others don't suffer."""
     found: dict[str, list[LoadedMetric]] = {HOME: []}
     for metric in metrics:
         alone = metric.spec.optional and metric.identity != HOME
-        found.setdefault(f"optional {metric.spec.name}" if alone else metric.identity, []).append(metric)
+        found.setdefault(f"optional {metric.spec.name}" if alone else metric.identity, []).append(
+            metric
+        )
     return [group for group in found.values() if group]
 
 
 def begin(step: Step, what: str, group: Sequence[LoadedMetric]) -> None:
-    """The metrics of a plugin are asked. The limit of time, and the blame, are for those that huebench does not bring itself."""
+    """The metrics of a plugin are asked. The limit of time, and the blame, are for those that
+    huebench does not bring itself."""
     names = [m.spec.name for m in group if m.identity != HOME]
-    step(f"scoring {what} by {', '.join(names)}" if names else f"scoring {what}", bool(names), names)
+    step(
+        f"scoring {what} by {', '.join(names)}" if names else f"scoring {what}", bool(names), names
+    )
 
 
-def keep_scores(test: HeldOut, metrics: Sequence[LoadedMetric], ask: Mapping[str, Any], numbers: Sequence[int],
-                store: Store) -> None:  # fmt: skip
-    """Score some shards of an ask (as a manifest's cell has it) that are in the store, and keep what the metrics say there.
-    Metrics that gather (`Metric.finish`) are left to `bench.scores.cells`: they have to see all shards."""
+def keep_scores(
+    test: HeldOut,
+    metrics: Sequence[LoadedMetric],
+    ask: Mapping[str, Any],
+    numbers: Sequence[int],
+    store: Store,
+) -> None:
+    """Score some shards of an ask (as a manifest's cell has it) that are in the store, and keep
+    what the metrics say there. Metrics that gather (`Metric.finish`) are left to
+    `bench.scores.cells`: they have to see all shards."""
     scorer = Scorer(test, metrics, store)
     for _ in in_threads(lambda i: scorer.scores(ask, numbers[i]), len(numbers)):
         pass
 
 
 class Scorer:
-    """Metrics that score shard by shard; what they say is taken from the store, or put there. gathering: those that have to see
-    all shards, one after the other; nothing of theirs is kept. unmade: those that can't be made, and why."""
+    """Metrics that score shard by shard; what they say is taken from the store, or put there.
+    gathering: those that have to see all shards, one after the other; nothing of theirs is kept.
+    unmade: those that can't be made, and why."""
 
     def __init__(self, test: HeldOut, metrics: Sequence[LoadedMetric], store: Store) -> None:
         self.test, self.store = test, store
@@ -161,7 +206,9 @@ class Scorer:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a row with its reason; the other metrics' scores are not lost
                 self.unmade[metric.spec.name] = reason(error)
         usable = [m for m in metrics if m.spec.name in self.made]
-        self.gathering = [m for m in usable if type(self.made[m.spec.name]).finish is not Metric.finish]
+        self.gathering = [
+            m for m in usable if type(self.made[m.spec.name]).finish is not Metric.finish
+        ]
         self.groups = shards.groups([m for m in usable if m not in self.gathering])
 
     def scores(self, ask: Mapping[str, Any], number: int) -> ShardScores:
@@ -175,9 +222,13 @@ class Scorer:
 
     def _kept(self, shard: _Shard, group: Sequence[LoadedMetric]) -> ShardScores:
         key = shards.key(shard.key, group, self.test.digest)
-        folder = self.store.get("scores", key, lambda folder: shards.write(folder, shard.scores(group)))
+        folder = self.store.get(
+            "scores", key, lambda folder: shards.write(folder, shard.scores(group))
+        )
         kept = shards.read(folder, self.store.describe("scores", key))
-        lacking = [m for m in group if m.spec.name not in {*kept.metrics, *kept.refused}]  # it failed: perhaps it does not now
+        lacking = [
+            m for m in group if m.spec.name not in {*kept.metrics, *kept.refused}
+        ]  # it failed: perhaps it does not now
         return shards.joined([kept, shard.scores(lacking)]) if lacking else kept
 
 
@@ -235,16 +286,26 @@ def _refusal(spec: MetricSpec, ask: str, shard: SampleSet, law: bool) -> str:
     if "log_prob" in spec.needs and shard.log_prob is None:
         return "it needs a density, which the method does not have"
     count = shard.ab.shape[1]
-    return f"it needs at least {spec.least} samples, and there is {count}" if count < spec.least else ""
+    return (
+        f"it needs at least {spec.least} samples, and there is {count}"
+        if count < spec.least
+        else ""
+    )
 
 
-_NAMES = {"iid": "independent draws", "modes": "modes", "centroids": "centroids of clustered draws", "point": "a point estimate",
-          "reconstruction": "a reconstruction"}  # fmt: skip
+_NAMES = {
+    "iid": "independent draws",
+    "modes": "modes",
+    "centroids": "centroids of clustered draws",
+    "point": "a point estimate",
+    "reconstruction": "a reconstruction",
+}
 
 
 def in_threads(function: Callable[[int], T], count: int) -> Iterator[T]:
-    """`function` of 0..count-1, in order, in a thread a core with one thread of torch each: arrays of one shard are too
-    small to be split. One result more than there are threads is on its way at most."""
+    """`function` of 0..count-1, in order, in a thread a core with one thread of torch each: arrays
+    of one shard are too small to be split. One result more than there are threads is on its way at
+    most."""
     import torch
 
     done = in_order(function, range(count), threads.cores(), lambda: torch.set_num_threads(1))

@@ -1,4 +1,5 @@
-"""Values of whole test sets from columns over photographs: which variants `Metric.combine` gives, and from what."""
+"""Values of whole test sets from columns over photographs: which variants `Metric.combine` gives,
+and from what."""
 
 from __future__ import annotations
 
@@ -24,22 +25,29 @@ class Combined:
 
 
 def load(name: str, version: str, plugins: Registry) -> Metric:
-    """The metric that gave scores of a version, `1[p=1.0]`. BenchError where another one is installed."""
+    """The metric that gave scores of a version, `1[p=1.0]`. BenchError where another one is
+    installed."""
     spec: MetricSpec = plugins.get("metrics", name)
     choice = notation.parse(text_of(name, version, plugins))
     loaded = LoadedMetric(spec, spec.resolve(dict(choice.given)))
     if loaded.version != version:
-        raise BenchError(f"metric {name} is installed in version {loaded.version}, the scores are of {version}: score again")
+        raise BenchError(
+            f"metric {name} is installed in version {loaded.version}, the scores are of {version}: "
+            "score again"
+        )
     return loaded.new()
 
 
 def text_of(name: str, version: str, plugins: Registry) -> str:
-    """A metric of a version as it is asked for: `1[p=1.0]` of `crps` is `crps[p=1.0]`. BenchError where the text, which anyone may
-    have written, names files or several metrics."""
+    """A metric of a version as it is asked for: `1[p=1.0]` of `crps` is `crps[p=1.0]`. BenchError
+    where the text, which anyone may have written, names files or several metrics."""
     given = version.partition("[")[2]
     files = {p.name for p in plugins.get("metrics", name).parameters if p.type == "path"}
     if "[" in given or any(part.partition("=")[0].strip() in files for part in given.split(",")):
-        raise BenchError(f"metric {name} of version {version[:80]} depends on files, which only a new run can use: score again")
+        raise BenchError(
+            f"metric {name} of version {version[:80]} depends on files, which only a new run can "
+            "use: score again"
+        )
     return f"{name}[{given}" if given else name
 
 

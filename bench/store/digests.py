@@ -17,20 +17,24 @@ Found = Mapping[str, os.stat_result]
 
 
 def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk first. BenchError for links and
-    the like."""
+    """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk
+    first. BenchError for links and the like."""
     digests = {}
     for name, found in sorted(scan(folder).items()):
         if not stat.S_ISREG(found.st_mode):
             raise BenchError(f"{folder / name} is a link, or no plain file: keep plain files only")
         with (folder / name).open("rb") as stream:
             os.fsync(stream.fileno())
-            digests[name] = {"bytes": found.st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+            digests[name] = {
+                "bytes": found.st_size,
+                "sha256": hashlib.file_digest(stream, "sha256").hexdigest(),
+            }
     return digests
 
 
 def scan(folder: Path) -> Found:
-    """Everything below a folder. Links are not followed. BenchError, a part of a sentence, where folders are nested too deeply."""
+    """Everything below a folder. Links are not followed. BenchError, a part of a sentence, where
+    folders are nested too deeply."""
     found, folders = {}, [""]
     while folders:
         place = folders.pop()
@@ -46,8 +50,12 @@ def scan(folder: Path) -> Found:
 
 
 def damage(folder: Path, files: Any) -> str:
-    """What is wrong with a folder's files, or nothing. Files that no digest is known of are not looked at."""
-    if not (isinstance(files, Mapping) and all(isinstance(f, Mapping) and f.keys() >= {"bytes", "sha256"} for f in files.values())):
+    """What is wrong with a folder's files, or nothing. Files that no digest is known of are not
+    looked at."""
+    if not (
+        isinstance(files, Mapping)
+        and all(isinstance(f, Mapping) and f.keys() >= {"bytes", "sha256"} for f in files.values())
+    ):
         return "its mark is malformed"
     try:
         found = scan(folder)
@@ -72,11 +80,14 @@ def damage(folder: Path, files: Any) -> str:
 
 
 def look(folder: Path, found: Found, mark: str, said: bytes) -> bytes:
-    """A short word for a thing, as it was found, with what its mark says. It changes when a file is written again: there is no need
-    to read files twice that look the same. When the mark was touched says nothing."""
+    """A short word for a thing, as it was found, with what its mark says. It changes when a file is
+    written again: there is no need to read files twice that look the same. When the mark was
+    touched says nothing."""
     word = hashlib.blake2b(os.fsencode(os.path.realpath(folder)) + b"\0", digest_size=16)
     for name, file in sorted(found.items()):
         if name != mark:
-            word.update(os.fsencode(name) + f"\0{file.st_ino} {file.st_size} {file.st_mtime_ns}\0".encode())
+            word.update(
+                os.fsencode(name) + f"\0{file.st_ino} {file.st_size} {file.st_mtime_ns}\0".encode()
+            )
     word.update(hashlib.sha256(said).digest())
     return word.digest()

@@ -1,5 +1,6 @@
-"""Files and folders that are not whole yet. They lie beside the place of the whole, and their names tell whose they are: what a
-process that was killed left there goes when the next one writes into the same folder."""
+"""Files and folders that are not whole yet. They lie beside the place of the whole, and their names
+tell whose they are: what a process that was killed left there goes when the next one writes into
+the same folder."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _swept: set[str] = set()
 
 @contextmanager
 def file(path: Path) -> Iterator[Path]:
-    """An empty file that takes the place of `path` when the block ends well, synced to the disk; else it goes. OSError where it
-    can't."""
+    """An empty file that takes the place of `path` when the block ends well, synced to the disk;
+    else it goes. OSError where it can't."""
     _sweep_once(path.parent)
     handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
     os.close(handle)
@@ -42,8 +43,8 @@ def file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder(path: Path, full: bool = False) -> Iterator[Path]:
-    """An empty folder that takes the place of `path` when the block ends well; else it goes. `path` is not there or empty; or it
-    may be `full`, and what it held goes. OSError where it can't."""
+    """An empty folder that takes the place of `path` when the block ends well; else it goes. `path`
+    is not there or empty; or it may be `full`, and what it held goes. OSError where it can't."""
     _sweep_once(path.parent)
     draft = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     try:
@@ -91,11 +92,19 @@ def alive(process: int) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes of this machine left in a folder."""
-    with suppress(OSError):  # it may not be there yet, or be closed to us: then the next draft says so
+    with suppress(
+        OSError
+    ):  # it may not be there yet, or be closed to us: then the next draft says so
         for name in os.listdir(folder):
-            if (found := _NAME.fullmatch(name)) and found[2] == machine() and not alive(int(found[1])):
+            if (
+                (found := _NAME.fullmatch(name))
+                and found[2] == machine()
+                and not alive(int(found[1]))
+            ):
                 path = folder / name
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+                shutil.rmtree(
+                    path, ignore_errors=True
+                ) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def _prefix(path: Path) -> str:

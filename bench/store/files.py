@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-DEBRIS = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+DEBRIS = frozenset(
+    {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+)
 """Folders that archives of a Mac, network storages and file systems leave beside files."""
 
 
@@ -32,7 +34,10 @@ def for_tensors(folder: Path) -> Path:
     try:
         os.fsencode(folder.absolute()).decode()
     except UnicodeDecodeError as error:
-        raise BenchError(f"{folder} has a path that is no UTF-8, where no weights can be read: choose another folder") from error
+        raise BenchError(
+            f"{folder} has a path that is no UTF-8, where no weights can be read: choose another "
+            "folder"
+        ) from error
     return folder
 
 
@@ -48,12 +53,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_for_user(path: Path, text: str) -> None:
-    """`write_text` of a file that someone named, in a folder that may not be there; BenchError where it can't be."""
+    """`write_text` of a file that someone named, in a folder that may not be there; BenchError
+    where it can't be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
-        raise BenchError(f"{path} can't be written ({error.strerror}): choose another file") from error
+        raise BenchError(
+            f"{path} can't be written ({error.strerror}): choose another file"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -70,17 +78,21 @@ def read_json(path: Path, newest: int = keys.SCHEMA) -> Any:
     except (OSError, ValueError) as error:
         raise BenchError(f"{path} can't be read: {error}") from error
     if isinstance(value, dict) and not isinstance(value.get("schema_version", 0), int):
-        raise BenchError(f"{path} has schema version {value['schema_version']!r}, which is no number")
+        raise BenchError(
+            f"{path} has schema version {value['schema_version']!r}, which is no number"
+        )
     if isinstance(value, dict) and value.get("schema_version", 0) > newest:
         raise BenchError(
-            f"{path} has schema version {value['schema_version']}; this huebench reads up to {newest}: upgrade it"
+            f"{path} has schema version {value['schema_version']}; this huebench reads up to "
+            f"{newest}: upgrade it"
         )
     return value
 
 
 @contextmanager
 def folder_for_user(folder: Path) -> Iterator[Path]:
-    """`drafts.folder` of one that someone named, whose parents may not be there; BenchError where it holds anything or can't be."""
+    """`drafts.folder` of one that someone named, whose parents may not be there; BenchError where
+    it holds anything or can't be."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"{folder} exists and is not empty: choose another folder")
     try:
@@ -88,12 +100,14 @@ def folder_for_user(folder: Path) -> Iterator[Path]:
         with drafts.folder(folder) as draft:
             yield draft
     except OSError as error:
-        raise BenchError(f"{folder} can't be written ({error.strerror or error}): choose another folder") from error
+        raise BenchError(
+            f"{folder} can't be written ({error.strerror or error}): choose another folder"
+        ) from error
 
 
 def allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """A new `.npy` file as an array in memory, whose space is reserved: a disk that is full is an OSError here, and no signal
-    that kills the process when a page is written."""
+    """A new `.npy` file as an array in memory, whose space is reserved: a disk that is full is an
+    OSError here, and no signal that kills the process when a page is written."""
     import numpy as np
 
     made: np.memmap[Any, Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)

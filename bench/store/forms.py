@@ -1,8 +1,9 @@
-"""The forms of files that come from outside: what a reader relies on, field by field (`bench.store.records` holds files
-against them).
+"""The forms of files that come from outside: what a reader relies on, field by field
+(`bench.store.records` holds files against them).
 
-A field that no form has is dropped when a file is read. A key, of which a path in a store is made, is 64 hexadecimal digits. Names
-of data sets and methods are any text, and no path is made of them but by `bench.reports.tables.safe_name`.
+A field that no form has is dropped when a file is read. A key, of which a path in a store is made,
+is 64 hexadecimal digits. Names of data sets and methods are any text, and no path is made of them
+but by `bench.reports.tables.safe_name`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ Direction = Literal["up", "down", "target", "none"]
 
 
 class Choices(TypedDict, total=False):
-    """Of a protocol (`bench.protocol.Protocol`); all of them say how results compare, and these are used."""
+    """Of a protocol (`bench.protocol.Protocol`); all of them say how results compare, and these are
+    used."""
 
     name: Required[str]
     crop: Literal["authors", "square"]
@@ -67,7 +69,8 @@ class Listed(TypedDict):
 
 
 class CopiesOfRun(TypedDict):
-    """What was found of copies in a data set (`bench.data.duplicates.Copy`), and what was done with those in the train part."""
+    """What was found of copies in a data set (`bench.data.duplicates.Copy`), and what was done with
+    those in the train part."""
 
     choice: Literal["drop", "keep", "fail"]
     near: Count
@@ -180,7 +183,8 @@ class PluginOfRun(TypedDict):
 
 
 class Manifest(TypedDict):
-    """`manifest.json` of a run folder. protocol: `Choices`, and what other versions of huebench have beside these."""
+    """`manifest.json` of a run folder. protocol: `Choices`, and what other versions of huebench
+    have beside these."""
 
     protocol: dict[str, Scalar]
     protocol_digest: str
@@ -252,8 +256,8 @@ class Card(TypedDict):
 
 
 class Asked(TypedDict):
-    """`request.json`: a `bench.engine.request.Request` as text. checked: how prepared photographs looked
-    (`bench.store.local.Store.looks`)."""
+    """`request.json`: a `bench.engine.request.Request` as text. checked: how prepared photographs
+    looked (`bench.store.local.Store.looks`)."""
 
     methods: list[str]
     datasets: list[str]
@@ -319,7 +323,9 @@ class Compared(TypedDict):
     runs: list[Place]
 
 
-Project = TypedDict("Project", {"name": str, "version": str, "entry-points": dict[str, dict[str, str]]}, total=False)
+Project = TypedDict(
+    "Project", {"name": str, "version": str, "entry-points": dict[str, dict[str, str]]}, total=False
+)
 """What is read of a plugin's `[project]`."""
 
 
@@ -430,7 +436,8 @@ class ScoreIndex(TypedDict):
 
 
 class ScoreLine(TypedDict):
-    """A line of it, by the names of `bench.scores.columns.ScoreColumn`; words by number. begin, whole: its place."""
+    """A line of it, by the names of `bench.scores.columns.ScoreColumn`; words by number. begin,
+    whole: its place."""
 
     run: Count
     cell: Count

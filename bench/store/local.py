@@ -1,9 +1,9 @@
 """The atomic store: results of fits, prepared arrays and samples, found by key.
 
-A thing is a folder; `cell.json`, put in last by `os.replace`, is the commit mark (`bench.store.marks`), and holds the digests
-of all
-files and of itself. "A file exists" is never "finished", and what differs from its digest is never used. Processes that share a
-store take turns at a thing.
+A thing is a folder; `cell.json`, put in last by `os.replace`, is the commit mark
+(`bench.store.marks`), and holds the digests of all files and of itself. "A file exists" is never
+"finished", and what differs from its digest is never used. Processes that share a store take turns
+at a thing.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ BROWSED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file browsers leave in folders, and nobody reads."""
 
 _sound: set[bytes] = set()
-"""How things looked whose digests this process, or one whose word it takes, has checked (`digests.look`)."""
+"""How things looked whose digests this process, or one whose word it takes, has checked
+(`digests.look`)."""
 
 
 def open_store(where: Path | str | None = None) -> Store:
-    """The store in a folder, or behind a URL that fsspec knows, as `s3://bucket/store`; None: `default_place`."""
+    """The store in a folder, or behind a URL that fsspec knows, as `s3://bucket/store`; None:
+    `default_place`."""
     place = located(where) if where else default_place()
     if isinstance(place, Path):
         return Store(for_tensors(place))
@@ -77,12 +79,14 @@ class Store:
         return str(self.folder.resolve())
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the thing is, or would be. BenchError for a kind or a key that is none: no path is made of it."""
+        """Where the thing is, or would be. BenchError for a kind or a key that is none: no path is
+        made of it."""
         marks.checked(kind, key)
         return self.folder / kind / key[:2] / key
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The folder of a finished thing, or None. One that differs from its digests is named, and is not found."""
+        """The folder of a finished thing, or None. One that differs from its digests is named, and
+        is not found."""
         return self.path(kind, key) if self._mark(kind, key) is not None else None
 
     def read(self, kind: str, key: str) -> tuple[Path, dict[str, Any]] | None:
@@ -97,16 +101,24 @@ class Store:
         raise BenchError(self.gone(kind, key, f"{kind} {key[:12]}"))
 
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
-        """What the marks of all finished things of a kind say. One that can't be believed is named once, and left out."""
+        """What the marks of all finished things of a kind say. One that can't be believed is named
+        once, and left out."""
         marks.known(kind)
         for path in filter(lambda path: marks.is_key(path.name), self.places(kind)):
-            with self._told(kind, path.name), disk.explained(self.folder, "read"), suppress(FileNotFoundError, NotADirectoryError):
+            with (
+                self._told(kind, path.name),
+                disk.explained(self.folder, "read"),
+                suppress(FileNotFoundError, NotADirectoryError),
+            ):
                 yield marks.read(mark_bytes(path), kind, path.name)
 
     def places(self, kind: str) -> list[Path]:
         """Whatever lies where finished things of a kind do, or (kind `work`) unfinished ones."""
-        return sorted(path for path in (self.folder / kind).glob("*/*")
-                      if not path.name.startswith("tmp-") and path.name not in BROWSED)  # fmt: skip
+        return sorted(
+            path
+            for path in (self.folder / kind).glob("*/*")
+            if not path.name.startswith("tmp-") and path.name not in BROWSED
+        )
 
     def has(self, kind: str, key: str) -> bool:
         """Whether a thing was finished; its files are not read."""
@@ -127,7 +139,8 @@ class Store:
         return f"`bench store verify --migrate --store {self.folder}`"
 
     def looks(self, kind: str, key: str) -> str:
-        """How a thing looks now, for `trust` in other processes: what one of them has read they need not read again."""
+        """How a thing looks now, for `trust` in other processes: what one of them has read they
+        need not read again."""
         path = self.path(kind, key)
         try:
             return digests.look(path, digests.scan(path), COMMIT_MARK, mark_bytes(path)).hex()
@@ -137,7 +150,10 @@ class Store:
     def _mark(self, kind: str, key: str) -> bytes | None:
         """The mark of a finished thing, None where there is none that can be used."""
         path = self.path(kind, key)
-        with self._told(kind, key), disk.explained(self.folder, "read"):  # which ends in None where it tells
+        with (
+            self._told(kind, key),
+            disk.explained(self.folder, "read"),
+        ):  # which ends in None where it tells
             return whole_mark(path, kind, key)
 
     @contextmanager
@@ -148,21 +164,36 @@ class Store:
         except StoreLost:
             raise
         except marks.Old as old:
-            disk.say_once(("old", self.folder), f"store: things in {self.folder} are not used ({old}): {self._migrated()} takes "
-                          "over those that are whole; a run makes what it needs again")  # fmt: skip
+            disk.say_once(
+                ("old", self.folder),
+                f"store: things in {self.folder} are not used ({old}): {self._migrated()} takes "
+                "over those that are whole; a run makes what it needs again",
+            )
         except BenchError as wrong:
             path = self.path(kind, key)
-            disk.say_once((path, _inode(path / COMMIT_MARK)), f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used")
+            disk.say_once(
+                (path, _inode(path / COMMIT_MARK)),
+                f"store: {kind} {key[:12]} is damaged ({wrong}): it is not used",
+            )
 
-    def get(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]],
-            waiting: Callable[[], None] | None = None) -> Path:  # fmt: skip
-        """The folder of a thing, built if it is not there. `build(folder)` fills a folder and describes it.
+    def get(
+        self,
+        kind: str,
+        key: str,
+        build: Callable[[Path], dict[str, Any]],
+        waiting: Callable[[], None] | None = None,
+    ) -> Path:
+        """The folder of a thing, built if it is not there. `build(folder)` fills a folder and
+        describes it.
 
-        Where another process builds it this one waits, after calling `waiting`, and takes what it made.
+        Where another process builds it this one waits, after calling `waiting`, and takes what it
+        made.
         """
         return self.find(kind, key) or self._built(kind, key, build, waiting)
 
-    def get_if_free(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> Path | None:
+    def get_if_free(
+        self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]
+    ) -> Path | None:
         """`get`, or None where another process builds it now."""
         try:
             return self.find(kind, key) or self._built(kind, key, build, wait=False)
@@ -170,7 +201,8 @@ class Store:
             return None
 
     def work(self, kind: str, key: str) -> Path:
-        """A folder, made by who needs it, for unfinished work on a thing: it outlives a kill, and goes when the thing is built."""
+        """A folder, made by who needs it, for unfinished work on a thing: it outlives a kill, and
+        goes when the thing is built."""
         marks.checked(kind, key)
         return self.folder / "work" / kind / key
 
@@ -200,13 +232,21 @@ class Store:
                 if locks.is_held(lock):
                     yield began
 
-    def _built(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]], waiting: Callable[[], None] | None = None,
-               wait: bool = True) -> Path:  # fmt: skip
+    def _built(
+        self,
+        kind: str,
+        key: str,
+        build: Callable[[Path], dict[str, Any]],
+        waiting: Callable[[], None] | None = None,
+        wait: bool = True,
+    ) -> Path:
         with disk.explained(self.folder), locks.held(self.lock(kind, key), waiting, wait):
             if not self.find(kind, key):  # else another process made it meanwhile
                 self._make(kind, key, build)
             shutil.rmtree(self.work(kind, key), ignore_errors=True)
-            self.lock(kind, key).unlink(missing_ok=True)  # whoever waits looks again, and finds the thing
+            self.lock(kind, key).unlink(
+                missing_ok=True
+            )  # whoever waits looks again, and finds the thing
         return self.path(kind, key)
 
     def _make(self, kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> None:
@@ -215,9 +255,12 @@ class Store:
 
     @contextmanager
     def building(self, kind: str, key: str) -> Iterator[Path]:
-        """A temporary folder beside the final place, moved there when the block ends well, else removed."""
+        """A temporary folder beside the final place, moved there when the block ends well, else
+        removed."""
         final = self.path(kind, key)
-        for left in final.parent.glob(f"tmp-*-{machine()}-{key[:16]}-*"):  # by a process that was killed
+        for left in final.parent.glob(
+            f"tmp-*-{machine()}-{key[:16]}-*"
+        ):  # by a process that was killed
             if not drafts.alive(int(left.name.split("-")[1])):
                 discard(left)
         folder = self.temporary(final.parent, f"{key[:16]}-")
@@ -229,11 +272,14 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def temporary(self, parent: Path | None = None, label: str = "") -> Path:
-        """A new, empty folder in the store, whose name holds the label (BenchError when it can't be written)."""
+        """A new, empty folder in the store, whose name holds the label (BenchError when it can't be
+        written)."""
         parent = parent or self.folder
         with disk.explained(self.folder):
             parent.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-{machine()}-{label}", dir=parent))
+            return Path(
+                tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-{machine()}-{label}", dir=parent)
+            )
 
     def sweep(self, process: int) -> None:
         """Remove what a process that was killed on this machine left half built."""
@@ -242,13 +288,14 @@ class Store:
 
 
 def trust(looks: Iterable[str]) -> None:
-    """Don't read things against their digests that still look as another process saw them when it had (`Store.looks`)."""
+    """Don't read things against their digests that still look as another process saw them when it
+    had (`Store.looks`)."""
     _sound.update(map(bytes.fromhex, looks))
 
 
 def commit(folder: Path, kind: str, key: str, description: Mapping[str, Any]) -> None:
-    """Put the commit mark, with the digests of all files, into a complete folder. BenchError for files or a description that no
-    thing of the kind has."""
+    """Put the commit mark, with the digests of all files, into a complete folder. BenchError for
+    files or a description that no thing of the kind has."""
     try:
         mark = marks.written(kind, key, digests.of_folder(folder), description)
     except BenchError as error:
@@ -257,8 +304,9 @@ def commit(folder: Path, kind: str, key: str, description: Mapping[str, Any]) ->
 
 
 def whole_mark(path: Path, kind: str, key: str) -> bytes | None:
-    """The mark of a finished thing, None where there is none. BenchError, a part of a sentence, for what is not as it was written.
-    Files are read once in a process, and again when they look otherwise."""
+    """The mark of a finished thing, None where there is none. BenchError, a part of a sentence, for
+    what is not as it was written. Files are read once in a process, and again when they look
+    otherwise."""
     try:
         if path.is_symlink():
             raise BenchError("it is a link")
@@ -279,13 +327,18 @@ def whole_mark(path: Path, kind: str, key: str) -> bytes | None:
 
 def wrong_files(path: Path, found: digests.Found, mark: Mapping[str, Any]) -> str:
     """What is wrong with a thing's files, or nothing."""
-    if extra := sorted(name for name in found.keys() - mark["files"].keys() - {COMMIT_MARK} if Path(name).name not in BROWSED):
+    if extra := sorted(
+        name
+        for name in found.keys() - mark["files"].keys() - {COMMIT_MARK}
+        if Path(name).name not in BROWSED
+    ):
         return f"it holds {ascii(extra[0])[:80]}, which its mark does not list"
     return digests.damage(path, mark["files"])
 
 
 def mark_bytes(path: Path) -> bytes:
-    """The mark of the thing in a folder, as it is there. BenchError, a part of a sentence, for what can be none."""
+    """The mark of the thing in a folder, as it is there. BenchError, a part of a sentence, for what
+    can be none."""
     mark = path / COMMIT_MARK
     found = mark.lstat()
     if not stat.S_ISREG(found.st_mode):
@@ -332,7 +385,9 @@ def _replace_folder(folder: Path, final: Path, is_whole: Callable[[], bool]) -> 
             raise
         if is_whole():  # made meanwhile; it is the same by key
             return
-        aside = Path(f"{folder}-old")  # an uncommitted left-over, or damaged; a share may keep files that someone has open
+        aside = Path(
+            f"{folder}-old"
+        )  # an uncommitted left-over, or damaged; a share may keep files that someone has open
         os.replace(final, aside)
         os.replace(folder, final)
         with suppress(OSError):

@@ -1,4 +1,5 @@
-"""Locks between processes and machines that share a store. They end with the process that holds them, however it ends."""
+"""Locks between processes and machines that share a store. They end with the process that holds
+them, however it ends."""
 
 from __future__ import annotations
 
@@ -18,11 +19,15 @@ class Busy(Exception):
 
 
 @contextmanager
-def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = True) -> Iterator[None]:
-    """A block that one process at a time is in. `waiting` is called once if another is; without `wait`, that is `Busy`.
+def held(
+    path: Path, waiting: Callable[[], None] | None = None, wait: bool = True
+) -> Iterator[None]:
+    """A block that one process at a time is in. `waiting` is called once if another is; without
+    `wait`, that is `Busy`.
 
-    The block may remove the file before it ends; whoever waits for it looks again then. OSError where it can't be written.
-    Where the file system has no locks, which is said once, nobody waits for anybody.
+    The block may remove the file before it ends; whoever waits for it looks again then. OSError
+    where it can't be written. Where the file system has no locks, which is said once, nobody waits
+    for anybody.
     """
     from filelock import FileLock, Timeout
 
@@ -36,10 +41,16 @@ def held(path: Path, waiting: Callable[[], None] | None = None, wait: bool = Tru
         if waiting:
             waiting()
         lock.acquire(poll_interval=0.2)
-    except (OSError, NotImplementedError) as error:  # older versions of filelock raise the latter for ENOSYS
+    except (
+        OSError,
+        NotImplementedError,
+    ) as error:  # older versions of filelock raise the latter for ENOSYS
         if getattr(error, "errno", errno.ENOSYS) not in NONE:
             raise
-        disk.say_once(path.parent, f"store: {path.parent} has no working file locks: two runs may do the same work twice")
+        disk.say_once(
+            path.parent,
+            f"store: {path.parent} has no working file locks: two runs may do the same work twice",
+        )
     try:
         yield
     finally:

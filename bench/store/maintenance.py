@@ -13,7 +13,16 @@ from typing import Any
 from bench.errors import BenchError
 from bench.store import digests, disk, drafts, locks, marks
 from bench.store.files import write_bytes
-from bench.store.local import COMMIT_MARK, USED, Store, discard, machine, mark_bytes, open_store, wrong_files
+from bench.store.local import (
+    COMMIT_MARK,
+    USED,
+    Store,
+    discard,
+    machine,
+    mark_bytes,
+    open_store,
+    wrong_files,
+)
 
 KINDS = (*marks.KINDS, "work")
 LEFT_OVER = 24 * 3600.0
@@ -25,7 +34,8 @@ ELSEWHERE = 30 * LEFT_OVER
 
 @dataclass(frozen=True)
 class Thing:
-    """A finished thing, or (kind `work`) a checkpoint of an unfinished one, or what is in its place. used: seconds since 1970."""
+    """A finished thing, or (kind `work`) a checkpoint of an unfinished one, or what is in its
+    place. used: seconds since 1970."""
 
     path: Path
     kind: str
@@ -37,16 +47,26 @@ class Thing:
     def row(self) -> dict[str, Any]:
         """For a table."""
         days = (time.time() - self.used) / 86400
-        return {"kind": self.kind, "key": self.key[:12], "what": self.what, "size": written(self.bytes), "bytes": self.bytes,
-                "used": f"{days:.1f} days ago", "path": str(self.path)}  # fmt: skip
+        return {
+            "kind": self.kind,
+            "key": self.key[:12],
+            "what": self.what,
+            "size": written(self.bytes),
+            "bytes": self.bytes,
+            "used": f"{days:.1f} days ago",
+            "path": str(self.path),
+        }
 
 
 def opened(where: Path | str | None) -> Store:
     """A store that is there. BenchError where it is not, or is no folder."""
     store = open_store(where)
     if "://" in store.place:
-        raise BenchError(f"`bench store` looks after folders, and {store.place} is its provider's to look after; what this machine "
-                         f"copied from it may go at any time: --store {store.folder}")  # fmt: skip
+        raise BenchError(
+            f"`bench store` looks after folders, and {store.place} is its provider's to look "
+            "after; what this machine "
+            f"copied from it may go at any time: --store {store.folder}"
+        )
     if not store.folder.is_dir():
         raise BenchError(f"there is no store in {store.folder}: give another with --store")
     return store
@@ -60,7 +80,8 @@ def things(store: Store, kinds: Sequence[str] = ()) -> list[Thing]:
 
 
 def verify(store: Store, kinds: Sequence[str] = ()) -> Iterator[tuple[Thing, str, bool]]:
-    """Every finished thing, what is wrong with it, and whether that is its age: it is as an older huebench left it."""
+    """Every finished thing, what is wrong with it, and whether that is its age: it is as an older
+    huebench left it."""
     for thing in things(store, kinds):
         if thing.kind != "work":  # whoever goes on with a checkpoint looks at its digests
             wrong = _wrong(thing)
@@ -79,7 +100,8 @@ def migrate(store: Store, thing: Thing) -> None:
 
 
 def _wrong(thing: Thing, old: bool = False) -> str:
-    """What is wrong with a finished thing, all of which is read; old: by the mark of an older huebench."""
+    """What is wrong with a finished thing, all of which is read; old: by the mark of an older
+    huebench."""
     try:
         if thing.path.is_symlink():
             return "it is a link"
@@ -94,14 +116,18 @@ def _wrong(thing: Thing, old: bool = False) -> str:
         return str(error)
 
 
-def prune(store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool) -> Iterator[str]:
-    """Remove left-overs, then what was not used for `older` seconds, then the longest unused until `keep` bytes are left; a line
-    for each. BenchError where the store can't be written."""
+def prune(
+    store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool
+) -> Iterator[str]:
+    """Remove left-overs, then what was not used for `older` seconds, then the longest unused until
+    `keep` bytes are left; a line for each. BenchError where the store can't be written."""
     with disk.explained(store.folder, "pruned"):
         yield from _pruned(store, kinds, older, keep, dry)
 
 
-def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool) -> Iterator[str]:
+def _pruned(
+    store: Store, kinds: Sequence[str], older: float | None, keep: int | None, dry: bool
+) -> Iterator[str]:
     removed = "would remove" if dry else "removed"
     for path in _left_overs(store):
         if not dry:
@@ -126,14 +152,17 @@ def _pruned(store: Store, kinds: Sequence[str], older: float | None, keep: int |
 
 
 def remove(thing: Thing) -> None:
-    """It leaves its place whole, so that what is half removed is not there. BenchError where it can't be removed."""
+    """It leaves its place whole, so that what is half removed is not there. BenchError where it
+    can't be removed."""
     gone = thing.path.with_name(f"tmp-{os.getpid()}-{machine()}-{thing.path.name[:64]}-gone")
     try:
         with suppress(FileNotFoundError):  # another process removes it, too
             os.replace(thing.path, gone)
             discard(gone)
     except OSError as error:
-        raise BenchError(f"{thing.path} can't be removed ({error.strerror}): look after its permissions") from error
+        raise BenchError(
+            f"{thing.path} can't be removed ({error.strerror}): look after its permissions"
+        ) from error
 
 
 def written(size: float) -> str:
@@ -191,7 +220,8 @@ def _bytes(path: Path) -> int:
 
 @contextmanager
 def _nobody_at(store: Store, thing: Thing, dry: bool) -> Iterator[None]:
-    """A block in which no process builds a thing. `locks.Busy`, with the reason, where one does now, or a run uses it."""
+    """A block in which no process builds a thing. `locks.Busy`, with the reason, where one does
+    now, or a run uses it."""
     kind = thing.path.parent.name if thing.kind == "work" else thing.kind
     if kind not in marks.KINDS or not marks.is_key(thing.key):  # none that anyone builds
         yield
@@ -219,7 +249,11 @@ def _left_overs(store: Store) -> Iterator[Path]:
     for path in sorted(store.folder.glob("*/*/tmp-*")):
         _, pid, where, *_ = *path.name.split("-"), ""
         age = _age(path)
-        if age > ELSEWHERE or (age > LEFT_OVER and where == machine() and not (pid.isdigit() and drafts.alive(int(pid)))):
+        if age > ELSEWHERE or (
+            age > LEFT_OVER
+            and where == machine()
+            and not (pid.isdigit() and drafts.alive(int(pid)))
+        ):
             yield path
     for path in sorted((store.folder / "locks").glob("*.lock")):
         if _age(path) > LEFT_OVER and not locks.is_held(path):

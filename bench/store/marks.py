@@ -1,7 +1,9 @@
-"""Commit marks (`cell.json`): what a finished thing says of itself, the digests of its files, and the digest of all that.
+"""Commit marks (`cell.json`): what a finished thing says of itself, the digests of its files, and
+the digest of all that.
 
-A mark is JSON whose first field is the SHA-256 of all bytes after it: a bit that flips anywhere in it is noticed. Anyone can write
-a mark with a right digest, so its fields and its files have to be what things of its kind have.
+A mark is JSON whose first field is the SHA-256 of all bytes after it: a bit that flips anywhere in
+it is noticed. Anyone can write a mark with a right digest, so its fields and its files have to be
+what things of its kind have.
 """
 
 from __future__ import annotations
@@ -75,8 +77,8 @@ class PreparedMark(Mark):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing: the form of its mark, and its files, either by their `names` or, as many as there are, by what they end in
-    (`suffixes`). None of them is ever unpickled."""
+    """A kind of thing: the form of its mark, and its files, either by their `names` or, as many as
+    there are, by what they end in (`suffixes`). None of them is ever unpickled."""
 
     mark: type[Any]
     names: frozenset[str] = frozenset()
@@ -86,8 +88,12 @@ class Kind:
         """A file that no such thing has, or one that it lacks, as a part of a sentence; or nothing."""
         for name in files:
             fits = name.endswith(self.suffixes) if self.suffixes else name in self.names
-            if not (fits and _is_file_name(name)) or any(str(folder) in files for folder in PurePosixPath(name).parents):
-                return f"it lists the file {name[:80]!a}, and such a thing has only {self._allowed()}"
+            if not (fits and _is_file_name(name)) or any(
+                str(folder) in files for folder in PurePosixPath(name).parents
+            ):
+                return (
+                    f"it lists the file {name[:80]!a}, and such a thing has only {self._allowed()}"
+                )
         lacking = sorted(self.names - files.keys())
         return f"it lists no {lacking[0]}" if lacking else ""
 
@@ -118,7 +124,9 @@ def checked(kind: str, key: str) -> None:
     """BenchError for what can't be the kind and the key of a stored thing: paths are made of them."""
     known(kind)
     if not is_key(key):
-        raise BenchError(f"{ascii(key)[:80]} is no key of {kind}: a store's keys are 64 hexadecimal digits")
+        raise BenchError(
+            f"{ascii(key)[:80]} is no key of {kind}: a store's keys are 64 hexadecimal digits"
+        )
 
 
 def known(kind: str) -> Kind:
@@ -135,15 +143,18 @@ def is_key(name: Any) -> bool:
 
 def written(kind: str, key: str, files: Mapping[str, Any], description: Mapping[str, Any]) -> bytes:
     """The mark of a thing. BenchError where `read` would refuse it."""
-    mark = _formed({**description, "schema_version": SCHEMA, "kind": kind, "key": key, "files": files}, kind)
+    mark = _formed(
+        {**description, "schema_version": SCHEMA, "kind": kind, "key": key, "files": files}, kind
+    )
     text = json.dumps(mark, indent=2, sort_keys=True)
     rest = f"{text.removeprefix('{')}\n".encode()
     return _head(rest) + rest
 
 
 def read(data: bytes, kind: str, key: str, old: bool = False) -> dict[str, Any]:
-    """What a mark says. BenchError, a part of a sentence, for one that was changed or cut, is another thing's, or does not fit its
-    kind. One that has no digest is `Old`, or, with `old`, is believed."""
+    """What a mark says. BenchError, a part of a sentence, for one that was changed or cut, is
+    another thing's, or does not fit its kind. One that has no digest is `Old`, or, with `old`, is
+    believed."""
     digested = data[:_HEAD] == _head(data[_HEAD:])
     try:
         found = json.loads(records.text(data))
@@ -158,7 +169,12 @@ def read(data: bytes, kind: str, key: str, old: bool = False) -> dict[str, Any]:
 
 
 def _is_file_name(name: str) -> bool:
-    return disk.inside(name) and name.isprintable() and len(name.encode()) <= LONGEST and name != COMMIT_MARK
+    return (
+        disk.inside(name)
+        and name.isprintable()
+        and len(name.encode()) <= LONGEST
+        and name != COMMIT_MARK
+    )
 
 
 def is_old(found: Any) -> bool:

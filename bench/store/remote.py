@@ -1,8 +1,9 @@
 """A store behind a URL: object stores and file servers, through fsspec.
 
-What counts is what is there: a thing is finished when its mark is there, which is put there last. A folder of this machine holds
-copies, where things are built and read. Machines don't take turns: two may build the same thing at once. The first mark stays,
-and digests keep anyone from using files of one with the mark of the other.
+What counts is what is there: a thing is finished when its mark is there, which is put there last. A
+folder of this machine holds copies, where things are built and read. Machines don't take turns: two
+may build the same thing at once. The first mark stays, and digests keep anyone from using files of
+one with the mark of the other.
 """
 
 from __future__ import annotations
@@ -24,15 +25,21 @@ from bench.store.local import COMMIT_MARK, Store, cache_folder, machine, mark_by
 
 
 class RemoteStore(Store):
-    """`<url>/<kind>/<key[:2]>/<key>/`, the layout of a store in a folder. `folder` is where this machine keeps copies."""
+    """`<url>/<kind>/<key[:2]>/<key>/`, the layout of a store in a folder. `folder` is where this
+    machine keeps copies."""
 
     def __init__(self, url: str) -> None:
         if urlsplit(url).password:
-            raise BenchError("a store's URL with a password in it would be written into run folders: keep the password in fsspec's "
-                             "configuration or the provider's environment variables")  # fmt: skip
+            raise BenchError(
+                "a store's URL with a password in it would be written into run folders: keep the "
+                "password in fsspec's "
+                "configuration or the provider's environment variables"
+            )
         self.url = url.rstrip("/")
         cache = os.environ.get("BENCH_STORE_CACHE")
-        super().__init__((Path(cache) if cache else cache_folder() / "remote") / keys.sha256(self.url)[:16])
+        super().__init__(
+            (Path(cache) if cache else cache_folder() / "remote") / keys.sha256(self.url)[:16]
+        )
         self._there: set[tuple[str, str]] = set()
         self._refused: set[bytes] = set()
 
@@ -51,14 +58,18 @@ class RemoteStore(Store):
         with self._reached("read"):
             self._system.invalidate_cache()
             paths = sorted(self._system.glob(f"{self._root}/{kind}/??/*/{COMMIT_MARK}"))
-            found = {key: self._system.cat_file(path) for path in paths if marks.is_key(key := path.split("/")[-2])}
+            found = {
+                key: self._system.cat_file(path)
+                for path in paths
+                if marks.is_key(key := path.split("/")[-2])
+            }
         for key, mark in found.items():
             with self._told_there(kind, key, mark):
                 yield marks.read(mark, kind, key)
 
     def _mark(self, kind: str, key: str) -> bytes | None:
-        """The mark of a finished thing, of which there is a copy then: fetched, if this machine has none. None where the URL has no
-        whole one."""
+        """The mark of a finished thing, of which there is a copy then: fetched, if this machine has
+        none. None where the URL has no whole one."""
         copy = super()._mark(kind, key)
         if copy and (kind, key) in self._there:
             return copy
@@ -89,7 +100,8 @@ class RemoteStore(Store):
         return None if mark in self._refused else mark
 
     def _fetched(self, kind: str, key: str, mark: bytes) -> bytes | None:
-        """The mark of a copy, made by one process of this machine; None, after saying so, where what is there is damaged."""
+        """The mark of a copy, made by one process of this machine; None, after saying so, where
+        what is there is damaged."""
         lock = self.lock(kind, key)
         lock = lock.with_name(f"fetch-{lock.name}")
         with self._told_there(kind, key, mark), disk.explained(self.folder), locks.held(lock):
@@ -115,18 +127,25 @@ class RemoteStore(Store):
 
     @contextmanager
     def _told_there(self, kind: str, key: str, mark: bytes) -> Iterator[None]:
-        """A block that reads a thing at the URL, and ends where it can't be used, which is said; its mark is not asked again."""
+        """A block that reads a thing at the URL, and ends where it can't be used, which is said;
+        its mark is not asked again."""
         try:
             yield
         except StoreLost:
             raise
         except marks.Old as old:
             self._refused.add(mark)
-            disk.say_once(("old", self.url), f"store: things at {self.url} are not used ({old}): a run makes what it needs again")
+            disk.say_once(
+                ("old", self.url),
+                f"store: things at {self.url} are not used ({old}): a run makes what it needs again",
+            )
         except BenchError as wrong:
             self._refused.add(mark)
             about = self.url, kind, key, mark
-            disk.say_once(about, f"store: {kind} {key[:12]} at {self.url} is damaged ({wrong}): it is not used")
+            disk.say_once(
+                about,
+                f"store: {kind} {key[:12]} at {self.url} is damaged ({wrong}): it is not used",
+            )
 
     def _send(self, kind: str, key: str) -> None:
         """Files first, then the mark, which appears whole."""
@@ -136,7 +155,9 @@ class RemoteStore(Store):
             for name in marks.read(mark_bytes(folder), kind, key)["files"]:
                 self._put(folder / name, self._at(kind, key, name))
             self._put(folder / COMMIT_MARK, draft)
-            self._system.makedirs(mark.rpartition("/")[0], exist_ok=True)  # of a thing without files, too
+            self._system.makedirs(
+                mark.rpartition("/")[0], exist_ok=True
+            )  # of a thing without files, too
             self._system.mv(draft, mark)
 
     def _put(self, file: Path, where: str) -> None:
@@ -163,29 +184,43 @@ class RemoteStore(Store):
         try:
             system, root = url_to_fs(self.url)
         except ImportError as error:
-            raise BenchError(f"the store {self.url} needs a package that is not installed ({error})") from error
+            raise BenchError(
+                f"the store {self.url} needs a package that is not installed ({error})"
+            ) from error
         except ValueError as error:
-            raise BenchError(f"the store {self.url} can't be opened ({error}): give a folder, or a URL of fsspec's") from error
+            raise BenchError(
+                f"the store {self.url} can't be opened ({error}): give a folder, or a URL of "
+                "fsspec's"
+            ) from error
         return system, root
 
     @contextmanager
     def _reached(self, doing: str) -> Iterator[None]:
-        """A block of calls of fsspec, whose back ends raise errors of many kinds: each is a line that names the store."""
+        """A block of calls of fsspec, whose back ends raise errors of many kinds: each is a line
+        that names the store."""
         try:
             yield
         except BenchError:
             raise
         except (PermissionError, FileNotFoundError, NotImplementedError) as error:
-            raise StoreLost(f"the store {self.url} can't be {doing} ({_first_line(error)}): choose another with --store") from error
+            raise StoreLost(
+                f"the store {self.url} can't be {doing} ({_first_line(error)}): choose another "
+                "with --store"
+            ) from error
         except OSError as error:
             place = self.folder if doing == "read" and error.errno in disk.FULL else self.url
-            raise disk.lost(place, error.errno, _first_line(error), doing) or self._away(error) from error
+            raise disk.lost(place, error.errno, _first_line(error), doing) or self._away(
+                error
+            ) from error
         except Exception as error:
             raise self._away(error) from error
 
     def _away(self, error: Exception) -> Infrastructure:
         why = _first_line(error)
-        return Infrastructure(f"the store {self.url} is out of reach ({why}): the same command goes on when it is back")
+        return Infrastructure(
+            f"the store {self.url} is out of reach ({why}): the same command goes on when it is "
+            "back"
+        )
 
 
 def _first_line(error: Exception) -> str:

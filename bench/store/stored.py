@@ -1,5 +1,5 @@
-"""Files of finished things, read: arrays, tensors and fitted methods. Digests tell what was damaged; but anyone can write a file
-with a right digest, and whatever is in it gives one line."""
+"""Files of finished things, read: arrays, tensors and fitted methods. Digests tell what was
+damaged; but anyone can write a file with a right digest, and whatever is in it gives one line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 AGAIN = "remove its folder and run again"
 
 
-def array(path: Path, dtype: Any, shape: tuple[int | None, ...] | None = None) -> np.memmap[Any, Any]:
-    """A `.npy` file as a memory map; None: of any shape, or as long as it is. BenchError for any other, such as one that claims
-    more than it has, or holds objects."""
+def array(
+    path: Path, dtype: Any, shape: tuple[int | None, ...] | None = None
+) -> np.memmap[Any, Any]:
+    """A `.npy` file as a memory map; None: of any shape, or as long as it is. BenchError for any
+    other, such as one that claims more than it has, or holds objects."""
     import numpy as np
 
     try:
@@ -29,9 +31,16 @@ def array(path: Path, dtype: Any, shape: tuple[int | None, ...] | None = None) -
     except Exception as error:  # NumPy's errors for strange headers are of any kind
         raise _unreadable(path, error) from error
     shape = (None,) * found.ndim if shape is None else shape
-    if found.dtype != dtype or found.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, found.shape)):
+    if (
+        found.dtype != dtype
+        or found.ndim != len(shape)
+        or any(n not in (None, m) for n, m in zip(shape, found.shape))
+    ):
         wanted = tuple("n" if n is None else n for n in shape)
-        raise BenchError(f"{path} holds {str(found.dtype)[:40]!a} {found.shape} instead of {np.dtype(dtype)} {wanted}: {AGAIN}")
+        raise BenchError(
+            f"{path} holds {str(found.dtype)[:40]!a} {found.shape} instead of {np.dtype(dtype)} "
+            f"{wanted}: {AGAIN}"
+        )
     return found
 
 
@@ -49,15 +58,21 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
 def _unreadable(path: Path, error: Exception) -> BenchError:
     if isinstance(error, OSError) and error.errno:  # it may be whole
         why = error.strerror or str(error)
-        return disk.lost(path, error.errno, why, "read") or BenchError(f"{path} can't be read ({why}): run again")
+        return disk.lost(path, error.errno, why, "read") or BenchError(
+            f"{path} can't be read ({why}): run again"
+        )
     return BenchError(f"{path} is damaged ({reason(error)}): {AGAIN}")
 
 
 def load(method: Method, folder: Path, context: FitContext) -> None:
-    """Have a method read what it saved. BenchError where it can't, of whatever kind its own error is."""
+    """Have a method read what it saved. BenchError where it can't, of whatever kind its own error
+    is."""
     try:
         method.load(folder, context)
     except BenchError:
         raise
     except Exception as error:
-        raise BenchError(f"{type(method).__name__} can't read what it learned from {folder} ({reason(error)}): {AGAIN}") from error
+        raise BenchError(
+            f"{type(method).__name__} can't read what it learned from {folder} ({reason(error)}): "
+            f"{AGAIN}"
+        ) from error

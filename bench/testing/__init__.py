@@ -8,7 +8,26 @@
 from __future__ import annotations
 
 from bench.testing.results import Broken, CheckResult, NotApplicable, Rule
-from bench.testing.suite import Check, check, check_method, check_metric, checks, parametrize_with_checks, rules
+from bench.testing.suite import (
+    Check,
+    check,
+    check_method,
+    check_metric,
+    checks,
+    parametrize_with_checks,
+    rules,
+)
 
-__all__ = ["Broken", "Check", "CheckResult", "NotApplicable", "Rule", "check", "check_method", "check_metric", "checks",
-           "parametrize_with_checks", "rules"]  # fmt: skip
+__all__ = [
+    "Broken",
+    "Check",
+    "CheckResult",
+    "NotApplicable",
+    "Rule",
+    "check",
+    "check_method",
+    "check_metric",
+    "checks",
+    "parametrize_with_checks",
+    "rules",
+]

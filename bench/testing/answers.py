@@ -1,4 +1,5 @@
-"""What a fitted method answers when it is asked as the harness asks, and how far two answers are apart."""
+"""What a fitted method answers when it is asked as the harness asks, and how far two answers are
+apart."""
 
 from __future__ import annotations
 
@@ -39,22 +40,29 @@ class Manner:
 
 @dataclass(frozen=True)
 class Shown:
-    """Photographs as a method gets them: L `(B, 1, 256, 256)`, and for those who see it the truth and the law."""
+    """Photographs as a method gets them: L `(B, 1, 256, 256)`, and for those who see it the truth
+    and the law."""
 
     grey: Tensor
     truth: Tensor
     law: Law
 
 
-def distribution(method: Method, manner: Manner, shown: Shown, seeds: Sequence[int]) -> ColorDistribution:
+def distribution(
+    method: Method, manner: Manner, shown: Shown, seeds: Sequence[int]
+) -> ColorDistribution:
     """P(C | G), by the way that the harness goes."""
     if not manner.sees:
         return method.predict(shown.grey, seeds)
     truth = shown.truth if "truth" in manner.sees else None
-    return method.reveal(Revealed(shown.grey, truth, shown.law if "law" in manner.sees else None), seeds)
+    return method.reveal(
+        Revealed(shown.grey, truth, shown.law if "law" in manner.sees else None), seeds
+    )
 
 
-def answers(method: Method, manner: Manner, shown: Shown, seeds: Sequence[int]) -> dict[str, Tensor]:
+def answers(
+    method: Method, manner: Manner, shown: Shown, seeds: Sequence[int]
+) -> dict[str, Tensor]:
     """All that a method promises, by name; each the photographs' in the first axis."""
     if manner.role == "codec":
         return {"reconstruct": method.reconstruct(shown.truth, seeds).ab}
@@ -75,8 +83,9 @@ def answers(method: Method, manner: Manner, shown: Shown, seeds: Sequence[int]) 
 def apart(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> str:
     """What differs by more than rounding, in words, or nothing.
 
-    Fields may differ by 0.05 ab units, averaged over a field: kernels round differently, and a pixel's draw may flip where
-    rounding meets a bound. Weights and log densities may differ by a thousandth.
+    Fields may differ by 0.05 ab units, averaged over a field: kernels round differently, and a
+    pixel's draw may flip where rounding meets a bound. Weights and log densities may differ by a
+    thousandth.
     """
     if first.keys() != second.keys():
         return f"{', '.join(sorted(first))} there, {', '.join(sorted(second))} here"

@@ -18,15 +18,18 @@ COUNT = len(ROWS)
 
 
 def wrong(subject: MethodSubject, name: str) -> str:
-    """Why a capability does not work, or nothing. `Broken` where it fails in another way than a BenchError, undeclared."""
+    """Why a capability does not work, or nothing. `Broken` where it fails in another way than a
+    BenchError, undeclared."""
     try:
         return KNOWN[name](subject)
     except BenchError as error:
         return describe(error)
     except Exception as error:
         if name not in subject.spec.capabilities and name in REFUSED:
-            raise Broken(f"{name} is not declared, and raises {describe(error)}", "leave it to the contract's class, which "
-                         "refuses with a BenchError") from error  # fmt: skip
+            raise Broken(
+                f"{name} is not declared, and raises {describe(error)}",
+                "leave it to the contract's class, which refuses with a BenchError",
+            ) from error
         return describe(error)
 
 
@@ -50,7 +53,9 @@ def _log_prob(subject: MethodSubject) -> str:
 
 def _features(subject: MethodSubject) -> str:
     method: Any = subject.fitted.method
-    return _shaped(method.features(subject.session.ground.shown(ROWS).grey), (COUNT, *method.feature_shape))
+    return _shaped(
+        method.features(subject.session.ground.shown(ROWS).grey), (COUNT, *method.feature_shape)
+    )
 
 
 def _encode(subject: MethodSubject) -> str:
@@ -76,8 +81,14 @@ def _shaped(found: Tensor, shape: tuple[int, ...]) -> str:
 
 
 KNOWN: dict[str, Callable[[MethodSubject], str]] = {
-    "sample": _sample, "mean": _field("mean"), "mode": _field("mode"), "log_prob": _log_prob, "features": _features,
-    "encode": _encode, "decode": _decode, "reconstruct": _reconstruct,
-}  # fmt: skip
+    "sample": _sample,
+    "mean": _field("mean"),
+    "mode": _field("mode"),
+    "log_prob": _log_prob,
+    "features": _features,
+    "encode": _encode,
+    "decode": _decode,
+    "reconstruct": _reconstruct,
+}
 REFUSED = ("sample", "mean", "log_prob", "reconstruct")
 """What the contract's classes refuse unless a method defines it."""

@@ -1,7 +1,9 @@
-"""The far side of `bench.testing.children`: a process that does one job, described by a folder, and ends.
+"""The far side of `bench.testing.children`: a process that does one job, described by a folder, and
+ends.
 
-`python -m bench.testing.child FOLDER` does one. `python -m bench.testing.child --serve [MODULE...]` imports the modules and then
-makes a copy of itself for every folder that it reads: the copy has computed nothing, and has not waited for the imports.
+`python -m bench.testing.child FOLDER` does one. `python -m bench.testing.child --serve [MODULE...]`
+imports the modules and then makes a copy of itself for every folder that it reads: the copy has
+computed nothing, and has not waited for the imports.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-JOBS = {"register": "bench.testing.registering:register", "fit": "bench.testing.fitting:fit", "load": "bench.testing.fitting:load"}
+JOBS = {
+    "register": "bench.testing.registering:register",
+    "fit": "bench.testing.fitting:fit",
+    "load": "bench.testing.fitting:load",
+}
 """Functions of (description, folder) that return what is reported, by the name of the job."""
 
 
@@ -42,12 +48,15 @@ def _load_local(paths: list[str]) -> None:
         from bench.plugins import local
 
         for plugin in (one for path in paths for one in local.find(Path(path))):
-            with suppress(Exception, SystemExit):  # if it is the one that is checked, its factory can't be imported, which says so
+            with suppress(
+                Exception, SystemExit
+            ):  # if it is the one that is checked, its factory can't be imported, which says so
                 plugin.load()
 
 
 def serve(modules: list[str]) -> None:
-    """For each folder on standard input, do its job in a forked copy and answer with the copy's process id."""
+    """For each folder on standard input, do its job in a forked copy and answer with the copy's
+    process id."""
     for module in modules:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # copies that end leave nothing to be waited for

@@ -1,4 +1,5 @@
-"""Other processes for checks: a job runs in a process, and a process group, of its own, and ends at a deadline."""
+"""Other processes for checks: a job runs in a process, and a process group, of its own, and ends at
+a deadline."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Job:
     number: int
 
     def wait(self, name: str, seconds: float) -> bool:
-        """Whether the file `name` appears in time; False as soon as the process has ended without it."""
+        """Whether the file `name` appears in time; False as soon as the process has ended without
+        it."""
         end = time.monotonic() + seconds
         while not (self.folder / name).is_file():
             if time.monotonic() > end or not alive(self.number):
@@ -66,10 +68,11 @@ class Job:
 
 @dataclass
 class Children:
-    """Starts jobs. modules: imported before any, once, where the system can copy a process that has done so (Linux). slow: those
-    as well that this process has by now.
+    """Starts jobs. modules: imported before any, once, where the system can copy a process that has
+    done so (Linux). slow: those as well that this process has by now.
 
-    Every process that a job begins, and that begins another, carries a token by which it is found (`leftovers`).
+    Every process that a job begins, and that begins another, carries a token by which it is found
+    (`leftovers`).
     """
 
     folder: Path
@@ -86,7 +89,9 @@ class Children:
         write_json(folder / "job.json", {"task": task, "path": sys.path, **description})
         return Job(folder, self._forked(folder) if self.forks else self._spawned(folder))
 
-    def run(self, task: str, description: Mapping[str, Any], seconds: float) -> tuple[Path, dict[str, Any] | None]:
+    def run(
+        self, task: str, description: Mapping[str, Any], seconds: float
+    ) -> tuple[Path, dict[str, Any] | None]:
         """Do a job; its folder, and its report or None where it took too long."""
         job = self.begin(task, description)
         try:
@@ -95,9 +100,14 @@ class Children:
             job.kill()
 
     def leftovers(self) -> set[int]:
-        """Living processes that jobs have begun, wherever they went. OSError where the system can't tell."""
+        """Living processes that jobs have begun, wherever they went. OSError where the system can't
+        tell."""
         mine = {self._server.pid} if self._server else set()
-        return {number for number in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._marked(number)} - mine
+        return {
+            number
+            for number in map(int, filter(str.isdigit, os.listdir("/proc")))
+            if self._marked(number)
+        } - mine
 
     def close(self) -> None:
         """End the server, and whatever jobs have left behind."""
@@ -115,14 +125,19 @@ class Children:
         wanted = frozenset(self.modules) | {module for module in self.slow if module in sys.modules}
         if self._server is None or not wanted <= self._served:
             self.close()
-            self._server, self._served = self._start("--serve", *sorted(wanted), pipes=subprocess.PIPE), wanted
+            self._server, self._served = (
+                self._start("--serve", *sorted(wanted), pipes=subprocess.PIPE),
+                wanted,
+            )
         assert self._server.stdin
         assert self._server.stdout
         print(folder, file=self._server.stdin, flush=True)
         answer = self._server.stdout.readline()
         if not answer:
             self.close()
-            raise BenchError("the process that checks begin others from has ended: is there enough memory?")
+            raise BenchError(
+                "the process that checks begin others from has ended: is there enough memory?"
+            )
         return int(answer)
 
     def _spawned(self, folder: Path) -> int:
@@ -132,9 +147,15 @@ class Children:
 
     def _start(self, *arguments: str, pipes: int | None = None) -> subprocess.Popen[str]:
         environment = os.environ | {TOKEN: self.token}
-        return subprocess.Popen([sys.executable, "-P", "-m", "bench.testing.child", *arguments], env=environment, text=True,
-                                start_new_session=True, stdin=pipes or subprocess.DEVNULL, stdout=pipes or subprocess.DEVNULL,
-                                stderr=None if pipes else subprocess.DEVNULL)  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "bench.testing.child", *arguments],
+            env=environment,
+            text=True,
+            start_new_session=True,
+            stdin=pipes or subprocess.DEVNULL,
+            stdout=pipes or subprocess.DEVNULL,
+            stderr=None if pipes else subprocess.DEVNULL,
+        )
 
     def _marked(self, number: int) -> bool:
         try:

@@ -8,7 +8,8 @@ SHUFFLES = 2000
 
 
 def projected(fields: np.ndarray) -> np.ndarray:
-    """Five numbers of colour fields `(R, n, 2, h, w)`, `(R, n, 5)`: the mean of a, of b, and three fixed random projections."""
+    """Five numbers of colour fields `(R, n, 2, h, w)`, `(R, n, 5)`: the mean of a, of b, and three
+    fixed random projections."""
     flat = fields.reshape(*fields.shape[:2], -1).astype(np.float64)
     pixels = flat.shape[-1] // 2
     means = flat.reshape(*fields.shape[:2], 2, pixels).mean(-1)
@@ -17,18 +18,20 @@ def projected(fields: np.ndarray) -> np.ndarray:
 
 
 def with_distances(numbers: np.ndarray) -> np.ndarray:
-    """Numbers `(R, n, S)` and their distances from the overall mean, `(R, n, 2 S)`: draws may be uncorrelated, and yet depend on
-    one another."""
+    """Numbers `(R, n, S)` and their distances from the overall mean, `(R, n, 2 S)`: draws may be
+    uncorrelated, and yet depend on one another."""
     return np.concatenate([numbers, abs(numbers - numbers.mean((0, 1)))], -1)
 
 
 def surprise(values: np.ndarray, seed: int = 0) -> float:
-    """The share of shuffles in which values `(R, n, S)` look as dependent as they are: a p-value, at least 1 / 2,001.
+    """The share of shuffles in which values `(R, n, S)` look as dependent as they are: a p-value,
+    at least 1 / 2,001.
 
-    R repetitions of n draws. If all R n draws are independent and of one law, it makes no difference which draw stands where.
-    Two spreads tell, of the means of the repetitions (large: the draws of one hang together; small: they avoid each other) and of
-    the means of the places (large: the law changes from draw to draw), each for S statistics; their largest deviation decides
-    (Westfall and Young 1993).
+    R repetitions of n draws. If all R n draws are independent and of one law, it makes no
+    difference which draw stands where. Two spreads tell, of the means of the repetitions (large:
+    the draws of one hang together; small: they avoid each other) and of the means of the places
+    (large: the law changes from draw to draw), each for S statistics; their largest deviation
+    decides (Westfall and Young 1993).
     """
     rng = np.random.default_rng(seed)
     flat = values.reshape(-1, values.shape[-1])
@@ -43,6 +46,6 @@ def surprise(values: np.ndarray, seed: int = 0) -> float:
 
 
 def _spreads(values: np.ndarray) -> np.ndarray:
-    """Cube roots of the variances of row and of column means, `(2 S,)`: nearly normal, also where there are few columns (Wilson
-    and Hilferty 1931)."""
+    """Cube roots of the variances of row and of column means, `(2 S,)`: nearly normal, also where
+    there are few columns (Wilson and Hilferty 1931)."""
     return np.cbrt(np.concatenate([values.mean(1).var(0), values.mean(0).var(0)]))

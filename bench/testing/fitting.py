@@ -32,14 +32,16 @@ ROWS, SEEDS = (0, 1, 2, 3, 4), (11, 12, 13, 14, 15)
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """What a check runs in: one thread, as in the other processes and where the harness scores, and random states of its own."""
+    """What a check runs in: one thread, as in the other processes and where the harness scores, and
+    random states of its own."""
     with threads.pinned(THREADS), stirred():
         yield
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a method and its parts without any registry: JSON-able. key: of its fit in the store."""
+    """How to make a method and its parts without any registry: JSON-able. key: of its fit in the
+    store."""
 
     factory: str
     parameters: Mapping[str, Any]
@@ -49,7 +51,12 @@ class Recipe:
     @classmethod
     def read(cls, described: Mapping[str, Any]) -> Recipe:
         """From JSON."""
-        return cls(**{**described, "parts": {name: cls.read(part) for name, part in described["parts"].items()}})
+        return cls(
+            **{
+                **described,
+                "parts": {name: cls.read(part) for name, part in described["parts"].items()},
+            }
+        )
 
     def new(self) -> Method:
         """An unfitted method."""
@@ -60,7 +67,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Ground:
-    """The toy photographs in a store, by the keys of the prepared parts, and what is fitted on them."""
+    """The toy photographs in a store, by the keys of the prepared parts, and what is fitted on
+    them."""
 
     store: Store
     train: PreparedSet
@@ -71,7 +79,13 @@ class Ground:
         """Draw the photographs into a new store."""
         store, protocol = Store(folder), toy_protocol()
         source = prepare.make_source(SPEC, SPEC.name, Toy(), protocol, store, Quiet())
-        return cls(store, *(prepare.prepare(source, part, None, protocol, store, Quiet()) for part in ("train", "test")))
+        return cls(
+            store,
+            *(
+                prepare.prepare(source, part, None, protocol, store, Quiet())
+                for part in ("train", "test")
+            ),
+        )
 
     @classmethod
     def reopen(cls, folder: str, keys: Sequence[str]) -> Ground:
@@ -85,12 +99,15 @@ class Ground:
         return Shown(self.test.grey(list(rows)), self.test.truth(list(rows)), law)
 
     def context(self, recipe: Recipe, seed: int, of_parts: int | None = None) -> FitContext:
-        """For a fit of a method with a seed; its parts have been fitted with the same one unless given."""
+        """For a fit of a method with a seed; its parts have been fitted with the same one unless
+        given."""
         protocol = toy_protocol()
         colours = colour_weights.fit(protocol.weights, self.train.ab, protocol.weight_floor)
         parts = self.parts(recipe, seed if of_parts is None else of_parts)
         keys = {name: part.key for name, part in recipe.parts.items()}
-        return FitContext(seed, "cpu", protocol, colours, parts, self.store, Quiet(), part_keys=keys)
+        return FitContext(
+            seed, "cpu", protocol, colours, parts, self.store, Quiet(), part_keys=keys
+        )
 
     def load(self, recipe: Recipe, seed: int, folder: Path | None = None) -> Method:
         """A method from the folder where its fit is, by its key unless given; its parts likewise."""
@@ -109,8 +126,8 @@ def toy_protocol() -> Protocol:
 
 
 def fit(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Job: fit on the toy photographs, and answer. `started.json` appears before the fit. Notes that JSON can't hold, and an
-    error in answering, are told apart from an error in fitting."""
+    """Job: fit on the toy photographs, and answer. `started.json` appears before the fit. Notes
+    that JSON can't hold, and an error in answering, are told apart from an error in fitting."""
     with threads.pinned(THREADS):
         ground, recipe = Ground.reopen(job["store"], job["prepared"]), Recipe.read(job["recipe"])
         context = ground.context(recipe, job["seed"])
@@ -119,7 +136,11 @@ def fit(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         start = time.monotonic()
         method.fit(ground.train, context)
         seconds = time.monotonic() - start
-        return {"seconds": seconds, "notes": _notes(context.notes), "unanswered": _answer(method, job, ground, folder)}
+        return {
+            "seconds": seconds,
+            "notes": _notes(context.notes),
+            "unanswered": _answer(method, job, ground, folder),
+        }
 
 
 def load(job: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -136,7 +157,10 @@ def _answer(method: Method, job: dict[str, Any], ground: Ground, folder: Path) -
 
     manner = Manner(job["role"], frozenset(job["sees"]), frozenset(job["capabilities"]))
     try:
-        save_file(to_files(answers(method, manner, ground.shown(ROWS), SEEDS)), folder / "answers.safetensors")
+        save_file(
+            to_files(answers(method, manner, ground.shown(ROWS), SEEDS)),
+            folder / "answers.safetensors",
+        )
     except Exception as error:  # noqa: BLE001 - reported; another check is about it
         return describe(error)
     return ""

@@ -19,9 +19,11 @@ GRACE = 10.0
 
 
 def constructor_only_stores(subject: MethodSubject) -> str | None:
-    """The constructor takes the declared parameters by keyword, stores each, and does nothing else: no files, no arrays or
-    networks, no random numbers."""
-    values = {p.name: next(others(p)) for p in subject.spec.parameters if p.required} | _usual(subject)
+    """The constructor takes the declared parameters by keyword, stores each, and does nothing else:
+    no files, no arrays or networks, no random numbers."""
+    values = {p.name: next(others(p)) for p in subject.spec.parameters if p.required} | _usual(
+        subject
+    )
     factory = subject.spec.load()
     mend = "store the parameters and do all work in fit"
     try:
@@ -30,8 +32,10 @@ def constructor_only_stores(subject: MethodSubject) -> str | None:
         with recorded_work() as events:
             made = factory(**values)
     except Exception as error:
-        raise Broken(f"called with {', '.join(values) or 'nothing'} it raised {describe(error)}",
-                     "let its parameters be the declared ones, and let fit or `incompatible` judge them") from error  # fmt: skip
+        raise Broken(
+            f"called with {', '.join(values) or 'nothing'} it raised {describe(error)}",
+            "let its parameters be the declared ones, and let fit or `incompatible` judge them",
+        ) from error
     if events:
         raise Broken(f"it does {events[0]}", mend)
     if names := changed(before, random_states()):
@@ -43,39 +47,56 @@ def constructor_only_stores(subject: MethodSubject) -> str | None:
 
 
 def incompatible_gives_a_reason(subject: MethodSubject) -> str | None:
-    """`incompatible(dataset, count)` answers before any fit, for any number of photographs, with None or a reason of one line."""
+    """`incompatible(dataset, count)` answers before any fit, for any number of photographs, with
+    None or a reason of one line."""
     method = subject.new()
     for count in (0, 1, 2, 24, 100_000):
         found = method.incompatible("any-set", count)
         if found is not None and (not isinstance(found, str) or not found.strip() or "\n" in found):
-            raise Broken(f"incompatible('any-set', {count}) is {found!r}", "return None, or why it can't be fitted in one line")
+            raise Broken(
+                f"incompatible('any-set', {count}) is {found!r}",
+                "return None, or why it can't be fitted in one line",
+            )
     return None
 
 
 def fits(subject: MethodSubject) -> str | None:
-    """With its test parameters it can be fitted on a few photographs within the time limit, here and in a fresh process, and what
-    it notes of the fit can be written as JSON."""
+    """With its test parameters it can be fitted on a few photographs within the time limit, here
+    and in a fresh process, and what it notes of the fit can be written as JSON."""
     _, report = subject.elsewhere
     if report["notes"]:
-        raise Broken(f"context.notes: {report['notes']}", "note plain numbers, texts and lists: float(x), x.tolist()")
+        raise Broken(
+            f"context.notes: {report['notes']}",
+            "note plain numbers, texts and lists: float(x), x.tolist()",
+        )
     _ = subject.fitted
     return f"{report['seconds']:.1f} s"
 
 
 def one_seed_one_fit(subject: MethodSubject) -> str | None:
-    """Fitted twice with one seed, a method answers the same, in whatever process and global random state."""
+    """Fitted twice with one seed, a method answers the same, in whatever process and global random
+    state."""
     folder, report = subject.elsewhere
     if report["unanswered"]:
-        raise Broken(f"fitted in a fresh process: {report['unanswered']}", "let predict need nothing but what fit learnt")
+        raise Broken(
+            f"fitted in a fresh process: {report['unanswered']}",
+            "let predict need nothing but what fit learnt",
+        )
     if difference := apart(read_answers(folder), subject.first):
-        raise Broken(f"two fits with the same context.seed: {difference}",
-                     "take every random number of fit from context.seed; fix the order of sets and of folders")  # fmt: skip
+        raise Broken(
+            f"two fits with the same context.seed: {difference}",
+            "take every random number of fit from context.seed; fix the order of sets and of "
+            "folders",
+        )
     again = subject.answers(method=subject.fit_again(OTHER).method)
-    return "another seed gives another fit" if apart(again, subject.first) else "fits are not random"
+    return (
+        "another seed gives another fit" if apart(again, subject.first) else "fits are not random"
+    )
 
 
 def saves_safetensors_and_json(subject: MethodSubject) -> str | None:
-    """`save` writes files of safetensors and JSON, and nothing else: what is shared must not run code when it is read."""
+    """`save` writes files of safetensors and JSON, and nothing else: what is shared must not run
+    code when it is read."""
     from safetensors import SafetensorError, safe_open
 
     for path in sorted(p for p in subject.saved.rglob("*") if p.is_file()):
@@ -97,7 +118,10 @@ def loads_what_it_saved(subject: MethodSubject) -> str | None:
     """A new object that loads what was saved answers the same."""
     method = subject.session.ground.load(subject.recipe, SEED, subject.saved)
     if difference := apart(subject.answers(method=method), subject.first):
-        raise Broken(f"after loading, {difference}", "save all that predict reads, and put networks into eval mode")
+        raise Broken(
+            f"after loading, {difference}",
+            "save all that predict reads, and put networks into eval mode",
+        )
     return None
 
 
@@ -130,14 +154,17 @@ def leaves_no_process(subject: MethodSubject) -> str | None:
         time.sleep(0.05)
     names = _end(left)
     if left:
-        raise Broken(f"{len(left)} process(es) outlive it: {', '.join(names)}",
-                     "don't begin processes in sessions of their own (start_new_session, setsid, daemons): "
-                     "a timeout kills the process group")  # fmt: skip
+        raise Broken(
+            f"{len(left)} process(es) outlive it: {', '.join(names)}",
+            "don't begin processes in sessions of their own (start_new_session, setsid, daemons): "
+            "a timeout kills the process group",
+        )
     return None
 
 
 def random_state_untouched(subject: MethodSubject) -> str | None:
-    """The global random states of torch, NumPy and Python are after fitting and predicting what they were before."""
+    """The global random states of torch, NumPy and Python are after fitting and predicting what
+    they were before."""
     mend = "use torch.Generator and numpy.random.default_rng; wrap what takes global numbers in torch.random.fork_rng"
     if names := changed(*subject.fitted.states):
         raise Broken(f"fit moves the state of {', '.join(names)}", mend)
@@ -149,7 +176,8 @@ def random_state_untouched(subject: MethodSubject) -> str | None:
 
 
 def settings_untouched(subject: MethodSubject) -> str | None:
-    """Number of threads, deterministic mode, default dtype, gradient mode and working folder are left as they were."""
+    """Number of threads, deterministic mode, default dtype, gradient mode and working folder are
+    left as they were."""
     mend = "set it back in a `finally`, or as a context manager"
     if names := changed(*subject.fitted.settings):
         raise Broken(f"fit changes {', '.join(names)}", mend)
@@ -179,8 +207,11 @@ def _is_heavy(value: object) -> bool:
     return isinstance(value, np.ndarray | torch.Tensor | torch.nn.Module)
 
 
-def _stores_each(subject: MethodSubject, factory: Any, values: dict[str, Any], made: object) -> None:
-    """Another value of a parameter must leave a trace; slots and objects that compare by identity are taken at their word."""
+def _stores_each(
+    subject: MethodSubject, factory: Any, values: dict[str, Any], made: object
+) -> None:
+    """Another value of a parameter must leave a trace; slots and objects that compare by identity
+    are taken at their word."""
     if not hasattr(made, "__dict__"):
         return
     for parameter in subject.spec.parameters:
@@ -189,10 +220,16 @@ def _stores_each(subject: MethodSubject, factory: Any, values: dict[str, Any], m
             continue
         changed_values = {**copy.deepcopy(values), parameter.name: other}
         if error := whether(lambda given=changed_values: factory(**given)):
-            raise Broken(f"with {parameter.name}={other} it raised {error}", "let fit, or `incompatible`, judge values")
+            raise Broken(
+                f"with {parameter.name}={other} it raised {error}",
+                "let fit, or `incompatible`, judge values",
+            )
         if _state(factory(**changed_values)) == _state(made):
-            raise Broken(f"{parameter.name}={values[parameter.name]} and {parameter.name}={other} make the same object",
-                         f"store it: self.{parameter.name} = {parameter.name}")  # fmt: skip
+            raise Broken(
+                f"{parameter.name}={values[parameter.name]} and {parameter.name}={other} make the "
+                "same object",
+                f"store it: self.{parameter.name} = {parameter.name}",
+            )
 
 
 def _end(numbers: set[int]) -> list[str]:
@@ -210,18 +247,27 @@ def _end(numbers: set[int]) -> list[str]:
 
 
 def capabilities_are_true(subject: MethodSubject) -> str | None:
-    """What the spec declares (sample, mean, mode, log_prob, features, encode, decode, reconstruct) works; what the contract has
-    and the spec does not declare refuses with a BenchError."""
+    """What the spec declares (sample, mean, mode, log_prob, features, encode, decode, reconstruct)
+    works; what the contract has and the spec does not declare refuses with a BenchError."""
     from bench.testing import capabilities
 
     for name in capabilities.KNOWN:
         declared = name in subject.spec.capabilities
         wrong = capabilities.wrong(subject, name)
         if declared and wrong:
-            raise Broken(f"{name} is declared, but {wrong}", f"make it work, or take {name} from the spec's capabilities")
+            raise Broken(
+                f"{name} is declared, but {wrong}",
+                f"make it work, or take {name} from the spec's capabilities",
+            )
         if not declared and not wrong and name in capabilities.REFUSED:
-            raise Broken(f"{name} works and is not declared", f"add '{name}' to the spec's capabilities, or don't define it")
+            raise Broken(
+                f"{name} works and is not declared",
+                f"add '{name}' to the spec's capabilities, or don't define it",
+            )
     unknown = sorted(subject.spec.capabilities - set(capabilities.KNOWN))
     if unknown:
-        raise Broken(f"capabilities {', '.join(unknown)} are unknown", f"the known ones are {', '.join(capabilities.KNOWN)}")
+        raise Broken(
+            f"capabilities {', '.join(unknown)} are unknown",
+            f"the known ones are {', '.join(capabilities.KNOWN)}",
+        )
     return None

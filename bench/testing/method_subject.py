@@ -47,7 +47,8 @@ class Fitted:
 
 @dataclass
 class MethodSubject(SpecSubject):
-    """Everything is asked of the method with its spec's test parameters, and those that were given over them."""
+    """Everything is asked of the method with its spec's test parameters, and those that were given
+    over them."""
 
     spec: MethodSpec
 
@@ -64,14 +65,22 @@ class MethodSubject(SpecSubject):
     def plan(self) -> Plan:
         """The harness' own plan of a fit on the toy photographs."""
         if "identity" in self.spec.sees:
-            raise NotApplicable("it answers for photographs that it knows by name, and the toy ones are not among them")
+            raise NotApplicable(
+                "it answers for photographs that it knows by name, and the toy ones are not among "
+                "them"
+            )
         registry = with_specs(self.spec, SPEC)
         request = Request(methods=(self._written(),), datasets=(SPEC.name,))
         made = plan.make(request, registry, self.session.ground.store, Quiet())
-        found = (plan.unfit(part, made.data[SPEC.name], made.protocol) for part in made.cells[0].fit.chain())
+        found = (
+            plan.unfit(part, made.data[SPEC.name], made.protocol)
+            for part in made.cells[0].fit.chain()
+        )
         if reason := next(filter(None, found), ""):
-            raise Broken(f"{reason} ({len(self.session.ground.train)} toy photographs, {self._written()})",
-                         "declare test_parameters with which a fit on so few photographs is possible")  # fmt: skip
+            raise Broken(
+                f"{reason} ({len(self.session.ground.train)} toy photographs, {self._written()})",
+                "declare test_parameters with which a fit on so few photographs is possible",
+            )
         return made
 
     @property
@@ -81,7 +90,8 @@ class MethodSubject(SpecSubject):
 
     @cached_property
     def recipe(self) -> Recipe:
-        """How another process makes it. BenchError where a part can't be fitted; the parts are in the store afterwards."""
+        """How another process makes it. BenchError where a part can't be fitted; the parts are in
+        the store afterwards."""
         from bench.engine.work import Workshop
 
         workshop = Workshop(self.plan, self.session.ground.store, Quiet())
@@ -100,11 +110,14 @@ class MethodSubject(SpecSubject):
         return method
 
     def parameters(self) -> dict[str, Any]:
-        """All of them: the test parameters, those given, and the defaults. NotApplicable where one is lacking."""
+        """All of them: the test parameters, those given, and the defaults. NotApplicable where one
+        is lacking."""
         try:
             return self.spec.resolve({**self.spec.test_parameters, **self.given})
         except BenchError as error:
-            raise NotApplicable(f"{one_line(error)}: give it in brackets behind the name") from error
+            raise NotApplicable(
+                f"{one_line(error)}: give it in brackets behind the name"
+            ) from error
 
     def fit_again(self, seed: int) -> Fitted:
         """Fitted here, once more."""
@@ -118,11 +131,17 @@ class MethodSubject(SpecSubject):
 
     def distribution(self, rows: Sequence[int], seeds: Sequence[int]) -> ColorDistribution:
         """P(C | G) of some test photographs, made afresh."""
-        return asked.distribution(self.fitted.method, self.manner, self.session.ground.shown(rows), seeds)
+        return asked.distribution(
+            self.fitted.method, self.manner, self.session.ground.shown(rows), seeds
+        )
 
-    def answers(self, rows: Sequence[int] = ROWS, seeds: Sequence[int] = SEEDS, method: Method | None = None) -> dict[str, Tensor]:
+    def answers(
+        self, rows: Sequence[int] = ROWS, seeds: Sequence[int] = SEEDS, method: Method | None = None
+    ) -> dict[str, Tensor]:
         """All that it promises, for some test photographs."""
-        return asked.answers(method or self.fitted.method, self.manner, self.session.ground.shown(rows), seeds)
+        return asked.answers(
+            method or self.fitted.method, self.manner, self.session.ground.shown(rows), seeds
+        )
 
     @cached_property
     def first(self) -> dict[str, Tensor]:
@@ -142,9 +161,14 @@ class MethodSubject(SpecSubject):
         folder, report = self.session.warm.run("fit", self.job(), self.session.limit)
         if report is None:
             mend = "declare test_parameters with which a fit takes seconds; `bench check --timeout` gives it longer"
-            raise Broken(f"in a fresh process it was still fitting after {self.session.limit:g} s", mend)
+            raise Broken(
+                f"in a fresh process it was still fitting after {self.session.limit:g} s", mend
+            )
         if "error" in report:
-            raise Broken(f"in a fresh process: {report['error']}", "mend fit; `bench run --debug` shows the traceback")
+            raise Broken(
+                f"in a fresh process: {report['error']}",
+                "mend fit; `bench run --debug` shows the traceback",
+            )
         return folder, report
 
     def begin_fit(self) -> Job:
@@ -154,15 +178,25 @@ class MethodSubject(SpecSubject):
     def job(self, **more: Any) -> dict[str, Any]:
         """What another process is told."""
         ground, manner = self.session.ground, self.manner
-        return self.session.describe({
-            "store": str(ground.store.folder), "prepared": [ground.train.key, ground.test.key], "recipe": asdict(self.recipe),
-            "seed": SEED, "role": manner.role, "sees": sorted(manner.sees), "capabilities": sorted(manner.capabilities), **more,
-        })  # fmt: skip
+        return self.session.describe(
+            {
+                "store": str(ground.store.folder),
+                "prepared": [ground.train.key, ground.test.key],
+                "recipe": asdict(self.recipe),
+                "seed": SEED,
+                "role": manner.role,
+                "sees": sorted(manner.sees),
+                "capabilities": sorted(manner.capabilities),
+                **more,
+            }
+        )
 
     def _written(self) -> str:
         from bench.plugins import notation
 
-        return notation.write(self.spec.name, {n: v for n, v in self.parameters().items() if v is not None})
+        return notation.write(
+            self.spec.name, {n: v for n, v in self.parameters().items() if v is not None}
+        )
 
 
 def read_answers(folder: Path) -> dict[str, Tensor]:

@@ -22,7 +22,13 @@ RULES: tuple[Rule, ...] = (
     Rule(metrics.shared_work_untouched, REPEATS),
     Rule(metrics.direction_is_right, (*REPEATS, "columns-as-declared", "finite")),
     Rule(metrics.order_of_samples_changes_nothing, REPEATS),
-    Rule(metrics.batch_size_changes_nothing, (*REPEATS, "same-columns-in-every-batch", "columns-as-declared")),
+    Rule(
+        metrics.batch_size_changes_nothing,
+        (*REPEATS, "same-columns-in-every-batch", "columns-as-declared"),
+    ),
     Rule(metrics.missing_values, ("batch-size-changes-nothing",)),
-    Rule(metrics.agrees_with_reference, ("finite", "order-of-samples-changes-nothing", "batch-size-changes-nothing")),
+    Rule(
+        metrics.agrees_with_reference,
+        ("finite", "order-of-samples-changes-nothing", "batch-size-changes-nothing"),
+    ),
 )

@@ -14,25 +14,32 @@ ARGUMENTS = {"report": ("results", "out"), "executor": ("workshop", "cells", "fi
 
 
 def can_be_called(subject: SpecSubject) -> str | None:
-    """The factory takes the arguments that the harness gives it: a report (results, out), with `compares` (comparison, out); an
-    executor (workshop, cells, finished)."""
+    """The factory takes the arguments that the harness gives it: a report (results, out), with
+    `compares` (comparison, out); an executor (workshop, cells, finished)."""
     names = ARGUMENTS[subject.kind]
     if isinstance(subject.spec, ReportSpec) and subject.spec.compares:
         names = ("comparison", "out")
     try:
         inspect.signature(subject.spec.load()).bind(*names)
     except TypeError as error:
-        raise Broken(f"called with ({', '.join(names)}): {error}", f"let it take ({', '.join(names)}) by position") from error
+        raise Broken(
+            f"called with ({', '.join(names)}): {error}",
+            f"let it take ({', '.join(names)}) by position",
+        ) from error
     return None
 
 
 def makes_a_protocol(subject: SpecSubject) -> str | None:
-    """The factory makes a `bench.protocol.Protocol` from the declared parameters, the same each time, with an own digest."""
+    """The factory makes a `bench.protocol.Protocol` from the declared parameters, the same each
+    time, with an own digest."""
     values = subject.spec.resolve(subject.given)
     try:
         first, second = (subject.spec.load()(**values) for _ in range(2))
     except Exception as error:
-        raise Broken(f"with its parameters it raised {describe(error)}", "let it take the declared ones by keyword") from error
+        raise Broken(
+            f"with its parameters it raised {describe(error)}",
+            "let it take the declared ones by keyword",
+        ) from error
     if not isinstance(first, Protocol):
         raise Broken(f"it made a {type(first).__name__}", "return a bench.protocol.Protocol")
     json.dumps(first.describe())

@@ -1,5 +1,6 @@
-"""pytest plugin of the conformance kit: `pytest --bench-check NAME` checks without a test file, and checks' folders and processes
-are put away when pytest ends. Imports nothing of huebench before a check is asked for."""
+"""pytest plugin of the conformance kit: `pytest --bench-check NAME` checks without a test file, and
+checks' folders and processes are put away when pytest ends. Imports nothing of huebench before a
+check is asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("huebench")
     say = "check a huebench plugin by the conformance kit"
     group.addoption("--bench-check", action="append", default=[], metavar="NAME", help=say)
-    group.addoption("--bench-plugin", action="append", default=[], metavar="PATH", help="load a local huebench plugin first")
+    group.addoption(
+        "--bench-plugin",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="load a local huebench plugin first",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,15 +33,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if paths := config.getoption("--bench-plugin"):
         from bench.plugins import loader, selection
 
-        loader.use(loader.switches() | selection.Switches(tuple(selection.locate(path) for path in paths)))
+        loader.use(
+            loader.switches() | selection.Switches(tuple(selection.locate(path) for path in paths))
+        )
 
 
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """The checks that the command line asks for come last."""
     if names := config.getoption("--bench-check"):
         from bench.testing import checks
 
-        items.extend(_Named.from_parent(session, name=f"bench-check[{check.id}]", check=check) for check in checks(names))
+        items.extend(
+            _Named.from_parent(session, name=f"bench-check[{check.id}]", check=check)
+            for check in checks(names)
+        )
 
 
 def pytest_unconfigure() -> None:
@@ -55,4 +69,3 @@ class _Named(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return Path(self.config.rootpath), None, self.name
-

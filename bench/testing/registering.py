@@ -1,4 +1,5 @@
-"""The job that imports a plugin's registering module and calls its hooks, in a process that has imported nothing else."""
+"""The job that imports a plugin's registering module and calls its hooks, in a process that has
+imported nothing else."""
 
 from __future__ import annotations
 
@@ -10,13 +11,23 @@ from typing import Any
 from bench.hookspecs import GROUP
 from bench.plugins import local
 
-HEAVY = ("torch", "lightning", "pandas", "sklearn", "skimage", "seaborn", "matplotlib", "tensorflow", "jax")
+HEAVY = (
+    "torch",
+    "lightning",
+    "pandas",
+    "sklearn",
+    "skimage",
+    "seaborn",
+    "matplotlib",
+    "tensorflow",
+    "jax",
+)
 """What takes a second or more to import, and what `bench list` can't wait for."""
 
 
 def register(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Import what a plugin's entry point names (in a local one: below `root`) and call its registration hooks; report which
-    heavy modules that imported."""
+    """Import what a plugin's entry point names (in a local one: below `root`) and call its
+    registration hooks; report which heavy modules that imported."""
     from bench.plugins.loader import KINDS
 
     plugin = _local(job) if job["root"] else EntryPoint(job["name"], job["value"], GROUP).load()

@@ -27,10 +27,12 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its check's docstring is its text. needs: rules without which the check would tell nothing; while one of them
-    is broken this one is skipped, so that a fault is shown once, where it is.
+    """A rule: its check's docstring is its text. needs: rules without which the check would tell
+    nothing; while one of them is broken this one is skipped, so that a fault is shown once, where
+    it is.
 
-    The check raises `Broken` or `NotApplicable`, or returns a remark for whoever reads a pass (None: nothing to remark).
+    The check raises `Broken` or `NotApplicable`, or returns a remark for whoever reads a pass
+    (None: nothing to remark).
     """
 
     check: Callable[[Any], str | None]
@@ -51,7 +53,8 @@ class Rule:
 class CheckResult:
     """What came of one check of one subject.
 
-    seen: what was observed (failed), why it was skipped, or a remark. mend: what to do. reason: why it is expected to fail.
+    seen: what was observed (failed), why it was skipped, or a remark. mend: what to do. reason: why
+    it is expected to fail.
     """
 
     kind: str
@@ -78,13 +81,17 @@ class CheckResult:
         if self.status == "failed":
             return replace(self, status="expected failure", reason=reason)
         if self.status == "passed":
-            seen, mend = f"it passes, though it is expected to fail: {reason}", "take it from the expected failures"
+            seen, mend = (
+                f"it passes, though it is expected to fail: {reason}",
+                "take it from the expected failures",
+            )
             return replace(self, status="unexpected pass", reason=reason, seen=seen, mend=mend)
         return replace(self, reason=reason)
 
 
 class Subject(Protocol):
-    """What is checked: a plugin object's name and kind, and the surroundings in which its checks run."""
+    """What is checked: a plugin object's name and kind, and the surroundings in which its checks
+    run."""
 
     @property
     def name(self) -> str: ...
@@ -125,16 +132,23 @@ class Checking:
             return replace(result, status="skipped", seen=one_line(skipped))
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the finding
             seen = f"it raised {describe(error)}{place(error)}"
-            return replace(result, status="failed", seen=seen, mend="let it do this without an error")
+            return replace(
+                result, status="failed", seen=seen, mend="let it do this without an error"
+            )
 
     def _missing(self, rule: Rule) -> str:
-        """Why a rule can't be checked, or nothing. What is skipped is missing as well, for the same reason."""
+        """Why a rule can't be checked, or nothing. What is skipped is missing as well, for the same
+        reason."""
         own = {rule.name for rule in self.rules}
         for needed in (self.result(name) for name in rule.needs if name in own):
             if needed.status == "failed":
                 return f"it needs {needed.check}, which fails"
             if needed.status == "skipped":
-                return needed.seen if needed.seen.startswith("it needs") else f"it needs {needed.check}, which was skipped"
+                return (
+                    needed.seen
+                    if needed.seen.startswith("it needs")
+                    else f"it needs {needed.check}, which was skipped"
+                )
         return ""
 
 

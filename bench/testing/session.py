@@ -1,4 +1,5 @@
-"""What all checks share: the registry, a temporary store with the toy photographs, and processes for jobs."""
+"""What all checks share: the registry, a temporary store with the toy photographs, and processes
+for jobs."""
 
 from __future__ import annotations
 
@@ -27,12 +28,15 @@ SLOW = ("lightning.pytorch",)
 
 
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="bench-check-", dir=for_tensors(Path(tempfile.gettempdir()))))
+    return Path(
+        tempfile.mkdtemp(prefix="bench-check-", dir=for_tensors(Path(tempfile.gettempdir())))
+    )
 
 
 @dataclass
 class Session:
-    """Begin one, check with it as much as you like, and `close` it. limit: seconds that one fit may take."""
+    """Begin one, check with it as much as you like, and `close` it. limit: seconds that one fit may
+    take."""
 
     limit: float = 120.0
     folder: Path = field(default_factory=_folder)

@@ -47,32 +47,49 @@ class SpecSubject:
         """Who registered it, if anybody did."""
         known = registry()
         kind = kind_of(self.spec)
-        return known.owner(kind, self.spec.name) if known.specs[kind].get(self.spec.name) == self.spec else None
+        return (
+            known.owner(kind, self.spec.name)
+            if known.specs[kind].get(self.spec.name) == self.spec
+            else None
+        )
 
 
 def registers_light(subject: SpecSubject) -> str | None:
-    """Importing the registering module and calling its hooks, in a fresh process, imports no torch, nor pandas, scikit-learn, ...
+    """Importing the registering module and calling its hooks, in a fresh process, imports no torch,
+    nor pandas, scikit-learn, ...
 
     `bench list` has to import every plugin's module, and must not take seconds.
     """
     owner = subject.owner
     if owner is None:
-        raise NotApplicable("nobody has registered it: check it by its name, or load its file with --plugin")
+        raise NotApplicable(
+            "nobody has registered it: check it by its name, or load its file with --plugin"
+        )
     root = "" if owner.origin in ("installed", "editable") else owner.origin
     job = {"name": owner.name, "value": owner.value, "root": root, "plugins": []}
     _, found = subject.session.cold.run("register", job, SECONDS)
     if found is None:
-        raise Broken(f"registration takes more than {SECONDS:g} s", "do no work where the module is imported, nor in its hooks")
+        raise Broken(
+            f"registration takes more than {SECONDS:g} s",
+            "do no work where the module is imported, nor in its hooks",
+        )
     if "error" in found:
-        raise Broken(f"in a fresh process: {found['error']}", f"import {owner.value} by itself, and mend what it needs")
+        raise Broken(
+            f"in a fresh process: {found['error']}",
+            f"import {owner.value} by itself, and mend what it needs",
+        )
     if found["heavy"]:
-        raise Broken(f"{owner.value} imports {', '.join(found['heavy'])}",
-                     "move the class to a module of its own, and name it as the spec's factory: it is imported on use")  # fmt: skip
+        raise Broken(
+            f"{owner.value} imports {', '.join(found['heavy'])}",
+            "move the class to a module of its own, and name it as the spec's factory: it is "
+            "imported on use",
+        )
     return None
 
 
 def loads(subject: SpecSubject) -> str | None:
-    """The factory can be imported and is what its kind needs: a subclass of the contract's class, or something to call."""
+    """The factory can be imported and is what its kind needs: a subclass of the contract's class,
+    or something to call."""
     from bench.contracts import Dataset, Method, Metric
 
     wanted: type | None = {"method": Method, "metric": Metric, "dataset": Dataset}.get(subject.kind)
@@ -81,56 +98,86 @@ def loads(subject: SpecSubject) -> str | None:
     except BenchError as error:
         raise Broken(one_line(error), "name an importable `module:Class` as the factory") from error
     if wanted and not (isinstance(factory, type) and issubclass(factory, wanted)):
-        raise Broken(f"{subject.spec.factory} is {factory!r}", f"make it a subclass of bench.contracts.{wanted.__name__}")
+        raise Broken(
+            f"{subject.spec.factory} is {factory!r}",
+            f"make it a subclass of bench.contracts.{wanted.__name__}",
+        )
     left = sorted(getattr(factory, "__abstractmethods__", ()))
     if left:
         raise Broken(f"{subject.spec.factory} leaves {', '.join(left)} undefined", "define them")
     if not callable(factory):
-        raise Broken(f"{subject.spec.factory} can't be called", "name a class or a function as the factory")
+        raise Broken(
+            f"{subject.spec.factory} can't be called", "name a class or a function as the factory"
+        )
     return None
 
 
 def describes_itself(subject: SpecSubject) -> str | None:
-    """The spec has a name that method strings can hold, a summary of one line, a version, and help for every parameter."""
+    """The spec has a name that method strings can hold, a summary of one line, a version, and help
+    for every parameter."""
     spec = subject.spec
     if not NAME.fullmatch(spec.name):
-        raise Broken(f"the name is {spec.name!r}", "use lower-case words and digits, joined by hyphens")
+        raise Broken(
+            f"the name is {spec.name!r}", "use lower-case words and digits, joined by hyphens"
+        )
     for label, text in (("summary", spec.summary), ("version", spec.version)):
         if not text.strip() or "\n" in text:
             raise Broken(f"the {label} is {text!r}", f"set {label} to one line of text")
     for parameter in spec.parameters:
         if not parameter.help.strip():
-            raise Broken(f"parameter {parameter.name} has no help", "say in one line what it is, its unit and what its words mean")
+            raise Broken(
+                f"parameter {parameter.name} has no help",
+                "say in one line what it is, its unit and what its words mean",
+            )
     return None
 
 
 def names_its_source(subject: SpecSubject) -> str | None:
-    """Licence and citation are given: methods and data sets have a licence of their own (else the distribution's counts),
-    methods and metrics a citation."""
+    """Licence and citation are given: methods and data sets have a licence of their own (else the
+    distribution's counts), methods and metrics a citation."""
     spec = subject.spec
-    if not spec.licence.strip() and (subject.kind in ("method", "dataset") or not _licence_of(subject.owner)):
-        raise Broken("the spec has no licence", "set `licence` to an SPDX name, such as Apache-2.0, or say in words who may use it")
+    if not spec.licence.strip() and (
+        subject.kind in ("method", "dataset") or not _licence_of(subject.owner)
+    ):
+        raise Broken(
+            "the spec has no licence",
+            "set `licence` to an SPDX name, such as Apache-2.0, or say in words who may use it",
+        )
     if not spec.citation.strip() and subject.kind in ("method", "metric"):
-        raise Broken("the spec has no citation", "set `citation` to the paper, or to 'own work' where there is none")
+        raise Broken(
+            "the spec has no citation",
+            "set `citation` to the paper, or to 'own work' where there is none",
+        )
     return None
 
 
 def parameters_round_trip(subject: SpecSubject) -> str | None:
-    """Parameters survive being written as `name[key=value]` and read again; unknown ones are refused."""
+    """Parameters survive being written as `name[key=value]` and read again; unknown ones are
+    refused."""
     spec = subject.spec
     names = [p.name for p in spec.parameters]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise Broken(f"parameter {twice} is declared twice", "give each parameter a name of its own")
+        raise Broken(
+            f"parameter {twice} is declared twice", "give each parameter a name of its own"
+        )
     _resolved(spec, typical(spec))
     values = _resolved(spec, typical(spec) | dict(tested(spec)) | dict(subject.given))
-    written = notation.write(spec.name, {name: value for name, value in values.items() if value not in (None, "")})
+    written = notation.write(
+        spec.name, {name: value for name, value in values.items() if value not in (None, "")}
+    )
     try:
         again = spec.resolve(dict(notation.parse(written).given))
     except BenchError as error:
-        raise Broken(f"{written} is read as: {one_line(error)}", "choose names of letters, digits and underscores") from error
+        raise Broken(
+            f"{written} is read as: {one_line(error)}",
+            "choose names of letters, digits and underscores",
+        ) from error
     if again != values:
         name = next(n for n in values if again[n] != values[n])
-        raise Broken(f"{name}={values[name]!r} is read from {written} as {again[name]!r}", "let the default have the declared type")
+        raise Broken(
+            f"{name}={values[name]!r} is read from {written} as {again[name]!r}",
+            "let the default have the declared type",
+        )
     _refuses_unknown(spec)
     return None
 
@@ -140,11 +187,15 @@ def _refuses_unknown(spec: Spec) -> None:
         spec.resolve({"no-such-parameter": "1", **typical(spec)})
     except BenchError:
         return
-    raise Broken("no-such-parameter=1 is accepted", "don't override Spec.resolve: it refuses what is not declared")
+    raise Broken(
+        "no-such-parameter=1 is accepted",
+        "don't override Spec.resolve: it refuses what is not declared",
+    )
 
 
 RULES: tuple[Rule, ...] = tuple(
-    Rule(check) for check in (registers_light, loads, describes_itself, names_its_source, parameters_round_trip)
+    Rule(check)
+    for check in (registers_light, loads, describes_itself, names_its_source, parameters_round_trip)
 )
 
 
@@ -174,10 +225,25 @@ def _candidates(parameter: Parameter) -> Iterator[Any]:
         yield from (True, False)
     elif parameter.type in ("int", "float"):
         default = parameter.default
-        start = default if isinstance(default, int | float) and not isinstance(default, bool) else parameter.minimum or 1
-        yield from (start + 1, start * 2, start / 2, start - 1, parameter.minimum or 0, parameter.maximum or 1)
+        start = (
+            default
+            if isinstance(default, int | float) and not isinstance(default, bool)
+            else parameter.minimum or 1
+        )
+        yield from (
+            start + 1,
+            start * 2,
+            start / 2,
+            start - 1,
+            parameter.minimum or 0,
+            parameter.maximum or 1,
+        )
     elif not parameter.choices:
-        yield f"{parameter.default or 'another'}-one" if parameter.type != "method" else f"{parameter.default}[x=1]"
+        yield (
+            f"{parameter.default or 'another'}-one"
+            if parameter.type != "method"
+            else f"{parameter.default}[x=1]"
+        )
     yield from parameter.allow
 
 
@@ -203,10 +269,14 @@ def _licence_of(owner: Plugin | None) -> str:
 
 
 def documents_itself(subject: SpecSubject) -> str | None:
-    """A metric's spec says what its columns are (`variants`), how they are computed (`formula`) and how it can be gamed."""
+    """A metric's spec says what its columns are (`variants`), how they are computed (`formula`) and
+    how it can be gamed."""
     spec = subject.spec
     assert isinstance(spec, MetricSpec)
     for name in ("variants", "formula", "gaming"):
         if not getattr(spec, name):
-            raise Broken(f"the spec has no {name}", f"set `{name}`: readers of a table need it, and `bench show` prints it")
+            raise Broken(
+                f"the spec has no {name}",
+                f"set `{name}`: readers of a table need it, and `bench show` prints it",
+            )
     return None

@@ -1,4 +1,5 @@
-"""What belongs to the whole process and not to a plugin: random states and settings; and what a constructor may not do."""
+"""What belongs to the whole process and not to a plugin: random states and settings; and what a
+constructor may not do."""
 
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-WORK = ("open", "os.mkdir", "os.system", "subprocess.Popen", "socket.connect", "os.fork", "_thread.start_new_thread")
+WORK = (
+    "open",
+    "os.mkdir",
+    "os.system",
+    "subprocess.Popen",
+    "socket.connect",
+    "os.fork",
+    "_thread.start_new_thread",
+)
 """Audit events of work on files, processes, threads and the network."""
 
 
@@ -20,12 +29,17 @@ def random_states() -> dict[str, Any]:
     import torch
 
     name, numbers, *rest = np.random.get_state()  # noqa: NPY002 - the global state itself is what is looked at
-    return {"torch": torch.get_rng_state().tolist(), "NumPy": [name, list(numbers), rest], "random": random.getstate()}
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "NumPy": [name, list(numbers), rest],
+        "random": random.getstate(),
+    }
 
 
 @contextmanager
 def stirred() -> Iterator[None]:
-    """A block with global random states of its own, never the same twice; afterwards they are what they were."""
+    """A block with global random states of its own, never the same twice; afterwards they are what
+    they were."""
     import numpy as np
     import torch
 
@@ -77,7 +91,8 @@ _HOOKED: list[bool] = []
 
 @contextmanager
 def recorded_work() -> Iterator[list[str]]:
-    """A block in which the process' work on files, processes, threads and the network is recorded, by `sys.addaudithook`."""
+    """A block in which the process' work on files, processes, threads and the network is recorded,
+    by `sys.addaudithook`."""
     if not _HOOKED:
         sys.addaudithook(_record)
         _HOOKED.append(True)

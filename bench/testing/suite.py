@@ -21,19 +21,27 @@ SINGULAR = tuple(kind.removesuffix("s") for kind in KINDS)
 
 
 def rules(kind: str) -> tuple[Rule, ...]:
-    """The rules for a `method`, `metric`, `dataset`, `report`, `protocol` or `executor`, in the order in which they are checked."""
+    """The rules for a `method`, `metric`, `dataset`, `report`, `protocol` or `executor`, in the
+    order in which they are checked."""
     from bench.testing import datasets, methods, metrics, others
 
     own = {"method": methods.RULES, "metric": metrics.RULES, "dataset": datasets.RULES}
     return (*spec_rules.RULES, *(own[kind] if kind in own else others.rules_of(kind)))
 
 
-def check(subject: Spec | str, *, expected_failures: Mapping[str, str] | None = None, session: Session | None = None,
-          reference: Callable[..., Any] | None = None) -> list[CheckResult]:  # fmt: skip
-    """Check a plugin object: a spec, or the name of a registered one, perhaps with parameters (`"mdn[components=4]"`).
+def check(
+    subject: Spec | str,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    session: Session | None = None,
+    reference: Callable[..., Any] | None = None,
+) -> list[CheckResult]:
+    """Check a plugin object: a spec, or the name of a registered one, perhaps with parameters
+    (`"mdn[components=4]"`).
 
-    expected_failures: name of a check -> reason; such a check that passes is a finding. reference: for a metric, an independent
-    implementation (`bench.testing.metrics`). BenchError for unknown names.
+    expected_failures: name of a check -> reason; such a check that passes is a finding. reference:
+    for a metric, an independent implementation (`bench.testing.metrics`). BenchError for unknown
+    names.
     """
     expected = dict(expected_failures or {})
     made = checkings([subject], session, reference)
@@ -41,20 +49,27 @@ def check(subject: Spec | str, *, expected_failures: Mapping[str, str] | None = 
     return [expecting(result, expected) for checking in made for result in checking.results()]
 
 
-def check_method(method: MethodSpec | str, *, expected_failures: Mapping[str, str] | None = None) -> list[CheckResult]:
+def check_method(
+    method: MethodSpec | str, *, expected_failures: Mapping[str, str] | None = None
+) -> list[CheckResult]:
     """`check` for a method."""
     return check(_one(method, "methods"), expected_failures=expected_failures)
 
 
-def check_metric(metric: MetricSpec | str, *, expected_failures: Mapping[str, str] | None = None,
-                 reference: Callable[..., Any] | None = None) -> list[CheckResult]:  # fmt: skip
+def check_metric(
+    metric: MetricSpec | str,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    reference: Callable[..., Any] | None = None,
+) -> list[CheckResult]:
     """`check` for a metric. reference: see `bench.testing.metrics.agrees_with_reference`."""
     return check(_one(metric, "metrics"), expected_failures=expected_failures, reference=reference)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check of one subject, for a test: call it. A failure is an AssertionError in three parts, what can't be checked skips."""
+    """One check of one subject, for a test: call it. A failure is an AssertionError in three parts,
+    what can't be checked skips."""
 
     checking: Checking
     rule: Rule
@@ -77,31 +92,46 @@ class Check:
 
 def checks(subjects: Iterable[Spec | str], session: Session | None = None) -> list[Check]:
     """All checks of some subjects, not yet done."""
-    return [Check(checking, rule) for checking in checkings(subjects, session) for rule in checking.rules]
+    return [
+        Check(checking, rule)
+        for checking in checkings(subjects, session)
+        for rule in checking.rules
+    ]
 
 
-def checkings(subjects: Iterable[Spec | str], session: Session | None = None,
-              reference: Callable[..., Any] | None = None) -> list[Checking]:  # fmt: skip
+def checkings(
+    subjects: Iterable[Spec | str],
+    session: Session | None = None,
+    reference: Callable[..., Any] | None = None,
+) -> list[Checking]:
     """Subjects under their rules; a name that several kinds have gives several."""
     chosen = session or shared_session()
     return [_checking(*one, chosen, reference) for subject in subjects for one in _found(subject)]
 
 
-def parametrize_with_checks(subjects: Sequence[Spec | str], *, expected_failures: Mapping[str, str] | None = None) -> Any:
-    """A decorator: pytest runs the test once for every check of every subject. The whole of a test file::
+def parametrize_with_checks(
+    subjects: Sequence[Spec | str], *, expected_failures: Mapping[str, str] | None = None
+) -> Any:
+    """A decorator: pytest runs the test once for every check of every subject. The whole of a test
+    file::
 
         from bench.testing import parametrize_with_checks
         @parametrize_with_checks(["halo"])
         def test_conformance(check): check()
 
-    expected_failures: name of a check -> reason; it is marked `xfail`, strictly: a pass fails the test.
+    expected_failures: name of a check -> reason; it is marked `xfail`, strictly: a pass fails the
+    test.
     """
     import pytest
 
     found, expected = checks(subjects), dict(expected_failures or {})
     known(expected, [check.rule for check in found])
-    marks = {name: [pytest.mark.xfail(reason=reason, strict=True)] for name, reason in expected.items()}
-    return pytest.mark.parametrize("check", [pytest.param(one, id=one.id, marks=marks.get(one.rule.name, [])) for one in found])
+    marks = {
+        name: [pytest.mark.xfail(reason=reason, strict=True)] for name, reason in expected.items()
+    }
+    return pytest.mark.parametrize(
+        "check", [pytest.param(one, id=one.id, marks=marks.get(one.rule.name, [])) for one in found]
+    )
 
 
 @cache
@@ -126,7 +156,9 @@ def _found(subject: Spec | str) -> list[tuple[Spec, dict[str, Any]]]:
     choice, plugins = notation.parse(subject), registry()
     kinds = [kind for kind in KINDS if choice.name in plugins.specs[kind]]
     if not kinds:
-        raise plugins.missing("plugin", choice.name, [name for specs in plugins.specs.values() for name in specs])
+        raise plugins.missing(
+            "plugin", choice.name, [name for specs in plugins.specs.values() for name in specs]
+        )
     return [(plugins.specs[kind][choice.name], dict(choice.given)) for kind in kinds]
 
 
@@ -134,14 +166,19 @@ def _one(subject: Spec | str, kind: str) -> Spec | str:
     """The subject, which has to be of a kind; a name that several kinds have means that one."""
     if isinstance(subject, Spec):
         if kind_of(subject) != kind:
-            raise BenchError(f"{subject.name} is a {kind_of(subject).removesuffix('s')}, not a {kind.removesuffix('s')}")
+            raise BenchError(
+                f"{subject.name} is a {kind_of(subject).removesuffix('s')}, not a "
+                f"{kind.removesuffix('s')}"
+            )
         return subject
     choice = notation.parse(subject)
     spec: Spec = registry().get(kind, choice.name)
     return subject if choice.given else spec
 
 
-def _checking(spec: Spec, given: dict[str, Any], session: Session, reference: Callable[..., Any] | None) -> Checking:
+def _checking(
+    spec: Spec, given: dict[str, Any], session: Session, reference: Callable[..., Any] | None
+) -> Checking:
     subject: SpecSubject
     if isinstance(spec, MethodSpec):
         from bench.testing.method_subject import MethodSubject
@@ -162,7 +199,8 @@ def _checking(spec: Spec, given: dict[str, Any], session: Session, reference: Ca
 
 
 def _fitting(spec: Spec, given: Mapping[str, Any]) -> None:
-    """BenchError for a parameter in brackets that there is not, or that is ill-typed: the caller's error."""
+    """BenchError for a parameter in brackets that there is not, or that is ill-typed: the caller's
+    error."""
     declared = {p.name: p for p in spec.parameters}
     for name, value in given.items():
         if name not in declared:

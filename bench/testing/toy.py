@@ -1,7 +1,8 @@
-"""Thirty-six small drawn photographs of a known law, on which plugins are checked. Nothing is read or downloaded.
+"""Thirty-six small drawn photographs of a known law, on which plugins are checked. Nothing is read
+or downloaded.
 
-A photograph is four quarters, each of one colour, and a disc. The disc has one of three colours, with probabilities that its
-lightness tells; everything else follows from the grey picture.
+A photograph is four quarters, each of one colour, and a disc. The disc has one of three colours,
+with probabilities that its lightness tells; everything else follows from the grey picture.
 """
 
 from __future__ import annotations
@@ -29,8 +30,13 @@ LIGHT, DARK = (0.6, 0.3, 0.1), (0.1, 0.3, 0.6)
 """Probabilities of the palette's colours, for a light disc and for a dark one."""
 NEAR = 0.5
 """Deviation of a pixel, in ab units, up to which a field is one of the law's."""
-SPEC = DatasetSpec(name="conformance-toy", summary="drawn photographs of a known law, for checks", factory="bench.testing.toy:Toy",
-                   licence="Apache-2.0: drawn by this project", known_law=True)  # fmt: skip
+SPEC = DatasetSpec(
+    name="conformance-toy",
+    summary="drawn photographs of a known law, for checks",
+    factory="bench.testing.toy:Toy",
+    licence="Apache-2.0: drawn by this project",
+    known_law=True,
+)
 
 
 class Toy(Dataset):
@@ -84,7 +90,9 @@ class Photograph:
 
     def grey(self) -> np.ndarray:
         """L `(256, 256)`."""
-        lightness = np.append(50 + 0.4 * self.quarters[:, 0] + 0.3 * self.quarters[:, 1], 85 if self.light else 15)
+        lightness = np.append(
+            50 + 0.4 * self.quarters[:, 0] + 0.3 * self.quarters[:, 1], 85 if self.light else 15
+        )
         large = lightness[self._regions()].repeat(4, 0).repeat(4, 1)
         clipped: np.ndarray = (large + self.noise).clip(0, 100).astype(np.float32)
         return clipped

@@ -1,6 +1,7 @@
 """Executor `shuffled`: cells in random order, to see that no result depends on the order.
 
-Every cell gets its seeds from its photographs, never from what ran before it: two runs agree bit for bit.
+Every cell gets its seeds from its photographs, never from what ran before it: two runs agree bit
+for bit.
 """
 
 import random
@@ -25,7 +26,9 @@ def bench_register_executors() -> Iterable[ExecutorSpec]:
     )
 
 
-def shuffled(workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]) -> list[Outcome]:
+def shuffled(
+    workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]
+) -> list[Outcome]:
     """Executes the cells in random order; the outcomes are in the order of the plan."""
     planned = list(cells)
     outcomes: dict[str, Outcome] = {}

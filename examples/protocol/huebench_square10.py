@@ -19,9 +19,19 @@ def bench_register_protocols() -> Iterable[ProtocolSpec]:
         summary="centre square, antialiased; ten colourizations and twenty draws of each photograph",
         factory=f"{__name__}:make",
         parameters=(
-            Parameter("k", "int", 10, "colourizations that a method presents for each photograph", minimum=1),
-            Parameter("draws", "int", 20, "independent draws of each photograph's distribution", minimum=1),
-            Parameter("test_size", "int", 1000, "random test photographs of a large set", minimum=1),
+            Parameter(
+                "k",
+                "int",
+                10,
+                "colourizations that a method presents for each photograph",
+                minimum=1,
+            ),
+            Parameter(
+                "draws", "int", 20, "independent draws of each photograph's distribution", minimum=1
+            ),
+            Parameter(
+                "test_size", "int", 1000, "random test photographs of a large set", minimum=1
+            ),
             Parameter("split_seed", "int", 0, "seed of the random split", minimum=0),
         ),
         licence="Apache-2.0",
@@ -30,5 +40,6 @@ def bench_register_protocols() -> Iterable[ProtocolSpec]:
 
 
 def make(**parameters: Any) -> Protocol:
-    """All of `square`'s choices, other numbers; raise `version` when a choice changes that no parameter shows."""
+    """All of `square`'s choices, other numbers; raise `version` when a choice changes that no
+    parameter shows."""
     return Protocol(name="square10", crop="square", antialias=True, **parameters)

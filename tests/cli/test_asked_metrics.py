@@ -1,11 +1,24 @@
-"""Metrics that someone asked for by name, whatever they declare: in the table at the end, and in a baseline."""
+"""Metrics that someone asked for by name, whatever they declare: in the table at the end, and in a
+baseline."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-RUN = ("run", "-m", "grey,marginal", "--store", "store", "--figures", "none", "--limit-train", "24", "--limit-test", "8")
+RUN = (
+    "run",
+    "-m",
+    "grey,marginal",
+    "--store",
+    "store",
+    "--figures",
+    "none",
+    "--limit-train",
+    "24",
+    "--limit-test",
+    "8",
+)
 
 
 def header(out):
@@ -22,9 +35,19 @@ def metrics(path):
 
 
 def test_they_are_in_the_table_and_in_the_baseline(command):
-    status, out, err = command(*RUN, "--metrics", "psnr,absolute-error,spread-skill,effective-modes", "--out", "run")
+    status, out, err = command(
+        *RUN, "--metrics", "psnr,absolute-error,spread-skill,effective-modes", "--out", "run"
+    )
     assert status == 0, err
-    assert header(out) == ["dataset", "method", "absolute-error", "effective-modes", "psnr", "spread-skill", "presents"]
+    assert header(out) == [
+        "dataset",
+        "method",
+        "absolute-error",
+        "effective-modes",
+        "psnr",
+        "spread-skill",
+        "presents",
+    ]
     assert [0 < float(value) < 60 for value in values(out, "psnr")] == [True, True]
     assert values(out, "spread-skill")[0] == "0.0000"  # grey has no spread
     assert 0 < float(values(out, "spread-skill")[1]) < 5  # a value of the whole set
@@ -70,7 +93,9 @@ class Halo(Metric):
 @pytest.fixture
 def halo(command):
     Path("halo.py").write_text(PLUGIN)
-    status, out, err = command(*RUN, "--plugin", "halo.py", "--metrics", "halo,absolute-error", "--out", "run")
+    status, out, err = command(
+        *RUN, "--plugin", "halo.py", "--metrics", "halo,absolute-error", "--out", "run"
+    )
     assert status == 0, err
     assert "halo" in header(out)
     return command
@@ -92,8 +117,21 @@ def test_a_plugin_s_metric_is_not_dropped_without_a_word(halo):
 
 
 def test_a_truth_has_no_spread_and_passes(command):
-    status, _, err = command("run", "-m", "truth,marginal", "--store", "store", "--figures", "none", "--limit-train", "24",
-                             "--limit-test", "12", "--out", "run")  # fmt: skip
+    status, _, err = command(
+        "run",
+        "-m",
+        "truth,marginal",
+        "--store",
+        "store",
+        "--figures",
+        "none",
+        "--limit-train",
+        "24",
+        "--limit-test",
+        "12",
+        "--out",
+        "run",
+    )
     assert status == 0, err
     status, _, err = command("baseline", "write", "run", "b.json")
     assert status == 0

@@ -42,7 +42,9 @@ def error_line(err):
 def test_what_is_misspelt_is_named(bench, photographs, arguments, words):
     given = ["-d", photographs] if "-d" not in arguments else []
     status, _, err = (
-        bench("run", "-m", "zhang", *given, *arguments) if "-m" not in arguments else bench("run", *given, *arguments)
+        bench("run", "-m", "zhang", *given, *arguments)
+        if "-m" not in arguments
+        else bench("run", *given, *arguments)
     )
     assert status == 2, err
     line = error_line(err)
@@ -78,7 +80,9 @@ def odd_folder(folder):
     alpha.save(folder / "alpha.png")
     colours(60, 60).convert("P").save(folder / "palette.png")
     colours(60, 60).convert("CMYK").save(folder / "cmyk.jpg")
-    Image.fromarray(rng.integers(0, 65536, (50, 50), dtype=np.uint16)).save(folder / "sixteen-bit.png")
+    Image.fromarray(rng.integers(0, 65536, (50, 50), dtype=np.uint16)).save(
+        folder / "sixteen-bit.png"
+    )
     exif = Image.Exif()
     exif[0x0112] = 6
     colours(60, 90).save(folder / "rotated.jpg", exif=exif)
@@ -98,7 +102,9 @@ def test_unreadable_photographs_are_left_out_counted_and_named(bench, tmp_path):
     assert "odd: left out sixteen-bit.png: grey-only" in err
     assert err.count("left out") == 3
     assert "3 left out" in Path("r/report.md").read_text()
-    status, _, err = bench("run", "-m", QUICK, "-d", folder, "--preset", "tiny", "--out", "s", "--strict")
+    status, _, err = bench(
+        "run", "-m", QUICK, "-d", folder, "--preset", "tiny", "--out", "s", "--strict"
+    )
     assert status == 2
     assert "--strict" in error_line(err)
     assert not Path("s").exists()
@@ -106,11 +112,21 @@ def test_unreadable_photographs_are_left_out_counted_and_named(bench, tmp_path):
 
 def test_too_few_photographs_for_components_or_clusters(bench, photographs):
     mdn = f"mdn[steps=2,batch=2,features={QUICK},vae=vae[steps=2,batch=2,loss=l2]]"
-    status, _, err = bench("run", "-m", mdn, "-d", photographs, "--preset", "tiny", "--limit-train", "5")
+    status, _, err = bench(
+        "run", "-m", mdn, "-d", photographs, "--preset", "tiny", "--limit-train", "5"
+    )
     assert status == 3
     assert "8 components" in error_line(err)
     status, _, err = bench(
-        "run", "-m", f"cvae[features={QUICK}]", "-d", photographs, "--preset", "tiny", "--limit-train", "6"
+        "run",
+        "-m",
+        f"cvae[features={QUICK}]",
+        "-d",
+        photographs,
+        "--preset",
+        "tiny",
+        "--limit-train",
+        "6",
     )
     assert status == 3
     assert "21 training photographs" in error_line(err)
@@ -122,7 +138,9 @@ def test_too_few_photographs_for_components_or_clusters(bench, photographs):
 
 def test_one_failed_cell_does_not_stop_the_others(bench, photographs):
     cvae = f"cvae[steps=2,batch=8,draws=3,loss=l2,features={QUICK}]"
-    status, out, err = bench("run", "-m", f"{cvae},{QUICK}", "-d", photographs, "--preset", "tiny", "--out", "r")
+    status, out, err = bench(
+        "run", "-m", f"{cvae},{QUICK}", "-d", photographs, "--preset", "tiny", "--out", "r"
+    )
     assert status == 6, err
     assert "failed" in out
     assert "iid" in out
@@ -131,20 +149,36 @@ def test_one_failed_cell_does_not_stop_the_others(bench, photographs):
 
 def test_output_folders(bench, photographs, tmp_path):
     (tmp_path / "file").write_text("x")
-    status, _, err = bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "file/run")
+    status, _, err = bench(
+        "run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "file/run"
+    )
     assert status == 2
     assert "can't be written" in error_line(err)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    status, _, err = bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "mine")
+    status, _, err = bench(
+        "run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "mine"
+    )
     assert status == 2
     assert "no run folder" in error_line(err)
     assert bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r")[0] == 0
-    status, _, err = bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r", "-k", "3")
+    status, _, err = bench(
+        "run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r", "-k", "3"
+    )
     assert status == 2
     assert "other settings (protocol)" in error_line(err)
     status, _, err = bench(
-        "run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--store", "file/store", "--out", "q"
+        "run",
+        "-m",
+        QUICK,
+        "-d",
+        photographs,
+        "--preset",
+        "tiny",
+        "--store",
+        "file/store",
+        "--out",
+        "q",
     )
     assert status == 2
     assert "--store" in error_line(err)
@@ -167,7 +201,12 @@ def test_damaged_runs(bench, photographs, tmp_path, verb):
     status, _, err = bench(verb, "r")
     assert status == 2
     assert "schema version 99" in error_line(err)
-    for path in (("protocol_digest",), ("protocol", "scale"), ("fits",), ("datasets", photographs.name, "test", "ids_digest")):
+    for path in (
+        ("protocol_digest",),
+        ("protocol", "scale"),
+        ("fits",),
+        ("datasets", photographs.name, "test", "ids_digest"),
+    ):
         whole = json.loads(text)
         place = whole
         for name in path[:-1]:
@@ -200,7 +239,12 @@ def test_a_run_folder_that_lost_or_cut_a_table(bench, photographs, tmp_path):
 
 
 def test_a_report_without_the_store_says_so_and_how_to_do_without(bench, photographs, tmp_path):
-    assert bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r", "--store", "s")[0] == 0
+    assert (
+        bench(
+            "run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", "r", "--store", "s"
+        )[0]
+        == 0
+    )
     shutil.rmtree("s")
     status, _, err = bench("report", "r")
     assert status == 2
@@ -211,14 +255,19 @@ def test_a_report_without_the_store_says_so_and_how_to_do_without(bench, photogr
 
 def test_a_report_over_different_protocols_is_refused(bench, photographs):
     for k in "23":
-        assert bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", k, "-k", k)[0] == 0
+        assert (
+            bench("run", "-m", QUICK, "-d", photographs, "--preset", "tiny", "--out", k, "-k", k)[0]
+            == 0
+        )
     status, _, err = bench("report", "2", "3", "--out", "both")
     assert status == 4
     assert "k: 2 and 3" in error_line(err)
 
 
 def test_an_unknown_figure_is_found_before_anything_is_fitted(bench, photographs, tmp_path):
-    status, _, err = bench("run", "-m", "grey", "-d", photographs, "--figures", "galery", "--out", tmp_path / "run")
+    status, _, err = bench(
+        "run", "-m", "grey", "-d", photographs, "--figures", "galery", "--out", tmp_path / "run"
+    )
     assert status == 2
     assert err.startswith("bench: unknown figure 'galery': did you mean 'gallery'?")
     assert not (tmp_path / "run").exists()

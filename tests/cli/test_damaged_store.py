@@ -1,4 +1,5 @@
-"""A store whose things were damaged, or written by a stranger: nothing of them is used, and no verb stops at them."""
+"""A store whose things were damaged, or written by a stranger: nothing of them is used, and no verb
+stops at them."""
 
 import json
 import os
@@ -24,8 +25,18 @@ METHODS = ("mean[features=zhang[batch=8,steps=2]]", "marginal")
 def made(photographs, tmp_path_factory):
     """A run's store, with things of all kinds. Nobody changes it."""
     folder = tmp_path_factory.mktemp("made")
-    huebench.run(methods=METHODS, datasets=(str(photographs),), preset="tiny", k=2, draws=2, metrics=("absolute-error",),
-                 executor="serial", store=folder / "store", out=folder / "run", figures=("none",))  # fmt: skip
+    huebench.run(
+        methods=METHODS,
+        datasets=(str(photographs),),
+        preset="tiny",
+        k=2,
+        draws=2,
+        metrics=("absolute-error",),
+        executor="serial",
+        store=folder / "store",
+        out=folder / "run",
+        figures=("none",),
+    )
     return folder / "store"
 
 
@@ -49,15 +60,22 @@ def signed(mark, old=False):
     rest = json.dumps({name: value for name, value in mark.items() if name != "digest"})
     if old:
         return rest.encode()
-    return f'{{\n  "digest": "{keys.sha256(rest.removeprefix("{"))}",{rest.removeprefix("{")}'.encode()
+    return (
+        f'{{\n  "digest": "{keys.sha256(rest.removeprefix("{"))}",{rest.removeprefix("{")}'.encode()
+    )
 
 
 def forge(path, **changes):
     """Write a thing's mark anew, with right digests of its files as they are now."""
     mark = json.loads((path / COMMIT_MARK).read_text())
     files = [file for file in path.rglob("*") if file.is_file() and file.name != COMMIT_MARK]
-    mark["files"] = {file.relative_to(path).as_posix(): {"bytes": file.stat().st_size, "sha256": keys.file_digest(file)}
-                     for file in files}  # fmt: skip
+    mark["files"] = {
+        file.relative_to(path).as_posix(): {
+            "bytes": file.stat().st_size,
+            "sha256": keys.file_digest(file),
+        }
+        for file in files
+    }
     (path / COMMIT_MARK).write_bytes(signed({**mark, **changes}))
 
 
@@ -86,9 +104,23 @@ def test_a_mark_that_names_no_files_or_strange_ones_is_not_used(broken, kind, ca
     path, mark = first(broken, kind)
     said, one = json.loads(mark.read_text()), {"bytes": 3, "sha256": keys.sha256(b"abc")}
     (path / "evil.pth").write_bytes(b"abc")
-    strange = [{**said["files"], name: one} for name in (
-        "evil.pth", "../evil.json", "/srv/evil.json", "a/../evil.json", "C:\\evil.json", "", "\ud800.json", "\x1b[2J.json", "a.pkl",
-        COMMIT_MARK, f"{'x' * 300}.json", next(iter(said["files"])) + "/a.json")]  # fmt: skip
+    strange = [
+        {**said["files"], name: one}
+        for name in (
+            "evil.pth",
+            "../evil.json",
+            "/srv/evil.json",
+            "a/../evil.json",
+            "C:\\evil.json",
+            "",
+            "\ud800.json",
+            "\x1b[2J.json",
+            "a.pkl",
+            COMMIT_MARK,
+            f"{'x' * 300}.json",
+            next(iter(said["files"])) + "/a.json",
+        )
+    ]
     for files in ({}, *strange, [], 5, {"x": 5}, {"x": {}}, None):
         mark.write_bytes(signed({**said, "files": files}))
         assert broken.find(kind, path.name) is None, files
@@ -99,7 +131,9 @@ def test_a_mark_that_names_no_files_or_strange_ones_is_not_used(broken, kind, ca
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("extra", ["evil.pth", "more.json", "deep/evil.pth", "link", "folder-link"])
-def test_a_file_that_the_mark_does_not_list_is_not_there_for_nothing(broken, kind, extra, tmp_path, capsys):
+def test_a_file_that_the_mark_does_not_list_is_not_there_for_nothing(
+    broken, kind, extra, tmp_path, capsys
+):
     path, _ = first(broken, kind)
     place = path / extra
     if "link" in extra:
@@ -135,8 +169,13 @@ def test_links_are_refused(broken, what, tmp_path, capsys):
     assert broken.find("samples", path.name) is None
     assert " link" in capsys.readouterr().err
     assert {wrong for thing, wrong, _ in maintenance.verify(broken) if thing.path == path} <= {
-        "it is a link", "its mark is a link, or no plain file", f"{samples.FILE} is a link, or no plain file"}  # fmt: skip
-    maintenance.remove(next(thing for thing in maintenance.things(broken, ["samples"]) if thing.path == path))
+        "it is a link",
+        "its mark is a link, or no plain file",
+        f"{samples.FILE} is a link, or no plain file",
+    }
+    maintenance.remove(
+        next(thing for thing in maintenance.things(broken, ["samples"]) if thing.path == path)
+    )
     assert (tmp_path / "elsewhere").exists()
     assert not os.path.lexists(path)
 
@@ -149,13 +188,26 @@ def test_the_mark_of_another_thing_is_not_used(broken, kind, capsys):
     shutil.copytree(path, other)
     assert broken.find(kind, other.name) is None
     assert f"its mark is that of '{kind}' {path.name[:12]}" in capsys.readouterr().err
-    mark.write_bytes(signed(json.loads(mark.read_text()) | {"kind": "indexes" if kind != "indexes" else "fits"}))
+    mark.write_bytes(
+        signed(json.loads(mark.read_text()) | {"kind": "indexes" if kind != "indexes" else "fits"})
+    )
     assert broken.find(kind, path.name) is None
 
 
-@pytest.mark.parametrize("key", ["../" * 21 + "x", "AB" * 32, "ab" * 31, "ab" * 32 + "\n", "", "/" + "a" * 63, None, 5, ["a"]])
+@pytest.mark.parametrize(
+    "key",
+    ["../" * 21 + "x", "AB" * 32, "ab" * 31, "ab" * 32 + "\n", "", "/" + "a" * 63, None, 5, ["a"]],
+)
 def test_no_path_is_made_of_what_is_no_key(broken, key):
-    for function in (broken.path, broken.work, broken.lock, broken.find, broken.read, broken.describe, broken.looks):
+    for function in (
+        broken.path,
+        broken.work,
+        broken.lock,
+        broken.find,
+        broken.read,
+        broken.describe,
+        broken.looks,
+    ):
         with pytest.raises(BenchError, match="is no key of fits"):
             function("fits", key)
     for kind in ("../fits", "nothing", "", "fits/ab", "work", None):
@@ -166,9 +218,23 @@ def test_no_path_is_made_of_what_is_no_key(broken, key):
             list(broken.all(kind))
 
 
-BAD = {"list": b"[1]", "nested": b"[" * 100_000, "empty": b"", "text": b"mark", "latin": b"\xff\xfe{}", "digits": b"9" * 10_000,
-       "numbers": b'{"schema_version": "x"}', "newer": b'{"schema_version": 99}', "nul": bytes(1000), "cut": None, "no-name": None,
-       "folder": None, "pipe": None, "link": None, "large": None}  # fmt: skip
+BAD = {
+    "list": b"[1]",
+    "nested": b"[" * 100_000,
+    "empty": b"",
+    "text": b"mark",
+    "latin": b"\xff\xfe{}",
+    "digits": b"9" * 10_000,
+    "numbers": b'{"schema_version": "x"}',
+    "newer": b'{"schema_version": 99}',
+    "nul": bytes(1000),
+    "cut": None,
+    "no-name": None,
+    "folder": None,
+    "pipe": None,
+    "link": None,
+    "large": None,
+}
 
 
 def spoil(mark, how):
@@ -201,12 +267,25 @@ def test_a_bad_mark_stops_no_verb_and_can_be_removed(broken, bench, photographs,
     status, out, err = bench("store", "ls")
     assert (status, err) == (0, "")
     assert out.count("damaged") == len(KINDS)
-    dry = ["run", "-m", METHODS[0], "-d", photographs, "--preset", "tiny", "--metrics", "absolute-error", "--dry-run"]
+    dry = [
+        "run",
+        "-m",
+        METHODS[0],
+        "-d",
+        photographs,
+        "--preset",
+        "tiny",
+        "--metrics",
+        "absolute-error",
+        "--dry-run",
+    ]
     status, out, err = bench(*dry)
     assert status == 0
     assert "Traceback" not in err
     assert "to do" in out
-    bad = [path for path in bad if path.parts[-3] not in ("indexes", "prepared", "duplicates")]  # these were made again
+    bad = [
+        path for path in bad if path.parts[-3] not in ("indexes", "prepared", "duplicates")
+    ]  # these were made again
     status, out, err = bench("store", "verify")
     assert (status, err) == (1, "")
     assert out.count("\n") == len(bad) + 1
@@ -220,12 +299,16 @@ def test_a_bad_mark_stops_no_verb_and_can_be_removed(broken, bench, photographs,
     assert not list(broken.folder.rglob("tmp-*"))
 
 
-def test_things_of_an_older_huebench_are_not_used_until_they_are_taken_over(broken, bench, monkeypatch, capsys):
+def test_things_of_an_older_huebench_are_not_used_until_they_are_taken_over(
+    broken, bench, monkeypatch, capsys
+):
     monkeypatch.setenv("BENCH_STORE", os.fspath(broken.folder))
     marks = [path / COMMIT_MARK for kind in KINDS for path in broken.places(kind)]
     before = {mark: broken.describe(mark.parts[-4], mark.parent.name) for mark in marks}
     for mark in marks:  # as they were written then
-        said = {name: value for name, value in json.loads(mark.read_text()).items() if name != "digest"} | {"schema_version": 1}
+        said = {
+            name: value for name, value in json.loads(mark.read_text()).items() if name != "digest"
+        } | {"schema_version": 1}
         mark.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n")
     harmed = first(broken, "fits")[0]
     next(file for file in harmed.iterdir() if file.name != COMMIT_MARK).write_bytes(b"abc")
@@ -239,7 +322,10 @@ def test_things_of_an_older_huebench_are_not_used_until_they_are_taken_over(brok
     assert f"{len(marks) - 1} of an older huebench not used: --migrate takes them over\n" in out
     assert out.endswith(f"{len(marks)} things, 1 damaged\n")
     assert [broken.find(mark.parts[-4], mark.parent.name) for mark in marks] == [None] * len(marks)
-    assert f"{len(marks) - 1} of an older huebench taken over\n" in bench("store", "verify", "--migrate", "--delete")[1]
+    assert (
+        f"{len(marks) - 1} of an older huebench taken over\n"
+        in bench("store", "verify", "--migrate", "--delete")[1]
+    )
     assert bench("store", "verify")[:2] == (0, f"{len(marks) - 1} things, 0 damaged\n")
     for mark in marks:
         if mark.parent != harmed:
@@ -260,20 +346,31 @@ def tensors(**header):
 
 ARRAYS = {
     "giant": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4, 1000000000000)}\n"),
-    "beyond": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4, 99999999999999999999999)}\n"),
+    "beyond": npy(
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (4, 99999999999999999999999)}\n"
+    ),
     "objects": npy("{'descr': '|O', 'fortran_order': False, 'shape': (8,)}\n"),
-    "nested": npy("(" * 3000), "negative": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}\n"),
+    "nested": npy("(" * 3000),
+    "negative": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}\n"),
     "another": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 4)}\n"),
     "records": npy("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (8,)}\n"),
-    "overlapping": tensors(**{name: {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]} for name in ("ab", "b")}),
+    "overlapping": tensors(
+        **{name: {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]} for name in ("ab", "b")}
+    ),
     "lying": tensors(ab={"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 64]}),
     "short": tensors(ab={"dtype": "F32", "shape": [999], "data_offsets": [0, 3996]}),
     "strange": tensors(ab={"dtype": "X9", "shape": [16], "data_offsets": [0, 64]}),
     "integers": tensors(ab={"dtype": "I32", "shape": [16], "data_offsets": [0, 64]}),
-    "none": tensors(), "long": struct.pack("<Q", 2**62) + bytes(64), "pickle": b"\x80\x04." + bytes(64),
-    "zip": b"PK\x03\x04" + bytes(64), "empty": b"", "text": b"{}", "json": b"[[1], {}]", "deep": b"[" * 100_000,
+    "none": tensors(),
+    "long": struct.pack("<Q", 2**62) + bytes(64),
+    "pickle": b"\x80\x04." + bytes(64),
+    "zip": b"PK\x03\x04" + bytes(64),
+    "empty": b"",
+    "text": b"{}",
+    "json": b"[[1], {}]",
+    "deep": b"[" * 100_000,
     "utf-16": "{}".encode("utf-16"),
-}  # fmt: skip
+}
 
 
 def read_all(store, kinds=KINDS):
@@ -310,11 +407,15 @@ class _Same:
 def test_a_forged_file_with_a_right_digest_is_one_line(broken, content, monkeypatch, capfd):
     for kind in KINDS:
         path = first(broken, kind)[0]
-        for file in [file for file in path.rglob("*") if file.is_file() and file.name != COMMIT_MARK]:
+        for file in [
+            file for file in path.rglob("*") if file.is_file() and file.name != COMMIT_MARK
+        ]:
             file.write_bytes(ARRAYS[content])
         forge(path)
         assert broken.find(kind, path.name), "digests are right"
-    monkeypatch.setattr("bench.keys.key", lambda kind, signature, form: signature)  # of `prepare.index`
+    monkeypatch.setattr(
+        "bench.keys.key", lambda kind, signature, form: signature
+    )  # of `prepare.index`
     said = read_all(broken)
     assert len(said) == 4
     assert all(line.count("\n") == 0 and str(broken.folder) in line for line in said)
@@ -322,15 +423,30 @@ def test_a_forged_file_with_a_right_digest_is_one_line(broken, content, monkeypa
 
 
 @pytest.mark.parametrize("content", ARRAYS)
-def test_a_forged_fit_is_a_failed_row_or_one_line(broken, bench, photographs, tmp_path, monkeypatch, content):
+def test_a_forged_fit_is_a_failed_row_or_one_line(
+    broken, bench, photographs, tmp_path, monkeypatch, content
+):
     monkeypatch.setenv("BENCH_STORE", os.fspath(broken.folder))
     for path in broken.places("fits"):
-        for file in [file for file in path.rglob("*") if file.is_file() and file.name != COMMIT_MARK]:
+        for file in [
+            file for file in path.rglob("*") if file.is_file() and file.name != COMMIT_MARK
+        ]:
             file.write_bytes(ARRAYS[content])
         forge(path)
     shutil.rmtree(broken.folder / "samples")
     shutil.rmtree(broken.folder / "scores")
-    arguments = ["-m", ",".join(METHODS), "-d", photographs, "--preset", "tiny", "--draws", "2", "--metrics", "absolute-error"]
+    arguments = [
+        "-m",
+        ",".join(METHODS),
+        "-d",
+        photographs,
+        "--preset",
+        "tiny",
+        "--draws",
+        "2",
+        "--metrics",
+        "absolute-error",
+    ]
     status, _, err = bench("run", *arguments, "-k", "2", "--figures", "none", "--out", "run")
     assert status in (3, 6)
     assert "Traceback" not in err
@@ -347,7 +463,9 @@ def mutated(data, chance):
     found, words = bytearray(data), (b"[", b'"', b"}", b"-1", b"1e999", b"null", b"\\ud800")
     for _ in range(chance.randint(1, 4)):
         at, length = chance.randrange(len(found) + 1), chance.choice((1, 1, 1, 4, 40))
-        new = chance.choice((chance.randbytes(length), bytes(found[:length]), b"9" * length, chance.choice(words)))
+        new = chance.choice(
+            (chance.randbytes(length), bytes(found[:length]), b"9" * length, chance.choice(words))
+        )
         found[at : at + chance.choice((0, length))] = new
     return bytes(found)
 
@@ -363,7 +481,9 @@ def test_a_forged_mark_is_used_only_where_it_has_the_form_of_its_kind(broken, ki
         body = mutated(rest, chance)
         mark.write_bytes(f'{{\n  "digest": "{keys.sha256(body)}",'.encode() + body)
         found = broken.read(kind, path.name)
-        assert found is None or (found[1].keys() <= before.keys() and found[1]["files"] == before["files"])
+        assert found is None or (
+            found[1].keys() <= before.keys() and found[1]["files"] == before["files"]
+        )
         assert maintenance.things(broken, [kind])
         list(broken.all(kind))
     assert set(broken.folder.parent.iterdir()) == outside
@@ -373,7 +493,9 @@ def test_a_forged_mark_is_used_only_where_it_has_the_form_of_its_kind(broken, ki
 @pytest.mark.parametrize("kind", ["samples", "scores", "prepared", "indexes"])
 @pytest.mark.parametrize("count", [25, pytest.param(2000, marks=pytest.mark.slow)])
 def test_a_forged_file_is_read_or_is_one_line(broken, kind, count, monkeypatch, capfd):
-    monkeypatch.setattr("bench.keys.key", lambda kind, signature, form: signature)  # of `prepare.index`
+    monkeypatch.setattr(
+        "bench.keys.key", lambda kind, signature, form: signature
+    )  # of `prepare.index`
     chance = random.Random(count)
     path, _ = first(broken, kind)
     contents = {file: file.read_bytes() for file in path.iterdir() if file.name != COMMIT_MARK}

@@ -1,4 +1,5 @@
-"""Executors: the same bits everywhere, workers that die, limits on other machines, two runs on one store."""
+"""Executors: the same bits everywhere, workers that die, limits on other machines, two runs on one
+store."""
 
 import json
 import os
@@ -16,20 +17,46 @@ from bench.store.local import COMMIT_MARK
 from ..patience import LONG, until
 
 LOCAL = Path(__file__).parent / "broken_methods"
-# the loss mah has principal components in it, which NumPy's and SciPy's libraries make with threads of their own
+# the loss mah has principal components in it, which NumPy's and SciPy's libraries make with threads
+# of their own
 METHODS = "zhang[batch=8,steps=2],mean[features=zhang[batch=8,steps=2]],vae[batch=8,loss=[l2,mah],steps=3],marginal"
-OTHERS = ("process[slots=2]", "dask[slots=2]",
-          pytest.param("submitit[cluster=local,slots=2]", marks=pytest.mark.slow),
-          pytest.param("submitit[cluster=debug]", marks=pytest.mark.slow))  # fmt: skip
+OTHERS = (
+    "process[slots=2]",
+    "dask[slots=2]",
+    pytest.param("submitit[cluster=local,slots=2]", marks=pytest.mark.slow),
+    pytest.param("submitit[cluster=debug]", marks=pytest.mark.slow),
+)
 
 
 def arguments(photographs, *more):
-    return [sys.executable, "-P", "-m", "bench.cli", "run", "-d", str(photographs), "--preset", "tiny", "--metrics",
-            "absolute-error", "--figures", "none", "--threads", "2", *map(str, more)]  # fmt: skip
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "bench.cli",
+        "run",
+        "-d",
+        str(photographs),
+        "--preset",
+        "tiny",
+        "--metrics",
+        "absolute-error",
+        "--figures",
+        "none",
+        "--threads",
+        "2",
+        *map(str, more),
+    ]
 
 
 def run(folder, photographs, *more):
-    done = subprocess.run(arguments(photographs, "--out", "run", *more), cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        arguments(photographs, "--out", "run", *more),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stderr
 
 
@@ -41,26 +68,42 @@ def scores(folder):
 def serial(photographs, tmp_path_factory):
     """The scores of a run in one process."""
     folder = tmp_path_factory.mktemp("serial")
-    status, err = run(folder, photographs, "-m", METHODS, "--store", "store", "--executor", "serial")
+    status, err = run(
+        folder, photographs, "-m", METHODS, "--store", "store", "--executor", "serial"
+    )
     assert status == 0, err
     return scores(folder)
 
 
 @pytest.mark.parametrize("executor", OTHERS)
 def test_every_executor_gives_the_same_bits(serial, photographs, tmp_path, executor):
-    status, err = run(tmp_path, photographs, "-m", METHODS, "--store", "store", "--executor", executor)
+    status, err = run(
+        tmp_path, photographs, "-m", METHODS, "--store", "store", "--executor", executor
+    )
     assert status == 0, err
     pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
     marks = list((tmp_path / "store").rglob(COMMIT_MARK))
     assert marks
     for mark in marks:
-        assert set(json.loads(mark.read_text())["files"]) == {p.name for p in mark.parent.iterdir()} - {COMMIT_MARK}
+        assert set(json.loads(mark.read_text())["files"]) == {
+            p.name for p in mark.parent.iterdir()
+        } - {COMMIT_MARK}
 
 
-@pytest.mark.parametrize(("few", "executor"), [("vae[batch=8,loss=l2,steps=3],marginal", "serial"),
-    pytest.param("mean[features=zhang[batch=8,steps=2]],marginal", "process[slots=2]", marks=pytest.mark.slow)])  # fmt: skip
-def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(serial, photographs, tmp_path, monkeypatch, few,
-                                                                            executor):  # fmt: skip
+@pytest.mark.parametrize(
+    ("few", "executor"),
+    [
+        ("vae[batch=8,loss=l2,steps=3],marginal", "serial"),
+        pytest.param(
+            "mean[features=zhang[batch=8,steps=2]],marginal",
+            "process[slots=2]",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(
+    serial, photographs, tmp_path, monkeypatch, few, executor
+):
     url, few = f"file://{tmp_path}/far", ("-m", few)
     monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "here"))
     status, err = run(tmp_path, photographs, *few, "--store", url, "--executor", executor)
@@ -68,15 +111,21 @@ def test_a_store_behind_a_url_gives_the_same_bits_and_nothing_is_made_twice(seri
     found = scores(tmp_path)
     assert found.method.nunique() == 2
     wanted = serial[serial.method.isin(set(found.method))].reset_index(drop=True)
-    words = dict.fromkeys(found.select_dtypes("category"), object)  # whose categories are all words of a file
+    words = dict.fromkeys(
+        found.select_dtypes("category"), object
+    )  # whose categories are all words of a file
     pd.testing.assert_frame_equal(found.astype(words), wanted.astype(words), check_exact=True)
-    sent = {path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()}
+    sent = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()
+    }
     monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / "there"))
     (tmp_path / "run").rename(tmp_path / "first")
     status, err = run(tmp_path, photographs, *few, "--store", url, "--executor", "serial")
     assert status == 0, err
     pd.testing.assert_frame_equal(scores(tmp_path), found, check_exact=True)
-    assert sent == {path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()}
+    assert sent == {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "far").rglob("*") if path.is_file()
+    }
     again = [sys.executable, "-P", "-m", "bench.cli", "score", "run", "--store", url]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -97,9 +146,22 @@ def children(pid, text):
 @pytest.mark.parametrize("executor", ["process", "dask[slots=1]"])
 def test_a_worker_that_is_killed_does_not_lose_the_run(photographs, tmp_path, executor):
     environment = os.environ | {"SLOW_ONCE": str(tmp_path / "begun")}
-    command = arguments(photographs, "-m", "slow-once,marginal", "--plugin", LOCAL, "--executor", executor,
-                        "--store", "store", "--out", "run")  # fmt: skip
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as child:
+    command = arguments(
+        photographs,
+        "-m",
+        "slow-once,marginal",
+        "--plugin",
+        LOCAL,
+        "--executor",
+        executor,
+        "--store",
+        "store",
+        "--out",
+        "run",
+    )
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment
+    ) as child:
         until((tmp_path / "begun").exists)
         wanted = "bench.executors.worker" if executor == "process" else "spawn_main"
         for victim in children(child.pid, wanted):
@@ -110,50 +172,115 @@ def test_a_worker_that_is_killed_does_not_lose_the_run(photographs, tmp_path, ex
     assert set(scores(tmp_path)["status"]) <= {"done", "refused"}
 
 
-@pytest.mark.parametrize("executor", ["process[slots=2]", pytest.param("dask[slots=2]", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "executor", ["process[slots=2]", pytest.param("dask[slots=2]", marks=pytest.mark.slow)]
+)
 def test_a_method_that_never_ends_is_ended_on_every_executor(photographs, tmp_path, executor):
-    for limit in (4, 60, LONG):  # until one in which the sound method can end and the other one begin
+    for limit in (
+        4,
+        60,
+        LONG,
+    ):  # until one in which the sound method can end and the other one begin
         folder = tmp_path / str(limit)
         folder.mkdir()
         environment = os.environ | {"BROKEN_METHODS_CHILD": str(folder / "child")}
-        command = arguments(photographs, "-m", "endless,marginal", "--plugin", LOCAL, "--timeout", limit, "--executor", executor,
-                            "--store", "store", "--out", "run")  # fmt: skip
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+        command = arguments(
+            photographs,
+            "-m",
+            "endless,marginal",
+            "--plugin",
+            LOCAL,
+            "--timeout",
+            limit,
+            "--executor",
+            executor,
+            "--store",
+            "store",
+            "--out",
+            "run",
+        )
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, env=environment, check=False
+        )
         assert done.returncode in (3, 6), done.stderr
-        cells = {c["method"]: c for c in json.loads((folder / "run" / "manifest.json").read_text())["cells"]}
+        cells = {
+            c["method"]: c
+            for c in json.loads((folder / "run" / "manifest.json").read_text())["cells"]
+        }
         if cells["marginal"]["status"] == "done" and (folder / "child").exists():
             break
     assert cells["endless"]["reason"].endswith(f"took longer than {limit:g} s (--timeout)")
     assert cells["marginal"]["status"] == "done"
     child = int((folder / "child").read_text())
-    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    until(
+        lambda: (
+            not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        )
+    )
 
 
 def test_two_runs_on_one_store_do_nothing_twice(photographs, tmp_path):
     environment = os.environ | {"SLOW_ONCE": str(tmp_path / "begun")}
-    command = arguments(photographs, "-m", "slow-once,marginal", "--plugin", LOCAL, "--store", "store")
+    command = arguments(
+        photographs, "-m", "slow-once,marginal", "--plugin", LOCAL, "--store", "store"
+    )
     (tmp_path / "begun").write_text("")
-    both = [subprocess.Popen([*command, "--out", name, "--executor", executor], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-                             env=environment) for name, executor in (("a", "serial"), ("b", "process"))]  # fmt: skip
+    both = [
+        subprocess.Popen(
+            [*command, "--out", name, "--executor", executor],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for name, executor in (("a", "serial"), ("b", "process"))
+    ]
     said = [each.communicate(timeout=LONG)[1] for each in both]
     assert [each.returncode for each in both] == [0, 0], said
     assert (tmp_path / "begun").read_text() == "fit\n"
-    tables = [pd.read_parquet(tmp_path / name / "scores.parquet").drop(columns="run") for name in "ab"]
+    tables = [
+        pd.read_parquet(tmp_path / name / "scores.parquet").drop(columns="run") for name in "ab"
+    ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
     assert not list((tmp_path / "store").glob("*/??/tmp-*"))
 
 
 def test_a_dask_scheduler_that_does_not_answer_is_one_line(photographs, tmp_path):
-    status, err = run(tmp_path, photographs, "-m", "marginal", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    status, err = run(
+        tmp_path,
+        photographs,
+        "-m",
+        "marginal",
+        "--executor",
+        "dask",
+        "--scheduler",
+        "tcp://127.0.0.1:1",
+    )
     assert status == 2
-    assert err.splitlines()[-1].startswith("bench: --scheduler tcp://127.0.0.1:1: no dask scheduler answers there")
+    assert err.splitlines()[-1].startswith(
+        "bench: --scheduler tcp://127.0.0.1:1: no dask scheduler answers there"
+    )
     assert "Traceback" not in err
 
 
 def test_a_scheduler_is_for_dask_only(bench, photographs):
-    status, _, err = bench("run", "-m", "grey", "-d", photographs, "--executor", "process", "--scheduler", "tcp://127.0.0.1:1")
+    status, _, err = bench(
+        "run",
+        "-m",
+        "grey",
+        "-d",
+        photographs,
+        "--executor",
+        "process",
+        "--scheduler",
+        "tcp://127.0.0.1:1",
+    )
     assert status == 2
-    assert err == "bench: executor process has no scheduler: leave --scheduler out, or take --executor dask\n"
+    assert (
+        err
+        == "bench: executor process has no scheduler: leave --scheduler out, or take --executor "
+        "dask\n"
+    )
 
 
 def test_no_slurm_is_one_line(photographs, tmp_path):
@@ -165,7 +292,13 @@ def test_no_slurm_is_one_line(photographs, tmp_path):
 
 
 def dask(part, *arguments):
-    command = [sys.executable, "-m", f"distributed.cli.dask_{part}", "--no-dashboard", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        f"distributed.cli.dask_{part}",
+        "--no-dashboard",
+        *map(str, arguments),
+    ]
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
@@ -175,10 +308,26 @@ def test_what_a_running_dask_cluster_does(photographs, tmp_path, serial):
     started = []
     try:
         where = tmp_path / "scheduler.json"
-        started.append(dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", where))
+        started.append(
+            dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", where)
+        )
         address = json.loads(until(lambda: where.exists() and where.read_text()))["address"]
-        started += [dask("worker", address, "--nthreads", "1", "--local-directory", tmp_path) for _ in range(2)]
-        status, err = run(tmp_path, photographs, "-m", METHODS, "--store", "store", "--executor", "dask", "--scheduler", address)
+        started += [
+            dask("worker", address, "--nthreads", "1", "--local-directory", tmp_path)
+            for _ in range(2)
+        ]
+        status, err = run(
+            tmp_path,
+            photographs,
+            "-m",
+            METHODS,
+            "--store",
+            "store",
+            "--executor",
+            "dask",
+            "--scheduler",
+            address,
+        )
         assert status == 0, err
         pd.testing.assert_frame_equal(scores(tmp_path), serial, check_exact=True)
     finally:
@@ -187,9 +336,22 @@ def test_what_a_running_dask_cluster_does(photographs, tmp_path, serial):
             each.wait()
 
 
-
-NODES = ("-d", "demo", "-m", "vae[batch=8,steps=30]", "--preset", "tiny", "--figures", "none", "--metrics", "absolute-error",
-         "--threads", "1", "--out", "run")  # fmt: skip
+NODES = (
+    "-d",
+    "demo",
+    "-m",
+    "vae[batch=8,steps=30]",
+    "--preset",
+    "tiny",
+    "--figures",
+    "none",
+    "--metrics",
+    "absolute-error",
+    "--threads",
+    "1",
+    "--out",
+    "run",
+)
 
 
 def weights(store):
@@ -205,8 +367,15 @@ def test_two_machines_train_as_two_devices_do_and_one_that_dies_is_replaced(tmp_
     with subprocess.Popen([*command, *two], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
 
         def second():
-            for job in (p for p in psutil.process_iter() if str(tmp_path) in _environment(p).get("SUBMITIT_FOLDER", "")):
-                if "bench.executors.worker" in " ".join(job.cmdline()) and _environment(job).get("RANK") == "1":
+            for job in (
+                p
+                for p in psutil.process_iter()
+                if str(tmp_path) in _environment(p).get("SUBMITIT_FOLDER", "")
+            ):
+                if (
+                    "bench.executors.worker" in " ".join(job.cmdline())
+                    and _environment(job).get("RANK") == "1"
+                ):
                     return job
             return None
 
@@ -214,7 +383,11 @@ def test_two_machines_train_as_two_devices_do_and_one_that_dies_is_replaced(tmp_
         err = run.communicate(timeout=LONG)[1]
     assert run.returncode == 0, err
     assert "it is tried once more" in err
-    subprocess.run([*command, "--devices", "2", "--executor", "serial", "--store", "b", "--out", "other"], cwd=tmp_path, check=True)
+    subprocess.run(
+        [*command, "--devices", "2", "--executor", "serial", "--store", "b", "--out", "other"],
+        cwd=tmp_path,
+        check=True,
+    )
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
@@ -229,13 +402,21 @@ def _environment(process):
     ("given", "said"),
     [
         (["--nodes", "0"], "--nodes 0 is below 1"),
-        (["--nodes", "2", "--executor", "process"], "--nodes 2: executor process trains on one machine: take --executor submitit"),
-        (["--nodes", "2", "--executor", "submitit[cluster=debug]"],
-         "--nodes 2: cluster=debug is one process, take cluster=slurm or local"),
-        (["--nodes", "2", "--executor", "submitit", "--store", "file:///x"],
-         "--nodes 2: --store file:///x: take a folder that all machines share, where checkpoints are for all of them"),
+        (
+            ["--nodes", "2", "--executor", "process"],
+            "--nodes 2: executor process trains on one machine: take --executor submitit",
+        ),
+        (
+            ["--nodes", "2", "--executor", "submitit[cluster=debug]"],
+            "--nodes 2: cluster=debug is one process, take cluster=slurm or local",
+        ),
+        (
+            ["--nodes", "2", "--executor", "submitit", "--store", "file:///x"],
+            "--nodes 2: --store file:///x: take a folder that all machines share, where "
+            "checkpoints are for all of them",
+        ),
     ],
-)  # fmt: skip
+)
 def test_nodes_that_can_not_be_are_one_line(bench, given, said):
     status, _, err = bench("run", "-m", "grey", *given)
     assert status == 2

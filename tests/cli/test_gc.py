@@ -1,4 +1,5 @@
-"""`bench store gc` that is killed, and beside runs; runs that may open few files, or only read their store."""
+"""`bench store gc` that is killed, and beside runs; runs that may open few files, or only read
+their store."""
 
 import random
 import signal
@@ -13,7 +14,15 @@ from bench import keys
 from bench.store import maintenance
 from bench.store.local import Store
 
-FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
+FIT = {
+    "method": "m",
+    "version": "1",
+    "label": "m",
+    "parameters": {},
+    "dataset": "d",
+    "seed": 0,
+    "requires": {},
+}
 METHODS = "zhang[batch=8,steps=3],mean[features=zhang[batch=8,steps=3]],marginal"
 GC = """
 import sys, time
@@ -38,13 +47,18 @@ def fill(folder):
 
 
 def kill_gc(store, moments):
-    """Kill `gc` at some moments (seconds after its beginning), with new things each time; how often it was killed amid its work."""
+    """Kill `gc` at some moments (seconds after its beginning), with new things each time; how often
+    it was killed amid its work."""
     amid = 0
     for number, moment in enumerate(moments):
         names = [keys.sha256(f"{number} {thing}") for thing in range(40)]
         for name in names:
             store.get("fits", name, fill)
-        with subprocess.Popen([sys.executable, "-c", GC, store.folder, store.folder], stdout=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen(
+            [sys.executable, "-c", GC, store.folder, store.folder],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
             assert child.stdout.readline() == "begins\n"
             time.sleep(moment)
             child.kill()
@@ -66,9 +80,34 @@ def test_gc_that_is_killed_leaves_nothing_half_in_its_place(tmp_path, monkeypatc
 
 
 def command(photographs, executor, *more):
-    return [sys.executable, "-P", "-m", "bench.cli", "run", "-m", METHODS, "-d", str(photographs), "--preset", "tiny", "--draws",
-            "3", "--metrics", "absolute-error,variance", "--figures", "none", "--executor", executor, "--threads", "1",
-            "--store", "store", "--out", "run", *more]  # fmt: skip
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "bench.cli",
+        "run",
+        "-m",
+        METHODS,
+        "-d",
+        str(photographs),
+        "--preset",
+        "tiny",
+        "--draws",
+        "3",
+        "--metrics",
+        "absolute-error,variance",
+        "--figures",
+        "none",
+        "--executor",
+        executor,
+        "--threads",
+        "1",
+        "--store",
+        "store",
+        "--out",
+        "run",
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +125,26 @@ def test_a_run_goes_on_while_gc_removes_all_that_it_may(photographs, tmp_path, s
     pruning = [sys.executable, "-c", GC, tmp_path / "store", tmp_path / "end"]
     with subprocess.Popen(pruning, stdout=subprocess.PIPE, text=True) as gc:
         assert gc.stdout.readline() == "begins\n"
-        done = subprocess.run(command(photographs, executor), cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(
+            command(photographs, executor), cwd=tmp_path, capture_output=True, text=True
+        )
         (tmp_path / "end").touch()
     assert (done.returncode, gc.returncode) == (0, 0), done.stderr
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "run" / "scores.parquet"), scores, check_exact=True)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "run" / "scores.parquet"), scores, check_exact=True
+    )
 
 
 def test_gc_leaves_what_a_run_uses(tmp_path):
     store = Store(tmp_path / "store")
     store.get("fits", "ab" * 32, fill)
     with store.in_use():
-        assert list(maintenance.prune(store, (), None, 0, True)) == ["kept fits abababababab: a run uses it, or did"]
-        assert list(maintenance.prune(store, (), None, 0, False)) == ["kept fits abababababab: a run uses it, or did"]
+        assert list(maintenance.prune(store, (), None, 0, True)) == [
+            "kept fits abababababab: a run uses it, or did"
+        ]
+        assert list(maintenance.prune(store, (), None, 0, False)) == [
+            "kept fits abababababab: a run uses it, or did"
+        ]
     assert store.find("fits", "ab" * 32)
     assert list((store.folder / "locks").iterdir()) == []
     assert len(list(maintenance.prune(store, (), None, 0, False))) == 1
@@ -110,29 +157,45 @@ def test_a_run_that_may_open_64_files(photographs, tmp_path, scores, executor):
     limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *command(photographs, executor)]
     done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "run" / "scores.parquet"), scores, check_exact=True)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "run" / "scores.parquet"), scores, check_exact=True
+    )
 
 
 @pytest.mark.slow
 def test_a_run_whose_store_may_only_be_read(photographs, tmp_path, scores):
     subprocess.run(command(photographs, "serial"), cwd=tmp_path, check=True, capture_output=True)
     store = tmp_path / "store"
-    if subprocess.run(["mount", "--bind", store, store], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "--bind", store, store], capture_output=True, check=False
+    ).returncode:
         pytest.skip("nothing can be mounted here")
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
         for executor in ("serial", "process"):
             out = f"cached-{executor}"
-            done = subprocess.run(command(photographs, executor, "--out", out), cwd=tmp_path, capture_output=True, text=True)
+            done = subprocess.run(
+                command(photographs, executor, "--out", out),
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+            )
             assert done.returncode == 0, done.stderr
             found = pd.read_parquet(tmp_path / out / "scores.parquet")
-            pd.testing.assert_frame_equal(found.drop(columns="run"), scores.drop(columns="run"), check_exact=True)
-            more = command(photographs, executor, "-m", "marginal,grey", "--out", f"more-{executor}")
+            pd.testing.assert_frame_equal(
+                found.drop(columns="run"), scores.drop(columns="run"), check_exact=True
+            )
+            more = command(
+                photographs, executor, "-m", "marginal,grey", "--out", f"more-{executor}"
+            )
             done = subprocess.run(more, cwd=tmp_path, capture_output=True, text=True)
             assert done.returncode == 2
             assert "Traceback" not in done.stderr
             assert done.stderr.splitlines()[-1].startswith("bench: the store ")
-            assert "can't be written (Read-only file system): choose another with --store" in done.stderr
+            assert (
+                "can't be written (Read-only file system): choose another with --store"
+                in done.stderr
+            )
         assert not list(store.rglob("tmp-*"))
     finally:
         subprocess.run(["umount", "-l", store], check=True)

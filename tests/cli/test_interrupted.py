@@ -1,4 +1,5 @@
-"""Whatever ends a run, or gets in its way: one line, nothing is left, what is finished stays, and the same command goes on."""
+"""Whatever ends a run, or gets in its way: one line, nothing is left, what is finished stays, and
+the same command goes on."""
 
 import json
 import os
@@ -29,13 +30,51 @@ def start(photographs, tmp_path, mark):
     """Begin a run."""
 
     def begin(*more, methods="marginal", metrics="absolute-error", **options):
-        command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", str(METHODS), "-m", methods, "-d",
-                   str(photographs), "--preset", "tiny", "--metrics", metrics, "--figures", "none", "--threads", "1",
-                   "--store", "store", "--out", "run", *map(str, more)]  # fmt: skip
-        environment = os.environ | {"BENCH_EXECUTOR": "process", "DAEMONS": str(tmp_path / "begun"),
-                                    "SLOW_ONCE": str(tmp_path / "begun"), MARK: mark} | options.pop("environment", {})  # fmt: skip
-        return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-                                env=environment, **options)  # fmt: skip
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "bench.cli",
+            "run",
+            "--plugin",
+            str(METHODS),
+            "-m",
+            methods,
+            "-d",
+            str(photographs),
+            "--preset",
+            "tiny",
+            "--metrics",
+            metrics,
+            "--figures",
+            "none",
+            "--threads",
+            "1",
+            "--store",
+            "store",
+            "--out",
+            "run",
+            *map(str, more),
+        ]
+        environment = (
+            os.environ
+            | {
+                "BENCH_EXECUTOR": "process",
+                "DAEMONS": str(tmp_path / "begun"),
+                "SLOW_ONCE": str(tmp_path / "begun"),
+                MARK: mark,
+            }
+            | options.pop("environment", {})
+        )
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+            **options,
+        )
 
     return begin
 
@@ -61,7 +100,8 @@ def marked(mark):
 
 
 def see_that_nothing_is_left(folder, mark, finished=True):
-    """No process; and no temporary file; and of a run that has ended, no lock and no unfinished work."""
+    """No process; and no temporary file; and of a run that has ended, no lock and no unfinished
+    work."""
     wait_for(lambda: not marked(mark), 60)
     begun = (folder / "begun").read_text() if (folder / "begun").exists() else ""
     daemons = [int(word) for word in begun.split() if word.isdecimal()]
@@ -70,7 +110,12 @@ def see_that_nothing_is_left(folder, mark, finished=True):
     assert not list((folder / "store").glob("tmp-*"))
     assert not [path for path in (folder / "run").rglob(".*") if path.is_file()]
     if finished:
-        assert not [path for kind in ("locks", "work") for path in (folder / "store" / kind).rglob("*") if path.is_file()]
+        assert not [
+            path
+            for kind in ("locks", "work")
+            for path in (folder / "store" / kind).rglob("*")
+            if path.is_file()
+        ]
 
 
 def scores(folder):
@@ -84,7 +129,10 @@ def test_a_signal_that_ends_a_run_ends_all_that_it_started(start, tmp_path, mark
     run.send_signal(number)
     err = run.communicate(timeout=120)[1]
     assert run.returncode == 130, err
-    assert err.splitlines()[-1] == "bench: interrupted; finished work is kept: the same command goes on"
+    assert (
+        err.splitlines()[-1]
+        == "bench: interrupted; finished work is kept: the same command goes on"
+    )
     assert "Traceback" not in err
     see_that_nothing_is_left(tmp_path, mark, finished=False)
 
@@ -98,7 +146,9 @@ def test_a_run_that_is_killed_leaves_no_process_not_even_a_daemon(start, tmp_pat
 
 
 def test_nohup_is_heeded(start, tmp_path, mark):
-    run = start(methods="slow-once", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    run = start(
+        methods="slow-once", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
     wait_for((tmp_path / "begun").exists)
     run.send_signal(signal.SIGHUP)
     time.sleep(1)
@@ -109,7 +159,9 @@ def test_nohup_is_heeded(start, tmp_path, mark):
 
 
 def test_what_is_finished_stays_where_scoring_is_interrupted(start, bench, tmp_path, mark):
-    run = start("--plugin", PARTS, methods="grey,marginal", metrics="absolute-error,hangs-in-finish")
+    run = start(
+        "--plugin", PARTS, methods="grey,marginal", metrics="absolute-error,hangs-in-finish"
+    )
     wait_for((tmp_path / "run" / "manifest.json").exists)
     run.terminate()
     assert run.wait(120) == 130
@@ -133,21 +185,40 @@ def test_a_supervisor_that_is_killed_takes_its_worker_along(start, tmp_path, mar
     wait_for(lambda: not marked(mark), 60)
 
 
-@pytest.mark.parametrize("executor", ["process", *(
-    pytest.param(name, marks=pytest.mark.slow) for name in ("serial", "dask[slots=1]", "submitit[cluster=local]"))])  # fmt: skip
+@pytest.mark.parametrize(
+    "executor",
+    [
+        "process",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("serial", "dask[slots=1]", "submitit[cluster=local]")
+        ),
+    ],
+)
 @pytest.mark.parametrize("kind", ["missing", "full"])
-def test_no_folder_for_temporary_files_is_a_run_like_any_other_or_one_line(start, tmp_path, mark, executor, kind):
+def test_no_folder_for_temporary_files_is_a_run_like_any_other_or_one_line(
+    start, tmp_path, mark, executor, kind
+):
     place = tmp_path / "tmp"
     if kind == "full":
         place.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", place], capture_output=True, check=False).returncode:
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=16k", "none", place],
+            capture_output=True,
+            check=False,
+        ).returncode:
             pytest.skip("needs the right to mount")
     try:
         if kind == "full":
             (place / "filled").write_bytes(bytes(8192))
             with pytest.raises(OSError, match="No space left"):
                 (place / "more").write_bytes(bytes(16384))
-        run = start("--executor", executor, methods="vae[batch=8,loss=l2,steps=3],marginal", environment={"TMPDIR": str(place)})
+        run = start(
+            "--executor",
+            executor,
+            methods="vae[batch=8,loss=l2,steps=3],marginal",
+            environment={"TMPDIR": str(place)},
+        )
         err = run.communicate(timeout=300)[1]
     finally:
         if kind == "full":
@@ -174,21 +245,36 @@ def test_a_run_folder_on_a_full_disk_is_one_line(start, tmp_path, mark, pages):
         subprocess.run(["umount", place], check=True)
     assert run.returncode == 2, err
     assert "Traceback" not in err
-    assert err.splitlines()[-1].startswith("bench: run can't be written (No space left on device): choose another --out")
+    assert err.splitlines()[-1].startswith(
+        "bench: run can't be written (No space left on device): choose another --out"
+    )
     see_that_nothing_is_left(tmp_path, mark)
 
 
-@pytest.mark.parametrize("executor", ["process", *(pytest.param(name, marks=pytest.mark.slow)
-                                                   for name in ("process[slots=2]", "serial"))])  # fmt: skip
+@pytest.mark.parametrize(
+    "executor",
+    [
+        "process",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("process[slots=2]", "serial")),
+    ],
+)
 def test_few_open_files_are_a_run_like_any_other_or_one_line(start, tmp_path, mark, executor):
     methods = "mean[features=zhang[batch=8,steps=2]],vae[batch=8,loss=l2,steps=3],marginal"
-    run = start("--executor", executor, methods=methods, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    run = start(
+        "--executor",
+        executor,
+        methods=methods,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+    )
     err = run.communicate(timeout=300)[1]
     assert "Traceback" not in err
     if run.returncode:
         assert err.splitlines()[-1].startswith("bench: ")
     else:
-        assert json.loads((tmp_path / "run" / "manifest.json").read_text())["cells"][0]["status"] == "done"
+        assert (
+            json.loads((tmp_path / "run" / "manifest.json").read_text())["cells"][0]["status"]
+            == "done"
+        )
     see_that_nothing_is_left(tmp_path, mark)
 
 
@@ -200,11 +286,24 @@ def cluster(tmp_path, mark):
     def begin(part, address=""):
         where.unlink(missing_ok=True)
         port = address.rpartition(":")[2] or "0"
-        more = {"scheduler": ["--host", "127.0.0.1", "--port", port, "--scheduler-file", where],
-                "worker": [address, "--nthreads", "1", "--local-directory", tmp_path / "dask"]}[part]  # fmt: skip
+        more = {
+            "scheduler": ["--host", "127.0.0.1", "--port", port, "--scheduler-file", where],
+            "worker": [address, "--nthreads", "1", "--local-directory", tmp_path / "dask"],
+        }[part]
         environment = os.environ | {"SLOW_ONCE": str(tmp_path / "begun"), MARK: mark}
-        begun.append(subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{part}", "--no-dashboard", *map(str, more)],
-                                      stderr=subprocess.DEVNULL, env=environment))  # fmt: skip
+        begun.append(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    f"distributed.cli.dask_{part}",
+                    "--no-dashboard",
+                    *map(str, more),
+                ],
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        )
         if part == "worker":
             return begun[-1]
         wait_for(lambda: where.exists() and where.read_text())
@@ -217,7 +316,9 @@ def cluster(tmp_path, mark):
 
 
 @pytest.mark.slow
-def test_a_dask_worker_that_is_killed_with_its_nanny_does_not_lose_the_run(start, cluster, tmp_path, mark):
+def test_a_dask_worker_that_is_killed_with_its_nanny_does_not_lose_the_run(
+    start, cluster, tmp_path, mark
+):
     scheduler, address = cluster("scheduler")
     worker = cluster("worker", address)
     run = start("--executor", "dask", "--scheduler", address, methods="slow-once,marginal")
@@ -235,7 +336,9 @@ def test_a_dask_worker_that_is_killed_with_its_nanny_does_not_lose_the_run(start
 
 
 @pytest.mark.slow
-def test_a_dask_scheduler_that_is_killed_is_one_line_and_the_same_command_goes_on(start, cluster, tmp_path, mark):
+def test_a_dask_scheduler_that_is_killed_is_one_line_and_the_same_command_goes_on(
+    start, cluster, tmp_path, mark
+):
     scheduler, address = cluster("scheduler")
     workers = [cluster("worker", address)]
     asked = ("--executor", "dask", "--scheduler", address)
@@ -244,7 +347,9 @@ def test_a_dask_scheduler_that_is_killed_is_one_line_and_the_same_command_goes_o
     scheduler.kill()
     err = run.communicate(timeout=300)[1]
     assert run.returncode == 2, err
-    assert err.splitlines()[-1].startswith(f"bench: the dask scheduler {address} is gone: what is finished stays")
+    assert err.splitlines()[-1].startswith(
+        f"bench: the dask scheduler {address} is gone: what is finished stays"
+    )
     assert "Traceback" not in err
     scheduler = cluster("scheduler", address)[0]
     workers.append(cluster("worker", address))
@@ -260,7 +365,9 @@ def test_a_dask_scheduler_that_is_killed_is_one_line_and_the_same_command_goes_o
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victims", ["job", "run"])
-def test_a_submitit_job_that_is_killed_does_not_lose_the_run_and_a_run_that_is_killed_leaves_none(start, tmp_path, mark, victims):
+def test_a_submitit_job_that_is_killed_does_not_lose_the_run_and_a_run_that_is_killed_leaves_none(
+    start, tmp_path, mark, victims
+):
     asked = ("--executor", "submitit[cluster=local,slots=1]")
     run = start(*asked, methods="slow-once,marginal")
     wait_for((tmp_path / "begun").exists)
@@ -281,15 +388,21 @@ def test_a_submitit_job_that_is_killed_does_not_lose_the_run_and_a_run_that_is_k
 
 
 @pytest.mark.slow
-def test_a_training_of_minutes_that_is_killed_between_two_checkpoints_ends_with_the_same_bits(start, tmp_path, mark):
-    """Killed once before there is a checkpoint, and twice some time after one; the training takes some minutes."""
+def test_a_training_of_minutes_that_is_killed_between_two_checkpoints_ends_with_the_same_bits(
+    start, tmp_path, mark
+):
+    """Killed once before there is a checkpoint, and twice some time after one; the training takes
+    some minutes."""
 
     def weights():
         (found,) = (tmp_path / "store" / "fits").glob("*/*/weights.safetensors")
         return found.read_bytes()
 
     def checkpoint():
-        return {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "work").rglob("checkpoint.json")}
+        return {
+            path: path.stat().st_mtime_ns
+            for path in (tmp_path / "store" / "work").rglob("checkpoint.json")
+        }
 
     def training(steps):
         return start(methods=f"vae[batch=8,loss=l2,steps={steps}]")

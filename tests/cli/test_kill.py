@@ -20,9 +20,33 @@ METHODS = "zhang[batch=8,steps=3],mean[features=zhang[batch=8,steps=3]],vae[batc
 
 
 def command(photographs, executor):
-    return [sys.executable, "-P", "-m", "bench.cli", "run", "-m", METHODS, "-d", str(photographs), "--preset", "tiny", "--draws",
-            "3", "--metrics", "absolute-error,variance,fair-energy-score", "--figures", "none", "--executor", executor,
-            "--threads", "1", "--store", "store", "--out", "run"]  # fmt: skip
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "bench.cli",
+        "run",
+        "-m",
+        METHODS,
+        "-d",
+        str(photographs),
+        "--preset",
+        "tiny",
+        "--draws",
+        "3",
+        "--metrics",
+        "absolute-error,variance,fair-energy-score",
+        "--figures",
+        "none",
+        "--executor",
+        executor,
+        "--threads",
+        "1",
+        "--store",
+        "store",
+        "--out",
+        "run",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +62,15 @@ def finished(folder):
 
 
 def kill_after(count, seconds, folder, photographs, executor):
-    """Begin or go on, and kill the process and all that it started, some moments after so many things are in the store; False
-    where it had ended before."""
-    child = subprocess.Popen(command(photographs, executor), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             start_new_session=True)  # fmt: skip
+    """Begin or go on, and kill the process and all that it started, some moments after so many
+    things are in the store; False where it had ended before."""
+    child = subprocess.Popen(
+        command(photographs, executor),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     until(lambda: finished(folder) >= count or child.poll() is not None)
     try:
         child.wait(seconds)
@@ -51,7 +80,9 @@ def kill_after(count, seconds, folder, photographs, executor):
         below = psutil.Process(child.pid).children(recursive=True)
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-        for each in psutil.wait_procs(below, timeout=LONG)[1]:  # workers end by themselves when nobody listens
+        for each in psutil.wait_procs(below, timeout=LONG)[
+            1
+        ]:  # workers end by themselves when nobody listens
             raise AssertionError(f"{each} outlives the run that started it") from None
         return True
 
@@ -63,7 +94,10 @@ def see_that_all_is_whole(folder):
             continue
         for name, wanted in json.loads(mark.read_text())["files"].items():
             data = (mark.parent / name).read_bytes()
-            assert (len(data), hashlib.sha256(data).hexdigest()) == (wanted["bytes"], wanted["sha256"])
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (
+                wanted["bytes"],
+                wanted["sha256"],
+            )
             if name.endswith(".npy"):
                 np.load(mark.parent / name, mmap_mode="r", allow_pickle=False)
             if name.endswith(".safetensors"):
@@ -77,7 +111,8 @@ def see_that_all_is_whole(folder):
 
 
 def kill_and_go_on(folder, photographs, whole, executor, moments):
-    """Kill a run at some moments, shares of what is to be done with a delay, and let it end; how often it could be killed."""
+    """Kill a run at some moments, shares of what is to be done with a delay, and let it end; how
+    often it could be killed."""
     scores, count = whole
     folder.mkdir(exist_ok=True)
     killed = 0
@@ -85,7 +120,9 @@ def kill_and_go_on(folder, photographs, whole, executor, moments):
         killed += kill_after(round(share * count), delay, folder, photographs, executor)
         see_that_all_is_whole(folder)
     subprocess.run(command(photographs, executor), cwd=folder, check=True, capture_output=True)
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "run" / "scores.parquet"), scores, check_exact=True)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(folder / "run" / "scores.parquet"), scores, check_exact=True
+    )
     return killed
 
 

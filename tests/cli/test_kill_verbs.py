@@ -1,4 +1,5 @@
-"""A verb that is killed at any moment and repeated ends like one that was not, and leaves nothing behind."""
+"""A verb that is killed at any moment and repeated ends like one that was not, and leaves nothing
+behind."""
 
 import hashlib
 import os
@@ -14,15 +15,43 @@ import psutil
 import pytest
 
 METHOD = "zhang[batch=8,steps=3]"
-RUN = ("run", "-m", f"{METHOD},marginal", "-d", "photos", "--preset", "tiny", "--draws", "3", "--metrics",
-       "absolute-error,fair-energy-score", "--threads", "1", "--out", "run", "--executor", "serial")  # fmt: skip
+RUN = (
+    "run",
+    "-m",
+    f"{METHOD},marginal",
+    "-d",
+    "photos",
+    "--preset",
+    "tiny",
+    "--draws",
+    "3",
+    "--metrics",
+    "absolute-error,fair-energy-score",
+    "--threads",
+    "1",
+    "--out",
+    "run",
+    "--executor",
+    "serial",
+)
 VERBS = {
     "run": (*RUN[:-4], "--out", "again", "--executor", "serial"),
     "score": ("score", "run"),
     "report": ("report", "run", "--out", "report"),
     "compare": ("compare", "run", "run", "--out", "compare"),
     "weights export": ("weights", "export", "run", METHOD, "--out", "export"),
-    "colorize": ("colorize", "photos", "-m", METHOD, "-k", "2", "--weights", "run", "--out", "coloured"),
+    "colorize": (
+        "colorize",
+        "photos",
+        "-m",
+        METHOD,
+        "-k",
+        "2",
+        "--weights",
+        "run",
+        "--out",
+        "coloured",
+    ),
     "export-inputs": ("export-inputs", "photos", "inputs"),
     "baseline write": ("baseline", "write", "run", "baseline.json"),
     "data prepare": ("data", "prepare", "photos", "--limit-train", "20", "--protocol", "square"),
@@ -32,15 +61,28 @@ VERBS = {
 """Each runs in a folder with `photos`, `run` and `store`, and writes there."""
 ONCE = {"export-inputs": "inputs", "weights export": "export"}
 """Verbs that refuse what they have finished."""
-DIFFERS = re.compile(rb'("date": "[^"]*")|("cached": (true|false))|("seconds": [0-9.e-]+)|\d+ s\b|"argv": \[[^]]*\]')
+DIFFERS = re.compile(
+    rb'("date": "[^"]*")|("cached": (true|false))|("seconds": [0-9.e-]+)|\d+ s\b|"argv": \[[^]]*\]'
+)
 """What two runs of one verb may say differently."""
 LEFT = re.compile(r"\.lock$|^tmp-|-draft-|^\.fetching$|\.part$")
 
 
 def bench(folder, arguments):
-    environment = {**os.environ, "BENCH_STORE": str(folder / "store"), "BENCH_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-P", "-m", "bench.cli", *arguments], cwd=folder, env=environment,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    environment = {
+        **os.environ,
+        "BENCH_STORE": str(folder / "store"),
+        "BENCH_DATA": str(folder / "data"),
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "bench.cli", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def done(folder, arguments):
@@ -62,17 +104,25 @@ def killed(folder, arguments, seconds):
         below = psutil.Process(child.pid).children(recursive=True)
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
-        assert not psutil.wait_procs(below, timeout=120)[1], "a process outlives the verb that started it"
+        assert not psutil.wait_procs(below, timeout=120)[1], (
+            "a process outlives the verb that started it"
+        )
         return True
 
 
 def content(folder):
-    """Digests of all files but the photographs, without what may differ; what was left behind is an error."""
+    """Digests of all files but the photographs, without what may differ; what was left behind is an
+    error."""
     found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "photos" not in p.relative_to(folder).parts):
+    for path in sorted(
+        p for p in folder.rglob("*") if p.is_file() and "photos" not in p.relative_to(folder).parts
+    ):
         name = path.relative_to(folder).as_posix()
         assert not any(LEFT.search(part) for part in name.split("/")), f"{name} was left behind"
-        if path.name != "cell.json" and path.suffix not in (".png", ".svg"):  # which hold the time they were made
+        if path.name != "cell.json" and path.suffix not in (
+            ".png",
+            ".svg",
+        ):  # which hold the time they were made
             found[name] = hashlib.sha256(DIFFERS.sub(b"", path.read_bytes())).hexdigest()
     return found
 
@@ -119,7 +169,9 @@ def test_verbs_that_are_killed_again_and_again_end_like_those_that_were_not(read
     """Eleven verbs, six kills each at least."""
     chance, count = random.Random(verb), 0
     for _ in range(6):
-        count += kill_and_repeat(ready, tmp_path / f"{_}", verb, [chance.uniform(0.05, 0.98) for _ in range(3)])
+        count += kill_and_repeat(
+            ready, tmp_path / f"{_}", verb, [chance.uniform(0.05, 0.98) for _ in range(3)]
+        )
         if count >= 6:
             return
     raise AssertionError(f"only {count} runs of {verb} could be killed")

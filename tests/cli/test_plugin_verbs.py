@@ -59,8 +59,19 @@ def test_a_local_method_is_in_the_list_runs_and_is_observed(bench, photographs, 
     assert "halo" not in bench("list", "methods")[1]
     for arguments in (("--plugin", halo, "list", "methods"), ("list", "methods", "--plugin", halo)):
         assert "method  halo" in bench(*arguments)[1]
-    status, out, err = bench("run", "--plugin", halo, "-m", "halo,halo[level=3],grey", "-d", photographs, "--metrics",
-                             "absolute-error", "--out", "run")  # fmt: skip
+    status, out, err = bench(
+        "run",
+        "--plugin",
+        halo,
+        "-m",
+        "halo,halo[level=3],grey",
+        "-d",
+        photographs,
+        "--metrics",
+        "absolute-error",
+        "--out",
+        "run",
+    )
     assert status == 0, err
     assert "halo[level=3]" in out
     assert Path("observed").read_text() == "run"
@@ -74,7 +85,10 @@ def test_a_change_of_its_code_is_never_served_from_the_store(bench, photographs,
     assert bench(*given, "--out", "a")[0] == 0
     halo.write_text(HALO.replace("10.0", "40.0").replace("self.level)", "self.level * 1)"))
     assert bench(*given, "--out", "b")[0] == 0
-    tables = [pd.read_parquet(f"{run}/scores.parquet").query("status == 'done'")["value"] for run in ("a", "b")]
+    tables = [
+        pd.read_parquet(f"{run}/scores.parquet").query("status == 'done'")["value"]
+        for run in ("a", "b")
+    ]
     assert not tables[1].equals(tables[0])
 
 
@@ -82,7 +96,14 @@ def test_the_list_runs_no_code(bench, tmp_path):
     (tmp_path / "bad.py").write_text("open('ran', 'w')")
     status, out, _ = bench("plugins", "list", "--plugin", tmp_path / "bad.py")
     assert status == 0
-    assert out.splitlines()[0].split() == ["plugin", "distribution", "version", "module", "origin", "state"]
+    assert out.splitlines()[0].split() == [
+        "plugin",
+        "distribution",
+        "version",
+        "module",
+        "origin",
+        "state",
+    ]
     assert [line.split()[-1] for line in out.splitlines() if line.startswith("bad ")] == ["on"]
     assert not Path("ran").exists()
 
@@ -90,7 +111,9 @@ def test_the_list_runs_no_code(bench, tmp_path):
 def test_the_doctor_says_what_each_registers_and_what_is_wrong(bench, halo, tmp_path):
     (tmp_path / "bad.py").write_text("import no_such_library")
     (tmp_path / "cvae.py").write_text("")
-    given = [part for name in ("halo", "bad", "cvae") for part in ("--plugin", tmp_path / f"{name}.py")]
+    given = [
+        part for name in ("halo", "bad", "cvae") for part in ("--plugin", tmp_path / f"{name}.py")
+    ]
     status, out, _ = bench("plugins", "doctor", *given, "--no-plugin", "lpips")
     assert status == 2
     rows = json.loads(bench("plugins", "doctor", *given, "--no-plugin", "lpips", "--json")[1])
@@ -118,7 +141,9 @@ def test_a_broken_plugin_is_named_once_and_the_rest_works(bench, tmp_path):
 def test_only_the_toolkit_s_own_plugins_load_without_autoload(bench, halo):
     out = bench("plugins", "list", "--no-plugin-autoload", "--json")[1]
     assert {row["state"] for row in json.loads(out) if row["distribution"] == "huebench"} == {"on"}
-    assert {row["state"] for row in json.loads(out) if row["distribution"] != "huebench"} <= {"off (--no-plugin-autoload)"}
+    assert {row["state"] for row in json.loads(out) if row["distribution"] != "huebench"} <= {
+        "off (--no-plugin-autoload)"
+    }
     assert "halo" in bench("list", "methods", "--no-plugin-autoload", "--plugin", halo)[1]
 
 
@@ -139,7 +164,12 @@ def test_a_run_is_described_in_a_file_and_the_command_line_wins(bench, photograp
     scores = pd.read_parquet("described/scores.parquet")
     assert set(scores["method"]) == {"halo", "halo[level=3]", "halo[level=4]"}
     assert scores["image"].nunique() == 3
-    assert bench("--config", "bench.toml", "run", "--limit-test", "2", "-m", "grey", "--out", "other")[0] == 0
+    assert (
+        bench("--config", "bench.toml", "run", "--limit-test", "2", "-m", "grey", "--out", "other")[
+            0
+        ]
+        == 0
+    )
     scores = pd.read_parquet("other/scores.parquet")
     assert set(scores["method"]) == {"grey"}
     assert scores["image"].nunique() == 2
@@ -148,8 +178,14 @@ def test_a_run_is_described_in_a_file_and_the_command_line_wins(bench, photograp
 
 def test_a_config_that_is_wrong_is_one_line(bench):
     Path("bench.toml").write_text("[run]\nmetod = 'x'\n")
-    assert bench("run", "--config", "bench.toml")[::2] == (2, bench("list", "--config", "bench.toml")[2])
-    assert bench("run", "--config", "gone.toml")[2] == "bench: gone.toml is missing: give the path of a bench.toml\n"
+    assert bench("run", "--config", "bench.toml")[::2] == (
+        2,
+        bench("list", "--config", "bench.toml")[2],
+    )
+    assert (
+        bench("run", "--config", "gone.toml")[2]
+        == "bench: gone.toml is missing: give the path of a bench.toml\n"
+    )
 
 
 def test_every_verb_takes_the_options_of_plugins():

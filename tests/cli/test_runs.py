@@ -32,7 +32,9 @@ FACT = ["method", "image", "ask", "metric", "variant", "region"]
 
 
 def compare(photographs, folder, out, methods=ALL, **more):
-    return toolkit.run(methods=methods, datasets=(str(photographs),), preset="tiny", store=folder, out=out, **more)
+    return toolkit.run(
+        methods=methods, datasets=(str(photographs),), preset="tiny", store=folder, out=out, **more
+    )
 
 
 def scores(result):
@@ -48,8 +50,16 @@ def first(photographs, tmp_path_factory):
 
 
 def test_a_run_writes_what_it_promises(first):
-    for name in ("manifest.json", "scores.parquet", "summary.csv", "report.md", "tables/diversity-table.md",
-                 "tables/paper-table-1.csv", "figures/eob-variance.png", "figures/eob-variance.svg"):  # fmt: skip
+    for name in (
+        "manifest.json",
+        "scores.parquet",
+        "summary.csv",
+        "report.md",
+        "tables/diversity-table.md",
+        "tables/paper-table-1.csv",
+        "figures/eob-variance.png",
+        "figures/eob-variance.svg",
+    ):
         assert (first.folder / name).stat().st_size > 0, name
     done = first.scores.query("status == 'done'")
     kinds = dict(done.query("ask != 'draws'").groupby("method")["kind"].first())
@@ -61,14 +71,23 @@ def test_a_run_writes_what_it_promises(first):
 
 
 def test_what_a_data_set_says_of_itself_is_in_both_reports(tmp_path):
-    toolkit.run(methods=("grey",), datasets=("demo",), store=tmp_path / "store", out=tmp_path / "run", limit_train=20, limit_test=6,
-                metrics=("psnr",))  # fmt: skip
+    toolkit.run(
+        methods=("grey",),
+        datasets=("demo",),
+        store=tmp_path / "store",
+        out=tmp_path / "run",
+        limit_train=20,
+        limit_test=6,
+        metrics=("psnr",),
+    )
     for name in ("report.md", "report/index.html"):
         assert "proves nothing" in (tmp_path / "run" / name).read_text()
 
 
 def test_draws_are_scored_beside_what_is_presented(first):
-    done = first.scores.query("status == 'done' and metric == 'absolute-error' and variant == 'sum' and region == 'all'")
+    done = first.scores.query(
+        "status == 'done' and metric == 'absolute-error' and variant == 'sum' and region == 'all'"
+    )
     counts = done.groupby(["method", "ask"])["k"].first()
     assert dict(counts[MDN]) == {"present": 5, "draws": 10}
     assert dict(counts[VAE]) == {"reconstruct": 1}
@@ -76,7 +95,9 @@ def test_draws_are_scored_beside_what_is_presented(first):
 
 
 def test_a_fair_score_of_modes_or_centroids_is_refused_and_says_why(first):
-    refused = first.scores.query("status == 'refused' and metric == 'fair-energy-score'").set_index(["method", "ask"])["reason"]
+    refused = first.scores.query("status == 'refused' and metric == 'fair-energy-score'").set_index(
+        ["method", "ask"]
+    )["reason"]
     assert refused[MDN, "present"] == "it needs independent draws, and these are modes"
     assert "centroids" in refused[CVAE, "present"]
     assert "its own choice" in refused[QUICK, "present"]
@@ -118,8 +139,21 @@ def test_a_resumed_run_gives_the_same_bits(first, photographs, tmp_path):
 
 @pytest.mark.slow  # tests/cli/test_kill.py does it more often, with a smaller run
 def test_a_killed_run_goes_on_and_gives_the_same_bits(first, photographs, tmp_path):
-    command = [sys.executable, "-m", "bench.cli", "run", *(f"--methods={m}" for m in ALL), "--dataset", str(photographs),
-               "--preset", "tiny", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "bench.cli",
+        "run",
+        *(f"--methods={m}" for m in ALL),
+        "--dataset",
+        str(photographs),
+        "--preset",
+        "tiny",
+        "--store",
+        str(tmp_path / "store"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     until(lambda: list((tmp_path / "store").glob("fits/??/*/cell.json")))
     process.send_signal(signal.SIGKILL)
@@ -130,9 +164,27 @@ def test_a_killed_run_goes_on_and_gives_the_same_bits(first, photographs, tmp_pa
 
 
 def test_an_interrupt_is_one_line_and_status_130(photographs, tmp_path):
-    command = [sys.executable, "-m", "bench.cli", "run", "--methods", "vae[steps=5000,batch=8]", "--dataset", str(photographs)]
-    command += ["--preset", "tiny", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "bench.cli",
+        "run",
+        "--methods",
+        "vae[steps=5000,batch=8]",
+        "--dataset",
+        str(photographs),
+    ]
+    command += [
+        "--preset",
+        "tiny",
+        "--store",
+        str(tmp_path / "store"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     seen = []
     for line in process.stderr:
         seen.append(line)
@@ -157,7 +209,11 @@ def test_a_limited_run_is_a_prefix(first, photographs):
 
 def test_another_seed_gives_other_samples(first, photographs):
     other = compare(
-        photographs, Path(first.manifest["store"]), first.folder.parent / "seed", methods=(QUICK,), seeds=(1,)
+        photographs,
+        Path(first.manifest["store"]),
+        first.folder.parent / "seed",
+        methods=(QUICK,),
+        seeds=(1,),
     )
     assert not np.allclose(scores(other)["value"], scores(first).query("method == @QUICK")["value"])
 
@@ -167,10 +223,17 @@ def test_scoring_again_gives_the_same_numbers(first, bench, tmp_path):
     store = ("--store", first.store.folder)
     assert bench("score", tmp_path / "copy", "--metrics", "variance", *store)[0] == 0
     again = toolkit.read(tmp_path / "copy")
-    pd.testing.assert_frame_equal(scores(again), scores(first), check_exact=True)  # the other metrics are kept
+    pd.testing.assert_frame_equal(
+        scores(again), scores(first), check_exact=True
+    )  # the other metrics are kept
     assert len(again.scores) == len(first.scores)
-    sets = [r.set_scores.sort_values(["method", "ask", "metric", "variant"]).reset_index(drop=True) for r in (again, first)]
-    pd.testing.assert_frame_equal(*(s.drop(columns="run") for s in sets), check_categorical=False, check_dtype=False)
+    sets = [
+        r.set_scores.sort_values(["method", "ask", "metric", "variant"]).reset_index(drop=True)
+        for r in (again, first)
+    ]
+    pd.testing.assert_frame_equal(
+        *(s.drop(columns="run") for s in sets), check_categorical=False, check_dtype=False
+    )
     assert bench("report", tmp_path / "copy", "--out", tmp_path / "page", *store)[0] == 0
     assert (tmp_path / "page" / "report.md").is_file()
 
@@ -183,7 +246,16 @@ def test_global_random_state_is_untouched(photographs, tmp_path):
 
 
 def test_the_dry_run_says_what_is_to_do_and_writes_no_run(bench, photographs, tmp_path):
-    given = ("-m", f"{QUICK},{VAE}", "-d", photographs, "--preset", "tiny", "--store", tmp_path / "s")
+    given = (
+        "-m",
+        f"{QUICK},{VAE}",
+        "-d",
+        photographs,
+        "--preset",
+        "tiny",
+        "--store",
+        tmp_path / "s",
+    )
     status, out, _ = bench("run", *given, "--dry-run")
     assert status == 0
     assert out.count("to do") == 4
@@ -194,18 +266,53 @@ def test_the_dry_run_says_what_is_to_do_and_writes_no_run(bench, photographs, tm
 
 def test_the_dry_run_estimates_a_fit_by_those_before_of_its_method_and_preset(tmp_path):
     store = Store(tmp_path)
-    took = [("vae", "tiny", 5), ("vae", "tiny", 3.2), ("vae", "tiny", 40), ("vae", "small", 900), ("mdn", "tiny", 77)]
+    took = [
+        ("vae", "tiny", 5),
+        ("vae", "tiny", 3.2),
+        ("vae", "tiny", 40),
+        ("vae", "small", 900),
+        ("mdn", "tiny", 77),
+    ]
     for i, (name, preset, seconds) in enumerate(took):
-        said = {"method": name, "version": "1", "label": name, "parameters": {"preset": preset}, "dataset": "d", "seed": i,
-                "requires": {}, "seconds": seconds}  # fmt: skip
-        store.get("fits", f"{i:064}", lambda folder, said=said: (folder / "a.json").write_text("{}") and said)
-    fits = [SimpleNamespace(key=c * 64, spec=SimpleNamespace(name=name), parameters={"preset": preset}, label=name, dataset="d")
-            for c, name, preset in (("a", "vae", "tiny"), ("b", "mdn", "tiny"), ("c", "mdn", "small"))]  # fmt: skip
+        said = {
+            "method": name,
+            "version": "1",
+            "label": name,
+            "parameters": {"preset": preset},
+            "dataset": "d",
+            "seed": i,
+            "requires": {},
+            "seconds": seconds,
+        }
+        store.get(
+            "fits",
+            f"{i:064}",
+            lambda folder, said=said: (folder / "a.json").write_text("{}") and said,
+        )
+    fits = [
+        SimpleNamespace(
+            key=c * 64,
+            spec=SimpleNamespace(name=name),
+            parameters={"preset": preset},
+            label=name,
+            dataset="d",
+        )
+        for c, name, preset in (("a", "vae", "tiny"), ("b", "mdn", "tiny"), ("c", "mdn", "small"))
+    ]
     cell = SimpleNamespace(name="vae on d", incompatible="it draws nothing", broken="")
     *rows, sampling = plan.summary(SimpleNamespace(fits=lambda: fits, cells=[cell]), store)
-    assert sampling == {"step": "sample", "what": "vae on d", "state": "incompatible: it draws nothing", "estimate": ""}
+    assert sampling == {
+        "step": "sample",
+        "what": "vae on d",
+        "state": "incompatible: it draws nothing",
+        "estimate": "",
+    }
     assert [row["state"] for row in rows] == ["to do"] * 3
-    assert [row["estimate"] for row in rows] == ["about 5 s (median of 3)", "about 77 s (median of 1)", "unknown"]
+    assert [row["estimate"] for row in rows] == [
+        "about 5 s (median of 3)",
+        "about 77 s (median of 1)",
+        "unknown",
+    ]
 
 
 def test_shared_parts_are_fitted_once(first):
@@ -215,7 +322,9 @@ def test_shared_parts_are_fitted_once(first):
     assert len(stored) == 4
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "methods", "--json"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["list", "methods", "--json"], ["--version"]]
+)
 def test_light_commands_import_no_torch(arguments):
     code = f"import sys; from bench.cli import main\ntry:\n    main({arguments!r})\n"
     code += "except SystemExit as e:\n    assert not e.code\n"
@@ -240,7 +349,9 @@ def test_a_method_goes_with_its_file_and_entry_point(tmp_path):
     shutil.copytree(
         root,
         copy,
-        ignore=shutil.ignore_patterns(".git", ".venv", ".cache", "runs", "build", "*.egg-info", "tests", "docs"),
+        ignore=shutil.ignore_patterns(
+            ".git", ".venv", ".cache", "runs", "build", "*.egg-info", "tests", "docs"
+        ),
     )
     (copy / "methods" / "cvae.py").unlink()
     project = (copy / "pyproject.toml").read_text()
@@ -261,12 +372,20 @@ def test_a_method_goes_with_its_file_and_entry_point(tmp_path):
     subprocess.run(install, check=True, capture_output=True)
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r})\n"
-        "from importlib.metadata import distributions; from bench import hookspecs; from bench.plugins import loader\n"
-        f"found = [e for d in distributions(path=[{str(target)!r}]) for e in d.entry_points if e.group == hookspecs.GROUP]\n"
+        "from importlib.metadata import distributions; from bench import hookspecs; from "
+        "bench.plugins import loader\n"
+        f"found = [e for d in distributions(path=[{str(target)!r}]) for e in d.entry_points if "
+        "e.group == hookspecs.GROUP]\n"
         "r = loader.load(found); known = r.specs['methods']\n"
-        "print([n for n in ('mdn', 'vae', 'zhang', 'cvae') if n in known], [p.error for p in r.plugins if p.error])"
+        "print([n for n in ('mdn', 'vae', 'zhang', 'cvae') if n in known], [p.error for p in "
+        "r.plugins if p.error])"
     )
     out = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=dict(os.environ)
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=dict(os.environ),
     )
     assert out.stdout.strip() == "['mdn', 'vae', 'zhang'] []"

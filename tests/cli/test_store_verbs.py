@@ -27,7 +27,15 @@ def store(tmp_path, monkeypatch):
 
 def _fill(folder, i):
     (folder / "weights.safetensors").write_bytes(bytes([i]) * 1000 * (i + 1))
-    return {"method": "mdn", "version": "1", "label": f"mdn{i}", "parameters": {}, "dataset": "church", "seed": i, "requires": {}}
+    return {
+        "method": "mdn",
+        "version": "1",
+        "label": f"mdn{i}",
+        "parameters": {},
+        "dataset": "church",
+        "seed": i,
+        "requires": {},
+    }
 
 
 def kept(store):
@@ -41,12 +49,19 @@ def test_ls_shows_what_is_kept(command, store):
     assert out.index("mdn2") < out.index("mdn1") < out.index("mdn0")
     assert "3 things, " in out
     rows = json.loads(command("store", "ls", "--json", "--by", "age")[1])
-    assert [row["what"] for row in rows] == ["mdn0 on church", "mdn1 on church (seed 1)", "mdn2 on church (seed 2)"]
+    assert [row["what"] for row in rows] == [
+        "mdn0 on church",
+        "mdn1 on church (seed 1)",
+        "mdn2 on church (seed 2)",
+    ]
     assert command("store", "ls", "--kind", "samples")[1] == "nothing\n0 things, 0 B\n"
 
 
 def test_gc_removes_what_is_old(command, store):
-    assert "would remove fits abababababab" in command("store", "gc", "--older-than", "60d", "--dry-run")[1]
+    assert (
+        "would remove fits abababababab"
+        in command("store", "gc", "--older-than", "60d", "--dry-run")[1]
+    )
     assert kept(store) == KEYS
     out = command("store", "gc", "--older-than", "60d")[1]
     assert out.startswith("removed fits abababababab (mdn0 on church")
@@ -81,8 +96,15 @@ def test_gc_leaves_what_a_process_is_at(command, store):
 
 
 def test_gc_removes_left_overs_of_processes_that_are_gone(command, store):
-    old, new, alive, elsewhere = (store.folder / "fits" / "ab" / f"tmp-{name}" for name in (
-        f"999999999-{machine()}-x", f"999999999-{machine()}-y", f"{os.getpid()}-{machine()}-x", "999999999-other-x"))  # fmt: skip
+    old, new, alive, elsewhere = (
+        store.folder / "fits" / "ab" / f"tmp-{name}"
+        for name in (
+            f"999999999-{machine()}-x",
+            f"999999999-{machine()}-y",
+            f"{os.getpid()}-{machine()}-x",
+            "999999999-other-x",
+        )
+    )
     for folder in (old, new, alive, elsewhere):
         folder.mkdir()
     lock = store.lock("fits", "12" * 32)
@@ -103,17 +125,24 @@ def test_verify_names_what_is_damaged(command, store):
     path.write_bytes(bytes([9]) + path.read_bytes()[1:])
     status, out, _ = command("store", "verify")
     assert status == 1
-    assert out.startswith("damaged: fits cdcdcdcdcdcd (mdn1 on church (seed 1)): weights.safetensors is not what was written")
+    assert out.startswith(
+        "damaged: fits cdcdcdcdcdcd (mdn1 on church (seed 1)): weights.safetensors is not what was "
+        "written"
+    )
     assert out.endswith("\n3 things, 1 damaged\n")
     assert command("store", "verify", "--delete")[1].endswith("3 things, 1 damaged and removed\n")
     assert kept(store) == [KEYS[0], KEYS[2]]
 
 
-def test_a_store_that_may_only_be_read_is_shown_and_checked_and_not_pruned(command, store, tmp_path):
+def test_a_store_that_may_only_be_read_is_shown_and_checked_and_not_pruned(
+    command, store, tmp_path
+):
     view = tmp_path / "view"
     view.mkdir()
     store.lock("fits", KEYS[0]).write_text("")
-    if subprocess.run(["mount", "--bind", str(store.folder), str(view)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "--bind", str(store.folder), str(view)], capture_output=True, check=False
+    ).returncode:
         pytest.skip("nothing can be mounted here")
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", str(view)], check=True)
@@ -121,7 +150,11 @@ def test_a_store_that_may_only_be_read_is_shown_and_checked_and_not_pruned(comma
         assert command("store", "verify", "--store", view)[:2] == (0, "3 things, 0 damaged\n")
         status, out, err = command("store", "gc", "--older-than", "60d", "--store", view)
         assert (status, out) == (2, "")
-        assert err == f"bench: the store {view} can't be pruned (Read-only file system): choose another with --store\n"
+        assert (
+            err
+            == f"bench: the store {view} can't be pruned (Read-only file system): choose another "
+            "with --store\n"
+        )
     finally:
         subprocess.run(["umount", "-l", str(view)], check=True)
     assert kept(store) == KEYS
@@ -135,10 +168,15 @@ def test_a_store_behind_a_url_is_left_to_its_provider(command, tmp_path, monkeyp
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["ls", "--kind", "fit"], "--kind fit is unknown"), (["gc", "--older-than", "soon"], "'soon' is no duration"),
-    (["gc", "--keep", "much"], "'much' is no size"), (["ls", "--store", "nowhere"], "there is no store in nowhere"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ls", "--kind", "fit"], "--kind fit is unknown"),
+        (["gc", "--older-than", "soon"], "'soon' is no duration"),
+        (["gc", "--keep", "much"], "'much' is no size"),
+        (["ls", "--store", "nowhere"], "there is no store in nowhere"),
+    ],
+)
 def test_bad_input_is_one_line(command, store, arguments, said):
     status, _, err = command("store", *arguments)
     assert status == 2

@@ -1,5 +1,5 @@
-"""Every file that comes from outside, damaged in thousands of ways: it is read as what it says, or refused in one line. No
-traceback, nothing written outside, nothing that takes forever."""
+"""Every file that comes from outside, damaged in thousands of ways: it is read as what it says, or
+refused in one line. No traceback, nothing written outside, nothing that takes forever."""
 
 import copy
 import hashlib
@@ -30,14 +30,37 @@ from bench.results import report, run_folder
 from bench.scores.columns import INDEX
 
 METHOD = "zhang-coherent[zhang=zhang[batch=4,steps=2]]"
-STRANGE = [None, True, 0, -1, 7, 10**30, 1.5, float("nan"), float("inf"), "", "x", "../../x", "\x00", "\udc80", "9" * 5000, [], {},
-           [1], {"a": 1}, [[]], [{}], ["x", "x"]]  # fmt: skip
+STRANGE = [
+    None,
+    True,
+    0,
+    -1,
+    7,
+    10**30,
+    1.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "../../x",
+    "\x00",
+    "\udc80",
+    "9" * 5000,
+    [],
+    {},
+    [1],
+    {"a": 1},
+    [[]],
+    [{}],
+    ["x", "x"],
+]
 ROUNDS = 40
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """A run, what was exported of it, its baseline, a split, inputs for programs elsewhere, and settings."""
+    """A run, what was exported of it, its baseline, a split, inputs for programs elsewhere, and
+    settings."""
     folder = tmp_path_factory.mktemp("base")
     (folder / "pets").mkdir()
     for i in range(20):
@@ -46,9 +69,29 @@ def base(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("BENCH_STORE", str(folder / "store"))
-        main(["run", "-m", f"{METHOD},vae[loss=l2,steps=2,batch=4],grey", "-d", "./pets", "--preset", "tiny", "--figures", "none",
-              "--out", "run", "--metrics", "psnr,fair-energy-score,spread-skill", "--draws", "2", "-k", "2", "--executor",
-              "process"])  # fmt: skip
+        main(
+            [
+                "run",
+                "-m",
+                f"{METHOD},vae[loss=l2,steps=2,batch=4],grey",
+                "-d",
+                "./pets",
+                "--preset",
+                "tiny",
+                "--figures",
+                "none",
+                "--out",
+                "run",
+                "--metrics",
+                "psnr,fair-energy-score,spread-skill",
+                "--draws",
+                "2",
+                "-k",
+                "2",
+                "--executor",
+                "process",
+            ]
+        )
         main(["weights", "export", "run", METHOD, "--out", "card"])
         main(["baseline", "write", "run", "baseline.json"])
         main(["data", "split", "./pets", "--out", "split.json"])
@@ -58,15 +101,22 @@ def base(tmp_path_factory):
         for n in range(2):
             shutil.copy(image, folder / "outputs" / image.stem / f"{n}.png")
     shutil.copy(folder / "inputs" / "inputs.json", folder / "outputs")
-    (folder / "gate.toml").write_text('inconclusive = "warn"\n[[margin]]\nmetric = "fair-*"\nrelative = 0.02\n')
-    (folder / "bench.toml").write_text('[run]\nmethods = ["mdn", {name = "cvae", draws = [64, 256]}]\nseeds = [0, 1]\nk = 5\n'
-                                       'timeout = "90s"\nmemory = 2.5\n[plugins]\nautoload = true\n[gate]\nbaseline = "b.json"\n')
+    (folder / "gate.toml").write_text(
+        'inconclusive = "warn"\n[[margin]]\nmetric = "fair-*"\nrelative = 0.02\n'
+    )
+    (folder / "bench.toml").write_text(
+        '[run]\nmethods = ["mdn", {name = "cvae", draws = [64, 256]}]\nseeds = [0, 1]\nk = 5\n'
+        'timeout = "90s"\nmemory = 2.5\n[plugins]\nautoload = true\n[gate]\nbaseline = "b.json"\n'
+    )
     (folder / "plugin").mkdir()
     (folder / "plugin" / "mine.py").write_text("")
-    (folder / "plugin" / "pyproject.toml").write_text('[project]\nname = "mine"\nversion = "1"\n[project.entry-points.huebench]\n'
-                                                      'mine = "mine"\n')
+    (folder / "plugin" / "pyproject.toml").write_text(
+        '[project]\nname = "mine"\nversion = "1"\n[project.entry-points.huebench]\nmine = "mine"\n'
+    )
     (folder / "comparison").mkdir()
-    (folder / "comparison" / "comparison.json").write_text('{"runs": ["../run", "../run"], "schema_version": 1}')
+    (folder / "comparison" / "comparison.json").write_text(
+        '{"runs": ["../run", "../run"], "schema_version": 1}'
+    )
     return folder
 
 
@@ -77,7 +127,12 @@ def read_run(folder):
         if column.measured:
             found.table.values(column)
     len(found.scores)
-    report.write([found], Output(folder / "out", frozenset({"md", "html", "csv", "latex"}), frozenset()), registry(), Quiet())
+    report.write(
+        [found],
+        Output(folder / "out", frozenset({"md", "html", "csv", "latex"}), frozenset()),
+        registry(),
+        Quiet(),
+    )
 
 
 class Quiet:
@@ -102,7 +157,12 @@ def read_card(folder):
 
 
 def gated(folder):
-    verdict.judge(run_folder.read(folder / "run"), baseline.read(folder / "baseline.json"), margins.Settings(), registry())
+    verdict.judge(
+        run_folder.read(folder / "run"),
+        baseline.read(folder / "baseline.json"),
+        margins.Settings(),
+        registry(),
+    )
 
 
 def export_run(folder):
@@ -121,20 +181,30 @@ READERS = {
     "run/scores.parquet": read_run,
     "run/set_scores.parquet": read_run,
     "run/summary.csv": export_run,
-    "run/request.json": lambda folder: (request.read(folder / "run"), request.checked(folder / "run")),
+    "run/request.json": lambda folder: (
+        request.read(folder / "run"),
+        request.checked(folder / "run"),
+    ),
     "card/card.json": read_card,
     "card/colours.npy": read_card,
     "baseline.json": gated,
     "split.json": lambda folder: splits.read(folder / "split.json"),
-    "inputs/inputs.json": lambda folder: export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems,
-    "inputs/inputs.csv": lambda folder: export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems,
-    "outputs/inputs.json": lambda folder: export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems,
+    "inputs/inputs.json": lambda folder: (
+        export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems
+    ),
+    "inputs/inputs.csv": lambda folder: (
+        export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems
+    ),
+    "outputs/inputs.json": lambda folder: (
+        export.check_outputs(folder / "inputs", folder / "outputs", "modes").problems
+    ),
     "comparison/comparison.json": compare,
     "gate.toml": lambda folder: margins.read(folder / "gate.toml"),
     "bench.toml": lambda folder: config.read(folder / "bench.toml"),
     "plugin/pyproject.toml": lambda folder: local.find(folder / "plugin"),
 }
-"""What reads a file, by its name. A card's other files are in `test_what_an_exported_method_learned`."""
+"""What reads a file, by its name. A card's other files are in
+`test_what_an_exported_method_learned`."""
 
 
 @pytest.fixture
@@ -170,7 +240,10 @@ def bent(value, rng):
     for container, key in nodes:
         inner = container[key]
         if isinstance(inner, dict | list):
-            nodes += [(inner, k) for k in (list(inner) if isinstance(inner, dict) else range(min(len(inner), 3)))]
+            nodes += [
+                (inner, k)
+                for k in (list(inner) if isinstance(inner, dict) else range(min(len(inner), 3)))
+            ]
     if not nodes:
         return rng.choice(STRANGE)
     container, key = rng.choice(nodes)
@@ -242,13 +315,32 @@ def test_two_thousand_damaged_files(base, place, name):
 
 
 def tree(folder):
-    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'"x"', b"{}", b"\x00", b"\xff\xfe{\x00}\x00", b"[" * 100_000,
-                                     b"9" * 5000, b'{"schema_version": "2"}', b'{"schema_version": true}', b"PAR1PAR1",
-                                     b"a,b\n1\n"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[1]",
+        b'"x"',
+        b"{}",
+        b"\x00",
+        b"\xff\xfe{\x00}\x00",
+        b"[" * 100_000,
+        b"9" * 5000,
+        b'{"schema_version": "2"}',
+        b'{"schema_version": true}',
+        b"PAR1PAR1",
+        b"a,b\n1\n",
+    ],
+)
 def test_something_else_is_refused_in_a_line(place, name, content):
     (place / name).write_bytes(content)
     said = outcome(READERS[name], place)
@@ -268,11 +360,18 @@ def test_what_is_no_file_is_refused_in_a_line(place, name, kind):
         (place / name).symlink_to("nowhere")
     else:
         (place / name).symlink_to("/proc/self/mem")
-    assert outcome(READERS[name], place) or name in ("run/summary.csv", "outputs/inputs.json", "comparison/comparison.json",
-                                                     "plugin/pyproject.toml", "run/set_scores.parquet")  # fmt: skip
+    assert outcome(READERS[name], place) or name in (
+        "run/summary.csv",
+        "outputs/inputs.json",
+        "comparison/comparison.json",
+        "plugin/pyproject.toml",
+        "run/set_scores.parquet",
+    )
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if name.endswith((".json", ".toml", ".csv"))])
+@pytest.mark.parametrize(
+    "name", [name for name in READERS if name.endswith((".json", ".toml", ".csv"))]
+)
 def test_what_windows_writes_is_read(place, name):
     text = (place / name).read_text()
     (place / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
@@ -283,10 +382,15 @@ def test_what_windows_writes_is_read(place, name):
 
 
 def with_index(path, change):
-    table, index = pq.read_table(path), json.loads(pq.ParquetFile(path).metadata.metadata[INDEX.encode()])
+    table, index = (
+        pq.read_table(path),
+        json.loads(pq.ParquetFile(path).metadata.metadata[INDEX.encode()]),
+    )
     text = change(index)
     text = json.dumps(index) if text is None else text
-    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), INDEX: text}), path)
+    pq.write_table(
+        table.replace_schema_metadata({**(table.schema.metadata or {}), INDEX: text}), path
+    )
 
 
 def line(number, value):
@@ -299,14 +403,37 @@ def line(number, value):
     return change
 
 
-@pytest.mark.parametrize("change", [
-    lambda index: "[1]", lambda index: "{", lambda index: "null", lambda index: "[" * 100_000,
-    lambda index: index.pop("words") and None, lambda index: index["words"].clear(),
-    lambda index: index["columns"].append([1]), lambda index: index["columns"].append("x"),
-    line(-2, 10**9), line(-2, -1), line(-2, 1.5), line(-1, "yes"), line(-6, 10**9), line(-6, 0), line(-6, -1), line(-6, 1),
-    line(-5, 10**9), line(2, 10**9), line(2, -1), line(2, "x"), line(6, "x"), line(6, 10**30), line(-4, "x"), line(-4, 1e300),
-    line(3, None), line(5, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda index: "[1]",
+        lambda index: "{",
+        lambda index: "null",
+        lambda index: "[" * 100_000,
+        lambda index: index.pop("words") and None,
+        lambda index: index["words"].clear(),
+        lambda index: index["columns"].append([1]),
+        lambda index: index["columns"].append("x"),
+        line(-2, 10**9),
+        line(-2, -1),
+        line(-2, 1.5),
+        line(-1, "yes"),
+        line(-6, 10**9),
+        line(-6, 0),
+        line(-6, -1),
+        line(-6, 1),
+        line(-5, 10**9),
+        line(2, 10**9),
+        line(2, -1),
+        line(2, "x"),
+        line(6, "x"),
+        line(6, 10**30),
+        line(-4, "x"),
+        line(-4, 1e300),
+        line(3, None),
+        line(5, 0),
+    ],
+)
 def test_a_table_that_lies_about_its_columns(place, change):
     with_index(place / "run" / "scores.parquet", change)
     outcome(read_run, place)
@@ -328,22 +455,45 @@ def rewritten(path, change):
 
 
 @pytest.mark.parametrize("name", ["scores", "set_scores"])
-@pytest.mark.parametrize("change", [
-    lambda frame: frame.drop(columns="metric"), lambda frame: frame.drop(columns="value"), lambda frame: frame.assign(value="x"),
-    lambda frame: frame.assign(metric=3), lambda frame: frame.assign(seed="x"), lambda frame: frame.assign(k=1.5),
-    lambda frame: frame.assign(k=float("inf")), lambda frame: frame.assign(value=float("inf")), lambda frame: frame.iloc[:0],
-    lambda frame: frame.assign(method=[["a"]] * len(frame)), lambda frame: frame.assign(dataset="nowhere"),
-    lambda frame: frame.assign(ask=None), lambda frame: frame.assign(seed=None), lambda frame: frame.assign(value=None),
-    lambda frame: frame.assign(parameters="{"), lambda frame: frame.assign(parameters="[1]"), lambda frame: frame.assign(role="x"),
-    lambda frame: frame.assign(direction="x"), lambda frame: frame.assign(status="x"), lambda frame: frame.assign(kind="x"),
-    lambda frame: frame.assign(image="a"), lambda frame: frame.assign(metric_version="1[weights=/etc/passwd]"),
-    lambda frame: frame.assign(method="../../x\x1b[31m"), lambda frame: frame.assign(variant="x" * 9999),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame.drop(columns="metric"),
+        lambda frame: frame.drop(columns="value"),
+        lambda frame: frame.assign(value="x"),
+        lambda frame: frame.assign(metric=3),
+        lambda frame: frame.assign(seed="x"),
+        lambda frame: frame.assign(k=1.5),
+        lambda frame: frame.assign(k=float("inf")),
+        lambda frame: frame.assign(value=float("inf")),
+        lambda frame: frame.iloc[:0],
+        lambda frame: frame.assign(method=[["a"]] * len(frame)),
+        lambda frame: frame.assign(dataset="nowhere"),
+        lambda frame: frame.assign(ask=None),
+        lambda frame: frame.assign(seed=None),
+        lambda frame: frame.assign(value=None),
+        lambda frame: frame.assign(parameters="{"),
+        lambda frame: frame.assign(parameters="[1]"),
+        lambda frame: frame.assign(role="x"),
+        lambda frame: frame.assign(direction="x"),
+        lambda frame: frame.assign(status="x"),
+        lambda frame: frame.assign(kind="x"),
+        lambda frame: frame.assign(image="a"),
+        lambda frame: frame.assign(metric_version="1[weights=/etc/passwd]"),
+        lambda frame: frame.assign(method="../../x\x1b[31m"),
+        lambda frame: frame.assign(variant="x" * 9999),
+    ],
+)
 def test_a_table_of_other_columns_or_words(place, name, change):
     rewritten(place / "run" / f"{name}.parquet", change)
     outcome(read_run, place)
     outcome(gated, place)
-    outcome(lambda folder: baseline.make(run_folder.read(folder / "run"), folder / "new.json", (), registry(), force=True), place)
+    outcome(
+        lambda folder: baseline.make(
+            run_folder.read(folder / "run"), folder / "new.json", (), registry(), force=True
+        ),
+        place,
+    )
 
 
 # Exported methods: what a stranger can put into the files
@@ -354,7 +504,10 @@ def signed(folder):
     card = json.loads((folder / "card.json").read_text())
     for path in (p for p in folder.rglob("*") if p.is_file() and p.name != "card.json"):
         data = path.read_bytes()
-        card["files"][path.relative_to(folder).as_posix()] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        card["files"][path.relative_to(folder).as_posix()] = {
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
     (folder / "card.json").write_text(json.dumps(card))
 
 
@@ -376,8 +529,17 @@ def test_what_an_exported_method_learned(place, rounds):
     assert refused > rounds // 4
 
 
-@pytest.mark.parametrize("array", [np.zeros(3), np.zeros((2, 64), np.float32), np.full((2, 64), np.nan), np.array([{}], object),
-                                   np.zeros((2, 64)), np.array(1.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(3),
+        np.zeros((2, 64), np.float32),
+        np.full((2, 64), np.nan),
+        np.array([{}], object),
+        np.zeros((2, 64)),
+        np.array(1.0),
+    ],
+)
 def test_colours_that_are_none(place, array):
     np.save(place / "card" / "colours.npy", array, allow_pickle=True)
     signed(place / "card")
@@ -387,6 +549,8 @@ def test_colours_that_are_none(place, array):
 def test_an_array_that_lies_about_its_size_takes_no_memory(place):
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999, 64), }"
     header = header.ljust(117) + b"\n"
-    (place / "card" / "colours.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 1024)
+    (place / "card" / "colours.npy").write_bytes(
+        b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 1024
+    )
     signed(place / "card")
     assert "colours.npy is damaged" in outcome(read_card, place)

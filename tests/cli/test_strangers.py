@@ -1,4 +1,5 @@
-"""Run folders and cards that a stranger made: nothing of the reader's is touched or read, and every verb says so in a line."""
+"""Run folders and cards that a stranger made: nothing of the reader's is touched or read, and every
+verb says so in a line."""
 
 import hashlib
 import json
@@ -31,8 +32,13 @@ VERBS = {
 
 def tree(folder):
     """All that a folder holds: names, bytes and times."""
-    return {p.relative_to(folder).as_posix(): (p.read_bytes() if p.is_file() else b"", p.lstat().st_mtime_ns)
-            for p in sorted(folder.rglob("*"))}  # fmt: skip
+    return {
+        p.relative_to(folder).as_posix(): (
+            p.read_bytes() if p.is_file() else b"",
+            p.lstat().st_mtime_ns,
+        )
+        for p in sorted(folder.rglob("*"))
+    }
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +51,29 @@ def made(tmp_path_factory):
         Image.fromarray(blocks).resize((64, 64)).save(folder / "pets" / f"{i}.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        main(["run", "-m", f"{METHOD},grey", "-d", "./pets", "--preset", "tiny", "--store", "store", "--figures", "none", "--out",
-              "run", "--metrics", "psnr,fair-energy-score", "--draws", "2", "-k", "2"])  # fmt: skip
+        main(
+            [
+                "run",
+                "-m",
+                f"{METHOD},grey",
+                "-d",
+                "./pets",
+                "--preset",
+                "tiny",
+                "--store",
+                "store",
+                "--figures",
+                "none",
+                "--out",
+                "run",
+                "--metrics",
+                "psnr,fair-energy-score",
+                "--draws",
+                "2",
+                "-k",
+                "2",
+            ]
+        )
         main(["baseline", "write", "run", "baseline.json"])
     shutil.copy(folder / "pets" / "0.png", folder / "photo.png")
     return folder
@@ -54,7 +81,8 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def here(made, tmp_path, monkeypatch, command):
-    """The reader's folder: a copy of the run, a second one, and a store of the reader's own. Gives the command."""
+    """The reader's folder: a copy of the run, a second one, and a store of the reader's own. Gives
+    the command."""
     for name in ("run", "baseline.json", "photo.png"):
         (shutil.copytree if (made / name).is_dir() else shutil.copy)(made / name, tmp_path / name)
     shutil.copytree(made / "run", tmp_path / "other")
@@ -82,14 +110,23 @@ def thing(folder, key):
     folder.mkdir(parents=True)
     (folder / "ab.npy").write_bytes(b"evil")
     files = {"ab.npy": {"bytes": 4, "sha256": hashlib.sha256(b"evil").hexdigest()}}
-    mark = {"schema_version": 1, "kind": "prepared", "key": key, "ids": [], "excluded": {}, "grey_only": [], "files": files}
+    mark = {
+        "schema_version": 1,
+        "kind": "prepared",
+        "key": key,
+        "ids": [],
+        "excluded": {},
+        "grey_only": [],
+        "files": files,
+    }
     (folder / "cell.json").write_text(json.dumps(mark))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("consent", [False, True], ids=["unasked", "asked"])
 def test_a_key_that_leads_out_of_the_store_touches_nothing(here, tmp_path, verb, consent):
-    """The reader's `victim` was moved away, replaced by the stranger's and deleted, by `bench report run` alone."""
+    """The reader's `victim` was moved away, replaced by the stranger's and deleted, by `bench
+    report run` alone."""
     evil, victim = tmp_path / "evil" / "a" / "b" / "c", tmp_path / "victim"
     thing(tmp_path / "evil" / "victim", "../../../victim")
     evil.mkdir(parents=True)
@@ -118,7 +155,9 @@ NEEDS = ["report", "score", "score one metric", "colorize", "export"]
 
 @pytest.mark.parametrize("verb", NEEDS)
 @pytest.mark.parametrize("kind", ["folder", "url"])
-def test_the_store_that_a_run_names_is_opened_when_the_reader_says_so(made, here, tmp_path, verb, kind):
+def test_the_store_that_a_run_names_is_opened_when_the_reader_says_so(
+    made, here, tmp_path, verb, kind
+):
     where = str(made / "store") if kind == "folder" else f"file://{made}/store"
     changed(tmp_path / "run", lambda manifest: manifest.update(store=where))
     before = tree(made / "store")
@@ -152,7 +191,12 @@ def test_the_reader_s_own_store_needs_no_leave(made, here, tmp_path, monkeypatch
     for own in (os.path.relpath(made / "store"), "link"):
         monkeypatch.setenv("BENCH_STORE", own)
         assert here(*VERBS["report"])[0] == 0  # the run is a copy, elsewhere
-    changed(tmp_path / "run", lambda manifest: manifest.pop("store_digest") and manifest.update(store=str(made / "store")))
+    changed(
+        tmp_path / "run",
+        lambda manifest: (
+            manifest.pop("store_digest") and manifest.update(store=str(made / "store"))
+        ),
+    )
     assert here(*VERBS["report"])[0] == 0  # of an older huebench
 
 
@@ -169,10 +213,27 @@ def test_python_readers_give_leave_by_name(made, here, tmp_path):
         pass
 
 
-def test_a_store_that_was_chosen_for_the_run_needs_no_second_leave_to_go_on(made, tmp_path, monkeypatch, command):
+def test_a_store_that_was_chosen_for_the_run_needs_no_second_leave_to_go_on(
+    made, tmp_path, monkeypatch, command
+):
     monkeypatch.setenv("BENCH_STORE", str(tmp_path / "own"))
-    given = ["run", "-m", "grey", "-d", made / "pets", "--preset", "tiny", "--store", made / "store", "--metrics", "psnr",
-             "--out", "r", "--figures", "pictures"]  # fmt: skip
+    given = [
+        "run",
+        "-m",
+        "grey",
+        "-d",
+        made / "pets",
+        "--preset",
+        "tiny",
+        "--store",
+        made / "store",
+        "--metrics",
+        "psnr",
+        "--out",
+        "r",
+        "--figures",
+        "pictures",
+    ]
     assert command(*given)[0] == 0
     assert command(*given)[0] == 0
     status, _, err = command("report", "r")
@@ -187,7 +248,8 @@ def test_a_store_that_was_chosen_for_the_run_needs_no_second_leave_to_go_on(made
 
 @pytest.fixture
 def card(made, tmp_path):
-    """An exported method, which a stranger may change, signing what they changed; the reader's secrets lie beside it."""
+    """An exported method, which a stranger may change, signing what they changed; the reader's
+    secrets lie beside it."""
     folder = folders.export(made / "run", METHOD, tmp_path / "card", store=made / "store")
     (tmp_path / "secret.pth").write_bytes(b"secret")
     return folder
@@ -203,7 +265,10 @@ def forged(folder, change):
 @pytest.mark.parametrize("name", ["evil.pth", "evil.pkl", "fits/evil.pt", "notes.txt"])
 def test_an_extra_file_is_refused(card, here, tmp_path, verb, name):
     (card / name).write_bytes(b"\x80\x04evil")
-    given = {"colorize": ["colorize", "photo.png", "--weights", card, "--out", "out"], "import": ["weights", "import", card]}
+    given = {
+        "colorize": ["colorize", "photo.png", "--weights", card, "--out", "out"],
+        "import": ["weights", "import", card],
+    }
     status, _, err = here(*given[verb])
     assert status == 2
     assert f"holds '{name}', which was not exported: don't use it" in one_line(err)
@@ -216,28 +281,51 @@ def test_an_extra_file_is_refused(card, here, tmp_path, verb, name):
 def test_a_card_s_paths_open_no_file_of_its_reader(card, tmp_path, monkeypatch):
     """A method is made with what its spec allows, and no file is named by what was only learned."""
     opened = []
-    monkeypatch.setattr("bench.methods.zhang_weights.read_release", lambda *given: opened.append(given))
+    monkeypatch.setattr(
+        "bench.methods.zhang_weights.read_release", lambda *given: opened.append(given)
+    )
     forged(card, lambda _, mark: mark["parameters"].update(weights=str(tmp_path / "secret.pth")))
     with folders.opened(card) as found:
         assert found.method.weights is None
     assert opened == []
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (lambda card, mark: mark.update(method="precomputed", version="1", parameters={"folder": "/etc", "kind": "iid"}), "own folder"),
-    (lambda card, mark: mark["parameters"].update(colour="red"), "unknown parameter of zhang 'colour'"),
-    (lambda card, mark: mark["parameters"].update(steps="many"), "parameter steps takes int"),
-    (lambda card, mark: mark["parameters"].update(steps=[[1]]), "parameter steps takes int"),
-    (lambda card, mark: mark["parameters"].update(preset="../../x"), "is not one of"),
-    (lambda card, mark: mark.update(method="../x"), "unknown method '../x'"),
-    (lambda card, mark: mark.update(requires={"zhang": "../../../../etc"}), "is damaged"),
-    (lambda card, mark: card["fits"].update({"../../victim": mark}), "is damaged"),
-    (lambda card, mark: card.update(fit="../../victim"), "is damaged"),
-    (lambda card, mark: card["protocol"].update(k="many"), "protocol is damaged"),
-    (lambda card, mark: card["protocol"].update(weights="../x"), "holds no colours' weights"),
-    (lambda card, mark: card["files"].update({"../secret.pth": {"bytes": 6, "sha256": "0" * 64}}), "don't use it"),
-    (lambda card, mark: card["files"].update({"/etc/passwd": {"bytes": 6, "sha256": "0" * 64}}), "don't use it"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda card, mark: mark.update(
+                method="precomputed", version="1", parameters={"folder": "/etc", "kind": "iid"}
+            ),
+            "own folder",
+        ),
+        (
+            lambda card, mark: mark["parameters"].update(colour="red"),
+            "unknown parameter of zhang 'colour'",
+        ),
+        (lambda card, mark: mark["parameters"].update(steps="many"), "parameter steps takes int"),
+        (lambda card, mark: mark["parameters"].update(steps=[[1]]), "parameter steps takes int"),
+        (lambda card, mark: mark["parameters"].update(preset="../../x"), "is not one of"),
+        (lambda card, mark: mark.update(method="../x"), "unknown method '../x'"),
+        (lambda card, mark: mark.update(requires={"zhang": "../../../../etc"}), "is damaged"),
+        (lambda card, mark: card["fits"].update({"../../victim": mark}), "is damaged"),
+        (lambda card, mark: card.update(fit="../../victim"), "is damaged"),
+        (lambda card, mark: card["protocol"].update(k="many"), "protocol is damaged"),
+        (lambda card, mark: card["protocol"].update(weights="../x"), "holds no colours' weights"),
+        (
+            lambda card, mark: card["files"].update(
+                {"../secret.pth": {"bytes": 6, "sha256": "0" * 64}}
+            ),
+            "don't use it",
+        ),
+        (
+            lambda card, mark: card["files"].update(
+                {"/etc/passwd": {"bytes": 6, "sha256": "0" * 64}}
+            ),
+            "don't use it",
+        ),
+    ],
+)
 def test_a_card_that_says_what_it_can_t(card, here, change, said):
     forged(card, change)
     status, _, err = here("colorize", "photo.png", "--weights", card, "--out", "out")
@@ -263,17 +351,35 @@ def test_a_link_in_a_run_folder_is_not_written_through(made, here, tmp_path):
     assert tree(victim) == before
 
 
-@pytest.mark.parametrize("name", ["../../victim", "/etc/x", "..", ".", "a/b", "x" * 5000, "a\x00b\x1b[31m\nc", "C:\\x", "con", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../victim",
+        "/etc/x",
+        "..",
+        ".",
+        "a/b",
+        "x" * 5000,
+        "a\x00b\x1b[31m\nc",
+        "C:\\x",
+        "con",
+        "",
+    ],
+)
 def test_a_name_in_a_manifest_becomes_no_path(made, here, tmp_path, name):
     for folder in ("run", "other"):
         text = (tmp_path / folder / "manifest.json").read_text()
         (tmp_path / folder / "manifest.json").write_text(text.replace('"pets"', json.dumps(name)))
         rows = pd.read_parquet(tmp_path / folder / "scores.parquet").assign(dataset=name)
-        rows["value"] += 0.1 if folder == "other" else 0  # so that pictures of what changed are drawn
+        rows["value"] += (
+            0.1 if folder == "other" else 0
+        )  # so that pictures of what changed are drawn
         rows.to_parquet(tmp_path / folder / "scores.parquet")
         sets = pd.read_parquet(tmp_path / folder / "set_scores.parquet").assign(dataset=name)
         sets.to_parquet(tmp_path / folder / "set_scores.parquet")
-    before = {path for path in tmp_path.rglob("*") if "out" not in path.relative_to(tmp_path).parts[:1]}
+    before = {
+        path for path in tmp_path.rglob("*") if "out" not in path.relative_to(tmp_path).parts[:1]
+    }
     for verb in ("report", "compare"):
         status, _, err = here(*VERBS[verb], "--store", made / "store")
         assert (status, "Traceback" in err) == (0, False), err

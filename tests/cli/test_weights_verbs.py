@@ -1,4 +1,5 @@
-"""Fitted methods as folders: exported, opened, imported where a run takes them; and folders that were tampered with."""
+"""Fitted methods as folders: exported, opened, imported where a run takes them; and folders that
+were tampered with."""
 
 import json
 import shutil
@@ -33,8 +34,29 @@ def base(tmp_path_factory):
 def run(folder, out, methods):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        main(["run", "-m", methods, "-d", "./pets", "--preset", "tiny", "--store", "store", "--figures", "none", "--out", out,
-              "--metrics", "psnr,energy-score,fair-energy-score", "--draws", "2", "-k", "2"])  # fmt: skip
+        main(
+            [
+                "run",
+                "-m",
+                methods,
+                "-d",
+                "./pets",
+                "--preset",
+                "tiny",
+                "--store",
+                "store",
+                "--figures",
+                "none",
+                "--out",
+                out,
+                "--metrics",
+                "psnr,energy-score,fair-energy-score",
+                "--draws",
+                "2",
+                "-k",
+                "2",
+            ]
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +75,16 @@ def test_an_exported_method_is_the_fitted_one_and_says_what_it_is(base, exported
     assert (card["label"], card["method"]) == (METHOD, "zhang-coherent")
     assert (card["data"]["name"], card["data"]["photographs"]) == ("pets", 18)
     assert card["protocol"]["name"] == "paper"
-    assert {"psnr", "energy-score", "fair-energy-score"} == {row["metric"] for row in card["scores"]}
+    assert {"psnr", "energy-score", "fair-energy-score"} == {
+        row["metric"] for row in card["scores"]
+    }
     assert all(isinstance(row["mean"], float) for row in card["scores"])
     assert len(card["fits"]) == 2
-    assert {p.suffix for p in exported.rglob("*") if p.is_file()} <= {".json", ".safetensors", ".npy"}
+    assert {p.suffix for p in exported.rglob("*") if p.is_file()} <= {
+        ".json",
+        ".safetensors",
+        ".npy",
+    }
     grey = 100 * torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(0))
     fields = []
     for place in (exported, base / "run"):
@@ -75,15 +103,23 @@ def test_the_order_of_the_fits_in_a_card_means_nothing(exported, turned):
         assert found.spec.name == "zhang-coherent"
 
 
-def test_a_method_is_exported_by_the_name_it_was_asked_for_by_whoever_fitted_it(base, exported, tmp_path):
+def test_a_method_is_exported_by_the_name_it_was_asked_for_by_whoever_fitted_it(
+    base, exported, tmp_path
+):
     run(base, "longer", f"grey,{METHOD.replace('[batch', '[preset=tiny,batch')}")
-    card = folders.read_card(folders.export(base / "longer", METHOD.replace("[batch", "[preset=tiny,batch"), tmp_path / "longer"))
+    card = folders.read_card(
+        folders.export(
+            base / "longer", METHOD.replace("[batch", "[preset=tiny,batch"), tmp_path / "longer"
+        )
+    )
     assert card["fit"] == folders.read_card(exported)["fit"]
 
 
 def test_an_imported_fit_is_taken_instead_of_training(base, exported, tmp_path, monkeypatch):
     shutil.copytree(base / "pets", tmp_path / "pets")
-    assert folders.bring_in(exported, Store(tmp_path / "store")) == list(json.loads((exported / "card.json").read_text())["fits"])
+    assert folders.bring_in(exported, Store(tmp_path / "store")) == list(
+        json.loads((exported / "card.json").read_text())["fits"]
+    )
     monkeypatch.setattr("bench.methods.zhang_model.train", None)  # training would fail
     run(tmp_path, "run", METHOD)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
@@ -117,13 +153,23 @@ def test_names(base, tmp_path, method, said):
 
 @pytest.mark.parametrize(
     ("harm", "says"),
-    [("flip", "is not what was exported: .* its digest differs"), ("remove", r"weights\.safetensors is missing"),
-     ("outside", r"is damaged .*at '\$\.files"), ("pickle", r"is damaged .*at '\$\.files"), ("no card", "holds n"),
-     ("newer", "schema version 9"), ("version", "version 0 of zhang-coherent"), ("protocol", r"another version .*protocol: gamma"),
-     ("key", r"is damaged .*at 'key' in '\$\.fits"), ("requires", r"is damaged .*requires"),
-     ("round", "its fits require one another"), ("malformed", r"Expected .object"),
-     ("more", r"more\.json', which was not exported"), ("link", "link', which was not exported")],
-)  # fmt: skip
+    [
+        ("flip", "is not what was exported: .* its digest differs"),
+        ("remove", r"weights\.safetensors is missing"),
+        ("outside", r"is damaged .*at '\$\.files"),
+        ("pickle", r"is damaged .*at '\$\.files"),
+        ("no card", "holds n"),
+        ("newer", "schema version 9"),
+        ("version", "version 0 of zhang-coherent"),
+        ("protocol", r"another version .*protocol: gamma"),
+        ("key", r"is damaged .*at 'key' in '\$\.fits"),
+        ("requires", r"is damaged .*requires"),
+        ("round", "its fits require one another"),
+        ("malformed", r"Expected .object"),
+        ("more", r"more\.json', which was not exported"),
+        ("link", "link', which was not exported"),
+    ],
+)
 def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm, says):
     card = json.loads((exported / "card.json").read_text())
     weights = next(exported.rglob("weights.safetensors"))
@@ -165,15 +211,28 @@ def test_a_folder_that_was_changed_is_refused(base, exported, tmp_path, harm, sa
     with pytest.raises(BenchError, match=says):
         folders.bring_in(exported, Store(tmp_path / "new"))
     assert not (tmp_path / "new" / "fits").exists()
-    said = {"flip": "digest differs", "remove": "is missing", "outside": "don't use it", "pickle": "don't use it",
-            "no card": "neither a run nor", "newer": "upgrade it", "version": "fit it again",
-            "protocol": "another version of huebench", "key": "is damaged", "requires": "is damaged",
-            "malformed": "is damaged", "round": "require one another",
-            "more": "was not exported", "link": "was not exported"}[harm]  # fmt: skip
+    said = {
+        "flip": "digest differs",
+        "remove": "is missing",
+        "outside": "don't use it",
+        "pickle": "don't use it",
+        "no card": "neither a run nor",
+        "newer": "upgrade it",
+        "version": "fit it again",
+        "protocol": "another version of huebench",
+        "key": "is damaged",
+        "requires": "is damaged",
+        "malformed": "is damaged",
+        "round": "require one another",
+        "more": "was not exported",
+        "link": "was not exported",
+    }[harm]
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("asked", "said"), [({"dataset": "church"}, "not church"), ({"seed": 7}, "not 7")])
+@pytest.mark.parametrize(
+    ("asked", "said"), [({"dataset": "church"}, "not church"), ({"seed": 7}, "not 7")]
+)
 def test_an_exported_method_is_of_one_data_set_and_seed(exported, asked, said):
     with pytest.raises(BenchError, match=said), folders.opened(exported, **asked):
         pass
@@ -183,7 +242,10 @@ def test_a_method_may_be_called_as_its_data_set_is(exported):
     card = json.loads((exported / "card.json").read_text())
     card["data"]["name"] = card["method"]
     (exported / "card.json").write_text(json.dumps(card))
-    with folders.opened(exported, card["method"], card["method"]), folders.opened(exported, card["method"]):
+    with (
+        folders.opened(exported, card["method"], card["method"]),
+        folders.opened(exported, card["method"]),
+    ):
         pass
 
 
@@ -203,7 +265,10 @@ def test_a_run_of_another_protocol_version_is_refused(base, tmp_path):
     manifest["protocol"]["gamma"] = 2.2
     manifest["protocol_digest"] = keys.key("protocol", **manifest["protocol"])
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BenchError, match="another version of huebench"), folders.opened(tmp_path / "run", METHOD):
+    with (
+        pytest.raises(BenchError, match="another version of huebench"),
+        folders.opened(tmp_path / "run", METHOD),
+    ):
         pass
 
 

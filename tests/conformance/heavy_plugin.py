@@ -8,5 +8,12 @@ from bench.specs import MetricSpec
 
 @hookimpl
 def bench_register_metrics():
-    yield MetricSpec(name="mutant-heavy", summary=f"made with torch {torch.__version__}", factory=":Heavy", unit="",
-                     direction="none", accepts=frozenset({"iid"}), citation="own work")  # fmt: skip
+    yield MetricSpec(
+        name="mutant-heavy",
+        summary=f"made with torch {torch.__version__}",
+        factory=":Heavy",
+        unit="",
+        direction="none",
+        accepts=frozenset({"iid"}),
+        citation="own work",
+    )

@@ -1,4 +1,5 @@
-"""Independent implementations of some built-in metrics, for `check_metric(..., reference=)`, and files for those that need one."""
+"""Independent implementations of some built-in metrics, for `check_metric(..., reference=)`, and
+files for those that need one."""
 
 import itertools
 
@@ -19,7 +20,11 @@ def numbers(samples, truth, context):
 
 
 def shares(samples):
-    return np.full(samples.ab.shape[:2], 1 / samples.ab.shape[1]) if samples.weights is None else samples.weights.double().numpy()
+    return (
+        np.full(samples.ab.shape[:2], 1 / samples.ab.shape[1])
+        if samples.weights is None
+        else samples.weights.double().numpy()
+    )
 
 
 def absolute_error(samples, truth, context):
@@ -30,14 +35,21 @@ def absolute_error(samples, truth, context):
 
 def error_of_best(samples, truth, context):
     ab, true = numbers(samples, truth, context)
-    return {"sum": [min(abs(field - t[0]).sum(0).mean() for field in fields) for fields, t in zip(ab, true)]}
+    return {
+        "sum": [
+            min(abs(field - t[0]).sum(0).mean() for field in fields) for fields, t in zip(ab, true)
+        ]
+    }
 
 
 def energy(**given):
     def reference(samples, truth, context):
         ab, true = (x.reshape(*x.shape[:2], -1) for x in numbers(samples, truth, context))
         weights = {} if given else {"ens_w": shares(samples)}
-        return {"field": scoringrules.es_ensemble(true[:, 0], ab, backend="numpy", **given, **weights) / ab.shape[-1] ** 0.5}
+        return {
+            "field": scoringrules.es_ensemble(true[:, 0], ab, backend="numpy", **given, **weights)
+            / ab.shape[-1] ** 0.5
+        }
 
     return reference
 
@@ -45,7 +57,11 @@ def energy(**given):
 def crps(samples, truth, context):
     ab, true = numbers(samples, truth, context)
     found = scoringrules.crps_ensemble(true[:, 0], ab, m_axis=1, estimator="fair", backend="numpy")
-    return {"ab": found.mean((1, 2, 3)), "a": found[:, 0].mean((1, 2)), "b": found[:, 1].mean((1, 2))}
+    return {
+        "ab": found.mean((1, 2, 3)),
+        "a": found[:, 0].mean((1, 2)),
+        "b": found[:, 1].mean((1, 2)),
+    }
 
 
 def variance(samples, truth, context):
@@ -69,20 +85,34 @@ def psnr(samples, truth, context):
     values = []
     for plane, fields, true, w in zip(light, samples.ab.double(), truth.double(), shares(samples)):
         picture = lab_to_rgb(plane, true).numpy()
-        each = [peak_signal_noise_ratio(picture, lab_to_rgb(plane, field).numpy(), data_range=1) for field in fields]
+        each = [
+            peak_signal_noise_ratio(picture, lab_to_rgb(plane, field).numpy(), data_range=1)
+            for field in fields
+        ]
         values.append((w * each).sum())
     return {"mean-of-n": values}
 
 
 def truth_entropy(samples, truth, context):
-    return {"truth": [entropy(np.bincount(b.flatten(), minlength=313), base=2) for b in nearest_bin(truth).numpy()]}
+    return {
+        "truth": [
+            entropy(np.bincount(b.flatten(), minlength=313), base=2)
+            for b in nearest_bin(truth).numpy()
+        ]
+    }
 
 
 REFERENCES = {
-    "absolute-error": absolute_error, "error-of-best": error_of_best, "energy-score": energy(), "variance": variance,
-    "fair-energy-score": energy(estimator="fair"), "fair-crps": crps, "pairwise-distance": pairwise, "psnr": psnr,
+    "absolute-error": absolute_error,
+    "error-of-best": error_of_best,
+    "energy-score": energy(),
+    "variance": variance,
+    "fair-energy-score": energy(estimator="fair"),
+    "fair-crps": crps,
+    "pairwise-distance": pairwise,
+    "psnr": psnr,
     "colour-entropy": truth_entropy,
-}  # fmt: skip
+}
 
 ALEXNET = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
 """Convolutions of torchvision's `alexnet().features`: place, and (out, in, side)."""
@@ -94,7 +124,9 @@ def write_alexnet(path):
     state = {}
     for place, (out, into, side) in ALEXNET.items():
         scale = (2 / (into * side * side)) ** 0.5
-        state[f"features.{place}.weight"] = scale * torch.randn(out, into, side, side, generator=generator)
+        state[f"features.{place}.weight"] = scale * torch.randn(
+            out, into, side, side, generator=generator
+        )
         state[f"features.{place}.bias"] = torch.zeros(out)
     torch.save(state, path)
 

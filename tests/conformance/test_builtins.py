@@ -11,22 +11,39 @@ from bench.testing import suite
 
 from .references import REFERENCES, Pooled, write_alexnet
 
-BUILT_IN = {kind: sorted(n for n in specs if registry().owner(kind, n).distribution == "huebench")
-            for kind, specs in registry().specs.items()}  # fmt: skip
+BUILT_IN = {
+    kind: sorted(n for n in specs if registry().owner(kind, n).distribution == "huebench")
+    for kind, specs in registry().specs.items()
+}
 FILES = {"lpips": "alexnet.pth", "lpips-pairwise": "alexnet.pth", "fid": "pooled.pt"}
 SLOW = ("fid", "lpips", "lpips-pairwise")
 """Tens of seconds each; by default only what they accept is checked."""
-EXPECTED = {"lpips-pairwise": {"order-of-samples-changes-nothing": "pairwise-consecutive names its pairs by their places"}}
+EXPECTED = {
+    "lpips-pairwise": {
+        "order-of-samples-changes-nothing": "pairwise-consecutive names its pairs by their places"
+    }
+}
 """Where a rule does not hold, and why that is right."""
 SKIPS = {
     "other-seed-other-samples": {"grey", "mean", "truth", "vae"},  # without spread, or no draws
     "draws-are-independent": {"grey", "mean", "truth", "vae"},
     "fits": set(),
-    "direction-is-right": {"chroma-speckle", "colour-entropy", "colourfulness", "colourfulness-abs", "coverage", "effective-modes",
-                           "lpips-pairwise", "pairwise-distance", "rank-histogram", "spread-skill", "variance"},
+    "direction-is-right": {
+        "chroma-speckle",
+        "colour-entropy",
+        "colourfulness",
+        "colourfulness-abs",
+        "coverage",
+        "effective-modes",
+        "lpips-pairwise",
+        "pairwise-distance",
+        "rank-histogram",
+        "spread-skill",
+        "variance",
+    },
     "photographs-in-units": {"church", "folder", "imagenet-val", "lfw", "lfw-funneled"},  # not here
     "law-fits-its-photographs": {"church", "demo", "folder", "imagenet-val", "lfw", "lfw-funneled"},
-}  # fmt: skip
+}
 """What these checks can't be made of; everything else they have to see."""
 
 
@@ -52,8 +69,13 @@ def check(name, kind, session, reference=None):
     assert [r.message for r in results.values() if not r.ok] == []
     assert {r.check for r in results.values() if r.status == "expected failure"} == set(expected)
     for rule, names in SKIPS.items():
-        if rule in results and name != "precomputed":  # without a folder of its own, only its spec can be checked
-            assert (results[rule].status == "skipped") == (name.partition("[")[0] in names), (rule, results[rule].seen)
+        if (
+            rule in results and name != "precomputed"
+        ):  # without a folder of its own, only its spec can be checked
+            assert (results[rule].status == "skipped") == (name.partition("[")[0] in names), (
+                rule,
+                results[rule].seen,
+            )
     return results
 
 
@@ -63,7 +85,9 @@ def test_methods_conform(session, name):
     assert name == "precomputed" or results["works-in-a-fresh-process"].status == "passed"
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in BUILT_IN["metrics"]])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in BUILT_IN["metrics"]]
+)
 def test_metrics_conform(session, files, name):
     call = f"{name}[weights={files / FILES[name]}]" if name in FILES else name
     results = check(call, "metric", session, REFERENCES.get(name))
@@ -73,7 +97,12 @@ def test_metrics_conform(session, files, name):
 @pytest.mark.parametrize("name", SLOW)
 def test_slow_metrics_accept_what_they_declare(session, files, name):
     (checking,) = suite.checkings([f"{name}[weights={files / FILES[name]}]"], session)
-    for rule in ("names-its-source", "parameters-round-trip", "documents-itself", "accepts-what-it-declares"):
+    for rule in (
+        "names-its-source",
+        "parameters-round-trip",
+        "documents-itself",
+        "accepts-what-it-declares",
+    ):
         assert checking.result(rule).status == "passed"
 
 
@@ -88,4 +117,6 @@ def test_the_others_conform(session, kind, name):
 @pytest.mark.parametrize("how", ["mirrored", "repelled"])
 def test_cheats_with_dependent_draws_are_caught(session, how):
     (checking,) = suite.checkings([f"cheat[how={how}]"], session)
-    assert [result.check for result in checking.results() if not result.ok] == ["draws-depend-on-their-own-seed"]
+    assert [result.check for result in checking.results() if not result.ok] == [
+        "draws-depend-on-their-own-seed"
+    ]

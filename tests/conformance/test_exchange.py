@@ -29,7 +29,9 @@ def test_independent_draws_are_no_finding(law):
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 def test_p_values_are_uniform_or_larger(law):
-    found = np.array([p_value(LAWS[law](np.random.default_rng(1000 + seed)), seed) for seed in range(200)])
+    found = np.array(
+        [p_value(LAWS[law](np.random.default_rng(1000 + seed)), seed) for seed in range(200)]
+    )
     for level in (0.01, 0.05, 0.2):
         assert (found <= level).mean() <= level + 3 * np.sqrt(level * (1 - level) / len(found))
 

@@ -13,7 +13,18 @@ import torch
 from bench.cli import main
 from bench.errors import BenchError, ExitCode
 from bench.plugins.loader import registry
-from bench.testing import Broken, NotApplicable, Rule, check, check_method, check_metric, page, rules, state, suite
+from bench.testing import (
+    Broken,
+    NotApplicable,
+    Rule,
+    check,
+    check_method,
+    check_metric,
+    page,
+    rules,
+    state,
+    suite,
+)
 from bench.testing.children import Children, alive
 from bench.testing.fitting import Ground
 from bench.testing.results import Checking, one_line
@@ -41,14 +52,19 @@ def run(arguments, capsys):
 def test_an_expected_failure_is_fine_and_its_pass_is_not():
     expected = {"direction-is-right": "the paper says so", "finite": "it was not, once"}
     found = {r.check: r for r in check_metric("mutant-wrong-way", expected_failures=expected)}
-    assert (found["direction-is-right"].status, found["direction-is-right"].ok) == ("expected failure", True)
+    assert (found["direction-is-right"].status, found["direction-is-right"].ok) == (
+        "expected failure",
+        True,
+    )
     assert found["direction-is-right"].reason == "the paper says so"
     assert (found["finite"].status, found["finite"].ok) == ("unexpected pass", False)
     assert "expected to fail: it was not, once" in found["finite"].message
 
 
 def test_a_check_that_is_not_there_can_not_be_expected_to_fail():
-    with pytest.raises(BenchError, match="unknown check 'direction-right': did you mean 'direction-is-right'"):
+    with pytest.raises(
+        BenchError, match="unknown check 'direction-right': did you mean 'direction-is-right'"
+    ):
         check_metric("variance", expected_failures={"direction-right": "x"})
 
 
@@ -59,7 +75,9 @@ def test_names_that_are_wrong_are_one_line():
         check_method("variance")
     with pytest.raises(BenchError, match="variance is a metric, not a method"):
         check_method(registry().get("metrics", "variance"))
-    with pytest.raises(BenchError, match="unknown parameter of knn 'neighbors': did you mean 'neighbours'"):
+    with pytest.raises(
+        BenchError, match="unknown parameter of knn 'neighbors': did you mean 'neighbours'"
+    ):
         check("knn[neighbors=3]")
     with pytest.raises(BenchError, match="neighbours takes int"):
         check("knn[neighbours=few]")
@@ -98,11 +116,23 @@ def test_a_rule_is_skipped_where_one_that_it_needs_fails_or_is_skipped():
         """Four."""
         raise ZeroDivisionError("first line\nsecond line")
 
-    made = (Rule(first), Rule(second), Rule(third, ("first",)), Rule(third, ("second",)), Rule(fourth, ("elsewhere",)))
+    made = (
+        Rule(first),
+        Rule(second),
+        Rule(third, ("first",)),
+        Rule(third, ("second",)),
+        Rule(fourth, ("elsewhere",)),
+    )
     subject = SpecSubject(registry().get("metrics", "variance"), None)
     found = [Checking(subject, [*made[:2], one]).result(one.name) for one in made[2:]]
-    assert [r.seen for r in found[:2]] == ["it needs first, which fails", "it needs second, which was skipped"]
-    assert (found[2].status, found[2].seen) == ("failed", "it raised ZeroDivisionError: first line (test_kit.py:99 in fourth)")
+    assert [r.seen for r in found[:2]] == [
+        "it needs first, which fails",
+        "it needs second, which was skipped",
+    ]
+    assert (found[2].status, found[2].seen) == (
+        "failed",
+        "it raised ZeroDivisionError: first line (test_kit.py:99 in fourth)",
+    )
 
 
 def test_the_command_prints_a_line_a_check_and_its_status_tells(capsys):
@@ -131,17 +161,23 @@ def test_the_command_as_json(capsys):
     status, output = run(["check", "paper", "serial", "--json"], capsys)
     found = json.loads(output.out)
     assert status == 0
-    assert {(r["kind"], r["subject"]) for r in found} == {("protocol", "paper"), ("executor", "serial")}
+    assert {(r["kind"], r["subject"]) for r in found} == {
+        ("protocol", "paper"),
+        ("executor", "serial"),
+    }
     assert {"check", "status", "rule", "seen", "mend", "reason"} <= found[0].keys()
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["check"], "name a plugin to check"),
-    (["check", "nothing-like-it"], "unknown plugin 'nothing-like-it'"),
-    (["check", "variance", "--expect-failure", "finite"], "is not CHECK=REASON"),
-    (["check", "variance", "--expect-failure", "fine=x"], "unknown check 'fine'"),
-    (["check", "grey", "--timeout", "0"], "duration"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check"], "name a plugin to check"),
+        (["check", "nothing-like-it"], "unknown plugin 'nothing-like-it'"),
+        (["check", "variance", "--expect-failure", "finite"], "is not CHECK=REASON"),
+        (["check", "variance", "--expect-failure", "fine=x"], "unknown check 'fine'"),
+        (["check", "grey", "--timeout", "0"], "duration"),
+    ],
+)
 def test_bad_calls_are_one_line(arguments, says, capsys):
     status, output = run(arguments, capsys)
     assert status == ExitCode.USAGE
@@ -159,7 +195,11 @@ def test_the_page_is_what_the_checks_say(capsys):
 @pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("name", ["check_method", "check_metric"])
 def test_the_page_s_examples_run(name, capsys):
-    (code,) = [block.partition("```")[0] for block in PAGE.read_text().split("```python\n")[1:] if f"import {name}\n" in block]
+    (code,) = [
+        block.partition("```")[0]
+        for block in PAGE.read_text().split("```python\n")[1:]
+        if f"import {name}\n" in block
+    ]
     exec(compile(code, str(PAGE), "exec"), {})
     assert ("passed same-seed-same-samples" in capsys.readouterr().out) == (name == "check_method")
 
@@ -180,17 +220,49 @@ def test_metric(check):
 def test_a_test_file_of_three_lines_and_checks_without_one(tmp_path):
     (tmp_path / "test_mine.py").write_text(THREE_LINES)
     (tmp_path / "test_more.py").write_text(MORE)
-    pytest_here = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--rootdir", "."]
-    command = [*pytest_here, "--bench-plugin", str(MUTANTS), "--bench-check", "mutant-skipsnan", "test_mine.py", "test_more.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG, check=False)
+    pytest_here = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ".",
+    ]
+    command = [
+        *pytest_here,
+        "--bench-plugin",
+        str(MUTANTS),
+        "--bench-check",
+        "mutant-skipsnan",
+        "test_mine.py",
+        "test_more.py",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG, check=False
+    )
     lines = done.stdout.splitlines()
     assert done.returncode == 1
-    assert any("test_mine.py::test_conformance[healthy-error-direction-is-right]" in x and "PASSED" in x for x in lines)
-    assert any("test_metric[mutant-wrong-way-direction-is-right]" in x and "XFAIL" in x and "so it is" in x for x in lines)
+    assert any(
+        "test_mine.py::test_conformance[healthy-error-direction-is-right]" in x and "PASSED" in x
+        for x in lines
+    )
+    assert any(
+        "test_metric[mutant-wrong-way-direction-is-right]" in x and "XFAIL" in x and "so it is" in x
+        for x in lines
+    )
     failed = [x.partition(" - ")[0] for x in lines if x.startswith("FAILED")]
     assert sorted(x.split("::")[-1].split(" ")[-1] for x in failed) == [
-        "bench-check[mutant-skipsnan-missing-values]", "test_metric[mutant-wrong-way-finite]"]  # fmt: skip
-    for part in ("  rule: A photograph without", "  seen: error of samples with NaN is", "  mend: let NaN through"):
+        "bench-check[mutant-skipsnan-missing-values]",
+        "test_metric[mutant-wrong-way-finite]",
+    ]
+    for part in (
+        "  rule: A photograph without",
+        "  seen: error of samples with NaN is",
+        "  mend: let NaN through",
+    ):
         assert any(line.startswith(part) for line in lines), done.stdout
 
 
@@ -205,7 +277,9 @@ def test_jobs_in_other_processes(tmp_path, forks):
         folder, found = children.run("register", job, LONG)
         assert found == {"heavy": []}
         assert folder.is_dir()
-        assert children.run("register", {**job, "value": "no_such_module"}, LONG)[1]["error"].startswith("ModuleNotFoundError")
+        assert children.run("register", {**job, "value": "no_such_module"}, LONG)[1][
+            "error"
+        ].startswith("ModuleNotFoundError")
         assert children.run("nothing", job, LONG)[1]["error"].startswith("KeyError")
         assert children.leftovers() == set()
     finally:
@@ -214,7 +288,9 @@ def test_jobs_in_other_processes(tmp_path, forks):
 
 def test_a_job_that_takes_too_long_is_killed_with_its_group(tmp_path):
     place = tmp_path / "slow_registration.py"
-    place.write_text("import subprocess, time\nsubprocess.Popen(['sleep', '1800'])\ntime.sleep(1800)\n")
+    place.write_text(
+        "import subprocess, time\nsubprocess.Popen(['sleep', '1800'])\ntime.sleep(1800)\n"
+    )
     children = Children(tmp_path)
     job = {"name": "x", "value": str(place), "root": str(place), "plugins": []}
     try:
@@ -247,7 +323,14 @@ def test_checks_leave_global_states_alone(session):
 
 def test_no_check_imports_torch_before_it_is_needed():
     code = "import sys, bench.testing, bench.cli.check, bench.testing.pytest_plugin\nprint({'torch', 'pandas'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG, check=True, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=True,
+        env=os.environ,
+    )
     assert done.stdout.strip() == "set()"
 
 
@@ -258,7 +341,9 @@ def test_the_toy_law_is_the_law_of_the_toy_photographs(tmp_path):
     assert isinstance(law, ToyLaw)
     draws = law.sample(200, range(len(ground.test)))
     on = torch.stack([(draws == law.fields[:, i, None]).flatten(2).all(-1) for i in range(3)], -1)
-    assert (on.double().mean(1) - law.p).abs().max() < 0.12  # three and a half deviations of 200 draws
+    assert (
+        on.double().mean(1) - law.p
+    ).abs().max() < 0.12  # three and a half deviations of 200 draws
     assert (on.double().mean((0, 1)) - law.p.mean(0)).abs().max() < 0.035
     assert law.distance(draws[:, :50]).mean().abs() < 0.01
     grey = law.distance(torch.zeros_like(draws[:, :2]))
@@ -269,9 +354,15 @@ def test_the_toy_law_is_the_law_of_the_toy_photographs(tmp_path):
     assert len(PALETTE) == law.p.shape[1]
 
 
-@pytest.mark.parametrize(("kind", "name"), [("methods", "vae"), ("metrics", "variogram-score"), ("protocols", "paper")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("methods", "vae"), ("metrics", "variogram-score"), ("protocols", "paper")]
+)
 def test_other_values_of_every_declared_parameter_are_found(kind, name):
-    found = {(spec.name, parameter.name): parameter for spec in registry().specs[kind].values() for parameter in spec.parameters}
+    found = {
+        (spec.name, parameter.name): parameter
+        for spec in registry().specs[kind].values()
+        for parameter in spec.parameters
+    }
     assert name in {of for of, _ in found}
     for place, parameter in found.items():
         values = list(others(parameter))

@@ -7,16 +7,26 @@ from bench.testing.results import BAD
 
 from .conftest import mutants
 
-CASES = [(kind, key, mutant.check) for kind, of_kind in mutants.MUTANTS.items() for key, mutant in of_kind.items()]
+CASES = [
+    (kind, key, mutant.check)
+    for kind, of_kind in mutants.MUTANTS.items()
+    for key, mutant in of_kind.items()
+]
 
 
 def results(name, session, **given):
-    return [result for checking in suite.checkings([name], session, **given) for result in checking.results()]
+    return [
+        result
+        for checking in suite.checkings([name], session, **given)
+        for result in checking.results()
+    ]
 
 
 def near(samples, truth, context):
     """The healthy metric in NumPy."""
-    error = abs(samples.ab.numpy().astype(float) - truth.numpy()[:, None].astype(float)).mean((2, 3, 4))
+    error = abs(samples.ab.numpy().astype(float) - truth.numpy()[:, None].astype(float)).mean(
+        (2, 3, 4)
+    )
     weights = samples.weights.numpy() if samples.weights is not None else 1 / error.shape[1]
     return {"error": (error * weights).sum(1)}
 
@@ -31,7 +41,11 @@ def test_exactly_one_check_catches_a_mutant(session, monkeypatch, kind, key, che
     assert [result.check for result in failed] == [check], [(r.check, r.seen) for r in failed]
     rule, seen, mend = (getattr(failed[0], part) for part in ("rule", "seen", "mend"))
     assert min(len(rule), len(seen), len(mend)) > 5
-    assert failed[0].message.splitlines()[1:] == [f"  rule: {rule}", f"  seen: {seen}", f"  mend: {mend}"]
+    assert failed[0].message.splitlines()[1:] == [
+        f"  rule: {rule}",
+        f"  seen: {seen}",
+        f"  mend: {mend}",
+    ]
 
 
 @pytest.mark.parametrize("kind", mutants.HEALTHY)
@@ -40,7 +54,9 @@ def test_the_healthy_ones_pass_all(session, kind):
     given = {"reference": near} if kind == "metric" else {}
     found = results(mutants.HEALTHY[kind].name, session, **given)
     assert {result.check: result.seen for result in found if result.status != "passed"} == (
-        {"weights-sum-to-one": "its sample sets have no weights: all fields count alike"} if kind == "method" else {}
+        {"weights-sum-to-one": "its sample sets have no weights: all fields count alike"}
+        if kind == "method"
+        else {}
     )
 
 

@@ -1,10 +1,11 @@
-"""Changes a file from outside in many ways and reads it each time. `test_fuzz.py` starts it as a process of its own, so that a hang
-or a lack of memory is a failure of one kind of file.
+"""Changes a file from outside in many ways and reads it each time. `test_fuzz.py` starts it as a
+process of its own, so that a hang or a lack of memory is a failure of one kind of file.
 
     python tests/core/fuzzing.py FOLDER COUNT SEED KIND...
 
-FOLDER is what `test_fuzz.py` made. A reader may read what it is given or end in a `BenchError` or an `Unreadable`; nothing else.
-What has a digest may not be read when it differs from what was written. Nothing outside the folder may change.
+FOLDER is what `test_fuzz.py` made. A reader may read what it is given or end in a `BenchError` or
+an `Unreadable`; nothing else. What has a digest may not be read when it differs from what was
+written. Nothing outside the folder may change.
 """
 
 from __future__ import annotations
@@ -27,18 +28,68 @@ from bench.pictures.images import Unreadable
 
 MEMORY = 6 * 2**30
 """Bytes of address space: a file that makes a reader take more fails."""
-VALUES = (None, True, False, 0, 1, -1, 2**31, 2**63, 10**400, 1.5, 1e308, float("nan"), float("inf"), "", "x", "../../victim",
-          "/etc/passwd", "a" * 5000, "\x1b[31m", "\ud800", "file:///", [], {}, [[]], [{}], {"": ""}, [1], ["x"],
-          {"x": 1})  # fmt: skip
-PIECES = (b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\r\n", b"\n", b",", b'"', b"{", b"}", b"[", b"]", b"1e999", b"NaN",
-          b"null", b"../../../victim", b"\x1b]0;x\x07", b"\xed\xa0\x80", b"[" * 3000,
-          b'{"a":' * 3000, b"\x80\x04\x95", b"PK\x03\x04", b"\x7f")
+VALUES = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**31,
+    2**63,
+    10**400,
+    1.5,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "../../victim",
+    "/etc/passwd",
+    "a" * 5000,
+    "\x1b[31m",
+    "\ud800",
+    "file:///",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"": ""},
+    [1],
+    ["x"],
+    {"x": 1},
+)
+PIECES = (
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\r\n",
+    b"\n",
+    b",",
+    b'"',
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"1e999",
+    b"NaN",
+    b"null",
+    b"../../../victim",
+    b"\x1b]0;x\x07",
+    b"\xed\xa0\x80",
+    b"[" * 3000,
+    b'{"a":' * 3000,
+    b"\x80\x04\x95",
+    b"PK\x03\x04",
+    b"\x7f",
+)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file. file: which one below the folder. read: what reads it; is given the folder. sealed: it has a digest.
-    parsed: it is JSON, whose values are exchanged, too."""
+    """A kind of file. file: which one below the folder. read: what reads it; is given the folder.
+    sealed: it has a digest. parsed: it is JSON, whose values are exchanged, too."""
 
     file: str
     read: Callable[[Path], Any]
@@ -54,7 +105,11 @@ def _verb(*arguments: str) -> Callable[[Path], Any]:
 
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             try:
-                cli.main(args=[part.format(folder=folder) for part in arguments], prog_name="bench", standalone_mode=False)
+                cli.main(
+                    args=[part.format(folder=folder) for part in arguments],
+                    prog_name="bench",
+                    standalone_mode=False,
+                )
             except SystemExit as ended:
                 if ended.code not in (0, 1, 3, 4, 5, 6):
                     raise AssertionError(f"exit status {ended.code}") from ended
@@ -188,10 +243,25 @@ KINDS: dict[str, Kind] = {
     "comparison": Kind("compare/comparison.json", COMPARE, parsed=True),
     "card": Kind("export/card.json", _card, parsed=True),
     "card's colours": Kind("export/colours.npy", _card, sealed=True),
-    "baseline": Kind("baseline.json", _module("gate.baseline", "read", "baseline.json"), parsed=True),
-    "gate": Kind("baseline.json", _verb("gate", "{folder}/run", "--baseline", "{folder}/baseline.json"), parsed=True),
-    "margins": Kind("gate.toml", _verb("gate", "{folder}/run", "--baseline", "{folder}/baseline.json", "--margins",
-                                       "{folder}/gate.toml")),
+    "baseline": Kind(
+        "baseline.json", _module("gate.baseline", "read", "baseline.json"), parsed=True
+    ),
+    "gate": Kind(
+        "baseline.json",
+        _verb("gate", "{folder}/run", "--baseline", "{folder}/baseline.json"),
+        parsed=True,
+    ),
+    "margins": Kind(
+        "gate.toml",
+        _verb(
+            "gate",
+            "{folder}/run",
+            "--baseline",
+            "{folder}/baseline.json",
+            "--margins",
+            "{folder}/gate.toml",
+        ),
+    ),
     "bench.toml": Kind("bench.toml", _module("cli.config", "read", "bench.toml")),
     "split": Kind("split.json", _module("data.splits", "read", "split.json"), parsed=True),
     "inputs": Kind("inputs/inputs.json", CHECK, parsed=True),
@@ -203,15 +273,22 @@ KINDS: dict[str, Kind] = {
     "tar.gz": Kind("archive.tgz", _inspect("archive.tgz")),
     "zip": Kind("archive.zip", _inspect("archive.zip")),
     "tar in place": Kind("archive.tar", _source("archive.tar")),
-    **{f"picture {form}": Kind(f"pictures/a.{form}", _decode(f"pictures/a.{form}")) for form in PICTURES},
-    **{f"mark of {kind}": Kind(f"@{kind}", _thing(kind), sealed=True, parsed=True) for kind in THINGS},
+    **{
+        f"picture {form}": Kind(f"pictures/a.{form}", _decode(f"pictures/a.{form}"))
+        for form in PICTURES
+    },
+    **{
+        f"mark of {kind}": Kind(f"@{kind}", _thing(kind), sealed=True, parsed=True)
+        for kind in THINGS
+    },
     **{f"file of {kind}": Kind(f"@{kind}/*", _thing(kind), sealed=True) for kind in THINGS},
     "marks in housekeeping": Kind("@fits", _housekeeping, parsed=True),
-}  # fmt: skip
+}
 
 
 def find(folder: Path, file: str) -> str:
-    """The name of a file below the folder; `@kind` is the mark of a thing, `@kind/*` another file of it."""
+    """The name of a file below the folder; `@kind` is the mark of a thing, `@kind/*` another file
+    of it."""
     if not file.startswith("@"):
         return file
     kind, _, other = file[1:].partition("/")
@@ -226,7 +303,9 @@ def find(folder: Path, file: str) -> str:
 def changed(data: bytes, parsed: bool, chance: random.Random) -> bytes:
     """The content of a file, changed."""
     if parsed and chance.random() < 0.6:
-        return _exchanged(json.loads(data.splitlines()[0] if data.count(b"\n") == 2 else data), chance)
+        return _exchanged(
+            json.loads(data.splitlines()[0] if data.count(b"\n") == 2 else data), chance
+        )
     made = bytearray(data)
     for _ in range(chance.choice((1, 1, 1, 2, 5))):
         at = chance.randrange(len(made) + 1)
@@ -266,7 +345,13 @@ def _exchanged(value: Any, chance: random.Random) -> bytes:
 
 
 def _places(value: Any, depth: int = 0) -> Any:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for name, inner in list(items)[:300]:
         yield value, name
         if depth < 6:
@@ -275,8 +360,11 @@ def _places(value: Any, depth: int = 0) -> Any:
 
 def _outside(folder: Path) -> list[tuple[str, int, int]]:
     """All files beside the folder."""
-    return sorted((str(p), p.lstat().st_size, p.lstat().st_mtime_ns) for p in folder.parent.rglob("*")
-                  if folder not in p.parents and p != folder and p.is_file())  # fmt: skip
+    return sorted(
+        (str(p), p.lstat().st_size, p.lstat().st_mtime_ns)
+        for p in folder.parent.rglob("*")
+        if folder not in p.parents and p != folder and p.is_file()
+    )
 
 
 def main(folder: Path, name: str, count: int, seed: int) -> list[str]:
@@ -318,5 +406,8 @@ if __name__ == "__main__":
     from bench.plugins.loader import use
 
     use(None)
-    found = {kind: main(Path(sys.argv[1]), kind, int(sys.argv[2]), int(sys.argv[3])) for kind in sys.argv[4:]}
+    found = {
+        kind: main(Path(sys.argv[1]), kind, int(sys.argv[2]), int(sys.argv[3]))
+        for kind in sys.argv[4:]
+    }
     print(json.dumps({kind: wrong for kind, wrong in found.items() if wrong}))

@@ -1,4 +1,5 @@
-"""Archives that nobody trusts: what is honest is unpacked whole, and of the rest nothing is written anywhere."""
+"""Archives that nobody trusts: what is honest is unpacked whole, and of the rest nothing is written
+anywhere."""
 
 import bz2
 import gzip
@@ -21,8 +22,12 @@ from bench.errors import BenchError
 from bench.fetch import archives
 from bench.fetch.archives import Limits, unpack
 
-FILES = {"lfw/A/A_0001.jpg": random.Random(0).randbytes(3000), "lfw/B/B_0001.jpg": b"", "lfw/read me.txt": b"text" * 400,
-         "lfw/blocks.bin": bytes(1024)}  # fmt: skip
+FILES = {
+    "lfw/A/A_0001.jpg": random.Random(0).randbytes(3000),
+    "lfw/B/B_0001.jpg": b"",
+    "lfw/read me.txt": b"text" * 400,
+    "lfw/blocks.bin": bytes(1024),
+}
 
 
 def tar(path, files=FILES, mode="w", more=()):
@@ -50,7 +55,9 @@ def special(kind, name="bad", target="/etc/passwd"):
 
 
 def found(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
 
 
 @pytest.fixture
@@ -71,9 +78,13 @@ def refused(here, path, said, **limits):
 
 
 MAKERS = {
-    "tar": lambda p: tar(p), "tgz": lambda p: tar(p, mode="w:gz"), "tar.bz2": lambda p: tar(p, mode="w:bz2"),
-    "tar.xz": lambda p: tar(p, mode="w:xz"), "zip": lambda p: zipped(p), "stored.zip": lambda p: zipped(p, how=zipfile.ZIP_STORED),
-}  # fmt: skip
+    "tar": lambda p: tar(p),
+    "tgz": lambda p: tar(p, mode="w:gz"),
+    "tar.bz2": lambda p: tar(p, mode="w:bz2"),
+    "tar.xz": lambda p: tar(p, mode="w:xz"),
+    "zip": lambda p: zipped(p),
+    "stored.zip": lambda p: zipped(p, how=zipfile.ZIP_STORED),
+}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -94,7 +105,10 @@ def test_what_tar_itself_writes_is_unpacked(here):
     long.parent.mkdir()
     long.write_bytes(b"long")
     subprocess.run(["tar", "-czf", here / "a.tgz", "-C", here / "in", "."], check=True)
-    assert found(unpack(here / "a.tgz", here / "set")) == {**FILES, f"{'d' * 120}/{'f' * 120}": b"long"}
+    assert found(unpack(here / "a.tgz", here / "set")) == {
+        **FILES,
+        f"{'d' * 120}/{'f' * 120}": b"long",
+    }
 
 
 def test_a_folder_that_holds_something_is_left_alone(here):
@@ -107,17 +121,41 @@ def test_a_folder_that_holds_something_is_left_alone(here):
     assert found(unpack(here / "a.tar", here / "set")) == FILES
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "/out.jpg", "a/../../out.jpg", "..", "a//b.jpg", "a\\..\\b.jpg", "C:/b.jpg",
-                                  "a\nb.jpg"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../out.jpg",
+        "/out.jpg",
+        "a/../../out.jpg",
+        "..",
+        "a//b.jpg",
+        "a\\..\\b.jpg",
+        "C:/b.jpg",
+        "a\nb.jpg",
+    ],
+)
 @pytest.mark.parametrize("make", [tar, zipped])
 def test_no_name_leads_outside(here, make, name):
-    refused(here, make(here / "in" / "a", FILES | {name: b"x"}), "is refused: .* is no name inside it")
+    refused(
+        here, make(here / "in" / "a", FILES | {name: b"x"}), "is refused: .* is no name inside it"
+    )
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE,
-                                  tarfile.GNUTYPE_SPARSE])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.GNUTYPE_SPARSE,
+    ],
+)
 def test_links_and_devices_are_refused(here, kind):
-    refused(here, tar(here / "in" / "a", more=[special(kind)]), "is refused: 'bad' is no plain file")
+    refused(
+        here, tar(here / "in" / "a", more=[special(kind)]), "is refused: 'bad' is no plain file"
+    )
 
 
 def test_a_link_in_a_zip_is_refused(here):
@@ -128,10 +166,14 @@ def test_a_link_in_a_zip_is_refused(here):
     refused(here, here / "in" / "a.zip", "is refused: 'bad' is no plain file")
 
 
-@pytest.mark.parametrize(("name", "data"), [("a/model.PKL", b"x"), ("weights.pth", b"x"),
-                                            ("photo.jpg", pickle.dumps({"a": 1}))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a/model.PKL", b"x"), ("weights.pth", b"x"), ("photo.jpg", pickle.dumps({"a": 1}))],
+)
 def test_a_pickle_is_refused(here, name, data):
-    refused(here, tar(here / "in" / "a", {**FILES, name: data}), f"is refused: '{name}' is a pickle")
+    refused(
+        here, tar(here / "in" / "a", {**FILES, name: data}), f"is refused: '{name}' is a pickle"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -142,9 +184,17 @@ def test_two_files_of_one_name_are_refused(here, make):
     refused(here, make(here / "in" / "b", {"a": b"1", "a/b": b"2"}), "two of its members are 'a/b'")
 
 
-@pytest.mark.parametrize("make", [lambda *a: tar(*a, "w:gz"), lambda *a: tar(*a, "w:bz2"), zipped], ids=["gz", "bz2", "zip"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda *a: tar(*a, "w:gz"), lambda *a: tar(*a, "w:bz2"), zipped],
+    ids=["gz", "bz2", "zip"],
+)
 def test_bombs_are_refused(here, make):
-    refused(here, make(here / "in" / "a", {"zeros": bytes(2**27)}), "unpacks to more than 100 times its size, as a .* bomb does")
+    refused(
+        here,
+        make(here / "in" / "a", {"zeros": bytes(2**27)}),
+        "unpacks to more than 100 times its size, as a .* bomb does",
+    )
 
 
 def test_a_bomb_of_overlapping_files_is_refused(here):
@@ -220,7 +270,9 @@ def test_what_is_no_archive_is_said(here, data):
 def test_a_password_is_said(here):
     data = zipped(here / "in" / "a", {"a": b"x"}).read_bytes()
     at = data.index(b"PK\x01\x02") + 8
-    (here / "in" / "a").write_bytes(data[:6] + b"\x01\x00" + data[8:at] + b"\x01\x00" + data[at + 2 :])
+    (here / "in" / "a").write_bytes(
+        data[:6] + b"\x01\x00" + data[8:at] + b"\x01\x00" + data[at + 2 :]
+    )
     refused(here, here / "in" / "a", "password")
 
 
@@ -229,7 +281,9 @@ def test_a_missing_archive_and_a_full_disk_are_one_line(here):
         unpack(here / "nothing", here / "set")
     disk = here / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    ).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
         with pytest.raises(BenchError, match="too little room to unpack"):
@@ -247,7 +301,8 @@ def test_unpacking_leaves_some_of_the_disk_free(here):
 
 
 def test_memory_does_not_grow_with_the_archive(here):
-    """80 MB of one file, and 20,000 files: in a process that may use 60 MB more than it does at its start."""
+    """80 MB of one file, and 20,000 files: in a process that may use 60 MB more than it does at its
+    start."""
     big = tar(here / "in" / "big", {"a": random.Random(3).randbytes(2**20) * 80})
     many = tar(here / "in" / "many", {f"{i % 100}/{i}": b"" for i in range(20_000)})
     code = """
@@ -258,13 +313,21 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name in sys.argv[1:]: archives.unpack(Path(name), Path(name + "-set"))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    done = subprocess.run([sys.executable, "-c", code, big, many], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, big, many], capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout) * 1024 < 20e6
     assert len(found(here / "in" / "many-set")) == 20_000
     assert archives.CHUNK <= 2**20
 
 
-@pytest.mark.parametrize("make", [lambda p: tar(p, {}, "w:gz", [special(tarfile.DIRTYPE, f"d{i}") for i in range(20)]),
-                                  lambda p: zipped(p, {f"d{i}/": b"" for i in range(20)})], ids=["tgz", "zip"])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: tar(p, {}, "w:gz", [special(tarfile.DIRTYPE, f"d{i}") for i in range(20)]),
+        lambda p: zipped(p, {f"d{i}/": b"" for i in range(20)}),
+    ],
+    ids=["tgz", "zip"],
+)
 def test_folders_count_as_members(here, make):
     refused(here, make(here / "in" / "a"), "holds more than 10 files", members=10)

@@ -1,4 +1,5 @@
-"""Asking methods: draws that depend on one another, wrong kinds and shapes, NaN; and what oracles are shown."""
+"""Asking methods: draws that depend on one another, wrong kinds and shapes, NaN; and what oracles
+are shown."""
 
 from types import SimpleNamespace
 
@@ -47,13 +48,31 @@ class Repelled(Noise):
         return SampleSet(found, "iid", n_drawn=n)
 
 
-def asking(make, name="draws", n=4, kind="iid", density="", sees=frozenset(), law=None, truth=TRUTH):
-    test = SimpleNamespace(ids=IDS, grey=lambda rows: torch.zeros(len(rows), 1, 256, 256), truth=lambda rows: truth[rows])
+def asking(
+    make, name="draws", n=4, kind="iid", density="", sees=frozenset(), law=None, truth=TRUTH
+):
+    test = SimpleNamespace(
+        ids=IDS,
+        grey=lambda rows: torch.zeros(len(rows), 1, 256, 256),
+        truth=lambda rows: truth[rows],
+    )
     data = SimpleNamespace(test=test, source=SimpleNamespace(name="set"), law=lambda ids: law)
-    spec = MethodSpec(name="method", summary="", factory="", role="control", present_kind=kind, density=density, sees=sees,
-                      capabilities=frozenset({"sample", *(["log_prob"] if density else [])}))  # fmt: skip
-    method = SimpleNamespace(predict=lambda grey, seeds: make(seeds), reveal=lambda shown, seeds: make(shown))
-    return Asking(SimpleNamespace(spec=spec, seed=0, parameters={}), method, data, [0, 1, 2], Ask(name, n))
+    spec = MethodSpec(
+        name="method",
+        summary="",
+        factory="",
+        role="control",
+        present_kind=kind,
+        density=density,
+        sees=sees,
+        capabilities=frozenset({"sample", *(["log_prob"] if density else [])}),
+    )
+    method = SimpleNamespace(
+        predict=lambda grey, seeds: make(seeds), reveal=lambda shown, seeds: make(shown)
+    )
+    return Asking(
+        SimpleNamespace(spec=spec, seed=0, parameters={}), method, data, [0, 1, 2], Ask(name, n)
+    )
 
 
 def test_draws_are_independent_and_the_first_of_more_are_the_same():
@@ -76,18 +95,23 @@ def test_a_draw_from_global_state_is_refused():
         asking(lambda seeds: Noise(seeds, lambda ab: torch.randn_like(ab))).answer()
 
 
-@pytest.mark.parametrize(("spoil", "says"), [
-    (lambda ab: torch.where(ab > 3, float("nan"), ab), "not finite"),
-    (lambda ab: ab[:, :, :, ::2, ::2], r"it gave \(3, 1, 2, 32, 32\)"),
-    (lambda ab: ab[:2], r"it gave \(2, 1, 2, 64, 64\)"),
-    (lambda ab: torch.cat([ab, ab], 1), "asked for 1 fields"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda ab: torch.where(ab > 3, float("nan"), ab), "not finite"),
+        (lambda ab: ab[:, :, :, ::2, ::2], r"it gave \(3, 1, 2, 32, 32\)"),
+        (lambda ab: ab[:2], r"it gave \(2, 1, 2, 64, 64\)"),
+        (lambda ab: torch.cat([ab, ab], 1), "asked for 1 fields"),
+    ],
+)
 def test_what_is_no_field_is_refused(spoil, says):
     with pytest.raises(BenchError, match=says):
         asking(lambda seeds: Noise(seeds, spoil)).answer()
 
 
-@pytest.mark.parametrize(("row", "beyond", "refused"), [(0, 100, True), (0, 60, False), (2, 100, True)])
+@pytest.mark.parametrize(
+    ("row", "beyond", "refused"), [(0, 100, True), (0, 60, False), (2, 100, True)]
+)
 def test_a_field_in_other_units_is_refused_and_a_tail_is_not(row, beyond, refused):
     """1 % of a field's 8,192 values may be beyond the colours of sRGB."""
 
@@ -98,7 +122,9 @@ def test_a_field_in_other_units_is_refused_and_a_tail_is_not(row, beyond, refuse
 
     draws = asking(lambda seeds: Noise(seeds, spoil))
     if refused:
-        with pytest.raises(BenchError, match=f"1% of the values of a field of {IDS[row]} are beyond ±128"):
+        with pytest.raises(
+            BenchError, match=f"1% of the values of a field of {IDS[row]} are beyond ±128"
+        ):
             draws.answer()
     else:
         assert draws.answer().ab.min() == -129
@@ -144,7 +170,9 @@ class Listed(Noise):
         self.shown, self.given = shown, given
 
     def sample(self, n):
-        spread = torch.linspace(-1, 1, n)[None, :, None, None, None].expand(len(self.shown.ids), -1, 2, 64, 64)
+        spread = torch.linspace(-1, 1, n)[None, :, None, None, None].expand(
+            len(self.shown.ids), -1, 2, 64, 64
+        )
         return SampleSet(spread[:, : self.given], "iid", n_drawn=n)
 
 
@@ -156,14 +184,17 @@ def test_a_method_that_knows_the_photograph_is_shown_ids_and_asked_for_its_draws
     assert (found.kind, found.n_drawn) == ("iid", 4)
 
 
-@pytest.mark.parametrize(("given", "says"), [(3, "asked for 4 draws, it gave 3"), (0, "asked for 4 fields")])
+@pytest.mark.parametrize(
+    ("given", "says"), [(3, "asked for 4 draws, it gave 3"), (0, "asked for 4 fields")]
+)
 def test_claimed_draws_are_as_many_as_were_asked_for(given, says):
     with pytest.raises(BenchError, match=says):
         asking(lambda s: Listed(s, given), sees=frozenset({"identity"})).answer()
 
 
 def test_nobody_can_work_out_beforehand_which_draw_a_seed_stands_for():
-    """Else draws of a public set could be spread evenly as a function of their seeds alone, and would repeat all the same."""
+    """Else draws of a public set could be spread evenly as a function of their seeds alone, and
+    would repeat all the same."""
     seen = []
 
     class Recorder(Noise):

@@ -22,29 +22,84 @@ N = 40
 BASE = np.random.default_rng(0).gamma(4, 0.05, N)
 SHIFT = 0.02 + 0.01 * np.random.default_rng(1).standard_normal(N)
 PAPER = make_paper(antialias=False)
-DATA = {"digest": "d", "train": {"ids_digest": "t", "photographs": 90}, "test": {"ids_digest": "s", "photographs": N}}
-EMPTY = dict.fromkeys(COLUMNS, "") | {"role": "colourizer", "direction": "down", "metric_version": "1", "k": 0, "value": np.nan}
+DATA = {
+    "digest": "d",
+    "train": {"ids_digest": "t", "photographs": 90},
+    "test": {"ids_digest": "s", "photographs": N},
+}
+EMPTY = dict.fromkeys(COLUMNS, "") | {
+    "role": "colourizer",
+    "direction": "down",
+    "metric_version": "1",
+    "k": 0,
+    "value": np.nan,
+}
 
 
-def rows(values, method="mdn", *, dataset="lfw", metric="error-of-best", variant="sum", direction="down", seed=0, ask="present",
-         k=5, kind="iid", version="1", images=None, region="all"):  # fmt: skip
+def rows(
+    values,
+    method="mdn",
+    *,
+    dataset="lfw",
+    metric="error-of-best",
+    variant="sum",
+    direction="down",
+    seed=0,
+    ask="present",
+    k=5,
+    kind="iid",
+    version="1",
+    images=None,
+    region="all",
+):
     """One row a photograph; NaN is undefined."""
-    same = {"dataset": dataset, "method": method, "metric": metric, "variant": variant, "direction": direction, "seed": seed,
-            "ask": ask, "k": k, "kind": kind, "metric_version": version, "region": region}  # fmt: skip
+    same = {
+        "dataset": dataset,
+        "method": method,
+        "metric": metric,
+        "variant": variant,
+        "direction": direction,
+        "seed": seed,
+        "ask": ask,
+        "k": k,
+        "kind": kind,
+        "metric_version": version,
+        "region": region,
+    }
     names = images or [f"{i:03}" for i in range(len(values))]
-    return [EMPTY | same | {"image": image, "value": float(v), "status": "done" if np.isfinite(v) else "undefined"}
-            for image, v in zip(names, values)]  # fmt: skip
+    return [
+        EMPTY
+        | same
+        | {"image": image, "value": float(v), "status": "done" if np.isfinite(v) else "undefined"}
+        for image, v in zip(names, values)
+    ]
 
 
 def lost(status, reason, method="mdn", *, dataset="lfw", metric="", ask="", seed=0):
     """What was not computed."""
-    return [EMPTY | {"dataset": dataset, "method": method, "metric": metric, "ask": ask, "seed": seed, "status": status,
-                     "reason": reason}]  # fmt: skip
+    return [
+        EMPTY
+        | {
+            "dataset": dataset,
+            "method": method,
+            "metric": metric,
+            "ask": ask,
+            "seed": seed,
+            "status": status,
+            "reason": reason,
+        }
+    ]
 
 
 def run(name, *parts, datasets=None, protocol=None, sets=(), cells=(), **manifest):
     described = (protocol or PAPER).describe() if not isinstance(protocol, dict) else protocol
-    manifest = {"protocol": described, "datasets": datasets or {"lfw": DATA}, "cells": list(cells), "preset": "tiny", **manifest}
+    manifest = {
+        "protocol": described,
+        "datasets": datasets or {"lfw": DATA},
+        "cells": list(cells),
+        "preset": "tiny",
+        **manifest,
+    }
     table = frame([row for part in parts for row in part], COLUMNS)
     return Results(name, manifest, table, frame(list(sets), SET_COLUMNS))
 
@@ -75,7 +130,9 @@ def test_means_and_the_paired_difference_are_numpy_s(only_row):
     assert (row.first, row.second) == pytest.approx((BASE.mean(), (BASE + SHIFT).mean()))
     assert row.difference.mean == pytest.approx(SHIFT.mean())
     alone = paired_difference(BASE + SHIFT, BASE)
-    assert (row.difference.low, row.difference.high, row.difference.n) == pytest.approx((alone.low, alone.high, N))
+    assert (row.difference.low, row.difference.high, row.difference.n) == pytest.approx(
+        (alone.low, alone.high, N)
+    )
     error = SHIFT.std(ddof=1) / np.sqrt(N)
     assert row.difference.low == pytest.approx(SHIFT.mean() - 2.02 * error, abs=0.3 * error)
     assert row.fact == ("lfw", "mdn", "present", "error-of-best", "sum", "all", 5)
@@ -89,7 +146,12 @@ def test_the_order_of_photographs_does_not_matter(only_row):
 
 @pytest.mark.parametrize(
     ("direction", "more", "less"),
-    [("down", "worse", "better"), ("up", "better", "worse"), ("none", "differs", "differs"), ("target", "differs", "differs")],
+    [
+        ("down", "worse", "better"),
+        ("up", "better", "worse"),
+        ("none", "differs", "differs"),
+        ("target", "differs", "differs"),
+    ],
 )
 def test_the_word_follows_the_metric_s_direction(only_row, direction, more, less):
     low, high = rows(BASE, direction=direction), rows(BASE + SHIFT, direction=direction)
@@ -128,8 +190,12 @@ def test_no_photograph_in_common_is_too_few(only_row):
 def test_seeds_are_averaged_photograph_by_photograph_before_anything_else(pair):
     rng = np.random.default_rng(3)
     first, second = rng.random((2, N)), rng.random((3, N))
-    comparison = compare(*pair([r for s in range(2) for r in rows(first[s], seed=s)],
-                               [r for s in range(3) for r in rows(second[s], seed=s + 1)]))  # fmt: skip
+    comparison = compare(
+        *pair(
+            [r for s in range(2) for r in rows(first[s], seed=s)],
+            [r for s in range(3) for r in rows(second[s], seed=s + 1)],
+        )
+    )
     (row,) = comparison.rows
     gap = second.mean(0) - first.mean(0)
     assert row.difference.mean == pytest.approx(gap.mean())
@@ -139,7 +205,11 @@ def test_seeds_are_averaged_photograph_by_photograph_before_anything_else(pair):
 
 def test_an_undefined_value_is_counted_and_enters_no_mean(pair):
     hole = np.where(np.arange(N) < 3, np.nan, BASE)
-    comparison = compare(*pair(rows(BASE) + rows(BASE, metric="other"), rows(hole) + rows(BASE + SHIFT, metric="other")))
+    comparison = compare(
+        *pair(
+            rows(BASE) + rows(BASE, metric="other"), rows(hole) + rows(BASE + SHIFT, metric="other")
+        )
+    )
     row, other = comparison.rows
     assert (row.word, row.undefined, said(row)) == ("undefined", (0, 3), "undefined: 3 in B of 40")
     assert np.isnan([row.second, row.difference.mean, row.difference.low]).all()
@@ -166,9 +236,15 @@ def omissions(comparison):
 
 
 def test_what_only_one_run_has_is_listed_with_the_reason(pair):
-    first = rows(BASE) + rows(BASE, metric="crps", ask="draws") + rows(BASE, "cvae") + rows(BASE, "old")
+    first = (
+        rows(BASE) + rows(BASE, metric="crps", ask="draws") + rows(BASE, "cvae") + rows(BASE, "old")
+    )
     first += rows(BASE, metric="fid") + rows(BASE, variant="mean")
-    second = rows(BASE) + lost("refused", "it can't draw", metric="crps", ask="draws") + rows(BASE, "new")
+    second = (
+        rows(BASE)
+        + lost("refused", "it can't draw", metric="crps", ask="draws")
+        + rows(BASE, "new")
+    )
     second += lost("failed", "no memory", "cvae")
     comparison = compare(*pair(first, second))
     assert [row.fact.variant for row in comparison.rows] == ["sum"]
@@ -183,16 +259,30 @@ def test_what_only_one_run_has_is_listed_with_the_reason(pair):
 
 
 def test_what_a_method_refused_itself_is_the_reason(pair, tmp_path):
-    cell = {"dataset": "lfw", "method": "mdn", "seed": 0, "asks": [{"ask": "draws", "refused": "it has no law"}]}
+    cell = {
+        "dataset": "lfw",
+        "method": "mdn",
+        "seed": 0,
+        "asks": [{"ask": "draws", "refused": "it has no law"}],
+    }
     second = run(tmp_path / "b", rows(BASE), cells=[cell])
     comparison = compare(run(tmp_path / "a", rows(BASE) + rows(BASE, ask="draws")), second)
-    assert omissions(comparison) == {("mdn", "draws", "error-of-best", "", "A"): "refused: it has no law (in B)"}
+    assert omissions(comparison) == {
+        ("mdn", "draws", "error-of-best", "", "A"): "refused: it has no law (in B)"
+    }
 
 
 def test_the_reason_of_the_metric_itself_is_the_one_that_is_told(pair):
     first = rows(BASE) + rows(BASE, metric="crps", ask="draws")
-    second = rows(BASE) + lost("failed", "killed", seed=1) + lost("refused", "it can't draw", metric="crps", ask="draws")
-    assert omissions(compare(*pair(first, second)))["mdn", "draws", "crps", "", "A"] == "refused: it can't draw (in B)"
+    second = (
+        rows(BASE)
+        + lost("failed", "killed", seed=1)
+        + lost("refused", "it can't draw", metric="crps", ask="draws")
+    )
+    assert (
+        omissions(compare(*pair(first, second)))["mdn", "draws", "crps", "", "A"]
+        == "refused: it can't draw (in B)"
+    )
 
 
 def test_a_seed_that_failed_in_one_run_is_listed_and_the_others_are_compared(pair):
@@ -204,34 +294,70 @@ def test_a_seed_that_failed_in_one_run_is_listed_and_the_others_are_compared(pai
 
 def test_a_metric_that_failed_half_way_is_not_a_mean_of_the_rest(pair):
     half = rows(BASE[:16]) + lost("failed", "ValueError", metric="error-of-best", ask="present")
-    comparison = compare(*pair(rows(BASE) + rows(BASE, metric="other"), half + rows(BASE, metric="other")))
+    comparison = compare(
+        *pair(rows(BASE) + rows(BASE, metric="other"), half + rows(BASE, metric="other"))
+    )
     assert [row.fact.metric for row in comparison.rows] == ["other"]
-    assert omissions(comparison) == {("mdn", "present", "error-of-best", "", "A"): "failed: ValueError (in B)"}
+    assert omissions(comparison) == {
+        ("mdn", "present", "error-of-best", "", "A"): "failed: ValueError (in B)"
+    }
 
 
 def test_other_versions_of_a_metric_and_other_kinds_of_samples_are_not_compared(pair):
     first = rows(BASE, version="1") + rows(BASE, metric="x", kind="iid") + rows(BASE, metric="y")
-    comparison = compare(*pair(first, rows(BASE, version="2") + rows(BASE, metric="x", kind="modes") + rows(BASE, metric="y")))
+    comparison = compare(
+        *pair(
+            first,
+            rows(BASE, version="2") + rows(BASE, metric="x", kind="modes") + rows(BASE, metric="y"),
+        )
+    )
     assert [row.fact.metric for row in comparison.rows] == ["y"]
     assert comparison.omissions == (
-        Omission("lfw", "mdn", "present", "error-of-best", "", "", "metric version 1 in A and 2 in B"),
+        Omission(
+            "lfw", "mdn", "present", "error-of-best", "", "", "metric version 1 in A and 2 in B"
+        ),
         Omission("lfw", "mdn", "present", "x", "", "", "of iid in A and of modes in B"),
     )
 
 
 def set_row(value, metric="fid", method="mdn", seed=0, kind="iid"):
-    row = dict.fromkeys(SET_COLUMNS, "") | {"dataset": "lfw", "method": method, "metric": metric, "variant": "v", "seed": seed}
-    return row | {"value": value, "low": value - 1, "high": value + 1, "images": N, "k": 10, "ask": "draws", "kind": kind}
+    row = dict.fromkeys(SET_COLUMNS, "") | {
+        "dataset": "lfw",
+        "method": method,
+        "metric": metric,
+        "variant": "v",
+        "seed": seed,
+    }
+    return row | {
+        "value": value,
+        "low": value - 1,
+        "high": value + 1,
+        "images": N,
+        "k": 10,
+        "ask": "draws",
+        "kind": kind,
+    }
 
 
 def test_values_of_whole_sets_stand_side_by_side_and_lonely_ones_are_listed(tmp_path):
-    first = run(tmp_path / "a", rows(BASE), sets=[set_row(4.0), set_row(6.0, seed=1), set_row(1.0, "ratio"), set_row(2.0, "x")])
+    first = run(
+        tmp_path / "a",
+        rows(BASE),
+        sets=[set_row(4.0), set_row(6.0, seed=1), set_row(1.0, "ratio"), set_row(2.0, "x")],
+    )
     second = run(tmp_path / "b", rows(BASE), sets=[set_row(7.0), set_row(2.0, "x", kind="modes")])
     comparison = compare(first, second)
     (row,) = comparison.sets
-    assert (row.first.mean, row.first.low, row.second.mean, row.fact.region) == (5.0, 4.0, 7.0, "set")
-    assert omissions(comparison) == {("mdn", "draws", "ratio", "v (set, k = 10)", "A"): "not measured in B",
-                                     ("mdn", "draws", "x", "v (set, k = 10)", ""): "of iid in A and of modes in B"}  # fmt: skip
+    assert (row.first.mean, row.first.low, row.second.mean, row.fact.region) == (
+        5.0,
+        4.0,
+        7.0,
+        "set",
+    )
+    assert omissions(comparison) == {
+        ("mdn", "draws", "ratio", "v (set, k = 10)", "A"): "not measured in B",
+        ("mdn", "draws", "x", "v (set, k = 10)", ""): "of iid in A and of modes in B",
+    }
 
 
 def test_a_value_of_the_whole_set_is_its_own_method_s(tmp_path):
@@ -239,8 +365,12 @@ def test_a_value_of_the_whole_set_is_its_own_method_s(tmp_path):
     first = run(tmp_path / "a", both, sets=[set_row(4.0), set_row(5.0, method="mdn[k=2]")])
     second = run(tmp_path / "b", both, sets=[set_row(7.0, method="mdn[k=2]")])
     comparison = compare(first, second)
-    assert [(row.fact.method, row.first.mean, row.second.mean) for row in comparison.sets] == [("mdn[k=2]", 5.0, 7.0)]
-    assert omissions(comparison) == {("mdn", "draws", "fid", "v (set, k = 10)", "A"): "not measured in B"}
+    assert [(row.fact.method, row.first.mean, row.second.mean) for row in comparison.sets] == [
+        ("mdn[k=2]", 5.0, 7.0)
+    ]
+    assert omissions(comparison) == {
+        ("mdn", "draws", "fid", "v (set, k = 10)", "A"): "not measured in B"
+    }
 
 
 def test_metrics_can_be_chosen_and_a_misspelt_one_is_named(pair):
@@ -252,18 +382,28 @@ def test_metrics_can_be_chosen_and_a_misspelt_one_is_named(pair):
 
 def test_all_that_differs_is_in_one_refusal(tmp_path):
     moved = DATA | {"train": {"ids_digest": "T"}, "test": {"ids_digest": "S"}}
-    second = run(tmp_path / "b", rows(BASE), protocol=replace(PAPER, k=3, scale=1.0), datasets={"lfw": moved})
+    second = run(
+        tmp_path / "b", rows(BASE), protocol=replace(PAPER, k=3, scale=1.0), datasets={"lfw": moved}
+    )
     with pytest.raises(NotComparable, match="are not comparable: ") as caught:
         compare(run(tmp_path / "a", rows(BASE)), second)
     message = str(caught.value)
-    for part in ("k: 5 and 3", "scale: 128.0 and 1.0", "test photographs of lfw", "training photographs of lfw"):
+    for part in (
+        "k: 5 and 3",
+        "scale: 128.0 and 1.0",
+        "test photographs of lfw",
+        "training photographs of lfw",
+    ):
         assert part in message
     assert "\n" not in message
 
 
 def test_other_training_photographs_and_changed_files_are_refused_here_but_not_in_reports(tmp_path):
     first = run(tmp_path / "a", rows(BASE))
-    for change, says in (({"train": {"ids_digest": "T"}}, "training photographs of lfw"), ({"digest": "e"}, "source files of lfw")):
+    for change, says in (
+        ({"train": {"ids_digest": "T"}}, "training photographs of lfw"),
+        ({"digest": "e"}, "source files of lfw"),
+    ):
         second = run(tmp_path / "b", rows(BASE), datasets={"lfw": DATA | change})
         assert differences(first, second) == []
         assert differences(first, second, strict=True) == [says]
@@ -281,7 +421,10 @@ def test_a_choice_that_one_protocol_lacks_differs_in_either_order(tmp_path):
 
 def test_runs_that_share_nothing_are_nothing_measured(tmp_path, pair):
     other = run(tmp_path / "b", rows(BASE, dataset="church"), datasets={"church": DATA})
-    with pytest.raises(NothingMeasured, match="share no method on a data set: A has mdn on lfw; B has mdn on church"):
+    with pytest.raises(
+        NothingMeasured,
+        match="share no method on a data set: A has mdn on lfw; B has mdn on church",
+    ):
         compare(run(tmp_path / "a", rows(BASE)), other)
     with pytest.raises(NothingMeasured, match="B has cvae on lfw"):
         compare(*pair(rows(BASE), rows(BASE, "cvae")))
@@ -291,10 +434,27 @@ def test_runs_that_share_nothing_are_nothing_measured(tmp_path, pair):
 
 def test_other_presets_versions_and_parameters_are_remarks(tmp_path):
     def cell(version, steps):
-        return {"dataset": "lfw", "method": "mdn", "seed": 0, "version": version, "parameters": {"steps": steps}}
+        return {
+            "dataset": "lfw",
+            "method": "mdn",
+            "seed": 0,
+            "version": version,
+            "parameters": {"steps": steps},
+        }
 
-    first = run(tmp_path / "a", rows(BASE), cells=[cell("1", 2)], environment={"libraries": {"torch": "2.1"}})
-    second = run(tmp_path / "b", rows(BASE), cells=[cell("2", 3)], preset="small", environment={"libraries": {"torch": "2.2"}})
+    first = run(
+        tmp_path / "a",
+        rows(BASE),
+        cells=[cell("1", 2)],
+        environment={"libraries": {"torch": "2.1"}},
+    )
+    second = run(
+        tmp_path / "b",
+        rows(BASE),
+        cells=[cell("2", 3)],
+        preset="small",
+        environment={"libraries": {"torch": "2.2"}},
+    )
     assert compare(first, second).remarks == (
         "preset tiny in A, small in B",
         "torch 2.1 in A, 2.2 in B",
@@ -305,18 +465,30 @@ def test_other_presets_versions_and_parameters_are_remarks(tmp_path):
 
 
 def test_only_libraries_that_both_name_are_compared(tmp_path):
-    first = run(tmp_path / "a", rows(BASE), environment={"libraries": {"torch": "2.1", "scipy": "1.17"}})
-    second = run(tmp_path / "b", rows(BASE), environment={"libraries": {"torch": "2.1", "lightning": "2.6"}})
+    first = run(
+        tmp_path / "a", rows(BASE), environment={"libraries": {"torch": "2.1", "scipy": "1.17"}}
+    )
+    second = run(
+        tmp_path / "b", rows(BASE), environment={"libraries": {"torch": "2.1", "lightning": "2.6"}}
+    )
     assert compare(first, second).remarks == compare(second, first).remarks == ()
     assert compare(first, run(tmp_path / "c", rows(BASE), environment={})).remarks == ()
 
 
 def test_the_headline_shows_draws_where_a_metric_takes_nothing_else(pair):
     energy = {"metric": "fair-energy-score", "variant": "field", "ask": "draws"}
-    some = rows(BASE) + rows(BASE, ask="draws") + rows(BASE, region="grid") + rows(BASE, **energy) + rows(BASE, metric="auc")
+    some = (
+        rows(BASE)
+        + rows(BASE, ask="draws")
+        + rows(BASE, region="grid")
+        + rows(BASE, **energy)
+        + rows(BASE, metric="auc")
+    )
     shown = headline(compare(*pair(some, some)), registry())
-    assert [(r.fact.ask, r.fact.metric, r.fact.region) for r in shown] == [("present", "error-of-best", "all"),
-                                                                          ("draws", "fair-energy-score", "all")]  # fmt: skip
+    assert [(r.fact.ask, r.fact.metric, r.fact.region) for r in shown] == [
+        ("present", "error-of-best", "all"),
+        ("draws", "fair-energy-score", "all"),
+    ]
     assert comparing.table(shown)[0]["B is"] == "identical"
 
 
@@ -336,7 +508,9 @@ def fake(monkeypatch, name="third", **more):
 
 def test_report_kinds_that_compare_are_called_and_others_are_not(monkeypatch, pair, tmp_path):
     comparison = compare(*pair(rows(BASE), rows(BASE)))
-    assert write_comparison(comparison, Output(tmp_path / "out"), fake(monkeypatch, compares=True)) == [tmp_path / "out" / "x.md"]
+    assert write_comparison(
+        comparison, Output(tmp_path / "out"), fake(monkeypatch, compares=True)
+    ) == [tmp_path / "out" / "x.md"]
     with pytest.raises(BenchError, match="no report kind that compares"):
         write_comparison(comparison, Output(tmp_path / "other"), fake(monkeypatch))
     assert not (tmp_path / "other").exists()
@@ -345,7 +519,10 @@ def test_report_kinds_that_compare_are_called_and_others_are_not(monkeypatch, pa
 def test_a_folder_with_anything_else_is_refused(monkeypatch, pair, tmp_path):
     plugins = fake(monkeypatch, compares=True)
     comparison = compare(*pair(rows(BASE), rows(BASE)))
-    for name, file, says in (("run", "manifest.json", "holds a run"), ("mine", "thesis.tex", "holds no comparison")):
+    for name, file, says in (
+        ("run", "manifest.json", "holds a run"),
+        ("mine", "thesis.tex", "holds no comparison"),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text("{}")
         with pytest.raises(BenchError, match=says):
@@ -355,7 +532,9 @@ def test_a_folder_with_anything_else_is_refused(monkeypatch, pair, tmp_path):
         write_comparison(comparison, Output(tmp_path / "out"), plugins)
     assert len(json.loads((tmp_path / "out" / "comparison.json").read_text())["runs"]) == 2
     with pytest.raises(BenchError, match="comparison of other runs"):
-        write_comparison(replace(comparison, second=comparison.first), Output(tmp_path / "out"), plugins)
+        write_comparison(
+            replace(comparison, second=comparison.first), Output(tmp_path / "out"), plugins
+        )
     with pytest.raises(BenchError, match="unknown format 'pdf'"):
         write_comparison(comparison, Output(tmp_path / "new", frozenset({"pdf"})), plugins)
 

@@ -49,12 +49,25 @@ def test_a_run_described_in_a_file(tmp_path, monkeypatch):
     Path("halo.py").write_text("")
     found = config.read(write(tmp_path, WHOLE))
     assert dict(found.run) == {
-        "methods": ("grey", "vae[loss=[l2,mah],steps=5]", "mdn[vae=vae[loss=l2]]"), "datasets": ("church", "photos/"),
-        "protocol": "square[k=3]", "preset": "small", "k": 5, "draws": 8, "seeds": (0, 2), "limit_test": 4,
-        "metrics": ("variance",), "out": Path("runs/a"), "data_home": Path("data"), "strict": True, "executor": "process",
-        "timeout": 600.0, "memory": 4.0,
-    }  # fmt: skip
-    assert found.plugins == Switches((tmp_path / "halo.py",), frozenset({"lpips"}), autoload=False, strict=True)
+        "methods": ("grey", "vae[loss=[l2,mah],steps=5]", "mdn[vae=vae[loss=l2]]"),
+        "datasets": ("church", "photos/"),
+        "protocol": "square[k=3]",
+        "preset": "small",
+        "k": 5,
+        "draws": 8,
+        "seeds": (0, 2),
+        "limit_test": 4,
+        "metrics": ("variance",),
+        "out": Path("runs/a"),
+        "data_home": Path("data"),
+        "strict": True,
+        "executor": "process",
+        "timeout": 600.0,
+        "memory": 4.0,
+    }
+    assert found.plugins == Switches(
+        (tmp_path / "halo.py",), frozenset({"lpips"}), autoload=False, strict=True
+    )
     assert found.gate == {"baseline": "b.json"}
 
 
@@ -68,7 +81,9 @@ methods = [
     (first, second) = config.read(write(tmp_path, text)).run["methods"]
     assert dict(notation.parse(first).given) == {"folder": 'o, "[x]', "kind": "iid"}
     assert [dict(choice.given) for choice in notation.parse_many(second)] == [
-        {"codec": 'c[p=","]', "loss": "[l2]"}, {"codec": 'c[p=","]', "loss": "a,b"}]  # fmt: skip
+        {"codec": 'c[p=","]', "loss": "[l2]"},
+        {"codec": 'c[p=","]', "loss": "a,b"},
+    ]
 
 
 def test_every_key_is_a_field_of_a_request_or_the_folder():
@@ -76,7 +91,10 @@ def test_every_key_is_a_field_of_a_request_or_the_folder():
 
     from bench.engine.request import Request
 
-    assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {"out", "figures"}
+    assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {
+        "out",
+        "figures",
+    }
 
 
 def test_an_empty_file_asks_for_nothing(tmp_path):
@@ -89,7 +107,10 @@ def test_an_empty_file_asks_for_nothing(tmp_path):
     [
         ("[rn]", r"bench.toml: unknown key 'rn': did you mean 'run'\?"),
         ("run = 3", "bench.toml: run = 3 is no table"),
-        ("[run]\nmethod = 'mdn'", r"bench.toml \[run\]: unknown key 'method': did you mean 'methods'\?"),
+        (
+            "[run]\nmethod = 'mdn'",
+            r"bench.toml \[run\]: unknown key 'method': did you mean 'methods'\?",
+        ),
         ("[run]\nlimit_test = 3", "unknown key 'limit_test': did you mean 'limit-test'"),
         ("[run]\nk = 2.5", r"k = 2.5 is no whole number"),
         ("[run]\nk = true", "k = True is no whole number"),
@@ -104,7 +125,10 @@ def test_an_empty_file_asks_for_nothing(tmp_path):
         ("[run]\nmemory = inf", "memory = inf is no number above 0"),
         ("[run]\nmemory = -1", "memory = -1 is no number above 0"),
         ("[run]\npreset = 'tny'", "preset = 'tny' is not one of paper, small, tiny"),
-        ("[plugins]\npath = 'x'", r"bench.toml \[plugins\]: unknown key 'path': did you mean 'paths'\?"),
+        (
+            "[plugins]\npath = 'x'",
+            r"bench.toml \[plugins\]: unknown key 'path': did you mean 'paths'\?",
+        ),
         ("[plugins]\npaths = ['gone.py']", "plugin gone.py is not there"),
         ("[run", "bench.toml can't be read"),
     ],

@@ -29,7 +29,11 @@ def test_what_a_distribution_does_not_offer_is_refused_by_name():
         def present(self, k):
             return SampleSet(torch.zeros(1, k, 2, 4, 4), "point")
 
-    for ask in (lambda d: d.sample(2), lambda d: d.mean(), lambda d: d.log_prob(torch.zeros(1, 2, 4, 4))):
+    for ask in (
+        lambda d: d.sample(2),
+        lambda d: d.mean(),
+        lambda d: d.log_prob(torch.zeros(1, 2, 4, 4)),
+    ):
         with pytest.raises(BenchError, match="OnlyPresents"):
             ask(OnlyPresents())
 
@@ -55,6 +59,9 @@ def test_equal_protocols_have_equal_digests_and_the_two_built_in_ones_do_not():
 
 
 def test_preparation_holds_what_arrays_depend_on_and_nothing_else():
-    assert replace(PAPER, k=9, split_seed=4, weights="joint64", test_size=3).preparation == PAPER.preparation
+    assert (
+        replace(PAPER, k=9, split_seed=4, weights="joint64", test_size=3).preparation
+        == PAPER.preparation
+    )
     assert replace(PAPER, antialias=True).preparation != PAPER.preparation
     assert replace(PAPER, crop="square").preparation != PAPER.preparation

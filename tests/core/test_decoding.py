@@ -1,4 +1,5 @@
-"""One decoding for all pictures: which formats are tried, what is said of the others, and what wide numbers mean."""
+"""One decoding for all pictures: which formats are tried, what is said of the others, and what wide
+numbers mean."""
 
 import ast
 import io
@@ -54,12 +55,29 @@ def refused(data):
 
 def openers(tree):
     """Lines of a module in which a file or bytes become a picture, other than by `images`."""
-    known = {"PIL.Image.open", "PIL.ImageFile.Parser", "matplotlib.image.imread", "matplotlib.pyplot.imread", "skimage.io.imread",
-             "imageio.imread", "imageio.v3.imread", "tifffile.imread", "cv2.imread", "torchvision.io.read_image"}  # fmt: skip
+    known = {
+        "PIL.Image.open",
+        "PIL.ImageFile.Parser",
+        "matplotlib.image.imread",
+        "matplotlib.pyplot.imread",
+        "skimage.io.imread",
+        "imageio.imread",
+        "imageio.v3.imread",
+        "tifffile.imread",
+        "cv2.imread",
+        "torchvision.io.read_image",
+    }
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names.update({(a.asname or a.name.split(".")[0]): (a.name if a.asname else a.name.split(".")[0]) for a in node.names})
+            names.update(
+                {
+                    (a.asname or a.name.split(".")[0]): (
+                        a.name if a.asname else a.name.split(".")[0]
+                    )
+                    for a in node.names
+                }
+            )
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.update({(a.asname or a.name): f"{node.module}.{a.name}" for a in node.names})
 
@@ -68,13 +86,21 @@ def openers(tree):
             return f"{full(node.value)}.{node.attr}"
         return names.get(node.id, node.id) if isinstance(node, ast.Name) else ""
 
-    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name) and full(node) in known]
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Name) and full(node) in known
+    ]
 
 
 def test_the_scan_for_openers_finds_them():
-    for text in ("from PIL import Image\nImage.open(x)", "import PIL.Image\nPIL.Image.open(x)",
-                 "from PIL.Image import open as o\no(x)", "from PIL import Image as I\nf = I.open",
-                 "import matplotlib.pyplot as plt\nplt.imread(x)"):  # fmt: skip
+    for text in (
+        "from PIL import Image\nImage.open(x)",
+        "import PIL.Image\nPIL.Image.open(x)",
+        "from PIL.Image import open as o\no(x)",
+        "from PIL import Image as I\nf = I.open",
+        "import matplotlib.pyplot as plt\nplt.imread(x)",
+    ):
         assert openers(ast.parse(text)), text
 
 
@@ -82,7 +108,9 @@ def test_pictures_are_opened_in_one_place_and_with_a_list_of_formats():
     found = {}
     for folder in SOURCES:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if "tests" not in path.relative_to(ROOT).parts and (lines := openers(ast.parse(path.read_text(encoding="utf-8")))):
+            if "tests" not in path.relative_to(ROOT).parts and (
+                lines := openers(ast.parse(path.read_text(encoding="utf-8")))
+            ):
                 found[path.relative_to(ROOT).as_posix()] = lines
     templates = list((ROOT / "bench/plugins/templates").rglob("*.tmpl"))
     assert templates
@@ -95,15 +123,29 @@ def test_pictures_are_opened_in_one_place_and_with_a_list_of_formats():
 
 def test_no_program_is_started_for_a_photograph(monkeypatch):
     started = []
-    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given, **more: started.append(given) or Image.new("RGB", (2, 2)).im)
+    monkeypatch.setattr(
+        EpsImagePlugin,
+        "Ghostscript",
+        lambda *given, **more: started.append(given) or Image.new("RGB", (2, 2)).im,
+    )
     for method in ("Popen", "run", "call", "check_call", "check_output"):
         monkeypatch.setattr(subprocess, method, lambda *given, **more: started.append(given))
     assert refused(EPS) == "an EPS or PostScript file, which is not read"
     assert started == []
 
 
-DOCUMENTED = {"JPEG": {}, "PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "GIF": {}, "BMP": {}, "PPM": {}, "JPEG2000": {},
-              "AVIF": {}, "MPO": {"save_all": True, "append_images": [Image.new("RGB", (30, 20))]}}  # fmt: skip
+DOCUMENTED = {
+    "JPEG": {},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "TIFF": {},
+    "GIF": {},
+    "BMP": {},
+    "PPM": {},
+    "JPEG2000": {},
+    "AVIF": {},
+    "MPO": {"save_all": True, "append_images": [Image.new("RGB", (30, 20))]},
+}
 
 
 @pytest.mark.parametrize("kind", DOCUMENTED)
@@ -120,38 +162,55 @@ def test_pillows_other_formats_are_not_tried(kind):
     assert re.search("not an image|which is not read", refused(encode(picture, kind)))
 
 
-@pytest.mark.parametrize(("data", "said"), [
-    (b"", "an empty file"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "Git LFS pointer"),
-    (b"<!DOCTYPE html>\n<html>404", "an HTML page"),
-    (b"  <html><head>", "an HTML page"),
-    (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg">', "an SVG drawing"),
-    (b"\xef\xbb\xbf<svg>", "an SVG drawing"),
-    (b"%PDF-1.7\n", "a PDF file"),
-    (b"\xc5\xd0\xd3\xc6" + bytes(40), "an EPS or PostScript file"),
-    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "a HEIC picture"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-    (b"\x1f\x8b\x08\0", "a gzip file"),
-    (b"PK\x03\x04", "a zip file"),
-    (bytes(257) + b"ustar\0", "a tar archive"),
-    (b"8BPS\0\1", "a Photoshop file"),
-    (b"II*\0\x10\0\0\0CR\x02\0", "a camera's raw file"),
-    (b"FUJIFILMCCD-RAW 0201", "a camera's raw file"),
-    (b"\0\0\0\x18ftypcrx \0\0\0\1", "a camera's raw file"),
-    (b"\0\5\x16\7\0\2\0\0", "AppleDouble"),
-    (b"v/1\x01\2", "an OpenEXR picture"),
-    (b"photographs of mine", "not an image"),
-    (b"\x89PNG\r\n\x1a\n" + bytes(9), "a damaged PNG file"),
-    (b"II*\0\xff\xff\xff\x7f", "TIFF"),
-])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html>\n<html>404", "an HTML page"),
+        (b"  <html><head>", "an HTML page"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg">', "an SVG drawing"),
+        (b"\xef\xbb\xbf<svg>", "an SVG drawing"),
+        (b"%PDF-1.7\n", "a PDF file"),
+        (b"\xc5\xd0\xd3\xc6" + bytes(40), "an EPS or PostScript file"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "a HEIC picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+        (b"\x1f\x8b\x08\0", "a gzip file"),
+        (b"PK\x03\x04", "a zip file"),
+        (bytes(257) + b"ustar\0", "a tar archive"),
+        (b"8BPS\0\1", "a Photoshop file"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "a camera's raw file"),
+        (b"FUJIFILMCCD-RAW 0201", "a camera's raw file"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "a camera's raw file"),
+        (b"\0\5\x16\7\0\2\0\0", "AppleDouble"),
+        (b"v/1\x01\2", "an OpenEXR picture"),
+        (b"photographs of mine", "not an image"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(9), "a damaged PNG file"),
+        (b"II*\0\xff\xff\xff\x7f", "TIFF"),
+    ],
+)
 def test_what_is_not_read_is_called_by_its_name(data, said):
     assert said in refused(data)
 
 
-ERRORS = [RuntimeError("deep inside"), ZeroDivisionError("division by zero"), IndexError("list index"), OverflowError("too large"),
-          KeyError(3), MemoryError(), AttributeError("None"), RecursionError("depth"), NotImplementedError(), AssertionError(),
-          UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), Image.DecompressionBombError("bomb"), SyntaxError("not a TIFF"),
-          EOFError(), ValueError("two\nlines"), struct.error("unpack requires a buffer")]  # fmt: skip
+ERRORS = [
+    RuntimeError("deep inside"),
+    ZeroDivisionError("division by zero"),
+    IndexError("list index"),
+    OverflowError("too large"),
+    KeyError(3),
+    MemoryError(),
+    AttributeError("None"),
+    RecursionError("depth"),
+    NotImplementedError(),
+    AssertionError(),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+    Image.DecompressionBombError("bomb"),
+    SyntaxError("not a TIFF"),
+    EOFError(),
+    ValueError("two\nlines"),
+    struct.error("unpack requires a buffer"),
+]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -181,12 +240,19 @@ def test_an_interrupt_is_not_a_photographs_matter(monkeypatch):
 
 
 VALID = [encode(noise(24, 32, 3), kind, **(DOCUMENTED[kind])) for kind in DOCUMENTED] + [
-    tiff(noise(24, 32, 3), bigtiff=True, photometric="rgb"), tiff(noise(24, 32).astype(np.float32) / 255),
-    encode(noise(24, 32), "PNG"), encode(noise(24, 32, 3), "JPEG", progressive=True),
+    tiff(noise(24, 32, 3), bigtiff=True, photometric="rgb"),
+    tiff(noise(24, 32).astype(np.float32) / 255),
+    encode(noise(24, 32), "PNG"),
+    encode(noise(24, 32, 3), "JPEG", progressive=True),
     encode(Image.fromarray(noise(24, 32, 3)).quantize(16), "PNG", transparency=3),
-    encode(noise(24, 32, 3), "TIFF", compression="tiff_lzw")]  # fmt: skip
+    encode(noise(24, 32, 3), "TIFF", compression="tiff_lzw"),
+]
 HOW = ["set", "cut", "repeat"]
-MUTATION = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255), st.sampled_from(HOW)), min_size=1, max_size=6)
+MUTATION = st.lists(
+    st.tuples(st.integers(0, 2000), st.integers(0, 255), st.sampled_from(HOW)),
+    min_size=1,
+    max_size=6,
+)
 
 
 def mutated(data, changes):
@@ -226,8 +292,10 @@ def test_a_damaged_file_of_any_format_is_read_or_refused(data, changes):
 def test_two_thousand_damaged_files_of_each_format(number):
     rng = np.random.default_rng(number)
     for _ in range(2000):
-        changes = [(int(rng.integers(2000)), int(rng.integers(256)), str(rng.choice(HOW)))
-                   for _ in range(rng.integers(1, 6))]  # fmt: skip
+        changes = [
+            (int(rng.integers(2000)), int(rng.integers(256)), str(rng.choice(HOW)))
+            for _ in range(rng.integers(1, 6))
+        ]
         outcome(mutated(VALID[number], changes))
 
 
@@ -245,32 +313,57 @@ def test_dark_floats_up_to_one_stay_dark():
     assert read(tiff(np.zeros((9, 9), np.float32))).max() == 0
 
 
-@pytest.mark.parametrize(("values", "said"), [
-    (RAMP * 1.7, "32-bit floats from 0 to 1.7: it isn't clear"), (RAMP * 40, "from 0 to 40"), (RAMP * 1e6, "from 0 to 1e.06"),
-    (RAMP - 0.5, "from -0.5 to 0.5"), (np.where(RAMP > 0.5, np.nan, RAMP), "32-bit floats with NaN or infinity"),
-    (np.where(RAMP > 0.5, np.inf, RAMP), "NaN or infinity"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (RAMP * 1.7, "32-bit floats from 0 to 1.7: it isn't clear"),
+        (RAMP * 40, "from 0 to 40"),
+        (RAMP * 1e6, "from 0 to 1e.06"),
+        (RAMP - 0.5, "from -0.5 to 0.5"),
+        (np.where(RAMP > 0.5, np.nan, RAMP), "32-bit floats with NaN or infinity"),
+        (np.where(RAMP > 0.5, np.inf, RAMP), "NaN or infinity"),
+    ],
+)
 def test_floats_that_mean_nothing_clear_are_refused_by_name(values, said, recwarn):
     assert re.search(said, refused(tiff(values.astype(np.float32))))
     assert list(recwarn) == []
 
 
-@pytest.mark.parametrize(("kind", "top"), [("int32", 2**31 - 1), ("uint32", 2**32 - 1), ("int32", 255), ("uint32", 65535),
-                                          ("uint16", 65535), ("int16", 32767), ("int16", 255)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "top"),
+    [
+        ("int32", 2**31 - 1),
+        ("uint32", 2**32 - 1),
+        ("int32", 255),
+        ("uint32", 65535),
+        ("uint16", 65535),
+        ("int16", 32767),
+        ("int16", 255),
+    ],
+)
 def test_integers_are_read_by_the_range_that_they_fill(kind, top):
     found = read(tiff((RAMP * top).astype(kind)))
     assert np.abs(found[..., 0] - 255 * RAMP).max() <= 1
 
 
-@pytest.mark.parametrize(("values", "said"), [((RAMP * 3000).astype(np.int32), "32-bit integers from 0 to 3000"),
-                                              ((RAMP * 300 - 20).astype(np.int16), "16-bit integers from -20 to 280")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((RAMP * 3000).astype(np.int32), "32-bit integers from 0 to 3000"),
+        ((RAMP * 300 - 20).astype(np.int16), "16-bit integers from -20 to 280"),
+    ],
+)
 def test_integers_that_mean_nothing_clear_are_refused_by_name(values, said):
     assert said in refused(tiff(values))
 
 
 def test_sixteen_bits_are_what_they_say_however_dark():
     dark = (RAMP * 4095).astype(np.uint16)
-    for data in (tiff(dark), encode(Image.fromarray(dark), "PNG"), encode(Image.fromarray(dark), "TIFF")):
+    for data in (
+        tiff(dark),
+        encode(Image.fromarray(dark), "PNG"),
+        encode(Image.fromarray(dark), "TIFF"),
+    ):
         assert np.abs(read(data)[..., 0] - dark / 257).max() <= 0.51
 
 
@@ -281,11 +374,21 @@ def test_a_tiff_in_which_zero_is_white(kind):
     assert np.abs(found[..., 0].astype(float) - 255 * (1 - RAMP)).max() <= 1
 
 
-@pytest.mark.parametrize(("values", "said"), [
-    (np.stack([RAMP] * 3, -1).astype(np.float32), "a TIFF of 3 channels of 32-bit floats, which is not read"),
-    (RAMP.astype(np.float16), "a TIFF of 16-bit floats"), (RAMP.astype(np.float64), "a TIFF of 64-bit floats"),
-    (np.stack([RAMP] * 3, -1).astype(np.int16), "a TIFF of 3 channels of 16-bit signed integers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            np.stack([RAMP] * 3, -1).astype(np.float32),
+            "a TIFF of 3 channels of 32-bit floats, which is not read",
+        ),
+        (RAMP.astype(np.float16), "a TIFF of 16-bit floats"),
+        (RAMP.astype(np.float64), "a TIFF of 64-bit floats"),
+        (
+            np.stack([RAMP] * 3, -1).astype(np.int16),
+            "a TIFF of 3 channels of 16-bit signed integers",
+        ),
+    ],
+)
 def test_numbers_that_pillow_does_not_read_are_named(values, said):
     assert refused(tiff(values, photometric="rgb" if values.ndim == 3 else None)).startswith(said)
 
@@ -305,19 +408,42 @@ def test_a_raw_file_is_not_taken_for_its_preview():
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP", "AVIF"])
 def test_of_several_pictures_the_first_is_read(kind):
-    first, second = (Image.new("RGB", (30, 20), colour) for colour in ((200, 60, 90), (10, 200, 20)))
+    first, second = (
+        Image.new("RGB", (30, 20), colour) for colour in ((200, 60, 90), (10, 200, 20))
+    )
     data = encode(first, kind, save_all=True, append_images=[second])
     assert np.abs(read(data).astype(int) - (200, 60, 90)).max() <= 6
 
 
-@pytest.mark.parametrize(("data", "said"), [
-    (tiff(np.where(RAMP > 0.5, np.nan, RAMP).astype(np.float32)), "32-bit floats with NaN or infinity"),
-    (encode(noise(12, 16, 3), "TIFF").replace(b"\x15\1\3\0\1\0\0\0\3", b"\x15\1\3\0\1\0\0\0\x63"), "a TIFF of"),
-], ids=["NaN", "samples"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            tiff(np.where(RAMP > 0.5, np.nan, RAMP).astype(np.float32)),
+            "32-bit floats with NaN or infinity",
+        ),
+        (
+            encode(noise(12, 16, 3), "TIFF").replace(
+                b"\x15\1\3\0\1\0\0\0\3", b"\x15\1\3\0\1\0\0\0\x63"
+            ),
+            "a TIFF of",
+        ),
+    ],
+    ids=["NaN", "samples"],
+)
 def test_nothing_else_reaches_the_terminal(tmp_path, data, said):
     (tmp_path / "broken.tif").write_bytes(data)
-    code = ("from pathlib import Path; from bench.pictures import images\n"
-            "try: images.decode(Path('broken.tif').read_bytes())\nexcept images.Unreadable as error: print(error)")
-    done = subprocess.run([sys.executable, "-W", "always", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    code = (
+        "from pathlib import Path; from bench.pictures import images\n"
+        "try: images.decode(Path('broken.tif').read_bytes())\nexcept images.Unreadable as error: "
+        "print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert said in done.stdout
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")

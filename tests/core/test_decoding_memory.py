@@ -46,13 +46,19 @@ SLACK = 40 * MIB
 
 @pytest.fixture
 def measured(tmp_path):
-    """What became of a file's bytes in a process of its own, the most memory that it took, and what was claimed for it."""
+    """What became of a file's bytes in a process of its own, the most memory that it took, and what
+    was claimed for it."""
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc")
 
     def call(data):
         (tmp_path / "file").write_bytes(data)
-        done = subprocess.run([sys.executable, "-c", CHILD, tmp_path / "file"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, tmp_path / "file"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stderr == ""
         return json.loads(done.stdout)
 
@@ -66,7 +72,12 @@ def encode(image, kind, **options):
 
 
 def chunk(name, content):
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return (
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+    )
 
 
 def zeros(count):
@@ -118,14 +129,26 @@ ORDINARY = {
     "BMP": lambda: encode(SCENE, "BMP"),
     "PPM": lambda: encode(SCENE, "PPM"),
     "strips": lambda: encode(SCENE, "TIFF", compression="tiff_lzw"),
-    "one strip": lambda: tiff(np.asarray(SCENE), compression="zlib", rowsperstrip=3000, photometric="rgb"),
-    "one tile": lambda: tiff(np.asarray(SCENE), compression="zlib", tile=(3008, 4000), photometric="rgb"),
-    "tiles": lambda: tiff(np.asarray(SCENE), compression="zlib", tile=(256, 256), photometric="rgb"),
+    "one strip": lambda: tiff(
+        np.asarray(SCENE), compression="zlib", rowsperstrip=3000, photometric="rgb"
+    ),
+    "one tile": lambda: tiff(
+        np.asarray(SCENE), compression="zlib", tile=(3008, 4000), photometric="rgb"
+    ),
+    "tiles": lambda: tiff(
+        np.asarray(SCENE), compression="zlib", tile=(256, 256), photometric="rgb"
+    ),
     "TIFF of 16 bits": lambda: tiff(WIDE, compression="zlib", rowsperstrip=3000, photometric="rgb"),
-    "planes": lambda: tiff(np.moveaxis(np.asarray(SCENE), -1, 0).copy(), compression="zlib", photometric="rgb",
-                           planarconfig="separate"),
-    "floats": lambda: tiff(WIDE[..., 0].astype(np.float32) / 65535, compression="zlib", rowsperstrip=3000),
-}  # fmt: skip
+    "planes": lambda: tiff(
+        np.moveaxis(np.asarray(SCENE), -1, 0).copy(),
+        compression="zlib",
+        photometric="rgb",
+        planarconfig="separate",
+    ),
+    "floats": lambda: tiff(
+        WIDE[..., 0].astype(np.float32) / 65535, compression="zlib", rowsperstrip=3000
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", ORDINARY)
@@ -153,7 +176,9 @@ def exif(entries):
 def segments(content, marker=b"\xff\xe1", name=b"Exif\0\0"):
     """Pieces of a JPEG that together hold more than one may."""
     pieces = [content[i : i + 65000] for i in range(0, len(content), 65000)]
-    return b"".join(marker + struct.pack(">H", 2 + len(name) + len(piece)) + name + piece for piece in pieces)
+    return b"".join(
+        marker + struct.pack(">H", 2 + len(name) + len(piece)) + name + piece for piece in pieces
+    )
 
 
 def jp2_that_says_little():
@@ -165,12 +190,16 @@ def jp2_that_says_little():
 
 
 def bmp(width, height, bits, compression):
-    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 10**6, 0, 0, 54, 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack(
+        "<IHHIIiiHHIIiiII", 10**6, 0, 0, 54, 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0
+    )
 
 
 def huge_tile():
     """A TIFF of 16x16 pixels in a tile of 60,000x60,000."""
-    made = tiff(np.zeros((16, 16, 3), np.uint8), photometric="rgb", compression="zlib", tile=(16, 16))
+    made = tiff(
+        np.zeros((16, 16, 3), np.uint8), photometric="rgb", compression="zlib", tile=(16, 16)
+    )
     for tag in (0x142, 0x143):
         place = max(made.find(struct.pack("<HH", tag, kind)) for kind in (3, 4))
         made = made[:place] + struct.pack("<HHII", tag, 4, 1, 60000) + made[place + 12 :]
@@ -179,33 +208,53 @@ def huge_tile():
 
 def frames(count):
     one = Image.new("P", (1000, 1000))
-    return encode(one, "GIF", save_all=True, append_images=[Image.new("P", (1000, 1000), i % 200 + 1) for i in range(count)])
+    return encode(
+        one,
+        "GIF",
+        save_all=True,
+        append_images=[Image.new("P", (1000, 1000), i % 200 + 1) for i in range(count)],
+    )
 
 
 SMALL = encode(SCENE.resize((32, 24)), "JPEG")
 TINY = {
     "22,000 pixels square": lambda: png(22000, 22000, 0, 1),
     "the same, interlaced": lambda: png(22000, 22000, 0, 1, interlaced=True),
-    "two billion": lambda: png(2**31 - 1, 2**31 - 1, 6, 16, body=b""), "a long row": lambda: png(2**28, 1, 0, body=b""),
+    "two billion": lambda: png(2**31 - 1, 2**31 - 1, 6, 16, body=b""),
+    "a long row": lambda: png(2**28, 1, 0, body=b""),
     "a long column": lambda: png(1, 2**28, 0, body=b""),
-    "BMP": lambda: bmp(30000, 30000, 24, 0), "BMP upside down": lambda: bmp(2**31 - 1, -(2**31), 24, 0),
+    "BMP": lambda: bmp(30000, 30000, 24, 0),
+    "BMP upside down": lambda: bmp(2**31 - 1, -(2**31), 24, 0),
     "BMP of runs": lambda: bmp(11000, 11000, 8, 1) + bytes(2000),
-    "PPM": lambda: b"P6 60000 60000 255\n", "PGM in words": lambda: b"P2 14000 14000 255\n" + b"1 " * 9999,
+    "PPM": lambda: b"P6 60000 60000 255\n",
+    "PGM in words": lambda: b"P2 14000 14000 255\n" + b"1 " * 9999,
     "JPEG": lambda: resized(SMALL, 65500, 65500),
-    "progressive JPEG": lambda: resized(encode(SCENE.resize((32, 24)), "JPEG", progressive=True), 65500, 65500),
+    "progressive JPEG": lambda: resized(
+        encode(SCENE.resize((32, 24)), "JPEG", progressive=True), 65500, 65500
+    ),
     "tile larger than its picture": huge_tile,
-    "JPEG 2000": jp2_that_says_little, "profile of 200 MB": lambda: png(9, 9, extra=chunk(b"iCCP", b"x\0\0" + zeros(200 * MIB))),
+    "JPEG 2000": jp2_that_says_little,
+    "profile of 200 MB": lambda: png(9, 9, extra=chunk(b"iCCP", b"x\0\0" + zeros(200 * MIB))),
     "text of 200 MB": lambda: png(9, 9, extra=chunk(b"zTXt", b"x\0\0" + zeros(200 * MIB))),
-    "more text of 200 MB": lambda: png(9, 9, extra=chunk(b"iTXt", b"x\0\1\0\0\0" + zeros(200 * MIB))),
-    "texts of 200 MB together": lambda: png(9, 9, extra=chunk(b"zTXt", b"x\0\0" + zeros(MIB - 9)) * 500),
+    "more text of 200 MB": lambda: png(
+        9, 9, extra=chunk(b"iTXt", b"x\0\1\0\0\0" + zeros(200 * MIB))
+    ),
+    "texts of 200 MB together": lambda: png(
+        9, 9, extra=chunk(b"zTXt", b"x\0\0" + zeros(MIB - 9)) * 500
+    ),
     "EXIF of a PNG": lambda: png(9, 9, extra=chunk(b"eXIf", exif(20000))),
-    "EXIF of a JPEG": lambda: SMALL[:2] + segments(exif(20000)) + SMALL[2:], "TIFF": lambda: exif(30000),
+    "EXIF of a JPEG": lambda: SMALL[:2] + segments(exif(20000)) + SMALL[2:],
+    "TIFF": lambda: exif(30000),
     "EXIF of a WEBP": lambda: encode(SCENE.resize((32, 24)), "WEBP", exif=exif(20000)),
     "EXIF of an AVIF": lambda: avif(exif(2000)),
-    "300 frames": lambda: frames(300), "rows beyond its end": lambda: png(9, 9, body=zeros(2**29)),
-    "16,383 pixels of WEBP": lambda: encode(Image.new("RGB", (16, 16)), "WEBP", lossless=True).replace(
-        b"\x2f\x0f\xc0\x03", struct.pack("<I", 0x2F | (16382 << 8) | (16382 << 22 & 0xFFFFFFFF))),
-}  # fmt: skip
+    "300 frames": lambda: frames(300),
+    "rows beyond its end": lambda: png(9, 9, body=zeros(2**29)),
+    "16,383 pixels of WEBP": lambda: encode(
+        Image.new("RGB", (16, 16)), "WEBP", lossless=True
+    ).replace(
+        b"\x2f\x0f\xc0\x03", struct.pack("<I", 0x2F | (16382 << 8) | (16382 << 22 & 0xFFFFFFFF))
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", TINY)
@@ -217,17 +266,30 @@ def test_a_small_file_takes_little_whatever_it_says(measured, kind):
 
 
 LARGE = {
-    "PNG": lambda: png(12000, 12000), "grey PNG": lambda: png(15000, 15000, 0), "16 bits": lambda: png(9500, 9500, 2, 16),
+    "PNG": lambda: png(12000, 12000),
+    "grey PNG": lambda: png(15000, 15000, 0),
+    "16 bits": lambda: png(9500, 9500, 2, 16),
     "JPEG": lambda: encode(SCENE.resize((12000, 12000)), "JPEG"),
     "half of a JPEG": lambda: encode(SCENE.resize((16000, 16000)), "JPEG"),
-    "progressive JPEG": lambda: encode(SCENE.resize((10000, 10000)), "JPEG", progressive=True, subsampling=0),
-    "one strip": lambda: tiff(np.zeros((9000, 9000, 3), np.uint8), compression="zlib", rowsperstrip=9000, photometric="rgb"),
-    "floats": lambda: tiff(np.zeros((10000, 8000), np.float32), compression="zlib", rowsperstrip=10000),
-    "WEBP": lambda: encode(Image.new("RGB", (7500, 7500)), "WEBP", lossless=True, method=0, quality=0),
+    "progressive JPEG": lambda: encode(
+        SCENE.resize((10000, 10000)), "JPEG", progressive=True, subsampling=0
+    ),
+    "one strip": lambda: tiff(
+        np.zeros((9000, 9000, 3), np.uint8),
+        compression="zlib",
+        rowsperstrip=9000,
+        photometric="rgb",
+    ),
+    "floats": lambda: tiff(
+        np.zeros((10000, 8000), np.float32), compression="zlib", rowsperstrip=10000
+    ),
+    "WEBP": lambda: encode(
+        Image.new("RGB", (7500, 7500)), "WEBP", lossless=True, method=0, quality=0
+    ),
     "AVIF": lambda: encode(Image.new("RGB", (7500, 7500)), "AVIF", speed=10),
     "JPEG 2000": lambda: encode(Image.new("RGB", (6800, 6800)), "JPEG2000"),
     "a tall one": lambda: png(1000, 130_000),
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -264,4 +326,7 @@ def test_a_large_jpeg_is_read_reduced_where_that_may_be(monkeypatch):
 
 
 def test_heads_are_enough():
-    assert all(formats.kind_of(ORDINARY[kind]()[: formats.HEAD]) in formats.FORMATS for kind in ("PNG", "JPEG", "tiles", "BMP"))
+    assert all(
+        formats.kind_of(ORDINARY[kind]()[: formats.HEAD]) in formats.FORMATS
+        for kind in ("PNG", "JPEG", "tiles", "BMP")
+    )

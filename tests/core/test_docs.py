@@ -1,5 +1,6 @@
-"""The docs name every hook with its arguments, every field of a spec, every switch and every key of a bench.toml. Measured numbers
-stand beside a command that makes them, and apart from published ones."""
+"""The docs name every hook with its arguments, every field of a spec, every switch and every key of
+a bench.toml. Measured numbers stand beside a command that makes them, and apart from published
+ones."""
 
 import inspect
 import re
@@ -19,15 +20,24 @@ from bench.specs import Parameter, Spec
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))}
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+}
 PLUGINS, CONFIG = ((DOCS / name).read_text() for name in ("plugins.md", "config.md"))
-HOOKS = {name: function for name, function in vars(hookspecs).items() if hasattr(function, f"{hookspecs.PROJECT}_spec")}
+HOOKS = {
+    name: function
+    for name, function in vars(hookspecs).items()
+    if hasattr(function, f"{hookspecs.PROJECT}_spec")
+}
 
 
 def hook_row(page, name):
     """The row of the table of hooks, and the arguments that it shows."""
     rows = re.findall(rf"^\| `{name}\((.*?)\)` \|", page, re.MULTILINE)
-    return [argument.strip() for argument in rows[0].split(",") if argument.strip()] if rows else None
+    return (
+        [argument.strip() for argument in rows[0].split(",") if argument.strip()] if rows else None
+    )
 
 
 @pytest.mark.parametrize("name", HOOKS)
@@ -40,16 +50,27 @@ def test_no_hook_is_documented_that_does_not_exist():
     assert {f"bench_register_{kind}" for kind in loader.KINDS} < set(HOOKS)
 
 
-@pytest.mark.parametrize("spoilt", ["bench_run_started(run)", "bench_run_started(run, cells, more)", "bench_run_begun(run, cells)"])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "bench_run_started(run)",
+        "bench_run_started(run, cells, more)",
+        "bench_run_begun(run, cells)",
+    ],
+)
 def test_the_test_sees_a_missing_hook_and_a_missing_argument(spoilt):
     page = PLUGINS.replace("bench_run_started(run, cells)", spoilt)
     assert page != PLUGINS
     assert hook_row(page, "bench_run_started") != ["run", "cells"]
 
 
-@pytest.mark.parametrize("kind", [Spec, *loader.KINDS.values(), Parameter], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [Spec, *loader.KINDS.values(), Parameter], ids=lambda kind: kind.__name__
+)
 def test_every_field_of_a_spec_is_documented(kind):
-    assert [f.name for f in fields(kind) if not re.search(rf"`{f.name}`|\b{f.name}[,)]", PLUGINS)] == []
+    assert [
+        f.name for f in fields(kind) if not re.search(rf"`{f.name}`|\b{f.name}[,)]", PLUGINS)
+    ] == []
 
 
 def test_the_method_in_one_file_keeps_the_rules(tmp_path, command):
@@ -59,7 +80,9 @@ def test_the_method_in_one_file_keeps_the_rules(tmp_path, command):
     assert status == 0, out + err
 
 
-@pytest.mark.parametrize("name", [selection.PATHS, selection.DISABLE, selection.NO_AUTOLOAD, selection.STRICT])
+@pytest.mark.parametrize(
+    "name", [selection.PATHS, selection.DISABLE, selection.NO_AUTOLOAD, selection.STRICT]
+)
 def test_every_variable_is_documented(name):
     assert name in PLUGINS
 
@@ -84,13 +107,16 @@ PUBLISHED = re.compile("as published, not measured here", re.IGNORECASE)
 
 
 def tables(page):
-    """Of each table of a page: the lines since the one before it, its rows of cells, and its section (results.md sets its runs
-    up in one of its own)."""
+    """Of each table of a page: the lines since the one before it, its rows of cells, and its
+    section (results.md sets its runs up in one of its own)."""
     setup = "".join(re.findall(r"^## Setup\n.*?(?=^## )", page, re.MULTILINE | re.DOTALL))
     for section in re.split(r"^(?=## )", page, flags=re.MULTILINE):
         end = 0
         for found in re.finditer(r"(?:^\|.*\n?)+", section, re.MULTILINE):
-            rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in found[0].splitlines()]
+            rows = [
+                [cell.strip() for cell in row.strip("|").split("|")]
+                for row in found[0].splitlines()
+            ]
             yield section[end : found.start()], rows[2:], setup + section
             end = found.end()
 
@@ -102,13 +128,18 @@ def is_measured(rows):
 
 def without_a_command(page):
     """Rows that begin tables of measured numbers in a section that names no command."""
-    return [rows[0] for before, rows, section in tables(page)
-            if is_measured(rows) and not PUBLISHED.search(before) and not MAKES_NUMBERS.search(section)]  # fmt: skip
+    return [
+        rows[0]
+        for before, rows, section in tables(page)
+        if is_measured(rows) and not PUBLISHED.search(before) and not MAKES_NUMBERS.search(section)
+    ]
 
 
 def published():
     """Rows of published values, as reports print them."""
-    yield from (tuple(values) for table in paper_tables.TABLES for values in table.published.values())
+    yield from (
+        tuple(values) for table in paper_tables.TABLES for values in table.published.values()
+    )
     yield from (tuple(row[1:]) for _, rows in diversity_table.PUBLISHED.values() for row in rows)
 
 
@@ -129,8 +160,15 @@ def test_measured_numbers_stand_beside_a_command(name):
 
 
 def test_measured_numbers_are_found():
-    found = {name for name, page in PAGES.items() if any(is_measured(rows) for _, rows, _ in tables(page))}
-    assert {f"docs/{name}.md" for name in ("colorize", "gate", "metrics", "precomputed", "results", "speed")} <= found
+    found = {
+        name
+        for name, page in PAGES.items()
+        if any(is_measured(rows) for _, rows, _ in tables(page))
+    }
+    assert {
+        f"docs/{name}.md"
+        for name in ("colorize", "gate", "metrics", "precomputed", "results", "speed")
+    } <= found
     spoilt = PAGES["docs/colorize.md"].replace("python benchmarks/upsampling.py", "a script")
     assert without_a_command(spoilt) == [["bilinearly", "1.742"]]
 
@@ -144,19 +182,25 @@ def test_published_values_are_found():
     page, row = PAGES["docs/results.md"], "| lfw | 7.20 | 11.29 | 6.69 | 7.33 | 2.65 | 2.83 |\n"
     cells = ["lfw", "7.20", "11.29", "6.69", "7.33", "2.65", "2.83"]
     assert page.count(row) == 1
-    assert list(mixed(page.replace("As published, not measured here: Deshpande", "Deshpande"))) != []
+    assert (
+        list(mixed(page.replace("As published, not measured here: Deshpande", "Deshpande"))) != []
+    )
     assert list(mixed(page.replace("| church: vae |", row + "| church: vae |", 1))) == [cells]
-    assert list(mixed(page.replace(row, row + "| church: vae | 1.0 [0.9, 1.1] |\n"))) == [["church: vae", "1.0 [0.9, 1.1]"]]
-    assert {tuple(row[1:]) for before, rows, _ in tables(page) if "Deshpande" in before for row in rows} == {
-        tuple(values) for table in paper_tables.TABLES for values in table.published.values()
-    }
+    assert list(mixed(page.replace(row, row + "| church: vae | 1.0 [0.9, 1.1] |\n"))) == [
+        ["church: vae", "1.0 [0.9, 1.1]"]
+    ]
+    assert {
+        tuple(row[1:]) for before, rows, _ in tables(page) if "Deshpande" in before for row in rows
+    } == {tuple(values) for table in paper_tables.TABLES for values in table.published.values()}
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/tour.md"])
 def test_the_number_of_crops_is_right(name):
     demo = Demo()
     train, test = (str(len(part)) for part in demo.split(demo.files()))
-    assert re.findall(r"\b(\d+)(?: crops of six photographs)? to train with, (\d+) to test", PAGES[name]) == [(train, test)]
+    assert re.findall(
+        r"\b(\d+)(?: crops of six photographs)? to train with, (\d+) to test", PAGES[name]
+    ) == [(train, test)]
 
 
 def test_the_number_of_faces_that_networks_learn_from_is_right():

@@ -25,7 +25,16 @@ def test_what_a_killed_process_left_goes_with_the_next_draft(tmp_path, what):
     left = list(tmp_path.iterdir())
     assert len(left) == 1
     assert left[0].name.startswith(".table.csv-draft-")
-    subprocess.run([sys.executable, "-P", "-c", KILLED.format(what=what).partition("os.kill")[0] + "pass", str(place)], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            KILLED.format(what=what).partition("os.kill")[0] + "pass",
+            str(place),
+        ],
+        check=True,
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
@@ -35,8 +44,17 @@ def test_drafts_of_others_and_of_the_living_stay(tmp_path):
     own = tmp_path / ".mine"
     own.touch()
     with drafts.file(tmp_path / "a") as draft:
-        living = subprocess.run([sys.executable, "-P", "-c", "import pathlib, sys; from bench.store import drafts\n"
-                                 "with drafts.file(pathlib.Path(sys.argv[1])): pass", str(tmp_path / "b")], check=True)  # fmt: skip
+        living = subprocess.run(
+            [
+                sys.executable,
+                "-P",
+                "-c",
+                "import pathlib, sys; from bench.store import drafts\n"
+                "with drafts.file(pathlib.Path(sys.argv[1])): pass",
+                str(tmp_path / "b"),
+            ],
+            check=True,
+        )
         assert living.returncode == 0
         assert draft.exists()
     assert {p.name for p in tmp_path.iterdir()} == {strange.name, ".mine", "a", "b"}

@@ -18,7 +18,11 @@ def ab():
     rng = np.random.default_rng(0)
     directions = np.linalg.qr(rng.normal(size=(128, 4)))[0].T
     strong = rng.normal(size=(200, 4)) * [400, 200, 100, 50]
-    return (20 + strong @ directions + rng.normal(0, 0.5, (200, 128))).reshape(200, 2, 8, 8).astype(np.float32)
+    return (
+        (20 + strong @ directions + rng.normal(0, 0.5, (200, 128)))
+        .reshape(200, 2, 8, 8)
+        .astype(np.float32)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +85,17 @@ print(*(hashlib.sha256(part.tobytes()).hexdigest() for part in (found.mean, foun
 
 @pytest.fixture(scope="module")
 def bits():
-    """Of components by two kinds of processor: OpenBLAS sums in another order for each, and can be told which one it has."""
+    """Of components by two kinds of processor: OpenBLAS sums in another order for each, and can be
+    told which one it has."""
+
     def found(kind, threads):
-        command, where = [sys.executable, "-c", CHILD, threads], os.environ | {"OPENBLAS_CORETYPE": kind}
-        done = subprocess.run(command, env=where, check=True, capture_output=True, text=True, timeout=LONG)
+        command, where = (
+            [sys.executable, "-c", CHILD, threads],
+            os.environ | {"OPENBLAS_CORETYPE": kind},
+        )
+        done = subprocess.run(
+            command, env=where, check=True, capture_output=True, text=True, timeout=LONG
+        )
         return done.stdout.split()
 
     return found("Haswell", "1"), found("Sandybridge", "2")

@@ -1,4 +1,5 @@
-"""No file from outside, whatever it holds, gives a traceback, a hang or a change elsewhere, or is used where its digest differs."""
+"""No file from outside, whatever it holds, gives a traceback, a hang or a change elsewhere, or is
+used where its digest differs."""
 
 import csv
 import importlib.util
@@ -52,18 +53,63 @@ def files(tmp_path_factory):
         small.resize((40, 40), Image.Resampling.BICUBIC).save(photos / f"{i:03}.png")
     method = "zhang[batch=4,steps=2]"
     for out in ("run", "other"):
-        _bench(folder, "run", "-m", f"{method},marginal", "-d", photos, "--preset", "tiny", "--draws", 3, "-k", 2, "--metrics",
-               "absolute-error,fair-energy-score,frechet-ab", "--figures", "none", "--threads", 1, "--store", "store", "--out", out,
-               "--executor", "serial")  # fmt: skip
+        _bench(
+            folder,
+            "run",
+            "-m",
+            f"{method},marginal",
+            "-d",
+            photos,
+            "--preset",
+            "tiny",
+            "--draws",
+            3,
+            "-k",
+            2,
+            "--metrics",
+            "absolute-error,fair-energy-score,frechet-ab",
+            "--figures",
+            "none",
+            "--threads",
+            1,
+            "--store",
+            "store",
+            "--out",
+            out,
+            "--executor",
+            "serial",
+        )
     store = ("--store", "store")
     _bench(folder, "data", "split", photos, *store, "--out", "split.json")
-    _bench(folder, "weights", "export", "run", method, "--out", "export", *_if_known(folder, "weights", "export"))
-    _bench(folder, "baseline", "write", "run", "baseline.json", *_if_known(folder, "baseline", "write"))
-    (folder / "gate.toml").write_text('inconclusive = "warn"\n[[margin]]\nmetric = "absolute-error"\nrelative = 0.1\n')
-    (folder / "bench.toml").write_text('[run]\nmethods = ["grey", { name = "mdn", components = 4 }]\ndatasets = ["photos"]\n'
-                                       'seeds = [1]\ntimeout = "10m"\n[plugins]\npaths = []\n')  # fmt: skip
-    known = {"file": "lfw.tgz", "from": "https://example.org/lfw.tgz", "official": True, "sha256": f"sha256:{'0' * 64}"}
-    (folder / "fetched.json").write_text(json.dumps({"datasets": {"lfw": known}, "schema_version": 1}))
+    _bench(
+        folder,
+        "weights",
+        "export",
+        "run",
+        method,
+        "--out",
+        "export",
+        *_if_known(folder, "weights", "export"),
+    )
+    _bench(
+        folder, "baseline", "write", "run", "baseline.json", *_if_known(folder, "baseline", "write")
+    )
+    (folder / "gate.toml").write_text(
+        'inconclusive = "warn"\n[[margin]]\nmetric = "absolute-error"\nrelative = 0.1\n'
+    )
+    (folder / "bench.toml").write_text(
+        '[run]\nmethods = ["grey", { name = "mdn", components = 4 }]\ndatasets = ["photos"]\n'
+        'seeds = [1]\ntimeout = "10m"\n[plugins]\npaths = []\n'
+    )
+    known = {
+        "file": "lfw.tgz",
+        "from": "https://example.org/lfw.tgz",
+        "official": True,
+        "sha256": f"sha256:{'0' * 64}",
+    }
+    (folder / "fetched.json").write_text(
+        json.dumps({"datasets": {"lfw": known}, "schema_version": 1})
+    )
     _outputs(folder)
     _archives(folder)
     (folder / "pictures").mkdir()
@@ -96,7 +142,9 @@ def _outputs(folder):
             if n % 2:
                 np.save(where / f"{n}.npy", rng.normal(0, 20, (2, 64, 64)).astype(np.float32))
             else:
-                Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(where / f"{n}.png")
+                Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+                    where / f"{n}.png"
+                )
             rows.append((name, n, f"{place:03}/{n}.{'npy' if n % 2 else 'png'}"))
     with (outputs / "outputs.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("id", "n", "file"), *rows])
@@ -116,8 +164,18 @@ def _archives(folder):
 def _fuzz(files, tmp_path, kinds, count, seed):
     """On a copy, beside a copy of the victim."""
     shutil.copytree(files.parent, tmp_path / "a")
-    command = [sys.executable, "-P", HERE / "fuzzing.py", tmp_path / "a" / files.name, str(count), str(seed), *kinds]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    command = [
+        sys.executable,
+        "-P",
+        HERE / "fuzzing.py",
+        tmp_path / "a" / files.name,
+        str(count),
+        str(seed),
+        *kinds,
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, f"{done.returncode}: {done.stderr[-2000:]}"
     assert json.loads(done.stdout.splitlines()[-1]) == {}
 
@@ -128,5 +186,7 @@ def test_a_file_that_was_changed_is_read_or_refused_in_a_line(files, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_file_that_was_changed_two_thousand_times_is_read_or_refused_in_a_line(files, tmp_path, kind):
+def test_a_file_that_was_changed_two_thousand_times_is_read_or_refused_in_a_line(
+    files, tmp_path, kind
+):
     _fuzz(files, tmp_path, [kind], MANY, 1)

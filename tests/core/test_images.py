@@ -38,12 +38,19 @@ def png16(pixels):
     """A 16-bit PNG, grey or RGB, written by hand: Pillow can't write 16-bit RGB."""
 
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     colour = 2 if pixels.ndim == 3 else 0
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, colour, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def decoded(data):
@@ -92,7 +99,9 @@ def test_a_palette_is_looked_up(palette):
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_a_transparent_palette_entry_becomes_white(palette, kind):
-    assert decoded(encode(palette, kind, transparency=1)).tolist() == [[[10, 20, 30], [255, 255, 255], [0, 0, 255]]]
+    assert decoded(encode(palette, kind, transparency=1)).tolist() == [
+        [[10, 20, 30], [255, 255, 255], [0, 0, 255]]
+    ]
 
 
 def test_half_transparent_palette_entries_blend_with_white(palette):
@@ -155,7 +164,9 @@ def test_hand_made_exif_is_understood():
 
 
 @pytest.mark.parametrize(
-    "odd", [(0x0100, 11, 1, struct.pack("<f", 1.5)), (0x011A, 2, 4, b"abc\0")], ids=["width", "resolution"]
+    "odd",
+    [(0x0100, 11, 1, struct.pack("<f", 1.5)), (0x011A, 2, 4, b"abc\0")],
+    ids=["width", "resolution"],
 )
 def test_odd_exif_is_no_reason_to_stop(odd):
     try:
@@ -188,7 +199,10 @@ def test_what_is_no_whole_image_is_unreadable_for_a_one_line_reason(data, says):
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.sampled_from([JPEG, PNG]), flips=st.lists(st.tuples(st.integers(0, 700), BYTES), max_size=4))
+@given(
+    data=st.sampled_from([JPEG, PNG]),
+    flips=st.lists(st.tuples(st.integers(0, 700), BYTES), max_size=4),
+)
 def test_a_damaged_file_is_an_image_or_unreadable(data, flips):
     damaged = bytearray(data)
     for position, byte in flips:
@@ -203,7 +217,9 @@ def test_a_damaged_file_is_an_image_or_unreadable(data, flips):
 def test_warnings_are_as_before_when_several_threads_have_decoded():
     before, odd = list(warnings.filters), jpeg_with_exif(UPSIDE)
     with ThreadPoolExecutor(4) as pool:
-        assert {image.levels.shape for image in pool.map(images.decode, [odd] * 200)} == {(30, 20, 3)}
+        assert {image.levels.shape for image in pool.map(images.decode, [odd] * 200)} == {
+            (30, 20, 3)
+        }
     assert list(warnings.filters) == before
 
 
@@ -217,9 +233,9 @@ def reference_resize(pixels, size):
             x = min(max((j + 0.5) * width / size - 0.5, 0), width - 1)
             top, left = int(y), int(x)
             down, right = min(top + 1, height - 1), min(left + 1, width - 1)
-            out[i, j] = (1 - y + top) * ((1 - x + left) * pixels[top, left] + (x - left) * pixels[top, right]) + (
-                y - top
-            ) * ((1 - x + left) * pixels[down, left] + (x - left) * pixels[down, right])
+            out[i, j] = (1 - y + top) * (
+                (1 - x + left) * pixels[top, left] + (x - left) * pixels[top, right]
+            ) + (y - top) * ((1 - x + left) * pixels[down, left] + (x - left) * pixels[down, right])
     return out
 
 
@@ -228,7 +244,10 @@ def reference_resize(pixels, size):
 def test_plain_resize_agrees_with_a_loop(height, width, size):
     levels = noise(height, width, 3)
     pixels = levels / np.float32(255)
-    assert np.abs(images.resize(levels, size, antialias=False) - reference_resize(pixels, size)).max() < 2e-6
+    assert (
+        np.abs(images.resize(levels, size, antialias=False) - reference_resize(pixels, size)).max()
+        < 2e-6
+    )
 
 
 @pytest.mark.parametrize("shape", [(200, 200), (37, 91), (64, 64), (10, 300), (5, 3)])
@@ -238,8 +257,12 @@ def test_plain_resize_agrees_with_scipy_and_skimage(shape, size):
     pixels = levels / np.float32(255)
     got = images.resize(levels, size, antialias=False)
     where = np.meshgrid(*((np.arange(size) + 0.5) * n / size - 0.5 for n in shape), indexing="ij")
-    scipys = np.stack([map_coordinates(pixels[..., c], where, order=1, mode="nearest") for c in range(3)], axis=-1)
-    skimages = skimage.transform.resize(pixels, (size, size), order=1, anti_aliasing=False, mode="edge")
+    scipys = np.stack(
+        [map_coordinates(pixels[..., c], where, order=1, mode="nearest") for c in range(3)], axis=-1
+    )
+    skimages = skimage.transform.resize(
+        pixels, (size, size), order=1, anti_aliasing=False, mode="edge"
+    )
     assert np.abs(got - scipys).max() < 1e-5
     assert np.abs(got - skimages).max() < 1e-5
 
@@ -290,7 +313,11 @@ def test_preparing_resizes_rgb_and_then_converts():
     pixels = noise(100, 80, 3)
     photo = images.prepare(pixels, PAPER)
     small, large = (
-        skimage.color.rgb2lab(skimage.transform.resize(pixels / 255, (n, n), order=1, anti_aliasing=False, mode="edge"))
+        skimage.color.rgb2lab(
+            skimage.transform.resize(
+                pixels / 255, (n, n), order=1, anti_aliasing=False, mode="edge"
+            )
+        )
         for n in (64, 256)
     )
     assert np.abs(photo.ab - small[..., 1:].transpose(2, 0, 1)).max() < 5e-3
@@ -300,7 +327,9 @@ def test_preparing_resizes_rgb_and_then_converts():
 @pytest.mark.parametrize("size", [(1, 1), (3000, 10), (10, 3000), (2, 1)])
 @pytest.mark.parametrize("protocol", [PAPER, SQUARE], ids=["paper", "square"])
 def test_any_shape_of_one_colour_prepares_to_that_colour(size, protocol):
-    photo = images.prepare(images.decode(encode(Image.new("RGB", size, (200, 60, 90)), "PNG")).levels, protocol, 200)
+    photo = images.prepare(
+        images.decode(encode(Image.new("RGB", size, (200, 60, 90)), "PNG")).levels, protocol, 200
+    )
     lightness, a, b = skimage.color.rgb2lab(np.array([200, 60, 90]) / 255)
     assert np.abs(photo.grey - lightness).max() < 1e-2
     assert np.abs(photo.ab - np.array([a, b])[:, None, None]).max() < 1e-2
@@ -309,8 +338,15 @@ def test_any_shape_of_one_colour_prepares_to_that_colour(size, protocol):
 def framed(width, height, inner_width, inner_height):
     """A blue picture with a red frame around a centred blue rectangle."""
     image = Image.new("RGB", (width, height), "red")
-    image.paste("blue", ((width - inner_width) // 2, (height - inner_height) // 2, (width + inner_width) // 2,
-                         (height + inner_height) // 2))  # fmt: skip
+    image.paste(
+        "blue",
+        (
+            (width - inner_width) // 2,
+            (height - inner_height) // 2,
+            (width + inner_width) // 2,
+            (height + inner_height) // 2,
+        ),
+    )
     return image
 
 
@@ -331,7 +367,9 @@ def has_frame(photo):
     ],
 )
 def test_the_crop_is_the_protocol_s_and_centred(protocol, crop, size, inner, frame_seen):
-    assert has_frame(images.prepare(np.asarray(framed(*size, *inner)), protocol, crop)) is frame_seen
+    assert (
+        has_frame(images.prepare(np.asarray(framed(*size, *inner)), protocol, crop)) is frame_seen
+    )
 
 
 def test_grey_only_means_every_pixel_without_colour():
@@ -345,26 +383,35 @@ def test_grey_only_means_every_pixel_without_colour():
 def test_a_picture_of_true_lightness_and_colour_is_the_photograph(size):
     pixels = noise(*size, 3)
     lab = skimage.color.rgb2lab(pixels / 255)
-    got = picture(lab[..., 0].astype(np.float32), lab[..., 1:].transpose(2, 0, 1).astype(np.float32))
+    got = picture(
+        lab[..., 0].astype(np.float32), lab[..., 1:].transpose(2, 0, 1).astype(np.float32)
+    )
     assert got.dtype == np.uint8
     assert np.array_equal(got, pixels)
 
 
 def test_a_small_colour_field_is_enlarged_to_the_lightness():
     lab = skimage.color.rgb2lab(np.array([200, 60, 90]) / 255)
-    got = picture(np.full((256, 256), lab[0], np.float32), np.broadcast_to(lab[1:, None, None], (2, 64, 64)))
+    got = picture(
+        np.full((256, 256), lab[0], np.float32), np.broadcast_to(lab[1:, None, None], (2, 64, 64))
+    )
     assert np.abs(got - np.array([200.0, 60, 90])).max() <= 1
 
 
 def test_colours_outside_srgb_are_clipped_without_a_warning(recwarn):
-    got = picture(np.full((8, 8), 20.0), np.stack([np.full((4, 4), -120.0), np.full((4, 4), 120.0)]))
+    got = picture(
+        np.full((8, 8), 20.0), np.stack([np.full((4, 4), -120.0), np.full((4, 4), 120.0)])
+    )
     assert got.min() == 0
     assert list(recwarn) == []
 
 
 def test_pictures_are_scikit_image_s_of_enlarged_fields():
     rng = np.random.default_rng(0)
-    lightness, ab = rng.uniform(0, 100, (96, 96)).astype(np.float32), rng.normal(0, 40, (3, 2, 64, 64)).astype(np.float32)
+    lightness, ab = (
+        rng.uniform(0, 100, (96, 96)).astype(np.float32),
+        rng.normal(0, 40, (3, 2, 64, 64)).astype(np.float32),
+    )
     found = pictures(lightness, ab)
     assert found.shape == (3, 96, 96, 3)
     for field, got in zip(ab, found):
@@ -372,6 +419,8 @@ def test_pictures_are_scikit_image_s_of_enlarged_fields():
         large = [skimage.transform.resize(plane.astype(float), (96, 96), **how) for plane in field]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*negative Z values.*")
-            expected = 255 * skimage.color.lab2rgb(np.stack([lightness.astype(float), *large], -1)).clip(0, 1)
+            expected = 255 * skimage.color.lab2rgb(
+                np.stack([lightness.astype(float), *large], -1)
+            ).clip(0, 1)
         assert np.abs(got - expected).max() <= 1
         assert np.array_equal(picture(lightness, field), got)

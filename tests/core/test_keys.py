@@ -11,9 +11,13 @@ from bench import keys
 
 LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=4)
 VALUES = st.recursive(
-    LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v, max_size=3), max_leaves=8
+    LEAVES,
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v, max_size=3),
+    max_leaves=8,
 )
-PARTS = st.dictionaries(st.from_regex(r"p[a-z]{0,3}", fullmatch=True), VALUES, min_size=1, max_size=4)
+PARTS = st.dictionaries(
+    st.from_regex(r"p[a-z]{0,3}", fullmatch=True), VALUES, min_size=1, max_size=4
+)
 
 
 def shuffled(value, random):
@@ -49,7 +53,12 @@ def test_canonical_text_is_json_of_the_same_value(value):
 
 
 def test_kind_and_missing_parts_change_the_key():
-    names = [keys.key("fit", a=1), keys.key("sample", a=1), keys.key("fit"), keys.key("fit", a=1, b=None)]
+    names = [
+        keys.key("fit", a=1),
+        keys.key("sample", a=1),
+        keys.key("fit"),
+        keys.key("fit", a=1, b=None),
+    ]
     assert len(set(names)) == 4
     assert all(len(name) == 64 and int(name, 16) >= 0 for name in names)
 
@@ -73,7 +82,9 @@ def test_a_value_that_json_can_not_hold_is_refused(value):
 
 
 def test_a_digest_of_items_sees_order_and_borders():
-    digests = [keys.digest_of(items) for items in (["a", "b"], ["b", "a"], ["ab"], ["a", "b", ""], [])]
+    digests = [
+        keys.digest_of(items) for items in (["a", "b"], ["b", "a"], ["ab"], ["a", "b", ""], [])
+    ]
     assert len(set(digests)) == 5
     assert keys.digest_of(iter(["a", "b"])) == digests[0]
 

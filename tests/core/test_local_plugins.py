@@ -48,7 +48,9 @@ def project(folder, entries, name="halo-project", version="0.3"):
 
 
 def only(*paths):
-    return loader.load([c for c in loader.candidates(Switches(paths=tuple(paths))) if c.plugin.content])
+    return loader.load(
+        [c for c in loader.candidates(Switches(paths=tuple(paths))) if c.plugin.content]
+    )
 
 
 def test_a_file_is_a_plugin_and_the_path_stays(tmp_path):
@@ -61,7 +63,9 @@ def test_a_file_is_a_plugin_and_the_path_stays(tmp_path):
 
 
 def test_two_files_of_one_name_are_two_modules(tmp_path):
-    found = only(write(tmp_path / "a" / "halo.py", "one"), write(tmp_path / "b" / "other.py", "two"))
+    found = only(
+        write(tmp_path / "a" / "halo.py", "one"), write(tmp_path / "b" / "other.py", "two")
+    )
     classes = [found.get("methods", name).load() for name in ("one", "two")]
     assert classes[0].__module__ != classes[1].__module__
 
@@ -70,7 +74,9 @@ def test_a_package_names_its_modules_relative_to_itself(tmp_path):
     write(tmp_path / "halo" / "__init__.py", factory=".deep.model:Halo")
     (tmp_path / "halo" / "deep").mkdir()
     (tmp_path / "halo" / "deep" / "__init__.py").write_text("")
-    (tmp_path / "halo" / "deep" / "model.py").write_text("from ..shared import LEVEL\nclass Halo:\n    level = LEVEL\n")
+    (tmp_path / "halo" / "deep" / "model.py").write_text(
+        "from ..shared import LEVEL\nclass Halo:\n    level = LEVEL\n"
+    )
     (tmp_path / "halo" / "shared.py").write_text("LEVEL = 3\n")
     assert only(tmp_path / "halo").get("methods", "halo").load().level == 3
 
@@ -165,7 +171,10 @@ def test_a_broken_file_is_recorded_like_any_other_plugin(tmp_path):
     found = only(tmp_path / "bad.py", write(tmp_path / "halo.py"))
     assert {p.name: p.error for p in found.plugins} == {"bad": "RuntimeError: no", "halo": None}
     assert not [name for name in sys.modules if name.startswith("_bench_local_bad")]
-    with pytest.raises(BenchError, match=r"unknown method 'x' .*plugins that did not load: bad \(`bench plugins doctor`\)"):
+    with pytest.raises(
+        BenchError,
+        match=r"unknown method 'x' .*plugins that did not load: bad \(`bench plugins doctor`\)",
+    ):
         found.get("methods", "x")
 
 
@@ -201,7 +210,9 @@ def test_an_editable_installation_is_known_by_its_code(tmp_path, monkeypatch):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: edit\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[huebench]\nedit = mod_edit\n")
-    (info / "direct_url.json").write_text(json.dumps({"url": source.as_uri(), "dir_info": {"editable": True}}))
+    (info / "direct_url.json").write_text(
+        json.dumps({"url": source.as_uri(), "dir_info": {"editable": True}})
+    )
     entries = [e for d in distributions(path=[str(site)]) for e in d.entry_points]
     plugin = loader.load(entries).plugins[0]
     assert (plugin.origin, plugin.content) == ("editable", local.content(source))
@@ -214,7 +225,9 @@ def test_what_is_turned_off_is_not_loaded_and_says_so():
     found = loader.load(loader.candidates(Switches(disable=frozenset({"cvae"}))))
     assert "cvae" not in found.specs["methods"]
     assert [p.off for p in found.plugins if p.name == "cvae"] == ["--no-plugin"]
-    with pytest.raises(BenchError, match=r"plugin 'cvae' of huebench \S+ is turned off by --no-plugin"):
+    with pytest.raises(
+        BenchError, match=r"plugin 'cvae' of huebench \S+ is turned off by --no-plugin"
+    ):
         found.get("methods", "cvae")
 
 
@@ -224,8 +237,13 @@ def test_an_unknown_plugin_to_turn_off_gives_the_nearest():
 
 
 def test_switches_add_up():
-    one, two = Switches((Path("a"),), frozenset({"x"})), Switches((Path("b"), Path("a")), autoload=False, strict=True)
-    assert one | two == Switches((Path("a"), Path("b")), frozenset({"x"}), autoload=False, strict=True)
+    one, two = (
+        Switches((Path("a"),), frozenset({"x"})),
+        Switches((Path("b"), Path("a")), autoload=False, strict=True),
+    )
+    assert one | two == Switches(
+        (Path("a"), Path("b")), frozenset({"x"}), autoload=False, strict=True
+    )
     assert Switches() | Switches() == Switches()
 
 
@@ -244,17 +262,33 @@ def test_a_flag_in_the_environment_is_1_or_0():
 @pytest.mark.parametrize("kind", ["environment", "use"])
 def test_strict_makes_a_broken_plugin_an_error(tmp_path, kind):
     (tmp_path / "bad.py").write_text("raise RuntimeError('no')")
-    code = "from bench.plugins import loader; from bench.plugins.selection import Switches, locate; "
-    given = {"BENCH_STRICT_PLUGINS": "1", "BENCH_PLUGINS": str(tmp_path / "bad.py")} if kind == "environment" else {}
-    code += "" if given else f"loader.use(Switches((locate({str(tmp_path / 'bad.py')!r}),), strict=True)); "
+    code = (
+        "from bench.plugins import loader; from bench.plugins.selection import Switches, locate; "
+    )
+    given = (
+        {"BENCH_STRICT_PLUGINS": "1", "BENCH_PLUGINS": str(tmp_path / "bad.py")}
+        if kind == "environment"
+        else {}
+    )
+    code += (
+        ""
+        if given
+        else f"loader.use(Switches((locate({str(tmp_path / 'bad.py')!r}),), strict=True)); "
+    )
     code += "loader.registry()"
-    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False
+    )
     assert "bench.errors.BenchError: plugin 'bad' of local file" in done.stderr
 
 
 def test_a_local_plugin_may_not_take_the_name_of_an_installed_one(tmp_path):
     path = write(tmp_path / "cvae.py")
-    with pytest.raises(BenchError, match=r"two plugins are named 'cvae': huebench .* and local file .*turn an installed one off"):
+    with pytest.raises(
+        BenchError,
+        match=r"two plugins are named 'cvae': huebench .* and local file .*turn an installed one "
+        r"off",
+    ):
         loader.load(loader.candidates(Switches((path,))))
     found = loader.load(loader.candidates(Switches((path,), frozenset({"cvae"}))))
     assert found.get("methods", "halo").name == "halo"

@@ -16,7 +16,9 @@ def test_a_lock_that_is_held_is_busy_for_others_and_free_afterwards(tmp_path):
     with locks.held(path):
         with pytest.raises(locks.Busy), locks.held(path, wait=False):
             pass
-        with locks.held(tmp_path / "locks" / "b.lock"):  # another one, as of a part that a fit needs
+        with locks.held(
+            tmp_path / "locks" / "b.lock"
+        ):  # another one, as of a part that a fit needs
             pass
     with locks.held(path, wait=False):
         pass
@@ -57,7 +59,8 @@ def test_threads_take_turns(tmp_path):
 
 
 def test_who_waited_for_a_file_that_is_gone_takes_turns_with_who_comes_later(tmp_path):
-    """A builder removes the file before it lets go; the waiter must not hold the lock of a file that nobody else sees."""
+    """A builder removes the file before it lets go; the waiter must not hold the lock of a file
+    that nobody else sees."""
     path, got = tmp_path / "a.lock", threading.Event()
     done, waits = threading.Event(), threading.Event()
 
@@ -89,4 +92,7 @@ def test_where_files_have_no_locks_work_goes_on_and_it_is_said_once(tmp_path, mo
         with locks.held(tmp_path / "a.lock"), locks.held(tmp_path / "a.lock"):
             pass
     said = capsys.readouterr().err
-    assert said == f"store: {tmp_path} has no working file locks: two runs may do the same work twice\n"
+    assert (
+        said
+        == f"store: {tmp_path} has no working file locks: two runs may do the same work twice\n"
+    )

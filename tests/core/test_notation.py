@@ -12,7 +12,9 @@ from bench.plugins.notation import Choice, parse, parse_many, split, write
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,6}", fullmatch=True)
 WORDS = st.text("abz019.-_/", min_size=1, max_size=6)
 METHODS = st.recursive(
-    NAMES, lambda value: st.builds(write, NAMES, st.dictionaries(NAMES, value | WORDS, max_size=3)), max_leaves=8
+    NAMES,
+    lambda value: st.builds(write, NAMES, st.dictionaries(NAMES, value | WORDS, max_size=3)),
+    max_leaves=8,
 )
 
 
@@ -34,15 +36,30 @@ def test_any_text_can_be_a_value(name, parameters, outer, place):
     inner = write(name, parameters)
     assert parse(inner) == Choice(name, tuple(sorted(parameters.items())))
     assert str(parse(inner)) == inner
-    assert parse_many(f"a,{inner} , b") == [*dict.fromkeys([Choice("a"), parse(inner), Choice("b")])]
-    assert parse(write(outer, {place: inner})) == Choice(outer, ((place, inner),))  # as what a method requires
+    assert parse_many(f"a,{inner} , b") == [
+        *dict.fromkeys([Choice("a"), parse(inner), Choice("b")])
+    ]
+    assert parse(write(outer, {place: inner})) == Choice(
+        outer, ((place, inner),)
+    )  # as what a method requires
 
 
 @settings(max_examples=300)
-@given(NAMES, st.dictionaries(NAMES, st.lists(METHODS | TEXTS, min_size=1, max_size=3, unique=True), min_size=1, max_size=2))
+@given(
+    NAMES,
+    st.dictionaries(
+        NAMES,
+        st.lists(METHODS | TEXTS, min_size=1, max_size=3, unique=True),
+        min_size=1,
+        max_size=2,
+    ),
+)
 def test_any_texts_can_be_a_grid(name, grid):
     got = [dict(choice.given) for choice in parse_many(write(name, grid))]
-    assert got == [dict(zip(sorted(grid), values)) for values in itertools.product(*(grid[key] for key in sorted(grid)))]
+    assert got == [
+        dict(zip(sorted(grid), values))
+        for values in itertools.product(*(grid[key] for key in sorted(grid)))
+    ]
 
 
 @settings(max_examples=300)
@@ -72,12 +89,19 @@ def test_quotes(text, value):
 
 
 def test_what_needs_no_quotes_gets_none():
-    assert write("m", {"a": "x/y z", "vae": 'v[p="o, x"]', "n": 0.5, "grid": ["l2", "a,b"]}) == \
-        'm[a=x/y z,grid=[l2,"a,b"],n=0.5,vae=v[p="o, x"]]'  # fmt: skip
+    assert (
+        write("m", {"a": "x/y z", "vae": 'v[p="o, x"]', "n": 0.5, "grid": ["l2", "a,b"]})
+        == 'm[a=x/y z,grid=[l2,"a,b"],n=0.5,vae=v[p="o, x"]]'
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(NAMES, st.dictionaries(NAMES, st.lists(WORDS, min_size=1, max_size=3, unique=True), min_size=1, max_size=3))
+@given(
+    NAMES,
+    st.dictionaries(
+        NAMES, st.lists(WORDS, min_size=1, max_size=3, unique=True), min_size=1, max_size=3
+    ),
+)
 def test_a_grid_gives_every_combination_once(name, grid):
     inside = ",".join(f"{key}=[{','.join(values)}]" for key, values in grid.items())
     got = [dict(choice.given) for choice in parse_many(f"{name}[{inside}]")]

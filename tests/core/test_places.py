@@ -19,15 +19,18 @@ def jane(monkeypatch):
         monkeypatch.setenv(name, "jane")
 
 
-@pytest.mark.parametrize(("where", "written"), [
-    ("/home/jane/.cache/huebench/store", "~/.cache/huebench/store"),
-    ("/home/jane/work/runs/a/store", "store"),
-    ("/share/store", "../../../../../share/store"),
-    ("/scratch/jane/store", "../../../../../scratch/$USER/store"),
-    ("file:///home/jane/store", "file://~/store"),
-    ("file:///share/store", "file://../../../../../share/store"),
-    ("s3://bucket/store", "s3://bucket/store"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("where", "written"),
+    [
+        ("/home/jane/.cache/huebench/store", "~/.cache/huebench/store"),
+        ("/home/jane/work/runs/a/store", "store"),
+        ("/share/store", "../../../../../share/store"),
+        ("/scratch/jane/store", "../../../../../scratch/$USER/store"),
+        ("file:///home/jane/store", "file://~/store"),
+        ("file:///share/store", "file://../../../../../share/store"),
+        ("s3://bucket/store", "s3://bucket/store"),
+    ],
+)
 def test_a_place_is_found_again_from_what_is_written(where, written):
     assert places.relative(where, RUN) == written
     assert places.found(written, RUN) == (where if "://" in where else Path(where))
@@ -37,20 +40,33 @@ def test_an_account_is_no_part_of_a_url():
     assert places.relative("sftp://jane:secret@host/home/jane/s", RUN) == "sftp://host/home/$USER/s"
 
 
-@pytest.mark.parametrize("written", ["", "~nobody/x", "$USER", "a\\b", "://", "file://", "~", "x" * 9000, "\udc80"])
+@pytest.mark.parametrize(
+    "written", ["", "~nobody/x", "$USER", "a\\b", "://", "file://", "~", "x" * 9000, "\udc80"]
+)
 def test_whatever_a_stranger_writes_is_some_place_below_none_that_is_opened(written):
     assert isinstance(places.found(written, RUN), Path | str)
 
 
-@pytest.mark.parametrize(("said", "shown"), [
-    ("No such file: '/home/jane/data/a b.png'", "No such file: '~/data/a b.png'"),
-    ("bench run --data-home /home/jane/data -d=/srv/photos/all", "bench run --data-home ~/data -d=…/all"),
-    ("zhang[weights=/srv/w/a.pth,steps=2]", "zhang[weights=…/a.pth,steps=2]"),
-    ("--store file:///srv/jane/store", "--store …/store"), ("--store=s3://bucket/jane/x", "--store=s3://bucket/jane/x"),
-    ("../../x/jane/photos", "…/photos"),
-    ("and/or 3/4 https://host/a/b <b>x</b> a/b/c /etc", "and/or 3/4 https://host/a/b <b>x</b> a/b/c /etc"),
-    ("/home/jane", "~/"), ("/home/janet/x", "…/x"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("No such file: '/home/jane/data/a b.png'", "No such file: '~/data/a b.png'"),
+        (
+            "bench run --data-home /home/jane/data -d=/srv/photos/all",
+            "bench run --data-home ~/data -d=…/all",
+        ),
+        ("zhang[weights=/srv/w/a.pth,steps=2]", "zhang[weights=…/a.pth,steps=2]"),
+        ("--store file:///srv/jane/store", "--store …/store"),
+        ("--store=s3://bucket/jane/x", "--store=s3://bucket/jane/x"),
+        ("../../x/jane/photos", "…/photos"),
+        (
+            "and/or 3/4 https://host/a/b <b>x</b> a/b/c /etc",
+            "and/or 3/4 https://host/a/b <b>x</b> a/b/c /etc",
+        ),
+        ("/home/jane", "~/"),
+        ("/home/janet/x", "…/x"),
+    ],
+)
 def test_text_names_no_path_from_the_root(said, shown):
     assert places.text(said) == shown
 
@@ -71,11 +87,20 @@ def test_a_label_that_is_not_shortened_is_as_it_was():
 
 
 def test_labels_stay_apart_and_are_the_same_from_any_folder(monkeypatch, tmp_path):
-    given = ["p[folder=/a/x/out,kind=iid]", "p[folder=/a/y/out,kind=iid]", "p[folder=out,kind=iid]", "mdn"]
+    given = [
+        "p[folder=/a/x/out,kind=iid]",
+        "p[folder=/a/y/out,kind=iid]",
+        "p[folder=out,kind=iid]",
+        "mdn",
+    ]
     first = places.labels(given)
     monkeypatch.chdir(tmp_path)
     assert places.labels(given) == first
-    assert list(first.values()) == ["p[folder=…/x/out,kind=iid]", "p[folder=…/y/out,kind=iid]", *given[2:]]
+    assert list(first.values()) == [
+        "p[folder=…/x/out,kind=iid]",
+        "p[folder=…/y/out,kind=iid]",
+        *given[2:],
+    ]
 
 
 @settings(max_examples=200, deadline=None)

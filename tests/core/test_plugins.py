@@ -31,8 +31,12 @@ def site(tmp_path, monkeypatch):
         (tmp_path / f"{module}.py").write_text(source)
         info = tmp_path / f"{distribution}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[huebench]\n{entry} = {module}\n[other]\nx = nowhere\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        (info / "entry_points.txt").write_text(
+            f"[huebench]\n{entry} = {module}\n[other]\nx = nowhere\n"
+        )
         importlib.invalidate_caches()
         return module
 
@@ -43,7 +47,12 @@ def site(tmp_path, monkeypatch):
 
 
 def entries(site):
-    found = [e for d in distributions(path=[str(site.folder)]) for e in d.entry_points if e.group == "huebench"]
+    found = [
+        e
+        for d in distributions(path=[str(site.folder)])
+        for e in d.entry_points
+        if e.group == "huebench"
+    ]
     return sorted(found, key=lambda e: e.dist.name)
 
 
@@ -52,7 +61,12 @@ def test_a_plugin_s_specs_are_found_with_their_owner(site):
     found = loader.load(entries(site))
     assert found.get("methods", "shady").summary == "a test"
     owner = found.owner("methods", "shady")
-    assert (owner.distribution, owner.version, owner.value, owner.error) == ("shade", "2.3", "mod_shade", None)
+    assert (owner.distribution, owner.version, owner.value, owner.error) == (
+        "shade",
+        "2.3",
+        "mod_shade",
+        None,
+    )
 
 
 def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
@@ -63,7 +77,9 @@ def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
     with pytest.raises(BenchError, match="no_such_module_at_all") as caught:
         found.get("methods", "shady")
     message = str(caught.value)
-    assert all(part in message for part in ("shady", "broke 0.9", "mod_broke", "ModuleNotFoundError"))
+    assert all(
+        part in message for part in ("shady", "broke 0.9", "mod_broke", "ModuleNotFoundError")
+    )
     assert "\n" not in message
 
 
@@ -72,12 +88,27 @@ def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
     [
         ("raise RuntimeError('first\\nsecond')", "RuntimeError: first"),
         ("def", "SyntaxError"),
-        (HEAD + "@hookimpl\ndef bench_register_methods():\n    raise KeyError('late')", "KeyError: 'late'"),
-        (HEAD + "@hookimpl\ndef bench_register_methods():\n    return [3]", "returned int, not MethodSpec"),
-        (HEAD + "@hookimpl\ndef bench_register_datasets():\n    return [method('x')]", "MethodSpec, not DatasetSpec"),
+        (
+            HEAD + "@hookimpl\ndef bench_register_methods():\n    raise KeyError('late')",
+            "KeyError: 'late'",
+        ),
+        (
+            HEAD + "@hookimpl\ndef bench_register_methods():\n    return [3]",
+            "returned int, not MethodSpec",
+        ),
+        (
+            HEAD + "@hookimpl\ndef bench_register_datasets():\n    return [method('x')]",
+            "MethodSpec, not DatasetSpec",
+        ),
         (HEAD + "@hookimpl\ndef bench_register_methods():\n    pass", "TypeError"),
-        (HEAD + "@hookimpl\ndef bench_register_methods(wrong):\n    return []", "PluginValidationError"),
-        (HEAD + "@hookimpl\ndef bench_register_method():\n    return []", "unknown hook 'bench_register_method'"),
+        (
+            HEAD + "@hookimpl\ndef bench_register_methods(wrong):\n    return []",
+            "PluginValidationError",
+        ),
+        (
+            HEAD + "@hookimpl\ndef bench_register_method():\n    return []",
+            "unknown hook 'bench_register_method'",
+        ),
     ],
     ids=[
         "raises",
@@ -90,7 +121,9 @@ def test_a_broken_import_is_recorded_and_named_when_asked_for(site):
         "misspelt-hook",
     ],
 )
-def test_a_plugin_that_does_not_load_is_recorded_in_one_line_and_leaves_the_others(site, source, says):
+def test_a_plugin_that_does_not_load_is_recorded_in_one_line_and_leaves_the_others(
+    site, source, says
+):
     site("bad", source, entry="bad")
     site("fine", ONE_METHOD.format(name="good"), entry="good")
     found = loader.load(entries(site))
@@ -123,7 +156,9 @@ def bench_run_finished(run):
 def test_two_distributions_may_not_register_the_same_method(site):
     site("first", ONE_METHOD.format(name="same"), entry="one", version="1.1")
     site("second", ONE_METHOD.format(name="same"), entry="two", version="2.2")
-    with pytest.raises(BenchError, match=r"method 'same' is registered by both first 1\.1 and second 2\.2"):
+    with pytest.raises(
+        BenchError, match=r"method 'same' is registered by both first 1\.1 and second 2\.2"
+    ):
         loader.load(entries(site))
 
 
@@ -138,7 +173,9 @@ def test_a_method_and_a_dataset_may_share_a_name(site):
 def test_two_entry_points_may_not_have_the_same_name(site):
     site("first", ONE_METHOD.format(name="a"), entry="plug", version="1.1")
     site("second", ONE_METHOD.format(name="b"), entry="plug", version="2.2")
-    with pytest.raises(BenchError, match=r"two plugins are named 'plug': first 1\.1 and second 2\.2"):
+    with pytest.raises(
+        BenchError, match=r"two plugins are named 'plug': first 1\.1 and second 2\.2"
+    ):
         loader.load(entries(site))
 
 
@@ -151,9 +188,18 @@ def test_the_same_distribution_found_twice_counts_once(site):
 
 def test_the_order_of_loading_is_that_of_names_not_of_the_path(site):
     for name in ("b", "c", "a"):
-        site(f"dist-{name}", ONE_METHOD.format(name=f"method-{name}"), entry=name, module=f"mod_order_{name}")
+        site(
+            f"dist-{name}",
+            ONE_METHOD.format(name=f"method-{name}"),
+            entry=name,
+            module=f"mod_order_{name}",
+        )
     forwards = entries(site)
-    for found in (loader.load(forwards), loader.load(reversed(forwards)), loader.load(forwards[1:] + forwards[:1])):
+    for found in (
+        loader.load(forwards),
+        loader.load(reversed(forwards)),
+        loader.load(forwards[1:] + forwards[:1]),
+    ):
         assert [plugin.name for plugin in found.plugins] == ["a", "b", "c"]
         assert list(found.specs["methods"]) == ["method-a", "method-b", "method-c"]
 

@@ -13,7 +13,17 @@ from PIL import Image
 
 from bench import keys
 from bench.contracts import Dataset
-from bench.data.prepare import LEVELS, Source, _open, _Rows, index, make_source, prepare, reopen, split
+from bench.data.prepare import (
+    LEVELS,
+    Source,
+    _open,
+    _Rows,
+    index,
+    make_source,
+    prepare,
+    reopen,
+    split,
+)
 from bench.errors import BenchError, ExitCode, NothingMeasured
 from bench.machine import threads
 from bench.pictures import images, profiles
@@ -100,7 +110,9 @@ def ids(count):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sets(st.text("abcdef", min_size=1, max_size=5), min_size=2), st.integers(0, 99), st.randoms())
+@given(
+    st.sets(st.text("abcdef", min_size=1, max_size=5), min_size=2), st.integers(0, 99), st.randoms()
+)
 def test_a_split_uses_every_id_once_whatever_the_order_of_listing(names, seed, random):
     protocol = make_paper(antialias=False, split_seed=seed)
     train, test = split(sorted(names), protocol, "x")
@@ -111,7 +123,8 @@ def test_a_split_uses_every_id_once_whatever_the_order_of_listing(names, seed, r
 
 
 @pytest.mark.parametrize(
-    ("count", "size"), [(2, 1), (9, 1), (10, 1), (30, 3), (4990, 499), (4999, 500), (5000, 1000), (13233, 1000)]
+    ("count", "size"),
+    [(2, 1), (9, 1), (10, 1), (30, 3), (4990, 499), (4999, 500), (5000, 1000), (13233, 1000)],
 )
 def test_a_tenth_of_a_small_set_or_a_thousand_are_tested(count, size):
     train, test = split(ids(count), PAPER, "x")
@@ -124,12 +137,16 @@ def test_a_smaller_test_size_holds_for_sets_of_any_size():
 
 
 def test_a_larger_test_set_starts_with_the_smaller_one():
-    few, many = (split(ids(6000), make_paper(antialias=False, test_size=n), "x")[1] for n in (10, 500))
+    few, many = (
+        split(ids(6000), make_paper(antialias=False, test_size=n), "x")[1] for n in (10, 500)
+    )
     assert many[:10] == few
 
 
 def test_the_split_is_random_and_its_seed_matters():
-    first, second = (split(ids(1000), make_paper(antialias=False, split_seed=s), "x")[1] for s in (0, 1))
+    first, second = (
+        split(ids(1000), make_paper(antialias=False, split_seed=s), "x")[1] for s in (0, 1)
+    )
     assert first != second
     assert first != sorted(first)
     assert 300 < np.mean([int(name[:5]) for name in first]) < 700
@@ -172,7 +189,9 @@ def test_a_set_s_own_split_is_kept(folder, store):
 
 
 def test_prepared_arrays_are_those_of_each_photograph(folder, store):
-    found = prepare(source(Files(folder, backwards=True), store), "train", None, PAPER, store, Quiet())
+    found = prepare(
+        source(Files(folder, backwards=True), store), "train", None, PAPER, store, Quiet()
+    )
     assert len(found) == 9
     for row, name in enumerate(found.ids):
         wanted = images.prepare(photo(int(name[0])), PAPER)
@@ -220,7 +239,12 @@ def test_the_key_follows_the_preparation_and_not_the_scoring(folder, store):
     assert prepare(found, "test", None, scoring, store, Quiet()).key == key
     for protocol in (make_paper(antialias=True), make_square(antialias=False)):
         assert prepare(found, "test", None, protocol, store, Quiet()).key != key
-    assert prepare(source(Files(folder), store, authors_crop=5), "test", None, PAPER, store, Quiet()).key != key
+    assert (
+        prepare(
+            source(Files(folder), store, authors_crop=5), "test", None, PAPER, store, Quiet()
+        ).key
+        != key
+    )
 
 
 @pytest.fixture
@@ -249,7 +273,9 @@ def test_what_can_not_be_used_is_left_out_counted_and_named(spoilt, store):
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_rest_close_the_gaps_in_order(spoilt, store, backwards):
-    found = prepare(source(AllTrain(spoilt, backwards), store), "train", None, PAPER, store, Quiet())
+    found = prepare(
+        source(AllTrain(spoilt, backwards), store), "train", None, PAPER, store, Quiet()
+    )
     assert found.ab.shape[0] == found.grey_codes.shape[0] == len(found.ids) == 7
     for row, name in enumerate(found.ids):
         wanted = images.prepare(photo(int(name[0])), PAPER)
@@ -263,9 +289,13 @@ def test_the_number_of_workers_changes_no_bit(spoilt, tmp_path, monkeypatch, bac
     for cores in (1, 2, 5):
         monkeypatch.setattr(threads, "cores", lambda cores=cores: cores)
         kept = Store(tmp_path / f"store-{cores}")
-        found = prepare(source(AllTrain(spoilt, backwards), kept), "train", None, PAPER, kept, Quiet())
+        found = prepare(
+            source(AllTrain(spoilt, backwards), kept), "train", None, PAPER, kept, Quiet()
+        )
         place = kept.path("prepared", found.key)
-        made.add(((place / "ab.npy").read_bytes(), (place / "grey.npy").read_bytes(), str(found.summary)))
+        made.add(
+            ((place / "ab.npy").read_bytes(), (place / "grey.npy").read_bytes(), str(found.summary))
+        )
     assert len(made) == 1
 
 
@@ -279,7 +309,9 @@ class Failing(AllTrain):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), KeyboardInterrupt("Ctrl-C")])
-def test_an_error_of_the_data_set_or_an_interrupt_ends_preparing_and_leaves_nothing(folder, store, error):
+def test_an_error_of_the_data_set_or_an_interrupt_ends_preparing_and_leaves_nothing(
+    folder, store, error
+):
     dataset = Failing(folder)
     found = source(dataset, store)
     dataset.error = error
@@ -292,7 +324,10 @@ def test_an_error_of_the_data_set_or_an_interrupt_ends_preparing_and_leaves_noth
 
 def test_many_gaps_are_closed_in_order(tmp_path):
     count, kept = 300, [n for n in range(300) if n % 7 and not 100 <= n < 180]
-    maps = [np.lib.format.open_memmap(tmp_path / f"{n}.npy", "w+", np.float32, (count, 2)) for n in range(2)]
+    maps = [
+        np.lib.format.open_memmap(tmp_path / f"{n}.npy", "w+", np.float32, (count, 2))
+        for n in range(2)
+    ]
     for array in maps:
         array[:] = np.arange(count)[:, None]
     _Rows({}, *maps).close_gaps(kept)
@@ -300,33 +335,50 @@ def test_many_gaps_are_closed_in_order(tmp_path):
 
 
 def test_grey_photographs_are_kept_where_the_authors_kept_them(spoilt, store):
-    found = prepare(source(AllTrain(spoilt), store, keep_grey=True), "train", None, PAPER, store, Quiet())
+    found = prepare(
+        source(AllTrain(spoilt), store, keep_grey=True), "train", None, PAPER, store, Quiet()
+    )
     assert "7.png" in found.ids
     assert found.grey_only == ("7.png",)
     assert found.truth([found.ids.index("7.png")]).abs().max() < 0.05
     square = make_square(antialias=True)
-    found = prepare(source(AllTrain(spoilt), store, square, keep_grey=True), "train", None, square, store, Quiet())
+    found = prepare(
+        source(AllTrain(spoilt), store, square, keep_grey=True),
+        "train",
+        None,
+        square,
+        store,
+        Quiet(),
+    )
     assert "7.png" not in found.ids
 
 
 def test_strict_refuses_unreadable_photographs_made_now_or_before(spoilt, store):
     found = source(AllTrain(spoilt), store)
     for _ in range(2):
-        with pytest.raises(BenchError, match=r"2 photograph\(s\) of tiny can't be read, first 2\.png: not an image"):
+        with pytest.raises(
+            BenchError, match=r"2 photograph\(s\) of tiny can't be read, first 2\.png: not an image"
+        ):
             prepare(found, "train", None, PAPER, store, Quiet(), strict=True)
 
 
 def test_strict_accepts_grey_photographs(spoilt, store):
     for number in (2, 5):
         (spoilt / f"{number}.png").unlink()
-    found = prepare(source(AllTrain(spoilt), store), "train", None, PAPER, store, Quiet(), strict=True)
+    found = prepare(
+        source(AllTrain(spoilt), store), "train", None, PAPER, store, Quiet(), strict=True
+    )
     assert found.excluded == {"7.png": "grey-only"}
 
 
 def test_nothing_usable_is_an_error_that_counts_the_reasons(folder, store):
     for number in range(10):
-        (folder / f"{number}.png").write_bytes(b"text" if number < 4 else png(np.full((5, 5, 3), number, np.uint8)))
-    with pytest.raises(NothingMeasured, match="train part of tiny: 6 grey-only, 4 not an image") as caught:
+        (folder / f"{number}.png").write_bytes(
+            b"text" if number < 4 else png(np.full((5, 5, 3), number, np.uint8))
+        )
+    with pytest.raises(
+        NothingMeasured, match="train part of tiny: 6 grey-only, 4 not an image"
+    ) as caught:
         prepare(source(AllTrain(folder), store), "train", None, PAPER, store, Quiet())
     assert caught.value.exit_code == ExitCode.NOTHING_MEASURED
 
@@ -354,10 +406,15 @@ def test_a_photograph_that_vanished_is_left_out_and_named(folder, store):
     assert "4.png" in done.excluded
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident pages are read from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="resident pages are read from /proc"
+)
 def test_reading_photographs_one_by_one_keeps_none_of_the_file_in_memory(tmp_path):
     count = 600  # 79 MB of lightness
-    for name, shape, kind in (("ab", (count, 2, 64, 64), np.float32), ("grey", (count, 256, 256), np.uint16)):
+    for name, shape, kind in (
+        ("ab", (count, 2, 64, 64), np.float32),
+        ("grey", (count, 256, 256), np.uint16),
+    ):
         np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", kind, shape).flush()
     mark = {"ids": [str(i) for i in range(count)], "excluded": {}, "grey_only": []}
     found = _open("set", "key", tmp_path, mark)
@@ -368,7 +425,9 @@ def test_reading_photographs_one_by_one_keeps_none_of_the_file_in_memory(tmp_pat
     assert mapped_megabytes() - before < 10
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident pages are read from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="resident pages are read from /proc"
+)
 def test_preparing_keeps_few_of_the_arrays_in_memory(store, monkeypatch):
     most = 0
 
@@ -381,7 +440,10 @@ def test_preparing_keeps_few_of_the_arrays_in_memory(store, monkeypatch):
 
         def develop(self, data, protocol, crop):
             number = int(data)
-            light, field = np.full((256, 256), number / 10, np.float32), np.full((2, 64, 64), number, np.float32)
+            light, field = (
+                np.full((256, 256), number / 10, np.float32),
+                np.full((2, 64, 64), number, np.float32),
+            )
             return images.Prepared(light, field, is_grey=False)
 
     names = [f"{n:03}" for n in range(600)]  # 98 MB of arrays
@@ -393,7 +455,11 @@ def test_preparing_keeps_few_of_the_arrays_in_memory(store, monkeypatch):
 
 
 def mapped_megabytes():
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile"))
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("RssFile")
+    )
     return int(line.split()[1]) / 1024
 
 
@@ -421,9 +487,14 @@ def test_photographs_that_need_much_memory_wait_for_one_another(folder, store, m
 @pytest.mark.parametrize("cores", [1, 4])
 def test_the_memory_that_was_asked_for_holds_for_preparation(folder, store, monkeypatch, cores):
     monkeypatch.setattr(threads, "cores", lambda: cores)
-    (folder / "5.png").write_bytes(png(np.random.default_rng(5).integers(0, 256, (600, 500, 3)).astype(np.uint8)))
+    (folder / "5.png").write_bytes(
+        png(np.random.default_rng(5).integers(0, 256, (600, 500, 3)).astype(np.uint8))
+    )
     found = source(OwnSplit(folder), store)
-    with pytest.raises(BenchError, match=r"tiny: 5.png: it needs 0.0\d+ GiB of memory, more than 0.002 \(--memory\)"):
+    with pytest.raises(
+        BenchError,
+        match=r"tiny: 5.png: it needs 0.0\d+ GiB of memory, more than 0.002 \(--memory\)",
+    ):
         prepare(found, "train", None, PAPER, store, Quiet(), memory=0.002)
     assert not list(store.all("prepared"))
     assert len(prepare(found, "train", None, PAPER, store, Quiet(), memory=1)) == 8
@@ -438,7 +509,8 @@ def test_a_photograph_that_is_too_large_is_left_out_by_name(folder, store, monke
 
 
 def test_colour_profiles_do_not_change_what_is_measured(tmp_path, store):
-    """The same photographs in a wide space with its profile, and in sRGB: the same colours, where they are in both."""
+    """The same photographs in a wide space with its profile, and in sRGB: the same colours, where
+    they are in both."""
     wide = profiles.made(563 / 256, (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
     parts = {}
     for name in ("wide", "plain", "unnamed"):

@@ -37,7 +37,9 @@ def test_a_process_is_ended_once(worker, monkeypatch):
     worker.end()
 
 
-def test_a_process_that_can_not_be_started_is_a_lost_task_and_no_endless_wait(tmp_path, monkeypatch):
+def test_a_process_that_can_not_be_started_is_a_lost_task_and_no_endless_wait(
+    tmp_path, monkeypatch
+):
     plan = SimpleNamespace(request=Request(), data={})
     pool = processes._Pool(Workshop(plan, Store(tmp_path), Quiet(), folder=tmp_path), 1)
 
@@ -61,7 +63,10 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch):
 
 def test_processes_that_were_kept_for_a_run_are_ended(monkeypatch):
     ended = []
-    kept = {(run, threading.get_ident()): SimpleNamespace(end=lambda run=run: ended.append(run)) for run in ("/a", "/b", "/c")}
+    kept = {
+        (run, threading.get_ident()): SimpleNamespace(end=lambda run=run: ended.append(run))
+        for run in ("/a", "/b", "/c")
+    }
     monkeypatch.setattr(remote, "_workers", kept)
     remote.end("/b")
     assert (ended, len(kept)) == (["/b"], 2)
@@ -82,22 +87,40 @@ def test_the_others_wait_for_the_first_process_word_and_the_first_word_stays(tmp
     assert heard.get(timeout=LONG) == rendezvous.TRAIN
 
 
-
-
-def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_again(tmp_path, monkeypatch):
-    asked = Request(methods=("grey",), limit_train=4, limit_test=4, metrics=("psnr",), store=tmp_path / "store")
+def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_again(
+    tmp_path, monkeypatch
+):
+    asked = Request(
+        methods=("grey",), limit_train=4, limit_test=4, metrics=("psnr",), store=tmp_path / "store"
+    )
     monkeypatch.setattr(requests, "publish", lambda folder: None)  # the run is still on
     runner.measure(asked, out=tmp_path / "run")
     monkeypatch.setattr("bench.store.local._sound", set())  # a new process
     read = []
-    monkeypatch.setattr("bench.store.digests.damage", lambda folder, files: read.append(folder.parent.parent.name) or "")
-    message = {"request": requests.message(requests.read(tmp_path / "run")), "checked": requests.checked(tmp_path / "run")}
-    assert worker_module._workshop(message, worker_module.Telling(io.StringIO()), Quiet()).plan.cells
+    monkeypatch.setattr(
+        "bench.store.digests.damage",
+        lambda folder, files: read.append(folder.parent.parent.name) or "",
+    )
+    message = {
+        "request": requests.message(requests.read(tmp_path / "run")),
+        "checked": requests.checked(tmp_path / "run"),
+    }
+    assert worker_module._workshop(
+        message, worker_module.Telling(io.StringIO()), Quiet()
+    ).plan.cells
     assert read == ["indexes", "duplicates"]  # both are small
 
 
-@pytest.mark.parametrize(("slots", "wanted", "cores", "said"), [(2, 2, 2, "--threads 1"), (2, 8, 8, "--threads 4"), (2, 4, 8, ""),
-                                                              (1, 8, 2, ""), (3, 1, 2, "")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("slots", "wanted", "cores", "said"),
+    [
+        (2, 2, 2, "--threads 1"),
+        (2, 8, 8, "--threads 4"),
+        (2, 4, 8, ""),
+        (1, 8, 2, ""),
+        (3, 1, 2, ""),
+    ],
+)
 def test_threads_that_share_a_core_are_said(monkeypatch, slots, wanted, cores, said):
     monkeypatch.setattr(threads, "cores", lambda: cores)
     found = processes.crowded(slots, Request(threads=wanted))

@@ -17,7 +17,13 @@ def clock(monkeypatch):
 
 def test_lines_tell_every_ten_seconds_how_long_a_step_still_takes(clock, capsys):
     with progress.Lines().task("fitting mdn", 40) as bar:
-        for passed, steps, note in ((4, 8, "loss 9"), (6, 12, "loss 5"), (9, 1, ""), (1, 9, ""), (10, 15, "late")):
+        for passed, steps, note in (
+            (4, 8, "loss 9"),
+            (6, 12, "loss 5"),
+            (9, 1, ""),
+            (1, 9, ""),
+            (10, 15, "late"),
+        ):
             clock.now += passed
             bar.advance(steps, note)
     assert capsys.readouterr().err.splitlines() == [

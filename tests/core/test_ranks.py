@@ -1,4 +1,5 @@
-"""Permutation tests against enumeration and SciPy, Holm's correction against its definition, and ranks as sets."""
+"""Permutation tests against enumeration and SciPy, Holm's correction against its definition, and
+ranks as sets."""
 
 import math
 from itertools import product
@@ -32,7 +33,9 @@ def test_few_photographs_are_enumerated(n, whole):
         first, second = first.round(), second.round()
     gaps = first - second
     means = [abs(np.dot(signs, gaps)) for signs in product((-1, 1), repeat=n)]
-    assert permutation_test(first, second) == pytest.approx(np.mean(np.array(means) >= abs(gaps.sum()) - 1e-9))
+    assert permutation_test(first, second) == pytest.approx(
+        np.mean(np.array(means) >= abs(gaps.sum()) - 1e-9)
+    )
 
 
 @pytest.mark.parametrize(("n", "tolerance"), [(9, 1e-12), (40, 0.02), (300, 0.02)])
@@ -40,8 +43,14 @@ def test_few_photographs_are_enumerated(n, whole):
 def test_it_is_scipy_s_for_paired_samples(n, tolerance, gap):
     first, second = np.random.default_rng(n).gamma(2, size=(2, n))
     gap *= 4 / math.sqrt(n)
-    wanted = scipy.stats.permutation_test((first + gap, second), lambda a, b, axis: (a - b).mean(axis), rng=1, vectorized=True,
-                                          permutation_type="samples", n_resamples=10_000)  # fmt: skip
+    wanted = scipy.stats.permutation_test(
+        (first + gap, second),
+        lambda a, b, axis: (a - b).mean(axis),
+        rng=1,
+        vectorized=True,
+        permutation_type="samples",
+        n_resamples=10_000,
+    )
     assert permutation_test(first + gap, second) == pytest.approx(wanted.pvalue, abs=tolerance)
 
 
@@ -82,7 +91,10 @@ def test_a_missing_value_is_not_hidden_and_different_photographs_are_refused():
 
 def test_equal_methods_are_told_apart_about_as_often_as_the_level_says():
     rng = np.random.default_rng(0)
-    alarms = [permutation_test(*(rng.gamma(2, size=11) + rng.gamma(1, size=(2, 11)))) <= 0.05 for _ in range(1500)]
+    alarms = [
+        permutation_test(*(rng.gamma(2, size=11) + rng.gamma(1, size=(2, 11)))) <= 0.05
+        for _ in range(1500)
+    ]
     assert 0.03 < np.mean(alarms) < 0.07
 
 
@@ -136,11 +148,18 @@ def test_up_and_down_are_mirrors():
     assert up.order == down.order[::-1]
     assert up.ranks == {name: (5 - high, 5 - low) for name, (low, high) in down.ranks.items()}
     assert mirrored == down
-    assert {frozenset(pair): p for pair, p in up.p_values.items()} == {frozenset(pair): p for pair, p in down.p_values.items()}
+    assert {frozenset(pair): p for pair, p in up.p_values.items()} == {
+        frozenset(pair): p for pair, p in down.p_values.items()
+    }
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=6), st.integers(1, 40), st.integers(0, 99), st.randoms())
+@given(
+    st.lists(st.floats(-1, 1), min_size=1, max_size=6),
+    st.integers(1, 40),
+    st.integers(0, 99),
+    st.randoms(),
+)
 def test_ranks_are_consistent_and_do_not_depend_on_the_order_of_methods(gaps, n, seed, random):
     values = errors(n, seed, **{f"m{i}": gap for i, gap in enumerate(gaps)})
     ranking = rank_sets(values, "down", seed)
@@ -151,8 +170,13 @@ def test_ranks_are_consistent_and_do_not_depend_on_the_order_of_methods(gaps, n,
     assert shuffled.ranks == ranking.ranks
     assert shuffled.p_values == pytest.approx(ranking.p_values)
     assert sorted(ranking.order) == sorted(values)
-    assert [values[name].mean() for name in ranking.order] == sorted(column.mean() for column in values.values())
-    assert all(1 <= low <= place <= high <= len(gaps) for place, (low, high) in enumerate(map(ranking.ranks.get, ranking.order), 1))
+    assert [values[name].mean() for name in ranking.order] == sorted(
+        column.mean() for column in values.values()
+    )
+    assert all(
+        1 <= low <= place <= high <= len(gaps)
+        for place, (low, high) in enumerate(map(ranking.ranks.get, ranking.order), 1)
+    )
     assert len(ranking.best) >= 1
     if n < FEW:
         assert ranking.best == ranking.order
@@ -187,8 +211,16 @@ def test_one_method_is_first_and_equal_ones_share():
 @pytest.mark.parametrize(
     ("values", "direction", "message"),
     [
-        ({"good": np.ones(3), "bad": np.array([1, np.nan, np.inf])}, "down", "bad can't be ranked: .* 2 of 3 photographs"),
-        ({"good": np.ones(3), "bad": np.ones(2)}, "down", "same photographs.*good has 3, bad has 2"),
+        (
+            {"good": np.ones(3), "bad": np.array([1, np.nan, np.inf])},
+            "down",
+            "bad can't be ranked: .* 2 of 3 photographs",
+        ),
+        (
+            {"good": np.ones(3), "bad": np.ones(2)},
+            "down",
+            "same photographs.*good has 3, bad has 2",
+        ),
         ({"good": np.ones(0)}, "down", "one or more: good has 0"),
         ({}, "down", "there are no methods"),
         ({"good": np.ones(3)}, "none", "direction is 'none'"),

@@ -1,4 +1,5 @@
-"""A store behind a URL: the mark goes last, machines share what is there, and nothing damaged or foreign is used."""
+"""A store behind a URL: the mark goes last, machines share what is there, and nothing damaged or
+foreign is used."""
 
 import errno
 import json
@@ -20,7 +21,15 @@ from bench.store.remote import RemoteStore
 from ..patience import LONG
 
 KEY, OTHER = "ab" * 32, "cd" * 32
-FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
+FIT = {
+    "method": "m",
+    "version": "1",
+    "label": "m",
+    "parameters": {},
+    "dataset": "d",
+    "seed": 0,
+    "requires": {},
+}
 """What any fit says of itself."""
 
 
@@ -35,7 +44,10 @@ class Faulty(LocalFileSystem):
 
     def __getattribute__(self, name):
         """After `left` calls the server is gone."""
-        if name in ("cat_file", "put_file", "get_file", "makedirs", "mv", "glob") and Faulty.left is not None:
+        if (
+            name in ("cat_file", "put_file", "get_file", "makedirs", "mv", "glob")
+            and Faulty.left is not None
+        ):
             if Faulty.left <= 0:
                 raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
             Faulty.left -= 1
@@ -68,6 +80,7 @@ def far(tmp_path):
 @pytest.fixture
 def machine(far, tmp_path, monkeypatch):
     """A store as a machine of some name sees it."""
+
     def see(name="here", scheme="file"):
         monkeypatch.setenv("BENCH_STORE_CACHE", str(tmp_path / name))
         return open_store(f"{scheme}://{far}")
@@ -112,7 +125,12 @@ def test_what_one_machine_builds_another_finds(machine, far):
     assert machine("elsewhere").get("fits", KEY, must_not_build) == found
     assert machine("elsewhere").describe("fits", KEY)["notes"] == {"by": "first"}
     assert Store(far).find("fits", KEY), "the layout is that of a folder"
-    assert sorted(p.name for p in there(far).rglob("*")) == ["a.json", COMMIT_MARK, "deep", "weights.safetensors"]
+    assert sorted(p.name for p in there(far).rglob("*")) == [
+        "a.json",
+        COMMIT_MARK,
+        "deep",
+        "weights.safetensors",
+    ]
     assert [mark["key"] for mark in machine("third").all("fits")] == [KEY]
     assert list(machine("third").all("samples")) == []
     assert machine().place == f"file://{far}"
@@ -127,7 +145,9 @@ def test_the_mark_goes_last(machine):
     assert names[-1].endswith(COMMIT_MARK)
 
 
-def test_what_could_not_be_sent_is_not_finished_and_is_sent_later_without_building_again(machine, far):
+def test_what_could_not_be_sent_is_not_finished_and_is_sent_later_without_building_again(
+    machine, far
+):
     Faulty.fault = (COMMIT_MARK, OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
     with pytest.raises(Infrastructure, match="out of reach"):
         machine(scheme="faulty").get("fits", KEY, build)
@@ -164,7 +184,9 @@ def test_what_is_damaged_there_is_named_once_and_made_again(machine, far, capsys
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["../../outside", "/outside", "a/../../outside", "C:\\outside", ""])
+@pytest.mark.parametrize(
+    "name", ["../../outside", "/outside", "a/../../outside", "C:\\outside", ""]
+)
 def test_a_mark_can_not_name_files_outside(machine, far, tmp_path, capsys, name):
     machine().get("fits", KEY, build)
     mark = json.loads((there(far) / COMMIT_MARK).read_text())
@@ -201,7 +223,9 @@ def test_of_two_machines_that_build_the_same_the_first_mark_stays(machine, far):
 
     machine("here").get("fits", KEY, slow)
     assert json.loads((there(far) / COMMIT_MARK).read_text())["notes"] == {"by": "first"}
-    assert machine("third").describe("fits", machine("third").find("fits", KEY).name)["notes"] == {"by": "first"}
+    assert machine("third").describe("fits", machine("third").find("fits", KEY).name)["notes"] == {
+        "by": "first"
+    }
 
 
 def test_two_processes_of_a_machine_share_one_url(far, tmp_path):
@@ -213,22 +237,58 @@ def build(folder):
     (folder / "weights.safetensors").write_bytes(b"all of it"); time.sleep(0.5); return json.loads(sys.argv[4])
 print((open_store(sys.argv[1]).get("fits", sys.argv[2], build) / "weights.safetensors").read_text())
 """
-    command = [sys.executable, "-c", code, f"file://{far}", KEY, str(tmp_path / "log"), json.dumps(FIT)]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        f"file://{far}",
+        KEY,
+        str(tmp_path / "log"),
+        json.dumps(FIT),
+    ]
     environment = os.environ | {"BENCH_STORE_CACHE": str(tmp_path / "copies")}
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
-    assert [(each.communicate(timeout=LONG)[0], each.returncode) for each in both] == [("all of it\n", 0)] * 2
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(2)
+    ]
+    assert [(each.communicate(timeout=LONG)[0], each.returncode) for each in both] == [
+        ("all of it\n", 0)
+    ] * 2
     assert (tmp_path / "log").read_text() == "built\n"
 
 
-@pytest.mark.parametrize(("fault", "kind", "said"), [
-    (("weights", OSError(errno.ENOSPC, "No space left on device")), StoreLost, r"is full \(No space left"),
-    (("weights", PermissionError("Access Denied")), StoreLost, r"can't be written \(Access Denied\)"),
-    (("weights", NotImplementedError()), StoreLost, r"can't be written \(NotImplementedError\)"),
-    (("weights", OSError("something else")), Infrastructure, r"out of reach \(something else\)"),
-    (("cat", PermissionError("Forbidden")), StoreLost, r"can't be read \(Forbidden\)"),
-    (("cat", ConnectionError("no route")), Infrastructure, r"out of reach \(no route\)"),
-    (("cat", RuntimeError("of some library\nand its advice")), Infrastructure, r"out of reach \(of some library\)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fault", "kind", "said"),
+    [
+        (
+            ("weights", OSError(errno.ENOSPC, "No space left on device")),
+            StoreLost,
+            r"is full \(No space left",
+        ),
+        (
+            ("weights", PermissionError("Access Denied")),
+            StoreLost,
+            r"can't be written \(Access Denied\)",
+        ),
+        (
+            ("weights", NotImplementedError()),
+            StoreLost,
+            r"can't be written \(NotImplementedError\)",
+        ),
+        (
+            ("weights", OSError("something else")),
+            Infrastructure,
+            r"out of reach \(something else\)",
+        ),
+        (("cat", PermissionError("Forbidden")), StoreLost, r"can't be read \(Forbidden\)"),
+        (("cat", ConnectionError("no route")), Infrastructure, r"out of reach \(no route\)"),
+        (
+            ("cat", RuntimeError("of some library\nand its advice")),
+            Infrastructure,
+            r"out of reach \(of some library\)",
+        ),
+    ],
+)
 def test_what_goes_wrong_there_is_one_line_that_names_the_store(machine, far, fault, kind, said):
     Faulty.fault = fault
     with pytest.raises(kind, match=said) as caught:
@@ -240,10 +300,14 @@ def test_what_goes_wrong_there_is_one_line_that_names_the_store(machine, far, fa
     assert machine(scheme="faulty").get("fits", KEY, build).is_dir()
 
 
-@pytest.mark.parametrize(("url", "said"), [
-    ("nonsense://x/y", "can't be opened"), ("lakefs://x/y", "needs a package that is not installed"),
-    ("sftp://me:secret@host/x", "password"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense://x/y", "can't be opened"),
+        ("lakefs://x/y", "needs a package that is not installed"),
+        ("sftp://me:secret@host/x", "password"),
+    ],
+)
 def test_a_url_that_can_not_be_used_is_one_line(url, said):
     with pytest.raises(BenchError, match=said) as caught:
         open_store(url).find("fits", KEY)
@@ -271,7 +335,8 @@ def test_the_environment_names_a_folder_or_a_url(tmp_path, monkeypatch):
 
 
 def gone(act):
-    """What is said when the server goes away after some calls of an act; for each number of calls that is too small."""
+    """What is said when the server goes away after some calls of an act; for each number of calls
+    that is too small."""
     for calls in range(100):
         Faulty.left = calls
         try:
@@ -286,7 +351,9 @@ def gone(act):
 
 def test_a_server_that_goes_away_at_any_moment_leaves_nothing_half(machine, far):
     for number, said in enumerate(gone(lambda: machine("here", "faulty").get("fits", KEY, build))):
-        assert said.startswith(f"the store faulty://{far} is out of reach (Connection reset by peer)")
+        assert said.startswith(
+            f"the store faulty://{far} is out of reach (Connection reset by peer)"
+        )
         assert "\n" not in said
         assert number < 20
         assert Store(far).find("fits", KEY) is None
@@ -295,7 +362,11 @@ def test_a_server_that_goes_away_at_any_moment_leaves_nothing_half(machine, far)
     assert number > 3
     for said in gone(lambda: machine("elsewhere", "faulty").get("fits", KEY, must_not_build)):
         assert "is out of reach" in said
-        assert not [path for path in machine("elsewhere").folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+        assert not [
+            path
+            for path in machine("elsewhere").folder.rglob("*")
+            if path.is_file() and path.suffix != ".lock"
+        ]
     assert [mark["key"] for mark in machine("elsewhere", "faulty").all("fits")] == [KEY]
     for said in gone(lambda: list(machine("elsewhere", "faulty").all("fits"))):
         assert "is out of reach" in said
@@ -327,11 +398,22 @@ def test_a_machine_that_has_a_copy_mends_a_mark_that_is_damaged_there(machine, f
     assert machine("elsewhere").find("fits", KEY)
 
 
-@pytest.mark.parametrize("change", [{"kind": "indexes"}, {"key": OTHER}, {"files": {}, "method": 5}, {"parameters": []}])
+@pytest.mark.parametrize(
+    "change", [{"kind": "indexes"}, {"key": OTHER}, {"files": {}, "method": 5}, {"parameters": []}]
+)
 def test_the_mark_of_another_thing_is_not_fetched(machine, far, capsys, change):
     machine().get("fits", KEY, build)
     mark = there(far) / COMMIT_MARK
-    mark.write_bytes(signed({name: value for name, value in json.loads(mark.read_text()).items() if name != "digest"} | change))
+    mark.write_bytes(
+        signed(
+            {
+                name: value
+                for name, value in json.loads(mark.read_text()).items()
+                if name != "digest"
+            }
+            | change
+        )
+    )
     assert machine("elsewhere").find("fits", KEY) is None
     assert list(machine("elsewhere").all("fits")) == []
     assert capsys.readouterr().err.count("\n") == 1
@@ -354,7 +436,15 @@ def test_things_of_an_older_huebench_there_are_made_again(machine, far, capsys):
 def test_no_path_is_made_of_what_is_no_key(machine, tmp_path, key):
     (tmp_path / "mine").mkdir()
     store = machine()
-    for function in (store.path, store.work, store.lock, store.find, store.read, store.describe, store.looks):
+    for function in (
+        store.path,
+        store.work,
+        store.lock,
+        store.find,
+        store.read,
+        store.describe,
+        store.looks,
+    ):
         with pytest.raises(BenchError, match="is no key of fits"):
             function("fits", key)
     with pytest.raises(BenchError, match="is no key of fits"):

@@ -31,7 +31,10 @@ def test_together_they_never_have_more_than_there_is(threads):
 
 
 def test_more_than_there_is_can_not_be_had():
-    with memory.Room(2 * memory.GIB).entered(), pytest.raises(memory.NoRoom, match="needs 3 GiB of memory, more than 2"):
+    with (
+        memory.Room(2 * memory.GIB).entered(),
+        pytest.raises(memory.NoRoom, match="needs 3 GiB of memory, more than 2"),
+    ):
         memory.claim(3 * memory.GIB)
     memory.claim(3 * memory.GIB)  # where no room was entered there is no limit
 
@@ -71,4 +74,6 @@ def test_what_is_larger_than_all_of_it_is_had_alone():
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (10, 3), (5, 10**7), (0, 5), (3, 0)])
 def test_strips_are_all_rows_once(height, width):
-    assert [row for part in memory.strips(height, width) for row in range(part.start, part.stop)] == list(range(height))
+    assert [
+        row for part in memory.strips(height, width) for row in range(part.start, part.stop)
+    ] == list(range(height))

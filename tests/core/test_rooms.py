@@ -14,7 +14,8 @@ SHELVES = {"methods", "metrics", "datasets", "reports"}
 
 
 def imported(path):
-    """Absolute dotted names that a file of the core imports, anywhere in it, `importlib` by literal included."""
+    """Absolute dotted names that a file of the core imports, anywhere in it, `importlib` by literal
+    included."""
     package = ["bench", *path.relative_to(CORE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
@@ -23,11 +24,14 @@ def imported(path):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{origin}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
-            "import_module",
-            "__import__",
-        ):
-            yield from (a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+        elif isinstance(node, ast.Call) and getattr(
+            node.func, "attr", getattr(node.func, "id", "")
+        ) in ("import_module", "__import__"):
+            yield from (
+                a.value
+                for a in node.args
+                if isinstance(a, ast.Constant) and isinstance(a.value, str)
+            )
 
 
 def of_a_shelf(name):
@@ -67,6 +71,14 @@ def test_the_rule_sees_every_way_to_import_a_shelf(line, tmp_path, monkeypatch):
     ids=["core", "registration"],
 )
 def test_registration_imports_no_torch(code):
-    check = "\nimport sys; print([m for m in ('torch', 'lightning', 'skimage') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, timeout=LONG, check=False)
+    check = (
+        "\nimport sys; print([m for m in ('torch', 'lightning', 'skimage') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code + check],
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

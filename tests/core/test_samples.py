@@ -76,7 +76,9 @@ def test_only_the_shards_needed_are_read(store):
 def test_rows_that_a_short_shard_does_not_have_are_said(store):
     short = put(store, 1, sample_set(3))
     assert samples.read_rows(store, [short], [2]).shape == (1, 5, 2, 4, 4)
-    with pytest.raises(BenchError, match="are not of the photographs that they should be of: repeat the run"):
+    with pytest.raises(
+        BenchError, match="are not of the photographs that they should be of: repeat the run"
+    ):
         samples.read_rows(store, [short], [2, 3])
 
 

@@ -1,4 +1,5 @@
-"""Scores in the store: the same table whoever scored, nothing scored twice, failures tried again, and columns read one by one."""
+"""Scores in the store: the same table whoever scored, nothing scored twice, failures tried again,
+and columns read one by one."""
 
 import math
 import os
@@ -34,7 +35,11 @@ class Means(Metric):
     def score(self, given, truth, context):
         asked.append("means")
         a, b = (given.ab[:, :, c].double().mean((1, 2, 3)).numpy() for c in (0, 1))
-        return [Score("a", "all", np.where(np.round(a) == 7, np.nan, a)), Score("b", "all", b), Score("b", "grid", b / 3, n=1)]
+        return [
+            Score("a", "all", np.where(np.round(a) == 7, np.nan, a)),
+            Score("b", "all", b),
+            Score("b", "grid", b / 3, n=1),
+        ]
 
     def combine(self, columns):
         return {"ratio": columns["b"].mean(-1) / (1 + columns["b"].std(-1))}
@@ -89,20 +94,41 @@ class Loaded(LoadedMetric):
         return KINDS[self.spec.name]()
 
 
-KINDS = {"means": Means, "noise": Noise, "refuses": Refuses, "fails": Fails, "gathers": Gathers, "wrong": Wrong}
+KINDS = {
+    "means": Means,
+    "noise": Noise,
+    "refuses": Refuses,
+    "fails": Fails,
+    "gathers": Gathers,
+    "wrong": Wrong,
+}
 
 
 def metric(name, version="1", identity="here", **more):
-    made = MetricSpec(name=name, summary="", factory="x:X", unit="u", direction="up", accepts=frozenset({"iid"}), version=version,
-                      **more)  # fmt: skip
+    made = MetricSpec(
+        name=name,
+        summary="",
+        factory="x:X",
+        unit="u",
+        direction="up",
+        accepts=frozenset({"iid"}),
+        version=version,
+        **more,
+    )
     return Loaded(made, {}, identity)
 
 
 def held_out(prior=1 / 64):
-    part = SimpleNamespace(ids=IDS, dataset="set", truth=lambda rows: torch.zeros(len(rows), 2, 64, 64),
-                           grey=lambda rows: torch.zeros(len(rows), 1, 256, 256))  # fmt: skip
+    part = SimpleNamespace(
+        ids=IDS,
+        dataset="set",
+        truth=lambda rows: torch.zeros(len(rows), 2, 64, 64),
+        grey=lambda rows: torch.zeros(len(rows), 1, 256, 256),
+    )
     part = type("Prepared", (SimpleNamespace,), {"__len__": lambda self: len(IDS)})(**vars(part))
-    return HeldOut(part, ColourWeights("channel64", np.full((2, 64), prior)), np.full(313, 1 / 313), 128.0)
+    return HeldOut(
+        part, ColourWeights("channel64", np.full((2, 64), prior)), np.full(313, 1 / 313), 128.0
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -117,22 +143,38 @@ def store(tmp_path):
     made = Store(tmp_path / "store")
     for number, key in enumerate(SHARDS):
         rows = torch.arange(16 * number, min(len(IDS), 16 * (number + 1))).float()
-        noise = torch.rand((len(rows), 3, 2, 64, 64), generator=torch.Generator().manual_seed(number))
+        noise = torch.rand(
+            (len(rows), 3, 2, 64, 64), generator=torch.Generator().manual_seed(number)
+        )
         ab = rows[:, None, None, None, None] + 0.1 * noise
-        made.get("samples", key, lambda folder, ab=ab: samples.write(folder, SampleSet(ab, "iid", n_drawn=3)))
+        made.get(
+            "samples",
+            key,
+            lambda folder, ab=ab: samples.write(folder, SampleSet(ab, "iid", n_drawn=3)),
+        )
     return made
 
 
 @pytest.fixture
 def written(store, tmp_path):
     """`written(metrics)`: the run folder with the table, and the set's values."""
-    cell = {"key": "c", "dataset": "set", "method": "m", "role": "control", "parameters": {"p": 1}, "seed": 0, "asks": [ASK]}
+    cell = {
+        "key": "c",
+        "dataset": "set",
+        "method": "m",
+        "role": "control",
+        "parameters": {"p": 1},
+        "seed": 0,
+        "asks": [ASK],
+    }
 
     def write(metrics, test=None, name="run"):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         with long_table.writing(folder / "scores.parquet") as table:
-            sets = CellScores(cell, metrics, test or held_out(), store, folder).write(table, pa.array(IDS))
+            sets = CellScores(cell, metrics, test or held_out(), store, folder).write(
+                table, pa.array(IDS)
+            )
         return folder / "scores.parquet", sets
 
     return write
@@ -151,10 +193,18 @@ def test_the_table_is_the_same_bytes_whoever_scored_which_shard_first(written, s
         assert found == sets
 
 
-@pytest.mark.parametrize("unfit", [{}, {"needs": frozenset({"law"})}, {"least": 4}], ids=["all fit", "law", "least"])
+@pytest.mark.parametrize(
+    "unfit", [{}, {"needs": frozenset({"law"})}, {"least": 4}], ids=["all fit", "law", "least"]
+)
 def test_what_is_kept_is_not_scored_again(written, store, unfit):
-    """Whichever metrics of the plugin can't be asked: kept scores of one set of metrics must not be looked for under another."""
-    metrics = [metric("means"), metric("noise"), metric("refuses"), metric("wrong", **unfit or {"optional": True})]
+    """Whichever metrics of the plugin can't be asked: kept scores of one set of metrics must not be
+    looked for under another."""
+    metrics = [
+        metric("means"),
+        metric("noise"),
+        metric("refuses"),
+        metric("wrong", **unfit or {"optional": True}),
+    ]
     keep_scores(held_out(), metrics, ASK, [0, 1, 2], store)
     assert sorted(set(asked)) == ["means", "noise", "refuses"]
     asked.clear()
@@ -165,7 +215,12 @@ def test_what_is_kept_is_not_scored_again(written, store, unfit):
 
 
 def test_metrics_of_one_plugin_are_one_folder_a_shard_and_optional_ones_are_alone(store):
-    metrics = [metric("means"), metric("noise"), metric("refuses", identity="other"), metric("fails", optional=True)]
+    metrics = [
+        metric("means"),
+        metric("noise"),
+        metric("refuses", identity="other"),
+        metric("fails", optional=True),
+    ]
     Fails.broken = False
     keep_scores(held_out(), metrics, ASK, [0], store)
     kept = [sorted(mark["metrics"]) for mark in store.all("scores")]
@@ -204,7 +259,9 @@ def test_a_metric_that_failed_is_tried_again(written, store):
     metrics = [metric("fails"), metric("means")]
     keep_scores(held_out(), metrics, ASK, [0, 1, 2], store)
     rows = long_table.read(written(metrics)[0])
-    assert rows.loc[rows["metric"] == "fails", "reason"].tolist() == ["ZeroDivisionError: division by zero"]
+    assert rows.loc[rows["metric"] == "fails", "reason"].tolist() == [
+        "ZeroDivisionError: division by zero"
+    ]
     assert (rows.loc[rows["metric"] == "means", "status"] != "failed").all()
     Fails.broken = False
     asked.clear()
@@ -249,20 +306,34 @@ def test_columns_read_one_by_one_are_those_of_the_whole_table(table):
     file, frame = FileScores(table, {"set": IDS}), FrameScores(long_table.read(table))
     assert len(file.columns) == 6
     for mine, other in zip(file.columns, frame.columns, strict=True):
-        assert [getattr(mine, f) for f in mine.__dataclass_fields__ if f not in ("place", "mean", "squares")] == \
-            [getattr(other, f) for f in mine.__dataclass_fields__ if f not in ("place", "mean", "squares")]  # fmt: skip
+        assert [
+            getattr(mine, f)
+            for f in mine.__dataclass_fields__
+            if f not in ("place", "mean", "squares")
+        ] == [
+            getattr(other, f)
+            for f in mine.__dataclass_fields__
+            if f not in ("place", "mean", "squares")
+        ]
         np.testing.assert_array_equal([mine.mean, mine.squares], [other.mean, other.squares])
         if mine.measured:
             for each in (file, frame):
                 at, values = each.values(mine if each is file else other)
-                np.testing.assert_array_equal(each.images("set")[at], file.images("set")[file.values(mine)[0]])
+                np.testing.assert_array_equal(
+                    each.images("set")[at], file.images("set")[file.values(mine)[0]]
+                )
                 np.testing.assert_array_equal(values, file.values(mine)[1])
 
 
 def test_the_whole_table_is_read_once(table, monkeypatch):
-    """Each read holds a row group in memory, of which there may be a few, and thousands of columns in them."""
+    """Each read holds a row group in memory, of which there may be a few, and thousands of columns
+    in them."""
     scores, read, own = FileScores(table, {"set": IDS}), [], FileScores._group
-    monkeypatch.setattr(FileScores, "_group", lambda self, number, columns: read.append(number) or own(self, number, columns))
+    monkeypatch.setattr(
+        FileScores,
+        "_group",
+        lambda self, number, columns: read.append(number) or own(self, number, columns),
+    )
     whole = scores.frame(scores.columns)
     assert len(whole) == len(long_table.read(table))
     assert read == list(range(len(scores._ends)))
@@ -270,11 +341,18 @@ def test_the_whole_table_is_read_once(table, monkeypatch):
 
 
 def test_select_reads_the_rows_that_it_is_asked_for(table):
-    results = Results(table.parent, {}, FileScores(table, {"set": IDS}), long_table.frame([], long_table.SET_COLUMNS))
+    results = Results(
+        table.parent,
+        {},
+        FileScores(table, {"set": IDS}),
+        long_table.frame([], long_table.SET_COLUMNS),
+    )
     whole = results.scores
     pd.testing.assert_frame_equal(whole, long_table.read(table), check_categorical=False)
     some = results.select(metric="means", variant=["b"], region="all")
-    expected = whole[(whole["metric"] == "means") & (whole["variant"] == "b") & (whole["region"] == "all")]
+    expected = whole[
+        (whole["metric"] == "means") & (whole["variant"] == "b") & (whole["region"] == "all")
+    ]
     pd.testing.assert_frame_equal(some.astype(str), expected.reset_index(drop=True).astype(str))
     assert results.select(metric="nothing").empty
     with pytest.raises(BenchError, match="unknown column to select by 'image'"):
@@ -282,7 +360,9 @@ def test_select_reads_the_rows_that_it_is_asked_for(table):
 
 
 def test_means_of_the_summary_are_those_of_the_rows(table):
-    found = summarise(FileScores(table, {"set": IDS}).columns).set_index(["variant", "region", "status"])
+    found = summarise(FileScores(table, {"set": IDS}).columns).set_index(
+        ["variant", "region", "status"]
+    )
     rows = long_table.read(table).astype({"variant": str, "region": str, "status": str})
     for key, values in rows.groupby(["variant", "region", "status"])["value"]:
         mean, std, count = found.loc[key, ["mean", "std", "images"]]
@@ -301,7 +381,11 @@ def test_weights_are_the_same_from_a_plan_and_from_a_manifest():
     part = SimpleNamespace(dataset="set", ab=fields)
     rules = {"weights": "channel64", "weight_floor": 1e-5, "scale": 128.0, "more": 1}
     first, again = (scoring.held_out(part, part, rules) for _ in range(2))
-    assert first.digest == again.digest != scoring.held_out(part, part, rules | {"weight_floor": 1e-4}).digest
+    assert (
+        first.digest
+        == again.digest
+        != scoring.held_out(part, part, rules | {"weight_floor": 1e-4}).digest
+    )
 
 
 def test_a_short_write_is_completed(tmp_path, monkeypatch):

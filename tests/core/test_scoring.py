@@ -1,4 +1,5 @@
-"""Scoring a cell: refusals, undefined values, values of the set, and shards in threads that stay in order."""
+"""Scoring a cell: refusals, undefined values, values of the set, and shards in threads that stay in
+order."""
 
 from types import SimpleNamespace
 
@@ -30,7 +31,10 @@ class First(Metric):
     def score(self, given, truth, context):
         self.seen.append(len(truth))
         values = given.ab[:, 0, 0, 0, 0].double().numpy()
-        return [Score("value", "all", np.where(values == 7, np.inf, values)), Score("value", "grid", values, n=1)]
+        return [
+            Score("value", "all", np.where(values == 7, np.inf, values)),
+            Score("value", "grid", values, n=1),
+        ]
 
     def combine(self, columns):
         return {"mean": columns["value"].mean(-1)} if set(columns) == {"value"} else {}
@@ -40,7 +44,15 @@ class First(Metric):
 
 
 def spec(accepts=("iid", "modes"), **more):
-    return MetricSpec(name="first", summary="", factory="x:First", unit="u", direction="up", accepts=frozenset(accepts), **more)
+    return MetricSpec(
+        name="first",
+        summary="",
+        factory="x:First",
+        unit="u",
+        direction="up",
+        accepts=frozenset(accepts),
+        **more,
+    )
 
 
 class Loaded(LoadedMetric):
@@ -50,12 +62,21 @@ class Loaded(LoadedMetric):
 
 @pytest.fixture
 def cell(tmp_path):
-    """`cell(kind, ask, metric spec, k)`: the scores of 40 photographs whose fields hold their number."""
+    """`cell(kind, ask, metric spec, k)`: the scores of 40 photographs whose fields hold their
+    number."""
     ids = tuple(f"{i:02}" for i in range(COUNT))
-    prepared = SimpleNamespace(ids=ids, dataset="set", truth=lambda rows: torch.zeros(len(rows), 2, 64, 64),
-                               grey=lambda rows: torch.zeros(len(rows), 1, 256, 256))  # fmt: skip
-    prepared = type("Prepared", (SimpleNamespace,), {"__len__": lambda self: COUNT})(**vars(prepared))
-    test = HeldOut(prepared, ColourWeights("channel64", np.full((2, 64), 1 / 64)), np.full(313, 1 / 313), 128.0)
+    prepared = SimpleNamespace(
+        ids=ids,
+        dataset="set",
+        truth=lambda rows: torch.zeros(len(rows), 2, 64, 64),
+        grey=lambda rows: torch.zeros(len(rows), 1, 256, 256),
+    )
+    prepared = type("Prepared", (SimpleNamespace,), {"__len__": lambda self: COUNT})(
+        **vars(prepared)
+    )
+    test = HeldOut(
+        prepared, ColourWeights("channel64", np.full((2, 64), 1 / 64)), np.full(313, 1 / 313), 128.0
+    )
 
     def make(kind="iid", ask="draws", of=None, k=3, refused="", path=None):
         store = Store(tmp_path / f"{kind}-{k}")
@@ -64,12 +85,25 @@ def cell(tmp_path):
             numbers = torch.arange(start, min(start + samples.SHARD, COUNT)).float()
             ab = numbers[:, None, None, None, None].expand(-1, k, 2, 64, 64)
             keys.append(f"{start:064}")
-            store.get("samples", keys[-1], lambda f, ab=ab: samples.write(f, SampleSet(ab, kind, n_drawn=k)))
-        described = {"key": "c", "dataset": "set", "method": "m", "role": "control", "parameters": {}, "seed": 0,
-                     "asks": [{"ask": ask, "n": k, "shards": [] if refused else keys, "refused": refused}]}  # fmt: skip
+            store.get(
+                "samples",
+                keys[-1],
+                lambda f, ab=ab: samples.write(f, SampleSet(ab, kind, n_drawn=k)),
+            )
+        described = {
+            "key": "c",
+            "dataset": "set",
+            "method": "m",
+            "role": "control",
+            "parameters": {},
+            "seed": 0,
+            "asks": [{"ask": ask, "n": k, "shards": [] if refused else keys, "refused": refused}],
+        }
         path = path or tmp_path / "scores.parquet"
         with long_table.writing(path) as table:
-            sets = CellScores(described, [Loaded(of or spec(), {})], test, store, path.parent).write(table, pa.array(ids))
+            sets = CellScores(
+                described, [Loaded(of or spec(), {})], test, store, path.parent
+            ).write(table, pa.array(ids))
         return long_table.read(path), sets
 
     return make
@@ -95,24 +129,34 @@ def test_a_value_that_is_not_finite_is_undefined_and_says_so(cell):
 def test_values_of_the_set_come_from_all_photographs_in_order(cell):
     found = {row["variant"]: row for row in cell()[1]}
     assert found["photographs"]["value"] == COUNT
-    assert np.isnan(found["mean"]["value"])  # one photograph has no value, and a mean without it would not say so
+    assert np.isnan(
+        found["mean"]["value"]
+    )  # one photograph has no value, and a mean without it would not say so
     assert (found["photographs"]["low"], found["photographs"]["images"]) == (1.0, COUNT)
     assert set(found["mean"]) == set(long_table.SET_COLUMNS)
 
 
-@pytest.mark.parametrize(("kind", "ask", "of", "k", "says"), [
-    ("modes", "present", spec(("iid",)), 3, "it needs independent draws, and these are modes"),
-    ("iid", "present", spec(("iid",)), 3, "its own choice"),
-    ("point", "present", spec(), 3, "it needs iid or modes, and these are a point estimate"),
-    ("iid", "draws", spec(needs=frozenset({"law"})), 3, "known law"),
-    ("iid", "draws", spec(needs=frozenset({"log_prob"})), 3, "density"),
-    ("iid", "draws", spec(least=2), 1, "at least 2 samples"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "ask", "of", "k", "says"),
+    [
+        ("modes", "present", spec(("iid",)), 3, "it needs independent draws, and these are modes"),
+        ("iid", "present", spec(("iid",)), 3, "its own choice"),
+        ("point", "present", spec(), 3, "it needs iid or modes, and these are a point estimate"),
+        ("iid", "draws", spec(needs=frozenset({"law"})), 3, "known law"),
+        ("iid", "draws", spec(needs=frozenset({"log_prob"})), 3, "density"),
+        ("iid", "draws", spec(least=2), 1, "at least 2 samples"),
+    ],
+)
 def test_a_refusal_is_one_row_with_its_reason(cell, kind, ask, of, k, says):
     rows, sets = cell(kind, ask, of, k)
     assert sets == []
     assert len(rows) == 1
-    assert rows.loc[0, ["metric", "ask", "status", "image"]].tolist() == ["first", ask, "refused", ""]
+    assert rows.loc[0, ["metric", "ask", "status", "image"]].tolist() == [
+        "first",
+        ask,
+        "refused",
+        "",
+    ]
     assert says in rows.loc[0, "reason"]
 
 
@@ -122,10 +166,17 @@ def test_an_ask_that_the_method_refuses_is_a_row_of_each_metric_that_takes_draws
     assert not len(cell(of=spec(("iid", "modes")), refused="m can't draw")[0])
 
 
-@pytest.mark.parametrize(("error", "status", "says"), [
-    (BenchError("it needs a law of finitely many modes"), "refused", "it needs a law of finitely many modes"),
-    (ZeroDivisionError("division by zero"), "failed", "ZeroDivisionError: division by zero"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (
+            BenchError("it needs a law of finitely many modes"),
+            "refused",
+            "it needs a law of finitely many modes",
+        ),
+        (ZeroDivisionError("division by zero"), "failed", "ZeroDivisionError: division by zero"),
+    ],
+)
 def test_a_metric_that_raises_is_a_row_with_the_reason(cell, monkeypatch, error, status, says):
     def score(self, given, truth, context):
         raise error

@@ -134,7 +134,9 @@ class Recorder:
 
     def reseeded(self, numbers):
         self.seen.append(list(numbers))
-        return SimpleNamespace(sample=lambda n: SimpleNamespace(ab=torch.zeros(len(numbers), n, 2, 64, 64)))
+        return SimpleNamespace(
+            sample=lambda n: SimpleNamespace(ab=torch.zeros(len(numbers), n, 2, 64, 64))
+        )
 
 
 def asked(name, n):
@@ -156,16 +158,21 @@ SECRET = hashlib.sha256(bytes(4 * 2 * 64 * 64)).hexdigest()
 
 @pytest.mark.parametrize(
     ("name", "n", "time", "purpose", "golden"),
-    [("present", 5, 0, ("set", "a", 0, SECRET), 5424007679430006127), ("draws", 4, 0, ("set", "a", 1, SECRET), 6663509733354347143),
-     ("draws", 4, 3, ("set", "a", 4, SECRET), 4912328157335268667)],
-)  # fmt: skip
+    [
+        ("present", 5, 0, ("set", "a", 0, SECRET), 5424007679430006127),
+        ("draws", 4, 0, ("set", "a", 1, SECRET), 6663509733354347143),
+        ("draws", 4, 3, ("set", "a", 4, SECRET), 4912328157335268667),
+    ],
+)
 def test_the_seeds_that_a_method_is_asked_with(name, n, time, purpose, golden):
     assert asked(name, n)[time][0] == recipe(0, "sample", *purpose) == golden
 
 
 def test_the_seed_that_chooses_the_draws_that_are_repeated(monkeypatch):
     found = []
-    monkeypatch.setattr("bench.engine.sampling._later", lambda number, n: found.append(number) or [1])
+    monkeypatch.setattr(
+        "bench.engine.sampling._later", lambda number, n: found.append(number) or [1]
+    )
     asking(Noise).answer()
     assert found == [recipe(0, "again", "a", "b", "c")] == [5669588464911895506]
 
@@ -186,7 +193,11 @@ def test_the_seed_of_one_s_own_photograph():
     fitted = SimpleNamespace(protocol=make_paper(antialias=False), method=method)
     black = np.zeros((256, 256, 3), np.uint8)
     next(colorize._one(colorize.Photograph("x", "x.png", None), black, None, fitted, 1, 3))
-    assert found == [recipe(3, "colorize", hashlib.sha256(bytes(4 * 256 * 256)).hexdigest())] == [3433500781266298946]
+    assert (
+        found
+        == [recipe(3, "colorize", hashlib.sha256(bytes(4 * 256 * 256)).hexdigest())]
+        == [3433500781266298946]
+    )
 
 
 def test_the_seeds_of_ranks(made):
@@ -194,9 +205,21 @@ def test_the_seeds_of_ranks(made):
     context = ScoreContext(None, np.zeros(313), 128.0, None, [5], None)
     RankHistogram().score(SampleSet(fields, "iid", n_drawn=2), fields[:, 0], context)
     mean, distance = recipe(5, "mean"), recipe(5, "distance")
-    wanted = [recipe(5, "ties"), recipe(5, "pixel", "a"), recipe(5, "pixel", "b"), recipe(mean, "ties"), recipe(distance, "ties")]
+    wanted = [
+        recipe(5, "ties"),
+        recipe(5, "pixel", "a"),
+        recipe(5, "pixel", "b"),
+        recipe(mean, "ties"),
+        recipe(distance, "ties"),
+    ]
     assert made == wanted
-    assert wanted == [8013137567958023178, 2565985916894899398, 5169548960663319781, 5128787860624943946, 6299427139114004699]
+    assert wanted == [
+        8013137567958023178,
+        2565985916894899398,
+        5169548960663319781,
+        5128787860624943946,
+        6299427139114004699,
+    ]
 
 
 def test_the_seeds_of_the_law_s_draws_in_the_energy_distance():
@@ -208,7 +231,11 @@ def test_the_seeds_of_the_law_s_draws_in_the_energy_distance():
 
 def test_the_numbers_of_a_drawn_scene():
     found = Dice("law-palette", 7).uniform(2, "down")
-    assert found == (recipe(0, "law-palette", "1", 7, 2, "down") + 0.5) / 2**63 == (1964303908641286682 + 0.5) / 2**63
+    assert (
+        found
+        == (recipe(0, "law-palette", "1", 7, 2, "down") + 0.5) / 2**63
+        == (1964303908641286682 + 0.5) / 2**63
+    )
 
 
 def test_the_seed_of_a_training_step(monkeypatch):
@@ -222,9 +249,13 @@ def test_the_seed_of_a_training_step(monkeypatch):
 
 @pytest.mark.parametrize(
     ("how", "purpose", "golden"),
-    [("mean-shift", "chance", 3597330323350536411), ("one-perfect", "garbage", 6234366461978508647),
-     ("noise", "noise", 5184534353660972884), ("speckle", "speckle", 1309205704756122634)],
-)  # fmt: skip
+    [
+        ("mean-shift", "chance", 3597330323350536411),
+        ("one-perfect", "garbage", 6234366461978508647),
+        ("noise", "noise", 5184534353660972884),
+        ("speckle", "speckle", 1309205704756122634),
+    ],
+)
 def test_the_seeds_of_cheats(made, how, purpose, golden):
     law = Recorder()
     cheat_model.Tricks(law, torch.zeros(1, 2, 64, 64), [9], how).sample(1)
@@ -241,16 +272,23 @@ def test_the_seeds_of_cheats_that_draw_twice():
 def test_the_seeds_of_the_conformance_kit(monkeypatch):
     law, given = Recorder(), Recorder()
     context = SimpleNamespace(law=law)
-    ground = SimpleNamespace(test=SimpleNamespace(truth=lambda rows: torch.zeros(len(rows), 2, 64, 64)))
-    subject = SimpleNamespace(session=SimpleNamespace(ground=ground), held=SimpleNamespace(context=lambda rows: context),
-                              spec=SimpleNamespace(needs={"law"}, least=1))  # fmt: skip
+    ground = SimpleNamespace(
+        test=SimpleNamespace(truth=lambda rows: torch.zeros(len(rows), 2, 64, 64))
+    )
+    subject = SimpleNamespace(
+        session=SimpleNamespace(ground=ground),
+        held=SimpleNamespace(context=lambda rows: context),
+        spec=SimpleNamespace(needs={"law"}, least=1),
+    )
     metric_subject.MetricSubject.shown(subject, "point", rows=[4])
     assert law.seen == [[recipe(7, "check", 4)]] == [[5141871853549732928]]
     draw_rules._draw(given, 2)
     assert given.seen == [[recipe(seed, "draw", 2) for seed in draw_rules.SEEDS]]
     assert given.seen[0][0] == 1647416155639382278
     repeated = []
-    draw_rules._repeated(SimpleNamespace(distribution=lambda rows, numbers: repeated.extend(numbers)), {})
+    draw_rules._repeated(
+        SimpleNamespace(distribution=lambda rows, numbers: repeated.extend(numbers)), {}
+    )
     assert repeated == [recipe(i, "repetition") for i in range(draw_rules.REPEATS)]
     assert repeated[1] == 833026923835849526
     seen, real = [], np.random.default_rng

@@ -1,4 +1,5 @@
-"""The site of the docs is made without a warning, and has what only the site has: references, equations, parameters."""
+"""The site of the docs is made without a warning, and has what only the site has: references,
+equations, parameters."""
 
 import re
 import subprocess
@@ -18,7 +19,9 @@ def site(tmp_path_factory):
     """The folder of the site."""
     folder = tmp_path_factory.mktemp("site")
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", folder / "doctrees"]
-    done = subprocess.run([*sphinx, DOCS, folder / "html"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*sphinx, DOCS, folder / "html"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder / "html"
 
@@ -40,8 +43,17 @@ def test_the_reference_has_every_verb(site):
     assert "limit-train" in text
 
 
-@pytest.mark.parametrize("name", ["bench.run", "bench.specs.MethodSpec", "bench.contracts.ColorDistribution",
-                                  "bench.hookspecs.bench_register_methods", "bench.seeds.normal", "bench.testing.check_method"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bench.run",
+        "bench.specs.MethodSpec",
+        "bench.contracts.ColorDistribution",
+        "bench.hookspecs.bench_register_methods",
+        "bench.seeds.normal",
+        "bench.testing.check_method",
+    ],
+)
 def test_the_reference_has_what_plugins_use(site, name):
     assert f'id="{name}"' in page(site, "reference/api")
 
@@ -52,9 +64,13 @@ def test_equations_need_no_script(site):
     assert not re.search(r"<script[^>]*(mathjax|://)", text.lower())
 
 
-@pytest.mark.parametrize(("where", "method"), [("mdn", "mdn"), ("mdn", "vae"), ("cvae", "cvae"), ("zhang", "zhang")])
+@pytest.mark.parametrize(
+    ("where", "method"), [("mdn", "mdn"), ("mdn", "vae"), ("cvae", "cvae"), ("zhang", "zhang")]
+)
 def test_pages_of_methods_have_all_parameters(site, where, method):
     text = page(site, f"methods/{where}")
     parameters = registry().specs["methods"][method].parameters
     assert parameters
-    assert [p.name for p in parameters if p.help.split("(")[0].split("'")[0].strip()[:20] not in text] == []
+    assert [
+        p.name for p in parameters if p.help.split("(")[0].split("'")[0].strip()[:20] not in text
+    ] == []

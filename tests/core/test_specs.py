@@ -11,7 +11,9 @@ from bench.specs import MethodSpec, Parameter
 
 
 def spec(*parameters):
-    return MethodSpec(name="mdn", summary="", factory="collections:OrderedDict", parameters=parameters)
+    return MethodSpec(
+        name="mdn", summary="", factory="collections:OrderedDict", parameters=parameters
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,9 @@ def test_a_value_becomes_its_parameter_s_type(kind, given_value, wanted):
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(-(10**12), 10**12), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
+@given(
+    st.integers(-(10**12), 10**12), st.floats(allow_nan=False, allow_infinity=False), st.booleans()
+)
 def test_text_of_a_value_converts_back_to_it(whole, real, truth):
     assert Parameter("x", "int", 0, "").convert(str(whole), "m") == whole
     assert Parameter("x", "float", 0.0, "").convert(repr(real), "m") == real
@@ -51,7 +55,15 @@ def test_text_of_a_value_converts_back_to_it(whole, real, truth):
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("int", "two"), ("int", "1.5"), ("int", True), ("float", "much"), ("float", ""), ("bool", "perhaps"), ("bool", 2)],
+    [
+        ("int", "two"),
+        ("int", "1.5"),
+        ("int", True),
+        ("float", "much"),
+        ("float", ""),
+        ("bool", "perhaps"),
+        ("bool", 2),
+    ],
 )
 def test_a_value_of_another_type_is_refused_with_the_parameter_named(kind, value):
     with pytest.raises(BenchError, match=rf"^mdn: parameter depth takes {kind}, not '{value}'$"):
@@ -105,7 +117,9 @@ def test_a_default_resolves_to_the_same_thing_given_or_not():
 
 def test_an_unknown_parameter_names_the_nearest():
     owner = spec(Parameter("temperature", "float", 1.0, ""), Parameter("k", "int", 5, ""))
-    with pytest.raises(BenchError, match="unknown parameter of mdn 'temprature': did you mean 'temperature'"):
+    with pytest.raises(
+        BenchError, match="unknown parameter of mdn 'temprature': did you mean 'temperature'"
+    ):
         owner.resolve({"temprature": 1})
 
 
@@ -122,11 +136,16 @@ def test_an_unknown_name_far_from_all_lists_them():
 
 def test_each_error_carries_its_exit_status():
     codes = [kind("").exit_code for kind in (BenchError, NothingMeasured, NotComparable)]
-    assert codes == [ExitCode.USAGE, ExitCode.NOTHING_MEASURED, ExitCode.NOT_COMPARABLE] == [2, 3, 4]
+    assert (
+        codes == [ExitCode.USAGE, ExitCode.NOTHING_MEASURED, ExitCode.NOT_COMPARABLE] == [2, 3, 4]
+    )
 
 
 def test_what_must_be_given_is_asked_for():
-    owner = spec(Parameter("folder", "path", None, "where it lies", required=True), Parameter("x", "int", None, ""))
+    owner = spec(
+        Parameter("folder", "path", None, "where it lies", required=True),
+        Parameter("x", "int", None, ""),
+    )
     assert owner.resolve({"folder": "a"}) == {"folder": "a", "x": None}
     with pytest.raises(BenchError, match=r"^mdn needs folder=\.\.\.: where it lies$"):
         owner.resolve({})
@@ -136,15 +155,26 @@ KIND = Parameter("kind", "str", None, "what it gives", ("iid", "modes"), require
 
 
 def stated(**more):
-    return MethodSpec(name="files", summary="", factory="", parameters=(KIND,), present_kind="stated",
-                      capabilities=frozenset({"sample"}), sees=frozenset({"identity"}), **more)  # fmt: skip
+    return MethodSpec(
+        name="files",
+        summary="",
+        factory="",
+        parameters=(KIND,),
+        present_kind="stated",
+        capabilities=frozenset({"sample"}),
+        sees=frozenset({"identity"}),
+        **more,
+    )
 
 
 def test_a_stated_kind_is_its_parameter_and_only_iid_has_draws():
     files = stated()
     assert [files.kind({"kind": kind}) for kind in ("iid", "modes")] == ["iid", "modes"]
     assert files.no_draws({"kind": "iid"}) == ""
-    assert files.no_draws({"kind": "modes"}) == "files states kind=modes: independent draws are kind=iid"
+    assert (
+        files.no_draws({"kind": "modes"})
+        == "files states kind=modes: independent draws are kind=iid"
+    )
     assert spec().no_draws({}) == "mdn can't draw independent samples"
     with pytest.raises(BenchError, match=r"files needs kind=\.\.\. \(iid, modes\)"):
         files.resolve({})
@@ -158,6 +188,8 @@ def test_a_stated_kind_needs_its_parameter():
 def test_who_knows_the_photograph_claims_its_draws_and_may_be_a_colourizer():
     assert stated().claims_draws
     assert not spec().claims_draws
-    assert not MethodSpec(name="a", summary="", factory="", sees=frozenset({"identity"})).claims_draws
+    assert not MethodSpec(
+        name="a", summary="", factory="", sees=frozenset({"identity"})
+    ).claims_draws
     with pytest.raises(ValueError, match="a sees the truth: its role must be control"):
         MethodSpec(name="a", summary="", factory="", sees=frozenset({"identity", "truth"}))

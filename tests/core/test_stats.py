@@ -48,7 +48,8 @@ def without_bounds(estimate):
 
 
 def exact(values):
-    """Sums and means of eight without rounding: a resample that draws each once ties, which SciPy leaves to rounding."""
+    """Sums and means of eight without rounding: a resample that draws each once ties, which SciPy
+    leaves to rounding."""
     return np.round(values * 1024) / 1024
 
 
@@ -67,8 +68,14 @@ def test_with_the_same_resamples_the_interval_is_scipy_s_bca(draw, n):
     values = getattr(np.random.default_rng(n), draw)(size=n)
     if n == 8:
         values = exact(values)
-    wanted = scipy.stats.bootstrap((values,), np.mean, n_resamples=intervals.RESAMPLES, method="BCa", confidence_level=level(n),
-                                   rng=np.random.default_rng(3)).confidence_interval  # fmt: skip
+    wanted = scipy.stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=intervals.RESAMPLES,
+        method="BCa",
+        confidence_level=level(n),
+        rng=np.random.default_rng(3),
+    ).confidence_interval
     got = mean_interval(values, seed=3)
     assert got.mean == pytest.approx(values.mean())
     assert bounds(got) == pytest.approx((wanted.low, wanted.high), rel=1e-9)
@@ -79,17 +86,29 @@ def test_with_the_same_resamples_the_interval_is_scipy_s_bca(draw, n):
 def test_with_other_resamples_it_is_scipy_s_to_within_their_noise(draw):
     values = getattr(np.random.default_rng(1), draw)(size=100)
     wanted = scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=1)
-    tolerance = 0.25 * wanted.standard_error  # the noise of 2,000 resamples is about 0.06, and the expansion 0.035
-    assert bounds(mean_interval(values)) == pytest.approx(tuple(wanted.confidence_interval), abs=tolerance)
+    tolerance = (
+        0.25 * wanted.standard_error
+    )  # the noise of 2,000 resamples is about 0.06, and the expansion 0.035
+    assert bounds(mean_interval(values)) == pytest.approx(
+        tuple(wanted.confidence_interval), abs=tolerance
+    )
 
 
 @pytest.mark.parametrize("n", [8, 150])
 def test_the_interval_of_a_set_s_value_is_scipy_s_of_paired_columns(n):
     columns = {name: exact(column) for name, column in two_columns(n).items()}
-    wanted = scipy.stats.bootstrap(tuple(columns.values()), lambda a, b, axis: a.mean(axis) / b.mean(axis), paired=True,
-                                   n_resamples=intervals.RESAMPLES, method="BCa", confidence_level=level(n),
-                                   rng=np.random.default_rng(4)).confidence_interval  # fmt: skip
-    assert bounds(set_interval(ratio, columns, seed=4)["ratio"]) == pytest.approx((wanted.low, wanted.high), rel=1e-9)
+    wanted = scipy.stats.bootstrap(
+        tuple(columns.values()),
+        lambda a, b, axis: a.mean(axis) / b.mean(axis),
+        paired=True,
+        n_resamples=intervals.RESAMPLES,
+        method="BCa",
+        confidence_level=level(n),
+        rng=np.random.default_rng(4),
+    ).confidence_interval
+    assert bounds(set_interval(ratio, columns, seed=4)["ratio"]) == pytest.approx(
+        (wanted.low, wanted.high), rel=1e-9
+    )
 
 
 def test_a_mean_as_a_value_of_a_set_is_a_mean():
@@ -107,14 +126,19 @@ def test_paired_intervals_hold_the_difference_about_as_often_as_they_say():
         shared, first, second = rng.gamma(8, size=50), rng.gamma(2, size=50), rng.gamma(2, size=50)
         found = paired_difference(shared + first + 0.1, shared + second, seed=i // 20)
         hits += found.low <= 0.1 <= found.high
-    assert 0.92 <= hits / repeats <= 0.98  # 80 % would miss it, and so would unpaired means, with nearly all
+    assert (
+        0.92 <= hits / repeats <= 0.98
+    )  # 80 % would miss it, and so would unpaired means, with nearly all
 
 
 def test_an_unpaired_interval_of_correlated_errors_is_another():
     rng = np.random.default_rng(0)
     photograph = rng.normal(0, 10, 200)
     first, second = (photograph + rng.normal(0, 0.1, 200) for _ in range(2))
-    paired, shuffled = paired_difference(first, second), paired_difference(first, rng.permutation(second))
+    paired, shuffled = (
+        paired_difference(first, second),
+        paired_difference(first, rng.permutation(second)),
+    )
     assert paired.mean == pytest.approx(shuffled.mean)
     assert paired.high - paired.low < (shuffled.high - shuffled.low) / 20
 
@@ -160,7 +184,9 @@ def test_many_columns_at_once_are_one_after_the_other():
     values[2], values[4, 5] = 1.5, np.nan
     for together, row in zip(mean_intervals(values, 2), values):
         alone = mean_interval(row, 2)
-        assert (together.mean, *bounds(together)) == pytest.approx((alone.mean, *bounds(alone)), rel=1e-12, nan_ok=True)
+        assert (together.mean, *bounds(together)) == pytest.approx(
+            (alone.mean, *bounds(alone)), rel=1e-12, nan_ok=True
+        )
 
 
 def test_a_paired_difference_is_first_minus_second():
@@ -169,7 +195,9 @@ def test_a_paired_difference_is_first_minus_second():
     worse, better = photograph + 1 + rng.normal(0, 0.1, 200), photograph
     got, back = paired_difference(worse, better), paired_difference(better, worse)
     assert 0.9 < got.low < got.mean < got.high < 1.1
-    assert (back.mean, back.low, back.high) == pytest.approx((-got.mean, -got.high, -got.low), abs=1e-3)
+    assert (back.mean, back.low, back.high) == pytest.approx(
+        (-got.mean, -got.high, -got.low), abs=1e-3
+    )
 
 
 def test_values_of_different_photographs_can_not_be_paired_or_combined():
@@ -204,7 +232,9 @@ def test_two_photographs_give_no_more_than_their_values():
 def test_equal_values_have_an_interval_of_no_width(value, n):
     assert bounds(mean_interval(np.full(n, value))) == pytest.approx((value, value), rel=1e-12)
     constant = {"above": np.full(n, value), "below": np.full(n, 0.3)}
-    assert bounds(set_interval(ratio, constant)["ratio"]) == pytest.approx((value / 0.3,) * 2, rel=1e-12)
+    assert bounds(set_interval(ratio, constant)["ratio"]) == pytest.approx(
+        (value / 0.3,) * 2, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -221,7 +251,10 @@ def test_a_missing_value_is_not_hidden(bad):
 def test_a_value_that_some_resamples_do_not_have_has_no_interval(nothing):
     def share(columns):
         hits, tries = columns["hits"].sum(-1), columns["tries"].sum(-1)
-        return {"share": np.divide(hits, tries, out=np.full(np.shape(tries), nothing), where=tries > 0), "mean": hits / 9}
+        return {
+            "share": np.divide(hits, tries, out=np.full(np.shape(tries), nothing), where=tries > 0),
+            "mean": hits / 9,
+        }
 
     tries = np.zeros(9)
     tries[:2] = 1  # one in ten resamples has none of them, and no jackknife
@@ -232,8 +265,12 @@ def test_a_value_that_some_resamples_do_not_have_has_no_interval(nothing):
 
 
 def test_a_value_beyond_all_resampled_ones_has_no_interval():
-    found = set_interval(lambda columns: {"kinds": np.array([len(set(row)) for row in np.atleast_2d(columns["x"])]).squeeze()},
-                         {"x": np.arange(100.0)})["kinds"]  # fmt: skip
+    found = set_interval(
+        lambda columns: {
+            "kinds": np.array([len(set(row)) for row in np.atleast_2d(columns["x"])]).squeeze()
+        },
+        {"x": np.arange(100.0)},
+    )["kinds"]
     assert found.mean == 100
     assert without_bounds(found)
 
@@ -283,7 +320,10 @@ def test_the_parts_are_those_of_a_two_way_analysis_of_variance():
     grand, seeds, images = values.mean(), values.mean(1), values.mean(0)
     between_seeds = 8 * sum((m - grand) ** 2 for m in seeds) / 2
     between_images = 3 * sum((m - grand) ** 2 for m in images) / 7
-    rest = sum((values[s, i] - seeds[s] - images[i] + grand) ** 2 for s in range(3) for i in range(8)) / 14
+    rest = (
+        sum((values[s, i] - seeds[s] - images[i] + grand) ** 2 for s in range(3) for i in range(8))
+        / 14
+    )
     split = seed_split(values)
     got = split.seed_variance, split.image_variance, split.rest_variance
     assert got == pytest.approx(((between_seeds - rest) / 8, (between_images - rest) / 3, rest))
@@ -308,7 +348,14 @@ def test_one_training_has_the_interval_over_photographs():
 
 
 @pytest.mark.parametrize(
-    "values", [np.zeros((3, 0)), np.zeros((0, 3)), np.array([[1.0, np.nan], [1, 2]]), np.ones((3, 1)), np.ones((1, 1))]
+    "values",
+    [
+        np.zeros((3, 0)),
+        np.zeros((0, 3)),
+        np.array([[1.0, np.nan], [1, 2]]),
+        np.ones((3, 1)),
+        np.ones((1, 1)),
+    ],
 )
 def test_trainings_without_photographs_or_with_missing_values_have_no_parts(values):
     split = seed_split(values)
@@ -348,6 +395,8 @@ def test_flatness_refuses_what_is_no_rank(wrong):
         flatness(np.array([0, 1, wrong]), 3)
 
 
-@pytest.mark.parametrize(("mean", "low", "text"), [(1.0, 1.0, "1.00 [1.00, 2.00]"), (1.0, math.nan, "1.00 [–, 2.00]")])
+@pytest.mark.parametrize(
+    ("mean", "low", "text"), [(1.0, 1.0, "1.00 [1.00, 2.00]"), (1.0, math.nan, "1.00 [–, 2.00]")]
+)
 def test_an_estimate_prints_with_its_interval(mean, low, text):
     assert f"{Estimate(mean, low, 2.0, 2):.2f}" == text

@@ -1,4 +1,5 @@
-"""How often intervals hold the truth, and how often equal methods are called different: what `benchmarks/coverage.py` prints."""
+"""How often intervals hold the truth, and how often equal methods are called different: what
+`benchmarks/coverage.py` prints."""
 
 import importlib.util
 import sys
@@ -12,7 +13,9 @@ CASES = ["normal", "gamma(2)", "paired", "ratio of means"]
 
 @pytest.fixture(scope="module")
 def simulation():
-    spec = importlib.util.spec_from_file_location("coverage_simulation", Path(__file__).parents[2] / "benchmarks" / "coverage.py")
+    spec = importlib.util.spec_from_file_location(
+        "coverage_simulation", Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    )
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
@@ -21,7 +24,10 @@ def simulation():
 
 def as_often_as(found, share):
     """Whether so many hits, or so few, have a probability of 0.1 % or more."""
-    few, many = stats.binom.cdf(found.hits, found.repeats, share), stats.binom.sf(found.hits - 1, found.repeats, share)
+    few, many = (
+        stats.binom.cdf(found.hits, found.repeats, share),
+        stats.binom.sf(found.hits - 1, found.repeats, share),
+    )
     return min(few, many) > 0.001
 
 

@@ -23,7 +23,15 @@ from bench.store.local import COMMIT_MARK, Store, commit, default_place, trust
 from ..patience import LONG
 
 KEY = "ab" * 32
-FIT = {"method": "m", "version": "1", "label": "m", "parameters": {}, "dataset": "d", "seed": 0, "requires": {}}
+FIT = {
+    "method": "m",
+    "version": "1",
+    "label": "m",
+    "parameters": {},
+    "dataset": "d",
+    "seed": 0,
+    "requires": {},
+}
 """What any fit says of itself."""
 
 
@@ -49,11 +57,20 @@ def test_a_thing_is_built_once_and_found_again(store):
     assert store.find("fits", KEY) is None
     folder = store.get("fits", KEY, build)
     assert (folder / "weights.safetensors").read_bytes() == b"all of it"
-    assert store.get("fits", KEY, must_not_build) == folder == store.find("fits", KEY) == store.path("fits", KEY)
+    assert (
+        store.get("fits", KEY, must_not_build)
+        == folder
+        == store.find("fits", KEY)
+        == store.path("fits", KEY)
+    )
     assert Store(store.folder).describe("fits", KEY) == {
-        **FIT, "schema_version": marks.SCHEMA, "kind": "fits", "key": KEY, "notes": {"by": "first"},
+        **FIT,
+        "schema_version": marks.SCHEMA,
+        "kind": "fits",
+        "key": KEY,
+        "notes": {"by": "first"},
         "files": {"weights.safetensors": {"bytes": 9, "sha256": keys.sha256(b"all of it")}},
-    }  # fmt: skip
+    }
     assert left_overs(store) == []
 
 
@@ -72,7 +89,9 @@ def test_all_lists_the_marks_of_one_kind_sorted(store):
 
 
 def test_all_is_in_the_order_of_the_keys_whatever_the_folders(store):
-    made = [keys.sha256(str(i)) for i in range(24)] + [KEY[:2] + keys.sha256(str(i))[2:] for i in range(8)]
+    made = [keys.sha256(str(i)) for i in range(24)] + [
+        KEY[:2] + keys.sha256(str(i))[2:] for i in range(8)
+    ]
     for key in made:
         folder = store.path("features", key)
         folder.mkdir(parents=True)
@@ -108,12 +127,17 @@ def test_an_uncommitted_left_over_is_replaced(store):
     (old / "deep" / "half").write_text("half")
     (old / "weights.safetensors").write_text("half")
     assert store.find("fits", KEY) is None
-    assert {p.name for p in store.get("fits", KEY, build).iterdir()} == {"weights.safetensors", COMMIT_MARK}
+    assert {p.name for p in store.get("fits", KEY, build).iterdir()} == {
+        "weights.safetensors",
+        COMMIT_MARK,
+    }
 
 
 def test_of_two_that_build_the_same_thing_the_first_to_finish_stays(store):
     def slow(folder):
-        with store.building("fits", KEY) as first:  # by a process whose lock did not hold: on a share without locks
+        with store.building(
+            "fits", KEY
+        ) as first:  # by a process whose lock did not hold: on a share without locks
             commit(first, "fits", KEY, build(first))
         (folder / "weights.safetensors").write_bytes(b"later")
         return FIT | {"notes": {"by": "second"}}
@@ -177,7 +201,9 @@ print((store.get("fits", sys.argv[2], build) / "weights.safetensors").read_text(
     log = store.folder.parent / "log"
     command = [sys.executable, "-c", code, str(store.folder), KEY, str(log), json.dumps(FIT)]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [(racer.communicate(timeout=LONG)[0], racer.returncode) for racer in racers] == [("all of it\n", 0)] * 4
+    assert [(racer.communicate(timeout=LONG)[0], racer.returncode) for racer in racers] == [
+        ("all of it\n", 0)
+    ] * 4
     assert log.read_text() == "built\n"
     assert left_overs(store) == []
     assert list((store.folder / "locks").iterdir()) == []
@@ -214,7 +240,9 @@ def build(folder):
     print("building", flush=True); time.sleep(1800)
 Store(Path(sys.argv[1])).get("fits", sys.argv[2], build)
 """
-    with subprocess.Popen([sys.executable, "-c", code, str(store.folder), KEY], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(store.folder), KEY], stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout.readline() == "building\n"
         assert store.get_if_free("fits", KEY, must_not_build) is None
         child.kill()
@@ -238,10 +266,14 @@ def test_what_is_damaged_is_named_and_made_again(store, harm, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_what_another_process_has_read_is_not_read_again_until_it_looks_otherwise(store, monkeypatch):
+def test_what_another_process_has_read_is_not_read_again_until_it_looks_otherwise(
+    store, monkeypatch
+):
     path = store.get("fits", KEY, build) / "weights.safetensors"
     read = []
-    monkeypatch.setattr("bench.store.digests.damage", lambda folder, files: read.append(folder) or "")
+    monkeypatch.setattr(
+        "bench.store.digests.damage", lambda folder, files: read.append(folder) or ""
+    )
     monkeypatch.setattr("bench.store.local._sound", set())  # a new process
     trust([store.looks("fits", KEY)])
     assert store.find("fits", KEY)
@@ -251,10 +283,14 @@ def test_what_another_process_has_read_is_not_read_again_until_it_looks_otherwis
     assert read == [path.parent]
 
 
-@pytest.mark.parametrize(("number", "kind", "said"), [
-    (errno.ENOSPC, StoreLost, "is full"), (errno.EROFS, StoreLost, "can't be written"),
-    (errno.ESTALE, Infrastructure, "out of reach"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [
+        (errno.ENOSPC, StoreLost, "is full"),
+        (errno.EROFS, StoreLost, "can't be written"),
+        (errno.ESTALE, Infrastructure, "out of reach"),
+    ],
+)
 def test_an_error_of_the_store_s_disk_is_said_in_one_line(store, number, kind, said):
     def fail(folder):
         raise OSError(number, os.strerror(number), str(folder / "weights.safetensors"))
@@ -266,7 +302,9 @@ def test_an_error_of_the_store_s_disk_is_said_in_one_line(store, number, kind, s
     assert store.get("fits", KEY, build)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE]
+)
 def test_an_error_of_no_file_is_the_disk_s_only_where_no_socket_has_it(store, number):
     def fail(folder):
         raise OSError(number, os.strerror(number))
@@ -306,7 +344,9 @@ def test_a_store_that_may_only_be_read_is_read(store, tmp_path):
     store.get("fits", KEY, build)
     view = tmp_path / "view"
     view.mkdir()
-    made = subprocess.run(["mount", "--bind", str(store.folder), str(view)], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "--bind", str(store.folder), str(view)], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip("nothing can be mounted here")
     try:
@@ -320,7 +360,11 @@ def test_a_store_that_may_only_be_read_is_read(store, tmp_path):
 
 def mounted(folder, options):
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
     if made.returncode:
         pytest.skip("no tmpfs can be mounted here")
 
@@ -330,8 +374,11 @@ def test_a_full_disk_is_one_line_and_the_store_works_on(tmp_path):
     mounted(disk, "size=256k")
     try:
         store = Store(disk / "store")
-        for fill in (lambda f: (f / "big").write_bytes(bytes(2**20)), lambda f: allocate(f / "a.npy", "f4", (2**20,)),
-                     lambda f: save_file({"a": torch.zeros(2**18)}, f / "a.safetensors")):  # fmt: skip
+        for fill in (
+            lambda f: (f / "big").write_bytes(bytes(2**20)),
+            lambda f: allocate(f / "a.npy", "f4", (2**20,)),
+            lambda f: save_file({"a": torch.zeros(2**18)}, f / "a.safetensors"),
+        ):
             with pytest.raises(StoreLost, match=r"is full .*free some space") as caught:
                 store.get("fits", KEY, lambda folder, fill=fill: {"n": fill(folder)})
             assert len(str(caught.value).splitlines()) == 1
@@ -383,7 +430,12 @@ def test_json_is_read_as_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "is missing"), (b'{"a": 1', "can't be read"), (b"", "can't be read"), (b"\xff\xfe\x00{", "can't be read")],
+    [
+        (None, "is missing"),
+        (b'{"a": 1', "can't be read"),
+        (b"", "can't be read"),
+        (b"\xff\xfe\x00{", "can't be read"),
+    ],
     ids=["missing", "cut", "empty", "binary"],
 )
 def test_json_that_can_not_be_read_is_said_in_one_line_with_its_path(tmp_path, content, says):
@@ -418,8 +470,6 @@ def test_a_schema_version_that_is_no_number_is_refused(tmp_path, version):
         read_json(tmp_path / "a.json")
 
 
-
-
 def test_what_killed_processes_left_goes_with_the_next_that_builds_or_runs(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -438,4 +488,6 @@ def test_what_killed_processes_left_goes_with_the_next_that_builds_or_runs(tmp_p
     with store.in_use():
         store.get("indexes", key, build)
         assert not lock.exists()
-    assert [path.name for path in left.parent.iterdir() if path.name.startswith("tmp-")] == [mine.name]
+    assert [path.name for path in left.parent.iterdir() if path.name.startswith("tmp-")] == [
+        mine.name
+    ]

@@ -1,5 +1,5 @@
-"""Hostile text at every sink: what is shown is never obeyed; and nobody writes to a terminal, a CSV file or a page but through
-`bench.text`."""
+"""Hostile text at every sink: what is shown is never obeyed; and nobody writes to a terminal, a CSV
+file or a page but through `bench.text`."""
 
 import ast
 import csv as standard
@@ -41,10 +41,31 @@ from bench.text import (
 
 ANYTHING = st.text(st.characters(), max_size=30)
 """Surrogates, too."""
-COMMANDS = ["\x1b]0;title\x07", "\x1b[2J", "\x9b31m", "\x7f", "\r", "\x08", "\u202e", "\u2066", "\u200e", "\u061c", "\u2028",
-            "\u2029", "\U000e0041", "\udce9", "\ud83d", "\ufeff", "\u200b", "\x00", "\x85"]  # fmt: skip
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-                       "\U000e0000-\U000e007f]")  # fmt: skip
+COMMANDS = [
+    "\x1b]0;title\x07",
+    "\x1b[2J",
+    "\x9b31m",
+    "\x7f",
+    "\r",
+    "\x08",
+    "\u202e",
+    "\u2066",
+    "\u200e",
+    "\u061c",
+    "\u2028",
+    "\u2029",
+    "\U000e0041",
+    "\udce9",
+    "\ud83d",
+    "\ufeff",
+    "\u200b",
+    "\x00",
+    "\x85",
+]
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
 
 
 def test_examples_in_docstrings_hold():
@@ -111,10 +132,15 @@ def test_a_long_reason_is_cut_and_one_that_just_fits_is_not():
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
 def test_a_stream_of_any_encoding_takes_any_text(encoding):
-    program = ("from bench.text import prepare_streams, say; prepare_streams(); say('Δ→\\x1b\\udce9', err=False); "
-               "print('Δ'); raise ValueError('→\\x9b\\u202e')")  # fmt: skip
+    program = (
+        "from bench.text import prepare_streams, say; prepare_streams(); say('Δ→\\x1b\\udce9', "
+        "err=False); "
+        "print('Δ'); raise ValueError('→\\x9b\\u202e')"
+    )
     environment = {"PYTHONIOENCODING": encoding, "PATH": "/usr/bin"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=environment, check=False
+    )
     assert done.returncode == 1
     shown, said = done.stdout.decode(encoding), done.stderr.decode(encoding)
     delta, arrow = ("Δ", "→") if encoding == "utf-8" else ("\\u0394", "\\u2192")
@@ -130,7 +156,9 @@ def test_text_that_is_no_utf_8_is_written_spelt_out(tmp_path):
     write_text(tmp_path / "a.txt", "bad \udcff\n")
     assert (tmp_path / "a.txt").read_text("utf-8") == "bad \\xff\n"
     write_json(tmp_path / "a.json", {"folder": "bad \udcff"})
-    assert json.loads((tmp_path / "a.json").read_bytes()) == {"folder": "bad \udcff"}  # a path stays that path
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {
+        "folder": "bad \udcff"
+    }  # a path stays that path
 
 
 @given(ANYTHING)
@@ -140,7 +168,17 @@ def test_everything_can_be_stored_and_what_is_text_stays(anything):
 
 
 def test_a_table_of_scores_takes_any_text(tmp_path):
-    odd = ScoreColumn("run\udce9", "c", "set\udce9", "m\udce9", "control", "{}", 0, status="failed", reason="bad \udcff \ud83d")
+    odd = ScoreColumn(
+        "run\udce9",
+        "c",
+        "set\udce9",
+        "m\udce9",
+        "control",
+        "{}",
+        0,
+        status="failed",
+        reason="bad \udcff \ud83d",
+    )
     with long_table.writing(tmp_path / "scores.parquet") as table:
         table.lose(odd)
     frame = long_table.read(tmp_path / "scores.parquet")
@@ -155,8 +193,21 @@ def test_a_table_of_scores_takes_any_text(tmp_path):
 # CSV
 
 
-FORMULAS = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "＝1", '=HYPERLINK("http://x","y")',
-            "'=1", "''-1"]  # fmt: skip
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-2",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\u00a0=1",
+    "＝1",
+    '=HYPERLINK("http://x","y")',
+    "'=1",
+    "''-1",
+]
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -171,7 +222,13 @@ def test_a_spreadsheet_computes_no_text(formula, tmp_path):
 
 
 @settings(deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_the_reader_gives_back_every_text(tmp_path_factory, texts):
     path = tmp_path_factory.getbasetemp() / "round.csv"
     write_text(path, csv(pd.DataFrame({"image": texts, "value": range(len(texts))})))
@@ -193,30 +250,67 @@ def test_data_for_programs_is_the_very_text(texts):
 # Pages
 
 
-HOSTILE = ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](http://evil/x.png)",
-           "a|b", "`code`", "``", "a\nb", "# h", "- x", "1. x", "> q", "&lt;b&gt;", "<!-- x", "[a]: http://evil", "$x^2$", "\\|",
-           "\\", "*a* _b_", "http://evil", "<http://evil>", "@you", *COMMANDS]  # fmt: skip
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "[x](javascript:alert(1))",
+    "![x](http://evil/x.png)",
+    "a|b",
+    "`code`",
+    "``",
+    "a\nb",
+    "# h",
+    "- x",
+    "1. x",
+    "> q",
+    "&lt;b&gt;",
+    "<!-- x",
+    "[a]: http://evil",
+    "$x^2$",
+    "\\|",
+    "\\",
+    "*a* _b_",
+    "http://evil",
+    "<http://evil>",
+    "@you",
+    *COMMANDS,
+]
 
 
 def kinds(source):
     """What Markdown's reader sees, HTML allowed."""
     reader = MarkdownIt("gfm-like", {"html": True, "linkify": False})
     tokens = reader.parse(source)
-    return [child.type for token in tokens for child in (token.children or [token])], reader.render(source)
+    return [child.type for token in tokens for child in (token.children or [token])], reader.render(
+        source
+    )
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_markdown_is_text_in_a_paragraph_a_cell_and_code(hostile):
-    for source in (f"x {markdown(hostile)} y", f"| a |\n|---|\n| {markdown(hostile)} |", f"- {markdown_code(hostile)}: x"):
+    for source in (
+        f"x {markdown(hostile)} y",
+        f"| a |\n|---|\n| {markdown(hostile)} |",
+        f"- {markdown_code(hostile)}: x",
+    ):
         found, rendered = kinds(source)
-        assert not {"html_inline", "html_block", "link_open", "image", "em_open", "heading_open"} & set(found)
+        assert not {
+            "html_inline",
+            "html_block",
+            "link_open",
+            "image",
+            "em_open",
+            "heading_open",
+        } & set(found)
         assert rendered.count("<td>") == ("|---|" in source)
         assert not FORBIDDEN.search(rendered)
 
 
 @given(st.text(st.characters(), min_size=1, max_size=20))
 def test_code_of_markdown_is_one_piece_of_code(anything):
-    reader = MarkdownIt("commonmark").parseInline(f"Command: {markdown_code(anything)}, x")[0].children
+    reader = (
+        MarkdownIt("commonmark").parseInline(f"Command: {markdown_code(anything)}, x")[0].children
+    )
     assert [child.type for child in reader] == ["text", "code_inline", "text"]
     assert reader[1].content.strip() == (one_line(anything)).strip()
 
@@ -240,8 +334,12 @@ def test_a_string_of_toml_is_the_same_text(anything):
 
 ROOT = Path(__file__).parent.parent.parent
 SHELVES = ("bench", "methods", "metrics", "datasets", "reports")
-PIPES = {("bench/executors/worker.py", "print"), ("bench/executors/processes.py", "print"), ("bench/testing/child.py", "print"),
-         ("bench/testing/children.py", "print")}  # fmt: skip
+PIPES = {
+    ("bench/executors/worker.py", "print"),
+    ("bench/executors/processes.py", "print"),
+    ("bench/testing/child.py", "print"),
+    ("bench/testing/children.py", "print"),
+}
 """Lines between processes."""
 
 
@@ -255,20 +353,36 @@ def called(node):
 
 
 def writers(source, name):
-    """Calls that write past `bench.text`, and files that are read or written as text of no stated encoding."""
+    """Calls that write past `bench.text`, and files that are read or written as text of no stated
+    encoding."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
         call, last = called(node), called(node).rpartition(".")[2]
         given = {keyword.arg for keyword in node.keywords}
-        words = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+        words = [
+            each.value
+            for each in ast.walk(node)
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ]
         if call == "print" and (name, "print") not in PIPES:
             yield node.lineno, "print: use bench.text.say"
-        if re.search(r"^click\.(s?echo|echo_via_pager|confirm|prompt)$|^traceback\.print|std(out|err)\.write(lines)?$", call):
+        if re.search(
+            r"^click\.(s?echo|echo_via_pager|confirm|prompt)$|^traceback\.print|std(out|err)\.write(lines)?$",
+            call,
+        ):
             yield node.lineno, f"{call}: use bench.text.say"
-        if last in ("print", "log") and "console" in call.lower() and name != "bench/engine/progress.py":
+        if (
+            last in ("print", "log")
+            and "console" in call.lower()
+            and name != "bench/engine/progress.py"
+        ):
             yield node.lineno, f"{call}: use a bench.contracts.Progress"
-        if last == "DictWriter" or call == "csv.writer" or (last in ("to_csv", "to_html", "to_latex") and last != call):
+        if (
+            last == "DictWriter"
+            or call == "csv.writer"
+            or (last in ("to_csv", "to_html", "to_latex") and last != call)
+        ):
             yield node.lineno, f"{call}: use bench.text.csv"
         if call in ("html.escape", "escape_html", "xml.sax.saxutils.escape"):
             yield node.lineno, f"{call}: use bench.text.html"
@@ -276,8 +390,19 @@ def writers(source, name):
             yield node.lineno, "read_text: say which encoding"
         if last == "write_text" and isinstance(node.func, ast.Attribute):
             yield node.lineno, "Path.write_text: use bench.store.files.write_text"
-        opens = last == "open" and call.partition(".")[0] not in ("Image", "packed", "lmdb", "tarfile", "gzip", "os")
-        if opens and "encoding" not in given and not any(re.fullmatch("[rwxa+]*b[rwxa+]*", word) for word in words):
+        opens = last == "open" and call.partition(".")[0] not in (
+            "Image",
+            "packed",
+            "lmdb",
+            "tarfile",
+            "gzip",
+            "os",
+        )
+        if (
+            opens
+            and "encoding" not in given
+            and not any(re.fullmatch("[rwxa+]*b[rwxa+]*", word) for word in words)
+        ):
             yield node.lineno, f"{call}: text of what encoding?"
 
 
@@ -285,16 +410,35 @@ ALLOWED = {"bench/text.py"}
 
 
 def test_everybody_writes_through_one_module():
-    found = [f"{name}:{line}: {what}" for shelf in SHELVES for path in sorted((ROOT / shelf).rglob("*.py"))
-             if "templates" not in path.parts and (name := path.relative_to(ROOT).as_posix()) not in ALLOWED
-             for line, what in writers(path.read_text("utf-8"), name)]  # fmt: skip
+    found = [
+        f"{name}:{line}: {what}"
+        for shelf in SHELVES
+        for path in sorted((ROOT / shelf).rglob("*.py"))
+        if "templates" not in path.parts
+        and (name := path.relative_to(ROOT).as_posix()) not in ALLOWED
+        for line, what in writers(path.read_text("utf-8"), name)
+    ]
     assert found == []
 
 
-PAST = ["print(x)", "print(x, file=sys.stderr)", "click.echo(x)", "sys.stdout.write(x)", "self.stderr.write(x)",
-        "traceback.print_exc()", "frame.to_csv(path)", "csv.writer(s)", "DictWriter(s, c)", "path.read_text()",
-        "path.write_text(x)", "open(x)",
-        "path.open('w')", "html.escape(x)", "self.console.print(x)", "table.to_html()"]  # fmt: skip
+PAST = [
+    "print(x)",
+    "print(x, file=sys.stderr)",
+    "click.echo(x)",
+    "sys.stdout.write(x)",
+    "self.stderr.write(x)",
+    "traceback.print_exc()",
+    "frame.to_csv(path)",
+    "csv.writer(s)",
+    "DictWriter(s, c)",
+    "path.read_text()",
+    "path.write_text(x)",
+    "open(x)",
+    "path.open('w')",
+    "html.escape(x)",
+    "self.console.print(x)",
+    "table.to_html()",
+]
 
 
 @pytest.mark.parametrize("source", PAST)

@@ -51,5 +51,8 @@ with threads.pinned(2):
 def test_the_first_square_roots_of_a_process_are_as_exact_as_the_next():
     """Without the first call by one thread, about every fourth process of several at once differs."""
     for _ in range(8):
-        children = [subprocess.Popen([sys.executable, "-c", FIRST], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        children = [
+            subprocess.Popen([sys.executable, "-c", FIRST], stdout=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
         assert [child.communicate()[0] for child in children] == ["True\n"] * 4

@@ -22,7 +22,9 @@ def two_halves(size):
 def reduced(levels, size):
     """A field `(2, size, size)` and L `(256, 256)` of a picture, by area."""
     lab = torch.from_numpy(rgb_to_lab(levels / np.float32(255))).permute(2, 0, 1)[None]
-    return functional.adaptive_avg_pool2d(lab, 256)[0, 0], functional.adaptive_avg_pool2d(lab, size)[0, 1:]
+    return functional.adaptive_avg_pool2d(lab, 256)[0, 0], functional.adaptive_avg_pool2d(
+        lab, size
+    )[0, 1:]
 
 
 def naive(guide, field, radius, epsilon):
@@ -32,11 +34,20 @@ def naive(guide, field, radius, epsilon):
     windows = {}
     for y in range(height):
         for x in range(width):
-            rows, columns = slice(max(0, y - radius), y + radius + 1), slice(max(0, x - radius), x + radius + 1)
+            rows, columns = (
+                slice(max(0, y - radius), y + radius + 1),
+                slice(max(0, x - radius), x + radius + 1),
+            )
             windows[y, x] = rows, columns
             g, f = guide[rows, columns], field[:, rows, columns]
-            slope[:, y, x] = ((g * f).mean((1, 2)) - g.mean() * f.mean((1, 2))) / (g.var() + epsilon)
-    means = [slope[(slice(None), *windows[y, x])].mean((1, 2)) for y in range(height) for x in range(width)]
+            slope[:, y, x] = ((g * f).mean((1, 2)) - g.mean() * f.mean((1, 2))) / (
+                g.var() + epsilon
+            )
+    means = [
+        slope[(slice(None), *windows[y, x])].mean((1, 2))
+        for y in range(height)
+        for x in range(width)
+    ]
     return np.stack(means, 1).reshape(2, height, width)
 
 
@@ -45,7 +56,9 @@ def test_the_slopes_are_those_of_the_paper_s_equations():
     light = 100 * torch.rand(20, 24, generator=generator)
     ab = 100 * torch.rand(2, 20, 24, generator=generator) - 50
     found = upsampling.fit(light, ab)
-    slope = naive(light.double().numpy() / 100, ab.double().numpy(), upsampling.RADIUS, upsampling.EPSILON)
+    slope = naive(
+        light.double().numpy() / 100, ab.double().numpy(), upsampling.RADIUS, upsampling.EPSILON
+    )
     assert np.abs(found.slope.numpy() - slope).max() < 1e-4
     assert torch.equal(found.field, ab)
     assert torch.allclose(100 * found.guide[0], light, atol=1e-4)
@@ -56,13 +69,23 @@ def test_colours_follow_edges_better_than_enlarging_does(size):
     levels = two_halves(size)
     truth = rgb_to_lab(levels / np.float32(255))[..., 1:]
     light, field = reduced(levels, 64)
-    guided = rgb_to_lab(upsampling.colourized(levels, upsampling.fit(light, field)) / np.float32(255))[..., 1:]
-    plain = functional.interpolate(field[None], (size, size), mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
+    guided = rgb_to_lab(
+        upsampling.colourized(levels, upsampling.fit(light, field)) / np.float32(255)
+    )[..., 1:]
+    plain = (
+        functional.interpolate(field[None], (size, size), mode="bilinear", align_corners=False)[0]
+        .permute(1, 2, 0)
+        .numpy()
+    )
     assert np.abs(guided - truth).mean() < 0.7 * np.abs(plain - truth).mean()
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([(30, 40), (64, 17), (1, 5)]), st.sampled_from([10.0, 60.0, 120.0]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([(30, 40), (64, 17), (1, 5)]),
+    st.sampled_from([10.0, 60.0, 120.0]),
+)
 def test_the_lightness_stays_as_it_is(seed, shape, strength):
     rng = np.random.default_rng(seed)
     levels = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
@@ -92,13 +115,20 @@ def test_colours_beyond_srgb_lose_chroma_and_keep_their_hue():
 def test_strips_give_the_same_picture_as_the_whole(shape, monkeypatch):
     rng = np.random.default_rng(0)
     levels = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    found = upsampling.fit(torch.from_numpy(100 * rng.uniform(0, 1, (256, 256))), torch.from_numpy(rng.normal(0, 30, (2, 64, 64))))
+    found = upsampling.fit(
+        torch.from_numpy(100 * rng.uniform(0, 1, (256, 256))),
+        torch.from_numpy(rng.normal(0, 30, (2, 64, 64))),
+    )
     whole = upsampling.colourized(levels, found)
     monkeypatch.setattr(upsampling, "STRIP", 7 * shape[1])
     assert np.abs(upsampling.colourized(levels, found).astype(int) - whole).max() <= 1
     rows = upsampling._enlarged(found.slope, slice(0, shape[0]), *shape)
-    torch.testing.assert_close(rows, functional.interpolate(found.slope[None], shape, mode="bilinear", align_corners=False)[0],
-                               atol=1e-3, rtol=1e-4)  # fmt: skip
+    torch.testing.assert_close(
+        rows,
+        functional.interpolate(found.slope[None], shape, mode="bilinear", align_corners=False)[0],
+        atol=1e-3,
+        rtol=1e-4,
+    )
 
 
 def test_a_field_of_no_colour_gives_grey():

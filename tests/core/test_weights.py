@@ -11,11 +11,27 @@ from bench.contracts import colour_weights
 from bench.errors import BenchError
 
 ROWS = [  # (a, b from, b to): step 10, ends included
-    (-90, 50, 90), (-80, 20, 90), (-70, 0, 90), (-60, -20, 90), (-50, -30, 100),
-    (-40, -40, 100), (-30, -50, 100), (-20, -50, 100), (-10, -60, 100), (0, -70, 100),
-    (10, -80, 90), (20, -80, 90), (30, -90, 90), (40, -100, 90), (50, -100, 80),
-    (60, -110, 80), (70, -110, 80), (80, -110, 70), (90, -110, 70), (100, -90, 0),
-]  # fmt: skip
+    (-90, 50, 90),
+    (-80, 20, 90),
+    (-70, 0, 90),
+    (-60, -20, 90),
+    (-50, -30, 100),
+    (-40, -40, 100),
+    (-30, -50, 100),
+    (-20, -50, 100),
+    (-10, -60, 100),
+    (0, -70, 100),
+    (10, -80, 90),
+    (20, -80, 90),
+    (30, -90, 90),
+    (40, -100, 90),
+    (50, -100, 80),
+    (60, -110, 80),
+    (70, -110, 80),
+    (80, -110, 70),
+    (90, -110, 70),
+    (100, -90, 0),
+]
 CENTRES = [(a, b) for a, start, stop in ROWS for b in range(start, stop + 1, 10)]
 FLOOR = 1e-5
 
@@ -68,8 +84,14 @@ def test_joint64_is_one_over_the_share_of_the_pair_of_bins():
 
 
 def test_zhang313_is_one_over_the_share_of_the_nearest_centre():
-    grid = np.random.default_rng(0).choice(np.array(CENTRES, np.float32), (3, 5, 5)).transpose(0, 3, 1, 2)
-    train = np.ascontiguousarray(grid + np.random.default_rng(1).uniform(-4.4, 4.4, grid.shape)).astype(np.float32)
+    grid = (
+        np.random.default_rng(0)
+        .choice(np.array(CENTRES, np.float32), (3, 5, 5))
+        .transpose(0, 3, 1, 2)
+    )
+    train = np.ascontiguousarray(
+        grid + np.random.default_rng(1).uniform(-4.4, 4.4, grid.shape)
+    ).astype(np.float32)
     counts = np.zeros(313)
     for field in train:
         for a, b in zip(field[0].flat, field[1].flat):
@@ -90,7 +112,11 @@ def test_the_bin_of_any_colour_is_the_nearest_within_the_table_s_step(a, b):
 
 def test_nearly_all_colours_of_photographs_get_their_nearest_bin():
     ab = rgb_to_lab(np.random.default_rng(0).random((2000, 3)))[:, 1:]
-    got = colour_weights.nearest_bin(torch.from_numpy(ab.T.reshape(2, 1, 2000).copy())).flatten().tolist()
+    got = (
+        colour_weights.nearest_bin(torch.from_numpy(ab.T.reshape(2, 1, 2000).copy()))
+        .flatten()
+        .tolist()
+    )
     assert np.mean([index != nearest(a, b) for index, (a, b) in zip(got, ab)]) < 0.01
 
 
@@ -103,7 +129,11 @@ def test_the_floor_is_honoured_and_the_prior_otherwise_sums_to_one(name):
         assert fitted.prior.size == colour_weights.WIDTHS[name]
         assert fitted(unseen).flatten().tolist() == pytest.approx([1 / floor] * 2)
         assert fitted(torch.from_numpy(train)).flatten().tolist() == [1.0] * 8
-    sums = colour_weights.fit(name, fields(), 0.0).prior.reshape(2 if name == "channel64" else 1, -1).sum(axis=1)
+    sums = (
+        colour_weights.fit(name, fields(), 0.0)
+        .prior.reshape(2 if name == "channel64" else 1, -1)
+        .sum(axis=1)
+    )
     assert sums == pytest.approx(1)
 
 

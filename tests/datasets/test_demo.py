@@ -35,14 +35,20 @@ def test_ids_are_stable(images):
     assert (len(train), len(test)) == (253, 48)
     assert sorted(train + test) == ids
     digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
-    assert digest.startswith("b0af06b492136f36"), "the ids changed: raise RECIPE, and then this digest"
+    assert digest.startswith("b0af06b492136f36"), (
+        "the ids changed: raise RECIPE, and then this digest"
+    )
 
 
 def test_bytes_are_alike_in_another_process(images):
-    code = "import hashlib; from bench.datasets.demo import Demo; d = Demo(); print(d.signature(), hashlib.sha256(\
+    code = (
+        "import hashlib; from bench.datasets.demo import Demo; d = Demo(); print(d.signature(), hashlib.sha256(\
         b''.join(data for _, data in sorted(d.read(d.files())))).hexdigest())"
+    )
     environment = os.environ | {"PYTHONHASHSEED": "7"}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     here = hashlib.sha256(b"".join(data for _, data in sorted(images.items()))).hexdigest()
     assert run.stdout.split() == [Demo().signature(), here]
 
@@ -62,7 +68,9 @@ def test_no_pixel_is_in_both_parts(photographs):
     for photograph, pixels in photographs.items():
         used = {part: np.zeros(pixels.shape[:2], bool) for part in ("train", "test")}
         for crop in crops(photograph, pixels):
-            used[crop.id.split("/")[0]][crop.top : crop.top + crop.side, crop.left : crop.left + crop.side] = True
+            used[crop.id.split("/")[0]][
+                crop.top : crop.top + crop.side, crop.left : crop.left + crop.side
+            ] = True
         assert used["train"].any()
         assert used["test"].any()
         train, test = (np.flatnonzero(used[part].any(axis=0)) for part in ("train", "test"))

@@ -1,4 +1,5 @@
-"""`bench data fetch` from a server on this machine, in the official layouts; and what must not come of bad ones."""
+"""`bench data fetch` from a server on this machine, in the official layouts; and what must not come
+of bad ones."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Heard(Quiet):
 
 
 def fetch(urls, path, digest, progress, limits=None):
-    """As the callers of `downloads.fetch` do it: alone, and what was fetched is put in place before the block ends."""
+    """As the callers of `downloads.fetch` do it: alone, and what was fetched is put in place before
+    the block ends."""
     kept = path.with_name("kept")
     with downloads.alone(path, progress):
         found = downloads.fetch(urls, path, digest, progress, limits)
@@ -81,7 +83,10 @@ def zipped(files):
 
 
 def faces(count=100):
-    return tar({f"lfw-deepfunneled/P_{i}/P_{i}_0001.jpg": photograph(i, (250, 250)) for i in range(count)}, "w:gz")
+    return tar(
+        {f"lfw-deepfunneled/P_{i}/P_{i}_0001.jpg": photograph(i, (250, 250)) for i in range(count)},
+        "w:gz",
+    )
 
 
 def left(folder):
@@ -130,7 +135,9 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(site, path):
     assert path.read_bytes() == BODY[::-1]
 
 
-@pytest.mark.parametrize(("ranges", "tag"), [(False, '"1"'), (True, "")], ids=["no ranges", "no tag and no digest"])
+@pytest.mark.parametrize(
+    ("ranges", "tag"), [(False, '"1"'), (True, "")], ids=["no ranges", "no tag and no digest"]
+)
 def test_without_knowing_that_the_rest_belongs_to_it_it_begins_anew(site, path, ranges, tag):
     site.files["/body.bin"], site.ranges, site.tag = BODY, ranges, tag
     site.cuts["/body.bin"] = [2**20]
@@ -142,7 +149,9 @@ def test_a_part_that_is_longer_than_the_file_begins_anew(site, path):
     site.files["/body.bin"] = BODY
     path.parent.mkdir(parents=True)
     (path.parent / ".body.bin.part").write_bytes(BODY + b"more")
-    (path.parent / ".body.bin.part.json").write_text(json.dumps({"url": f"{site.url}/body.bin", "mark": '"1"'}))
+    (path.parent / ".body.bin.part.json").write_text(
+        json.dumps({"url": f"{site.url}/body.bin", "mark": '"1"'})
+    )
     fetch([f"{site.url}/body.bin"], path, DIGEST, Quiet())
     assert path.read_bytes() == BODY
 
@@ -153,7 +162,9 @@ def test_mirrors_are_tried_in_order(site, path):
     urls = [f"{site.url}/{name}" for name in ("absent", "wrong", "right", "never")]
     assert fetch(urls, path, DIGEST, heard).url == urls[2]
     assert path.read_bytes() == BODY
-    assert [line.split(": ", 1)[0] for line in heard.lines] == [f"can't fetch {url}" for url in urls[:2]]
+    assert [line.split(": ", 1)[0] for line in heard.lines] == [
+        f"can't fetch {url}" for url in urls[:2]
+    ]
     assert "404" in heard.lines[0]
     assert heard.lines[1].endswith(f"what it has is another file: its digest is not {DIGEST}")
     assert "/never" not in [asked for asked, _ in site.asked]
@@ -173,10 +184,15 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(site, 
     assert [asked for asked, _ in site.asked] == ["/refused", "/busy", "/busy", "/busy"]
 
 
-@pytest.mark.parametrize(("url", "digest", "said"), [
-    ("ftp://example.org/a", "", "http:// or https://"), ("file:///etc/passwd", "", "http:// or https://"),
-    ("http://127.0.0.1:9/a", "md5:12", "is no digest"), ("http://127.0.0.1:9/a", f"md5:{'0' * 64}", "is no digest"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "digest", "said"),
+    [
+        ("ftp://example.org/a", "", "http:// or https://"),
+        ("file:///etc/passwd", "", "http:// or https://"),
+        ("http://127.0.0.1:9/a", "md5:12", "is no digest"),
+        ("http://127.0.0.1:9/a", f"md5:{'0' * 64}", "is no digest"),
+    ],
+)
 def test_what_can_not_be_fetched_is_said_before_anything_is_done(path, url, digest, said):
     with pytest.raises(BenchError, match=said):
         downloads.fetch([url], path, digest, Quiet())
@@ -184,7 +200,9 @@ def test_what_can_not_be_fetched_is_said_before_anything_is_done(path, url, dige
 
 
 def test_nobody_listens(path):
-    with pytest.raises(BenchError, match=r"can't fetch body\.bin: http://127\.0\.0\.1:9/a: ") as caught:
+    with pytest.raises(
+        BenchError, match=r"can't fetch body\.bin: http://127\.0\.0\.1:9/a: "
+    ) as caught:
         fetch(["http://127.0.0.1:9/a"], path, "", Quiet())
     assert len(str(caught.value).splitlines()) == 1
     assert left(path.parent) == []
@@ -211,11 +229,28 @@ def test_lfw_is_fetched_and_run(command, site, tmp_path, monkeypatch):
     assert (status, out) == (0, f"lfw: {tmp_path / 'home' / 'lfw-deepfunneled.tgz'}\n")
     assert "is not the official archive" in err
     assert left(tmp_path / "home") == ["fetched.json", "lfw-deepfunneled.tgz"]
-    status, out, err = command("run", "--dataset", "lfw", "-m", "grey,mean-noise", "--preset", "tiny", "--store", "store",
-                               "--figures", "none", "--out", "run", "--metrics", "psnr,energy-score")  # fmt: skip
+    status, out, err = command(
+        "run",
+        "--dataset",
+        "lfw",
+        "-m",
+        "grey,mean-noise",
+        "--preset",
+        "tiny",
+        "--store",
+        "store",
+        "--figures",
+        "none",
+        "--out",
+        "run",
+        "--metrics",
+        "psnr,energy-score",
+    )
     assert status == 0, err
     manifest = json.loads(Path("run/manifest.json").read_text())
-    assert {part: manifest["datasets"]["lfw"][part]["photographs"] for part in ("train", "test")} == {"train": 90, "test": 10}
+    assert {
+        part: manifest["datasets"]["lfw"][part]["photographs"] for part in ("train", "test")
+    } == {"train": 90, "test": 10}
     status, out, err = command("data", "check", "lfw", "--store", "store")
     assert status == 1
     assert "photographs: 100 instead of 13233" in err
@@ -227,12 +262,24 @@ def test_lfw_is_fetched_and_run(command, site, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("stopped", "raised", "says"),
-    [(OSError(errno.ENOSPC, "No space left on device"), BenchError, r"can't unpack .* \(No space left on device\)"),
-     (KeyboardInterrupt("Ctrl-C"), KeyboardInterrupt, "Ctrl-C")], ids=["full", "ctrl-c"],
-)  # fmt: skip
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            BenchError,
+            r"can't unpack .* \(No space left on device\)",
+        ),
+        (KeyboardInterrupt("Ctrl-C"), KeyboardInterrupt, "Ctrl-C"),
+    ],
+    ids=["full", "ctrl-c"],
+)
 @pytest.mark.parametrize("digest", ["", "its own"])
-def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(site, tmp_path, monkeypatch, stopped, raised, says, digest):
-    home, content = tmp_path / "home", zipped({"church/a.jpg": photograph(0), "church/b.jpg": photograph(1)})
+def test_a_whole_file_that_could_not_be_unpacked_is_not_fetched_again(
+    site, tmp_path, monkeypatch, stopped, raised, says, digest
+):
+    home, content = (
+        tmp_path / "home",
+        zipped({"church/a.jpg": photograph(0), "church/b.jpg": photograph(1)}),
+    )
     site.files["/church.zip"] = content
     digest = digest and f"sha256:{hashlib.sha256(content).hexdigest()}"
 
@@ -274,17 +321,29 @@ def test_church_is_unpacked_from_its_zip(command, site, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
     made = tmp_path / "made" / "church_outdoor_train_lmdb"
     made.mkdir(parents=True)
-    with lmdb.open(str(made), map_size=1 << 24) as database, database.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(made), map_size=1 << 24) as database,
+        database.begin(write=True) as transaction,
+    ):
         for i in range(20):
             transaction.put(f"{i:040x}".encode(), photograph(i, form="WEBP"))
-    site.files["/church.zip"] = zipped({f"church_outdoor_train_lmdb/{p.name}": p.read_bytes() for p in made.iterdir()})
+    site.files["/church.zip"] = zipped(
+        {f"church_outdoor_train_lmdb/{p.name}": p.read_bytes() for p in made.iterdir()}
+    )
     status, out, err = command("data", "fetch", "church", "--url", f"{site.url}/church.zip")
     assert status == 0, err
-    assert left(tmp_path / "home") == ["church_outdoor_train_lmdb", "church_outdoor_train_lmdb/data.mdb",
-                                       "church_outdoor_train_lmdb/lock.mdb", "fetched.json"]  # fmt: skip
+    assert left(tmp_path / "home") == [
+        "church_outdoor_train_lmdb",
+        "church_outdoor_train_lmdb/data.mdb",
+        "church_outdoor_train_lmdb/lock.mdb",
+        "fetched.json",
+    ]
     status, out, err = command("data", "prepare", "church", "--store", "store")
     assert status == 0, err
-    assert [line.split()[:3] for line in out.splitlines()[1:]] == [["church", "train", "18"], ["church", "test", "2"]]
+    assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+        ["church", "train", "18"],
+        ["church", "test", "2"],
+    ]
     status, out, err = command("data", "where", "church")
     assert out == f"{tmp_path / 'home' / 'church_outdoor_train_lmdb'}\n"
     _, out, _ = command("data", "check", "church", "--store", "store")
@@ -309,7 +368,9 @@ def test_imagenet_takes_the_users_own_file(command, site, tmp_path, monkeypatch,
     assert status == 2
     assert "https://image-net.org" in err
     assert not (tmp_path / "home").exists()
-    status, out, err = command("data", "fetch", "imagenet-val", f"--{how}", own if how == "file" else f"{site.url}/val.tar")
+    status, out, err = command(
+        "data", "fetch", "imagenet-val", f"--{how}", own if how == "file" else f"{site.url}/val.tar"
+    )
     assert status == 0, err
     assert own.read_bytes() == content
     assert (tmp_path / "home" / "ILSVRC2012_img_val.tar").read_bytes() == content
@@ -326,19 +387,23 @@ BAD = {
     "pickle": (lambda: tar({"a.jpg": pickle.dumps([1])}, "w:gz"), "is a pickle"),
     "named pickle": (lambda: tar({"a.pkl": b"x"}, "w:gz"), "is a pickle"),
     "page": (lambda: b"<html>moved</html>" * 100, "damaged or cut short"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", ["url", "file"])
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_archive_is_one_line_and_leaves_nothing(command, site, tmp_path, monkeypatch, kind, way):
+def test_a_bad_archive_is_one_line_and_leaves_nothing(
+    command, site, tmp_path, monkeypatch, kind, way
+):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
     content, said = BAD[kind][0](), BAD[kind][1]
     own = tmp_path / "mine.tgz"
     own.write_bytes(content)
     site.files["/lfw.tgz"] = content
     for name in ("lfw", "church"):
-        status, out, err = command("data", "fetch", name, f"--{way}", own if way == "file" else f"{site.url}/lfw.tgz")
+        status, out, err = command(
+            "data", "fetch", name, f"--{way}", own if way == "file" else f"{site.url}/lfw.tgz"
+        )
         assert (status, out) == (2, "")
         last = err.splitlines()[-1]
         assert last.startswith("bench: ")
@@ -353,30 +418,42 @@ def test_a_wrong_digest_is_one_line_and_leaves_nothing(command, site, tmp_path, 
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
     site.files["/lfw.tgz"] = faces(3)
     wrong = f"sha256:{'0' * 64}"
-    status, _, err = command("data", "fetch", "lfw", "--url", f"{site.url}/lfw.tgz", "--digest", wrong)
+    status, _, err = command(
+        "data", "fetch", "lfw", "--url", f"{site.url}/lfw.tgz", "--digest", wrong
+    )
     assert status == 2
     assert err.splitlines()[-1].endswith(f"what it has is another file: its digest is not {wrong}")
     assert left(tmp_path / "home") == []
 
 
-def test_the_official_mirrors_demand_the_published_digest_and_name_the_other_set(site, tmp_path, monkeypatch):
+def test_the_official_mirrors_demand_the_published_digest_and_name_the_other_set(
+    site, tmp_path, monkeypatch
+):
     spec = registry().get("datasets", "lfw")
     site.files["/lfw.tgz"] = faces(3)
     here = replace(spec.download, urls=(f"{site.url}/lfw.tgz",))
     monkeypatch.setitem(registry().specs["datasets"], "lfw", replace(spec, download=here))
-    with pytest.raises(BenchError, match=f"its digest is not {here.digest}; `bench data fetch lfw-funneled` gets a similar set"):
+    with pytest.raises(
+        BenchError,
+        match=f"its digest is not {here.digest}; `bench data fetch lfw-funneled` gets a similar set",
+    ):
         data_home.fetch("lfw", tmp_path / "home", Quiet())
     official = replace(here, digest=f"md5:{hashlib.md5(site.files['/lfw.tgz']).hexdigest()}")
     monkeypatch.setitem(registry().specs["datasets"], "lfw", replace(spec, download=official))
     heard = Heard()
     data_home.fetch("lfw", tmp_path / "home", heard)
     assert heard.lines == []
-    assert json.loads((tmp_path / "home" / "fetched.json").read_text())["datasets"]["lfw"]["official"] is True
+    assert (
+        json.loads((tmp_path / "home" / "fetched.json").read_text())["datasets"]["lfw"]["official"]
+        is True
+    )
 
 
 def test_funneled_faces_are_another_set(command, site, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
-    site.files["/f.tgz"] = tar({f"lfw_funneled/P_{i}/P_{i}_0001.jpg": photograph(i, (250, 250)) for i in range(3)}, "w:gz")
+    site.files["/f.tgz"] = tar(
+        {f"lfw_funneled/P_{i}/P_{i}_0001.jpg": photograph(i, (250, 250)) for i in range(3)}, "w:gz"
+    )
     status, _, err = command("data", "fetch", "lfw-funneled", "--url", f"{site.url}/f.tgz")
     assert status == 0, err
     status, _, err = command("data", "prepare", "lfw", "--store", "store")
@@ -387,12 +464,20 @@ def test_funneled_faces_are_another_set(command, site, tmp_path, monkeypatch):
     assert out.splitlines()[1].startswith("lfw-funneled  train")
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["fetch", "lfwx"], "did you mean 'lfw'?"), (["fetch", "demo"], "nothing to fetch"), (["info", "nope"], "unknown dataset"),
-    (["where", "lfw"], "is not in the data home"), (["where", "demo"], "is at no place"),
-    (["fetch", "lfw", "--file", "nope.tgz"], "can't read nope.tgz"), (["fetch", "lfw", "--url", "nope.tgz"], "http:// or https://"),
-    (["fetch", "lfw", "--url", "http://a", "--file", "b"], "exclude one another"), (["check", "lfw"], "is not in the data home"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fetch", "lfwx"], "did you mean 'lfw'?"),
+        (["fetch", "demo"], "nothing to fetch"),
+        (["info", "nope"], "unknown dataset"),
+        (["where", "lfw"], "is not in the data home"),
+        (["where", "demo"], "is at no place"),
+        (["fetch", "lfw", "--file", "nope.tgz"], "can't read nope.tgz"),
+        (["fetch", "lfw", "--url", "nope.tgz"], "http:// or https://"),
+        (["fetch", "lfw", "--url", "http://a", "--file", "b"], "exclude one another"),
+        (["check", "lfw"], "is not in the data home"),
+    ],
+)
 def test_bad_input(command, tmp_path, monkeypatch, arguments, said):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
     status, out, err = command("data", *arguments)
@@ -404,7 +489,9 @@ def test_bad_input(command, tmp_path, monkeypatch, arguments, said):
 
 def test_a_data_home_that_can_not_be_written(command, site, tmp_path):
     (tmp_path / "home").write_text("a file")
-    status, _, err = command("data", "fetch", "lfw", "--url", f"{site.url}/x", "--data-home", tmp_path / "home")
+    status, _, err = command(
+        "data", "fetch", "lfw", "--url", f"{site.url}/x", "--data-home", tmp_path / "home"
+    )
     assert status == 2
     assert "can't be written" in err
 
@@ -422,7 +509,9 @@ def test_list_and_info_say_what_is_here(command, tmp_path):
 
 def test_a_link_to_a_file_is_followed(command, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
-    (tmp_path / "mine.tar").write_bytes(tar({f"ILSVRC2012_val_{i:08}.JPEG": photograph(i) for i in range(1, 4)}))
+    (tmp_path / "mine.tar").write_bytes(
+        tar({f"ILSVRC2012_val_{i:08}.JPEG": photograph(i) for i in range(1, 4)})
+    )
     (tmp_path / "link.tar").symlink_to("mine.tar")
     status, _, err = command("data", "fetch", "imagenet-val", "--file", "link.tar")
     assert status == 0, err
@@ -433,8 +522,19 @@ def test_a_link_to_a_file_is_followed(command, tmp_path, monkeypatch):
 
 def test_two_processes_that_fetch_the_same_wait_for_one_another(site, tmp_path):
     site.files["/lfw.tgz"] = faces(20)
-    fetch = [sys.executable, "-P", "-m", "bench.cli", "data", "fetch", "lfw", "--url", f"{site.url}/lfw.tgz", "--data-home",
-             str(tmp_path / "home")]  # fmt: skip
+    fetch = [
+        sys.executable,
+        "-P",
+        "-m",
+        "bench.cli",
+        "data",
+        "fetch",
+        "lfw",
+        "--url",
+        f"{site.url}/lfw.tgz",
+        "--data-home",
+        str(tmp_path / "home"),
+    ]
     both = [subprocess.Popen(fetch, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [one.communicate()[1] for one in both]
     assert sorted(one.returncode for one in both) == [0, 2], said

@@ -23,9 +23,28 @@ def fill(root: Path, *names: str) -> Path:
 
 
 def test_images_at_any_depth_in_order(tmp_path):
-    images = ("b.JPG", "a/z.png", "a/y/deep.webp", "B.tif", "naïve/Größe 1.jpeg", "x.GIF", "x.bmp", "x.ppm", "x.tiff")
-    fill(tmp_path, *images, "index.csv", "noextension", ".hidden.jpg", ".git/in.png", "a/._b.jpg", "@eaDir/b.jpg/thumb.jpg",
-         "a/__MACOSX/z.png")  # fmt: skip
+    images = (
+        "b.JPG",
+        "a/z.png",
+        "a/y/deep.webp",
+        "B.tif",
+        "naïve/Größe 1.jpeg",
+        "x.GIF",
+        "x.bmp",
+        "x.ppm",
+        "x.tiff",
+    )
+    fill(
+        tmp_path,
+        *images,
+        "index.csv",
+        "noextension",
+        ".hidden.jpg",
+        ".git/in.png",
+        "a/._b.jpg",
+        "@eaDir/b.jpg/thumb.jpg",
+        "a/__MACOSX/z.png",
+    )
     folder = FolderOfImages(path=tmp_path)
     assert folder.files() == sorted(images)
     assert dict(folder.read(folder.files())) == {name: name.encode() for name in images}
@@ -56,8 +75,11 @@ def test_links_are_followed_but_not_round_in_circles(tmp_path):
     (tmp_path / "set/broken.jpg").symlink_to(tmp_path / "nowhere")
     folder = FolderOfImages(path=tmp_path / "set")
     assert folder.files() == ["a.jpg", "linked/b.jpg"]
-    assert folder.left_out() == {"broken.jpg": "a link to what is not there", "linked/up/": "a link that leads back up",
-                                 "loop/": "a link that leads back up"}  # fmt: skip
+    assert folder.left_out() == {
+        "broken.jpg": "a link to what is not there",
+        "linked/up/": "a link that leads back up",
+        "loop/": "a link that leads back up",
+    }
 
 
 def test_decomposed_unicode_is_the_same_id(tmp_path):
@@ -77,7 +99,12 @@ def test_a_name_that_is_no_utf8_is_spelt_out(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [(None, "--dataset PATH"), ("absent", "does not exist"), ("a.jpg", "is a file"), ("empty", "no image")],
+    [
+        (None, "--dataset PATH"),
+        ("absent", "does not exist"),
+        ("a.jpg", "is a file"),
+        ("empty", "no image"),
+    ],
 )
 def test_no_images_is_one_clear_line(tmp_path, name, words):
     fill(tmp_path, "a.jpg", "empty/readme.txt")
@@ -133,16 +160,26 @@ def test_signature_follows_names_sizes_and_times(tmp_path):
     assert folder.signature() == seen[-1]
 
 
-names = st.text("abAB.é 日-", min_size=1, max_size=6).filter(lambda n: not n.startswith(".") and n.strip() == n)
+names = st.text("abAB.é 日-", min_size=1, max_size=6).filter(
+    lambda n: not n.startswith(".") and n.strip() == n
+)
 
 
 @settings(deadline=None)
-@given(st.lists(names, unique_by=str.casefold, min_size=1, max_size=8).flatmap(lambda n: st.permutations([n, n[::-1]])))
+@given(
+    st.lists(names, unique_by=str.casefold, min_size=1, max_size=8).flatmap(
+        lambda n: st.permutations([n, n[::-1]])
+    )
+)
 def test_ids_do_not_depend_on_the_order_of_creation(orders):
     found = []
     for order in orders:
         with tempfile.TemporaryDirectory() as root:
-            fill(Path(root), *(f"{name}.jpg" for name in order), *(f"{name}/in.png" for name in order))
+            fill(
+                Path(root),
+                *(f"{name}.jpg" for name in order),
+                *(f"{name}/in.png" for name in order),
+            )
             found.append(FolderOfImages(path=Path(root)).files())
     assert found[0] == found[1] == sorted(found[0])
     assert len(found[0]) == 2 * len(orders[0])

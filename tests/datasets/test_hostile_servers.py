@@ -1,5 +1,5 @@
-"""What `bench data fetch` does with servers that lie, never end, or lead elsewhere: one line, nothing wrong kept, no more than its
-share of disk and time."""
+"""What `bench data fetch` does with servers that lie, never end, or lead elsewhere: one line,
+nothing wrong kept, no more than its share of disk and time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ BODY = np.random.default_rng(0).bytes(2**20 + 77)
 DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 PATIENT = Limits(size=2**21, reserve=0)
 HASTY = replace(PATIENT, window=0.5)
-"""For servers that never send 10 kB in a second; no honest one is asked, which a busy machine may make as slow."""
+"""For servers that never send 10 kB in a second; no honest one is asked, which a busy machine may
+make as slow."""
 
 
 def refused(site, path, said, limits=PATIENT, digest="", name="x"):
@@ -49,7 +50,12 @@ def refused(site, path, said, limits=PATIENT, digest="", name="x"):
 
 def answer(status="200 OK", body=b"", **headers):
     """One answer, as it is."""
-    lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()), "", ""]
+    lines = [
+        f"HTTP/1.1 {status}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+        "",
+        "",
+    ]
 
     def write(handler):
         handler.close_connection = True
@@ -88,24 +94,39 @@ def test_a_byte_now_and_then_is_given_up(site, path, kind):
     assert len(site.asked) == 1
 
 
-@pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\na: b\r\n\r\n"])
+@pytest.mark.parametrize(
+    "piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\na: b\r\n\r\n"]
+)
 def test_a_flood_of_interim_answers_is_given_up(site, path, piece):
     site.raw["/x"] = [endless(site, b"", piece * 100)]
     assert refused(site, path, "it sends less than 10 kB a second", HASTY) == []
 
 
-@pytest.mark.parametrize(("head", "piece"), [(b"", b"x" * 999), (OK, b"a: b\r\n" * 99), (OK, b"x" * 999),
-                                             (b"HTTP/1.1 103 Early\r\n\r\n", b"x")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"", b"x" * 999),
+        (OK, b"a: b\r\n" * 99),
+        (OK, b"x" * 999),
+        (b"HTTP/1.1 103 Early\r\n\r\n", b"x"),
+    ],
+)
 def test_endless_headers_end(site, path, head, piece):
     site.raw["/x"] = [endless(site, head, piece) for _ in range(downloads.TRIES)]
     assert refused(site, path, "can't fetch") == []
 
 
-@pytest.mark.parametrize(("head", "piece"), [
-    (OK + b"\r\n", bytes(2**16)), (OK + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK),
-    (OK + b"Content-Length: 100000000000000\r\n\r\n", bytes(2**16)), (OK + b"Content-Length: 9\xb2\r\n\r\n", bytes(2**16)),
-    (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", bytes(2**16)),
-], ids=["to its end", "chunks", "declared", "odd length", "long length"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (OK + b"\r\n", bytes(2**16)),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK),
+        (OK + b"Content-Length: 100000000000000\r\n\r\n", bytes(2**16)),
+        (OK + b"Content-Length: 9\xb2\r\n\r\n", bytes(2**16)),
+        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", bytes(2**16)),
+    ],
+    ids=["to its end", "chunks", "declared", "odd length", "long length"],
+)
 def test_an_endless_file_is_cut_at_the_sets_own_size(site, path, head, piece):
     site.raw["/x"] = [endless(site, head, piece)]
     assert refused(site, path, r"it sends more than 0\.0021 GB, which this file can't have") == []
@@ -114,12 +135,20 @@ def test_an_endless_file_is_cut_at_the_sets_own_size(site, path, head, piece):
 
 def test_the_limit_is_twice_the_published_size(site, tmp_path, monkeypatch):
     spec = registry().get("datasets", "lfw")
-    monkeypatch.setitem(registry().specs["datasets"], "lfw", replace(spec, download=replace(spec.download, gigabytes=0.0005)))
+    monkeypatch.setitem(
+        registry().specs["datasets"],
+        "lfw",
+        replace(spec, download=replace(spec.download, gigabytes=0.0005)),
+    )
     site.raw["/x"] = [endless(site, OK + b"\r\n", bytes(2**16))]
     with pytest.raises(BenchError, match=r"it sends more than 0\.001 GB"):
         data_home.fetch("lfw", tmp_path / "home", Quiet(), [f"{site.url}/x"])
     assert left(tmp_path) == []
-    limits = {name: s.download.gigabytes for name, s in registry().specs["datasets"].items() if getattr(s, "download", None)}
+    limits = {
+        name: s.download.gigabytes
+        for name, s in registry().specs["datasets"].items()
+        if getattr(s, "download", None)
+    }
     assert {"lfw", "church"} <= limits.keys()
     assert all(limits.values())
 
@@ -141,10 +170,17 @@ def test_tries_that_bring_a_byte_each_end(site, path):
     assert len(site.asked) <= downloads.TRIES + 1
 
 
-@pytest.mark.parametrize(("encoding", "body"), [
-    ("gzip", gzip.compress(bytes(2**26))), ("x-gzip", gzip.compress(bytes(2**26))), ("deflate", zlib.compress(bytes(2**26))),
-    ("br", b"x"), ("zstd", b"x"), ("identity, gzip", gzip.compress(bytes(2**26))),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(bytes(2**26))),
+        ("x-gzip", gzip.compress(bytes(2**26))),
+        ("deflate", zlib.compress(bytes(2**26))),
+        ("br", b"x"),
+        ("zstd", b"x"),
+        ("identity, gzip", gzip.compress(bytes(2**26))),
+    ],
+)
 def test_an_encoded_file_is_refused(site, path, encoding, body):
     site.raw["/x"] = [answer(body=body, Content_Encoding=encoding, Content_Length=len(body))]
     assert refused(site, path, "it sends the file encoded", replace(PATIENT, size=2**40)) == []
@@ -152,15 +188,29 @@ def test_an_encoded_file_is_refused(site, path, encoding, body):
 
 
 def test_an_unknown_way_to_send_it_is_refused_and_identity_is_none(site, path):
-    site.raw["/x"] = [answer(body=b"x", Transfer_Encoding="gzip, chunked"),
-                      answer(body=BODY, Content_Encoding="Identity", Content_Length=len(BODY))]  # fmt: skip
+    site.raw["/x"] = [
+        answer(body=b"x", Transfer_Encoding="gzip, chunked"),
+        answer(body=BODY, Content_Encoding="Identity", Content_Length=len(BODY)),
+    ]
     assert refused(site, path, "in a form that is not known") == []
     fetch([f"{site.url}/x"], path, DIGEST, Quiet(), PATIENT)
     assert path.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "206 Partial Content", "300 Multiple Choices", "304 Not Modified",
-                                    "404 No\rt Found", "416 Range Not Satisfiable", "103 Early Hints", "499 x", "200"])  # fmt: skip
+@pytest.mark.parametrize(
+    "status",
+    [
+        "204 No Content",
+        "206 Partial Content",
+        "300 Multiple Choices",
+        "304 Not Modified",
+        "404 No\rt Found",
+        "416 Range Not Satisfiable",
+        "103 Early Hints",
+        "499 x",
+        "200",
+    ],
+)
 def test_other_statuses_are_no_file(site, path, status):
     site.raw["/x"] = [answer(status, b"page", Content_Length=4, Content_Range="bytes 0-3/4")]
     if status == "200":  # a reason is not needed
@@ -170,12 +220,23 @@ def test_other_statuses_are_no_file(site, path, status):
         assert refused(site, path, f"the server says {status.partition(' ')[0]}") == []
 
 
-@pytest.mark.parametrize(("location", "said"), [
-    ("/x", "leads elsewhere more than 5 times"), ("file:///etc/passwd", "no http:// or https://"), ("ftp://localhost/a", "no http"),
-    ("data:text/plain,hello", "no http"), ("gopher://[", "can't fetch"), ("http://", "can't fetch"), ("http://[::1", "can't fetch"),
-    ("http://\xff\xfe/", "can't fetch"), ("http://" + "a" * 300 + "/", "can't fetch"), ("http://127.0.0.1:99999/", "can't fetch"),
-    ("javascript:alert(1)", "no http"), ("//", "can't fetch"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("/x", "leads elsewhere more than 5 times"),
+        ("file:///etc/passwd", "no http:// or https://"),
+        ("ftp://localhost/a", "no http"),
+        ("data:text/plain,hello", "no http"),
+        ("gopher://[", "can't fetch"),
+        ("http://", "can't fetch"),
+        ("http://[::1", "can't fetch"),
+        ("http://\xff\xfe/", "can't fetch"),
+        ("http://" + "a" * 300 + "/", "can't fetch"),
+        ("http://127.0.0.1:99999/", "can't fetch"),
+        ("javascript:alert(1)", "no http"),
+        ("//", "can't fetch"),
+    ],
+)
 def test_redirects_lead_to_the_web_and_come_to_an_end(site, path, location, said):
     site.raw["/x"] = [answer("302 Found", Location=location, Content_Length=0) for _ in range(50)]
     assert refused(site, path, said) == []
@@ -201,8 +262,26 @@ def test_no_redirect_leads_from_https_to_http():
 
 
 def test_no_redirect_leads_from_https_to_http_in_earnest(site, path, tmp_path, monkeypatch):
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-            "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "own.pem"]  # fmt: skip
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "own.pem",
+    ]
     try:
         subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -217,7 +296,10 @@ def test_no_redirect_leads_from_https_to_http_in_earnest(site, path, tmp_path, m
     site.files["/body"] = BODY
     with serving(encrypt) as safe:
         safe.url = safe.url.replace("http:", "https:")
-        safe.files["/body"], safe.moved = BODY, {"/down": f"{site.url}/body", "/up": f"{safe.url}/body"}
+        safe.files["/body"], safe.moved = (
+            BODY,
+            {"/down": f"{site.url}/body", "/up": f"{safe.url}/body"},
+        )
         assert refused(safe, path, r"it leads from https:// to", name="down") == []
         assert site.asked == []
         fetch([f"{safe.url}/up"], path, DIGEST, Quiet(), PATIENT)
@@ -229,6 +311,7 @@ def test_no_redirect_leads_from_https_to_http_in_earnest(site, path, tmp_path, m
 def test_a_server_that_never_finishes_to_negotiate_is_given_up(site, path):
     """A handshake of TLS, a byte at a time."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+
         def drip():
             client, _ = listening.accept()
             with client:
@@ -254,10 +337,20 @@ def test_no_redirect_leads_from_the_world_into_the_local_network(site, path, mon
     assert [asked for asked, _ in site.asked] == ["/x"]
 
 
-@pytest.mark.parametrize(("address", "outside"), [
-    ("8.8.8.8", True), ("2606:4700::1111", True), ("127.0.0.1", False), ("10.0.0.1", False), ("192.168.1.1", False),
-    ("169.254.169.254", False), ("fe80::1%eth0", False), ("::1", False), ("::ffff:10.0.0.1", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("address", "outside"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("fe80::1%eth0", False),
+        ("::1", False),
+        ("::ffff:10.0.0.1", False),
+    ],
+)
 def test_what_the_local_network_is(address, outside):
     made = type("Socket", (), {"getpeername": lambda self: (address, 80)})()
     assert web._is_outside(made) is outside
@@ -270,12 +363,16 @@ WHOLE = len(BODY)
 def part(path, url, mark='"1"', content=None, **more):
     path.parent.mkdir(parents=True)
     (path.parent / f".{path.name}.part").write_bytes(BODY[:HAVE] if content is None else content)
-    (path.parent / f".{path.name}.part.json").write_text(json.dumps({"url": url, "mark": mark, **more}))
+    (path.parent / f".{path.name}.part.json").write_text(
+        json.dumps({"url": url, "mark": mark, **more})
+    )
 
 
 def rest(begin=HAVE, end=WHOLE - 1, total=WHOLE, tag='"1"', body=None, **headers):
     reach = {"Content_Range": f"bytes {begin}-{end}/{total}"}
-    return answer("206 Partial Content", BODY[HAVE:] if body is None else body, ETag=tag, **(reach | headers))
+    return answer(
+        "206 Partial Content", BODY[HAVE:] if body is None else body, ETag=tag, **(reach | headers)
+    )
 
 
 LIES = {
@@ -290,16 +387,26 @@ LIES = {
     "no numbers": lambda: rest(begin="\xb2"),
     "huge numbers": lambda: rest(begin="9" * 5000),
     "another unit": lambda: rest(Content_Range=f"pages {HAVE}-{WHOLE - 1}/{WHOLE}"),
-    "several ranges": lambda: answer("206 Partial Content", b"--x\r\n\r\n", ETag='"1"', Content_Type="multipart/byteranges"),
+    "several ranges": lambda: answer(
+        "206 Partial Content", b"--x\r\n\r\n", ETag='"1"', Content_Type="multipart/byteranges"
+    ),
     "another tag": lambda: rest(tag='"2"', body=bytes(WHOLE - HAVE)),
     "a length that is none of it": lambda: rest(Content_Length=WHOLE),
     "the whole": lambda: answer("200 OK", BODY, ETag='"1"', Content_Length=WHOLE),
     "another file": lambda: answer("200 OK", BODY, ETag='"2"', Content_Length=WHOLE),
     "no such range": lambda: answer("416 Range Not Satisfiable", ETag='"1"', Content_Length=0),
-    "no such range of a shorter file": lambda: answer("416 Range Not Satisfiable", Content_Length=0, Content_Range="bytes */9"),
-    "no range of a file that ends here": lambda: answer("416 No", Content_Length=0, Content_Range=f"bytes */{HAVE}"),
-    "no range, and another unit": lambda: answer("416 No", Content_Length=0, Content_Range=f"pages */{HAVE}"),
-    "no range, with the numbers of one": lambda: answer("416 No", Content_Length=0, Content_Range=f"bytes {HAVE}-9/{HAVE}"),
+    "no such range of a shorter file": lambda: answer(
+        "416 Range Not Satisfiable", Content_Length=0, Content_Range="bytes */9"
+    ),
+    "no range of a file that ends here": lambda: answer(
+        "416 No", Content_Length=0, Content_Range=f"bytes */{HAVE}"
+    ),
+    "no range, and another unit": lambda: answer(
+        "416 No", Content_Length=0, Content_Range=f"pages */{HAVE}"
+    ),
+    "no range, with the numbers of one": lambda: answer(
+        "416 No", Content_Length=0, Content_Range=f"bytes {HAVE}-9/{HAVE}"
+    ),
 }
 
 
@@ -315,7 +422,9 @@ def test_lies_about_the_rest_are_never_put_together(site, path, kind, digest):
     assert left(path.parent) == ["body.bin"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in LIES if "whole" not in kind and "another file" not in kind])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in LIES if "whole" not in kind and "another file" not in kind]
+)
 def test_a_server_that_always_lies_is_given_up(site, path, kind):
     part(path, f"{site.url}/x", total=len(BODY))
     site.raw["/x"] = [LIES[kind]() for _ in range(100)]
@@ -332,11 +441,24 @@ def test_a_server_that_lies_every_other_time_is_given_up(site, path):
     assert len(site.asked) <= 4 * downloads.TRIES
 
 
-@pytest.mark.parametrize("note", [b"", b"[1]", b"{", b'{"url": 7}', b'{"url": "%s", "mark": [1]}', b"\xff\xfe\x00", b"[" * 99999])
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"",
+        b"[1]",
+        b"{",
+        b'{"url": 7}',
+        b'{"url": "%s", "mark": [1]}',
+        b"\xff\xfe\x00",
+        b"[" * 99999,
+    ],
+)
 def test_a_damaged_note_begins_anew(site, path, note):
     site.files["/x"] = BODY
     part(path, f"{site.url}/x", content=b"nonsense" * 9)
-    (path.parent / f".{path.name}.part.json").write_bytes(note.replace(b"%s", f"{site.url}/x".encode()))
+    (path.parent / f".{path.name}.part.json").write_bytes(
+        note.replace(b"%s", f"{site.url}/x".encode())
+    )
     fetch([f"{site.url}/x"], path, "", Quiet(), PATIENT)
     assert path.read_bytes() == BODY
 
@@ -348,16 +470,20 @@ ODD = b"\r\n :/\x00\xff09;,-*\tazZ"
 def test_mutated_answers_are_one_line_or_the_file(site, path, slow):
     """Valid answers, with some bytes of their heads changed."""
     chance = random.Random(slow)
-    heads = (b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: "1"\r\n\r\n',
-             b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n",
-             b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-8/9\r\nContent-Length: 5\r\n\r\n",
-             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n")  # fmt: skip
+    heads = (
+        b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: "1"\r\n\r\n',
+        b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-8/9\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n",
+    )
     site.files["/y"] = b"the other"
     for number in range(slow):
         head = bytearray(chance.choice(heads))
         for _ in range(chance.choice((1, 1, 2, 5))):
             at = chance.randrange(len(head))
-            head[at : at + chance.choice((0, 1, 1, 3))] = bytes(chance.choices(ODD, k=chance.randrange(3)))
+            head[at : at + chance.choice((0, 1, 1, 3))] = bytes(
+                chance.choices(ODD, k=chance.randrange(3))
+            )
         body = bytes(chance.choices(b"abcdef0\r\n", k=20))
 
         def write(handler, sent=bytes(head) + body):
@@ -367,7 +493,13 @@ def test_mutated_answers_are_one_line_or_the_file(site, path, slow):
         site.raw["/x"] = [write] * downloads.TRIES
         name = path.with_name(f"{number}.bin")
         with suppress(BenchError):
-            fetch([f"{site.url}/x"], name, "", heard := Heard(), replace(PATIENT, total=300, silence=5))
+            fetch(
+                [f"{site.url}/x"],
+                name,
+                "",
+                heard := Heard(),
+                replace(PATIENT, total=300, silence=5),
+            )
         assert all(len(line.splitlines()) == 1 for line in heard.lines), head
         assert not name.exists() or name.stat().st_size <= len(head) + 20
 
@@ -395,7 +527,17 @@ def test_killed_at_any_moment_the_next_call_ends_with_the_right_file(site, tmp_p
     (tmp_path / "mine.zip").write_bytes(content)
     given = ["--url", f"{site.url}/x"] if way == "url" else ["--file", str(tmp_path / "mine.zip")]
     chance, killed = random.Random(way), 0
-    line = [sys.executable, "-P", "-m", "bench.cli", "data", "fetch", "church", *given, "--data-home"]
+    line = [
+        sys.executable,
+        "-P",
+        "-m",
+        "bench.cli",
+        "data",
+        "fetch",
+        "church",
+        *given,
+        "--data-home",
+    ]
     begun = time.monotonic()
     assert until(None, [*line, str(tmp_path / "undisturbed")])[1] == 0
     duration = time.monotonic() - begun
@@ -408,7 +550,10 @@ def test_killed_at_any_moment_the_next_call_ends_with_the_right_file(site, tmp_p
         place = home / "church_outdoor_train_lmdb"
         assert {file.name: file.read_bytes() for file in place.iterdir()} == FILES
         assert [file.name for file in sorted(home.iterdir())] == [place.name, "fetched.json"]
-        assert json.loads((home / "fetched.json").read_text())["datasets"]["church"]["files"].keys() == FILES.keys()
+        assert (
+            json.loads((home / "fetched.json").read_text())["datasets"]["church"]["files"].keys()
+            == FILES.keys()
+        )
         if killed >= kills:
             return
     raise AssertionError(f"only {killed} calls could be killed")

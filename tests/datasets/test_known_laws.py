@@ -1,4 +1,5 @@
-"""The drawn sets: deterministic, inside sRGB, readable from the grey picture, and truths that follow the law and nothing else."""
+"""The drawn sets: deterministic, inside sRGB, readable from the grey picture, and truths that
+follow the law and nothing else."""
 
 import hashlib
 import json
@@ -34,7 +35,10 @@ HEAVY = "torch numpy PIL lmdb skimage sklearn scipy"
 @pytest.fixture(scope="module")
 def described():
     """Descriptions of half of the scenes of each set."""
-    return {name: [json.loads(data) for _, data in of().read(of().files()[::2])] for name, of in SETS.items()}
+    return {
+        name: [json.loads(data) for _, data in of().read(of().files()[::2])]
+        for name, of in SETS.items()
+    }
 
 
 def developed(dataset, ids):
@@ -46,7 +50,10 @@ def worn(scene):
     things = defaultdict(list)
     for thing in scene["scene"]["things"]:
         things[thing["choice"]].append(thing)
-    return [((t[0]["texture"], t[0]["shape"]), scene["colours"][c], t) for c, t in sorted(things.items())]
+    return [
+        ((t[0]["texture"], t[0]["shape"]), scene["colours"][c], t)
+        for c, t in sorted(things.items())
+    ]
 
 
 def colour_number(kind, ab):
@@ -56,8 +63,10 @@ def colour_number(kind, ab):
 
 @pytest.mark.parametrize("module", SETS)
 def test_the_spec_is_complete_and_registering_it_is_light(module):
-    code = f"import sys; from bench.datasets import {module} as m; list(m.bench_register_datasets()); \
+    code = (
+        f"import sys; from bench.datasets import {module} as m; list(m.bench_register_datasets()); \
         print(*set(sys.modules) & set('{HEAVY}'.split()))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
     (spec,) = import_module(f"bench.datasets.{module}").bench_register_datasets()
@@ -97,18 +106,29 @@ for dataset in (law_palette.LawPalette(), law_coupled.LawCoupled(), law_hue.LawH
     print(dataset.signature(), *(sha256(data + p.grey.tobytes() + p.ab.tobytes()).hexdigest() for data, p in photos))
 """
     environment = os.environ | {"PYTHONHASHSEED": "7", "OPENBLAS_CORETYPE": "Sandybridge"}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     for line, of in zip(run.stdout.splitlines(), SETS.values(), strict=True):
         read = list(of().read(of().files()[::100]))
         photos = [of().develop(data, PAPER, None) for _, data in read]
-        digests = [hashlib.sha256(data + p.grey.tobytes() + p.ab.tobytes()).hexdigest() for (_, data), p in zip(read, photos)]
+        digests = [
+            hashlib.sha256(data + p.grey.tobytes() + p.ab.tobytes()).hexdigest()
+            for (_, data), p in zip(read, photos)
+        ]
         assert line.split() == [of().signature(), *digests]
 
 
 def test_scenes_stay_what_they_are(described):
     digests = {name: keys.key("scenes", all=scenes)[:12] for name, scenes in described.items()}
-    known = {"law_palette": "d6e0435a7106", "law_coupled": "306e96b09829", "law_hue": "3018ec3a7805"}
-    assert digests == known, "the scenes or their laws changed: raise RECIPE, and then these digests"
+    known = {
+        "law_palette": "d6e0435a7106",
+        "law_coupled": "306e96b09829",
+        "law_hue": "3018ec3a7805",
+    }
+    assert digests == known, (
+        "the scenes or their laws changed: raise RECIPE, and then these digests"
+    )
 
 
 @pytest.mark.parametrize("of", SETS.values())
@@ -137,7 +157,10 @@ def test_a_block_of_lightness_and_its_colour_are_of_one_region(of):
 
 def test_all_colours_are_inside_srgb_for_the_lightness_they_are_used_with():
     angles = np.radians(np.arange(360))
-    of_objects = [*(ab for colours in PALETTES.values() for ab in colours), *CHROMA * np.stack([np.cos(angles), np.sin(angles)], 1)]
+    of_objects = [
+        *(ab for colours in PALETTES.values() for ab in colours),
+        *CHROMA * np.stack([np.cos(angles), np.sin(angles)], 1),
+    ]
     for ab in of_objects:
         assert_inside_srgb(np.arange(48, 78.1, 0.5), ab)
     lightness = [p.grey for p in developed(LawPalette(), LawPalette().files()[:300])]
@@ -163,7 +186,10 @@ def test_palette_truths_follow_their_class(name, described):
     for scene in described[name]:
         for kind, ab, _ in worn(scene):
             counts[kind][colour_number(kind, ab)] += 1
-    values = [stats.chisquare(count, count.sum() * np.array(PROBABILITIES[kind])).pvalue for kind, count in counts.items()]
+    values = [
+        stats.chisquare(count, count.sum() * np.array(PROBABILITIES[kind])).pvalue
+        for kind, count in counts.items()
+    ]
     assert min(count.sum() for count in counts.values()) > 100
     assert min(values) > 0.05 / len(values) / 10
     assert stats.kstest(values, "uniform").pvalue > 0.001
@@ -179,12 +205,16 @@ def test_hue_truths_follow_their_class(described):
     for kind in CLASSES:
         grid = np.linspace(-np.pi, np.pi, 2001)
         density = np.exp(hues(kind).log_prob(torch.from_numpy(grid)).numpy())
-        share = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)]) * (grid[1] - grid[0])
+        share = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)]) * (
+            grid[1] - grid[0]
+        )
         assert share[-1] == pytest.approx(1, abs=1e-6)
         quantile = np.interp(places[kind], grid, share)
         assert len(quantile) > 150
         assert stats.kstest(quantile, "uniform").pvalue > 0.0005, kind
-        turns = np.abs(np.exp(2j * np.pi * quantile).mean()) ** 2 * len(quantile)  # Rayleigh: about Exp(1)
+        turns = np.abs(np.exp(2j * np.pi * quantile).mean()) ** 2 * len(
+            quantile
+        )  # Rayleigh: about Exp(1)
         assert np.exp(-turns) > 0.0005, kind
         quantiles += [*quantile]
     assert stats.kstest(quantiles, "uniform").pvalue > 0.001
@@ -200,7 +230,10 @@ def test_truths_depend_on_nothing_but_the_class(name, described):
         for value, (_, _, things) in zip(left, worn(scene)):
             surprise.append(value)
             backdrop = [scene["scene"][field] for field in ("lightness", "slope", "angle", "grain")]
-            own = [things[0][field] for field in ("top", "left", "side", "lightness", "contrast", "period", "angle")]
+            own = [
+                things[0][field]
+                for field in ("top", "left", "side", "lightness", "contrast", "period", "angle")
+            ]
             seen.append([*backdrop, *own, len(scene["colours"])])
     correlations = np.corrcoef(np.array(seen), np.array(surprise), rowvar=False)[-1, :-1]
     assert np.abs(correlations).max() * len(surprise) ** 0.5 < 3.7
@@ -210,10 +243,16 @@ def test_truths_depend_on_nothing_but_the_class(name, described):
 def excess(kind, ab):
     """How far a truth is from its mean under the law, in one coordinate."""
     if any(np.allclose(ab, c) for c in PALETTES[kind[0]]):
-        return colour_number(kind, ab) - np.average(range(len(PROBABILITIES[kind])), weights=PROBABILITIES[kind])
+        return colour_number(kind, ab) - np.average(
+            range(len(PROBABILITIES[kind])), weights=PROBABILITIES[kind]
+        )
     law = hues(kind)
-    means = np.sin(np.array(law.centres) - law.centres[0]) * np.exp(-(np.array(law.spreads) ** 2) / 2)
-    return np.sin(np.arctan2(ab[1], ab[0]) - law.centres[0]) - np.average(means, weights=law.weights)
+    means = np.sin(np.array(law.centres) - law.centres[0]) * np.exp(
+        -(np.array(law.spreads) ** 2) / 2
+    )
+    return np.sin(np.arctan2(ab[1], ab[0]) - law.centres[0]) - np.average(
+        means, weights=law.weights
+    )
 
 
 def test_partners_are_distant_and_alike_in_class_and_colour(described):
@@ -244,12 +283,18 @@ def test_a_classifier_reads_texture_and_shape_from_grey_at_64_pixels():
 
 
 def patches(ids):
-    """Of every object: its patch at 8x8 and the sorted spectrum of its middle, from grey at 64 pixels; and its class."""
+    """Of every object: its patch at 8x8 and the sorted spectrum of its middle, from grey at 64
+    pixels; and its class."""
     features, kinds = [], []
     for _, data in LawPalette().read(ids):
-        grey = images.resize(LawPalette().develop(data, PAPER, None).grey[..., None], 64, antialias=False)
+        grey = images.resize(
+            LawPalette().develop(data, PAPER, None).grey[..., None], 64, antialias=False
+        )
         for thing in json.loads(data)["scene"]["things"]:
-            patch = grey[thing["top"] : thing["top"] + thing["side"], thing["left"] : thing["left"] + thing["side"]]
+            patch = grey[
+                thing["top"] : thing["top"] + thing["side"],
+                thing["left"] : thing["left"] + thing["side"],
+            ]
             middle = patch[5:14, 5:14, 0]
             spectrum = np.sort(np.abs(np.fft.fft2(middle - middle.mean(), (16, 16))).ravel())[::-4]
             silhouette = np.abs(images.resize(patch, 8, antialias=True).ravel() - np.median(middle))
@@ -266,7 +311,10 @@ def test_the_harness_prepares_them(tmp_path):
     assert (found.ids, found.excluded) == (tuple(dataset.split(dataset.files())[1][:8]), {})
     photos = [developed(dataset, [name])[0] for name in found.ids]
     assert np.array_equal(found.truth(slice(None)).numpy(), np.stack([p.ab for p in photos]))
-    assert np.abs(found.grey(slice(None))[:, 0].numpy() - np.stack([p.grey for p in photos])).max() < 1 / LEVELS
+    assert (
+        np.abs(found.grey(slice(None))[:, 0].numpy() - np.stack([p.grey for p in photos])).max()
+        < 1 / LEVELS
+    )
 
 
 @pytest.mark.parametrize("of", SETS.values())

@@ -1,4 +1,5 @@
-"""The known P(C | G): its draws, densities, distances and modes against one another and against arithmetic."""
+"""The known P(C | G): its draws, densities, distances and modes against one another and against
+arithmetic."""
 
 import itertools
 from dataclasses import replace
@@ -21,14 +22,17 @@ DISCRETE = SETS[:2]
 
 
 def scenes(of, count, choices=None):
-    """Laws of the first scenes, of those with so many choices beside the backdrop's where that is given."""
+    """Laws of the first scenes, of those with so many choices beside the backdrop's where that is
+    given."""
     laws = of().law(of().files()[:200]).scenes
     return [s for s in laws if choices in (None, len(s.choices) - 1)][:count]
 
 
 def uncoupled(law):
     """Every region with a choice of its own, and the right marginals."""
-    return SceneLaw(law.regions, tuple(range(len(law.wears))), tuple(law.choices[c] for c in law.wears))
+    return SceneLaw(
+        law.regions, tuple(range(len(law.wears))), tuple(law.choices[c] for c in law.wears)
+    )
 
 
 @pytest.mark.parametrize("of", SETS)
@@ -54,7 +58,9 @@ def test_draws_of_a_palette_have_the_probabilities_of_its_modes(of):
         expected = 1000 * probabilities.numpy()
         counts, order = np.bincount(found, minlength=len(key)), np.argsort(expected)
         rare = np.cumsum(expected[order]) < 5  # counted as one
-        pooled = [[v[order][rare].sum(), *v[order][~rare]][not rare.any() :] for v in (counts, expected)]
+        pooled = [
+            [v[order][rare].sum(), *v[order][~rare]][not rare.any() :] for v in (counts, expected)
+        ]
         assert stats.chisquare(*pooled).pvalue > 0.001
 
 
@@ -64,7 +70,9 @@ def test_draws_of_hues_have_their_density():
         angle = law.read(drawn)[1].numpy()
         grid = np.linspace(-np.pi, np.pi, 1001)
         density = np.exp(law.choices[1].log_prob(torch.from_numpy(grid)).numpy())
-        share = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)]) * (grid[1] - grid[0])
+        share = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)]) * (
+            grid[1] - grid[0]
+        )
         assert stats.kstest(np.interp(angle, grid, share), "uniform").pvalue > 0.001
 
 
@@ -94,7 +102,9 @@ def test_log_prob_is_finite_near_the_law_only(of):
     law, drawn = of().law(ids), of().law(ids).sample(3, range(5))
     inside = law.log_prob(drawn)
     assert torch.isfinite(inside).all()
-    assert law.log_prob(drawn + 0.3).numpy() == pytest.approx(inside.numpy(), abs=0.6 if of is LawHue else 1e-12)
+    assert law.log_prob(drawn + 0.3).numpy() == pytest.approx(
+        inside.numpy(), abs=0.6 if of is LawHue else 1e-12
+    )
     one_pixel, backdrop, blend = drawn.clone(), drawn.clone(), drawn.mean(1, keepdim=True)
     one_pixel[:, :, 0, 20, 20] += 1.5
     for b, scene in enumerate(law.scenes):
@@ -133,11 +143,18 @@ def test_the_distance_to_palettes_is_a_fair_brier_sum(of, n):
         ab[1::3] = DrawnLaw([uncoupled(law)]).sample(n, [number + 50])[0][1::3]
         ab[::4, :, torch.from_numpy(law.regions == 1)] = 0.0  # of no palette
         colours = [[nearest(law, r, f) for r in range(len(law.wears))] for f in ab]
-        categories = [[agreed([row[r] for r, c in enumerate(law.wears) if c == choice]) for row in colours]
-                      for choice in range(len(law.choices))]  # fmt: skip
-        each = [brier(x, dict(enumerate(choice.probabilities))) for x, choice in zip(categories, law.choices)]
-        joint = {tuple(m): np.prod([c.probabilities[i] for c, i in zip(law.choices, m)])
-                 for m in itertools.product(*(range(len(c.probabilities)) for c in law.choices))}  # fmt: skip
+        categories = [
+            [agreed([row[r] for r, c in enumerate(law.wears) if c == choice]) for row in colours]
+            for choice in range(len(law.choices))
+        ]
+        each = [
+            brier(x, dict(enumerate(choice.probabilities)))
+            for x, choice in zip(categories, law.choices)
+        ]
+        joint = {
+            tuple(m): np.prod([c.probabilities[i] for c, i in zip(law.choices, m)])
+            for m in itertools.product(*(range(len(c.probabilities)) for c in law.choices))
+        }
         expected = (np.mean(each) + brier(list(zip(*categories)), joint)) / 2
         found = DrawnLaw([law]).distance(ab[None])
         assert found.numpy() == pytest.approx([expected], rel=1e-9, abs=1e-12)
@@ -161,31 +178,48 @@ def test_the_distance_to_hues_is_that_of_its_kernel():
 
     grid = (np.arange(400) + 0.5) * (2 * np.pi / 400)
     for number, law in enumerate(scenes(LawHue, 3, choices=1)):
-        density = np.exp(law.choices[1].log_prob(torch.from_numpy(grid)).numpy()) * (2 * np.pi / 400)
+        density = np.exp(law.choices[1].log_prob(torch.from_numpy(grid)).numpy()) * (
+            2 * np.pi / 400
+        )
         ab = DrawnLaw([law]).sample(6, [number])[0]
-        x = np.array([np.arctan2(*f[::-1, law.regions == 1].mean(-1)) for f in ab.numpy().astype(float)])
+        x = np.array(
+            [np.arctan2(*f[::-1, law.regions == 1].mean(-1)) for f in ab.numpy().astype(float)]
+        )
         kernel = wrapped(x[:, None] - x) / wrapped(0.0)
         embedding = (wrapped(x[:, None] - grid) / wrapped(0.0)) @ density
         norm = density @ (wrapped(grid[:, None] - grid) / wrapped(0.0)) @ density
         hue = (kernel.sum() - 6) / 30 - 2 * embedding.mean() + norm
         # the backdrop is right: its own distance is 0, and its kernel 1 in the product
-        assert DrawnLaw([law]).distance(ab[None]).numpy() == pytest.approx([(hue + hue / 2) / 2], rel=1e-6)
+        assert DrawnLaw([law]).distance(ab[None]).numpy() == pytest.approx(
+            [(hue + hue / 2) / 2], rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("of", SETS)
 def test_the_distance_is_without_bias_for_the_law_and_positive_for_others(of):
-    laws = [s for s in scenes(of, 200) if len(s.choices) > 2][:80]  # at least two choices beside the backdrop's
+    laws = [s for s in scenes(of, 200) if len(s.choices) > 2][
+        :80
+    ]  # at least two choices beside the backdrop's
     drawn = DrawnLaw(laws).sample(6, range(len(laws)))
     base = DrawnLaw(laws).distance(drawn)
     assert abs(float(base.mean())) < 3.5 * float(base.std()) / len(base) ** 0.5
     uniform = seeds.uniform(range(len(laws)), (6, MOST)).double()
     wrong = {
-        "another law": DrawnLaw([replace(s, choices=tuple(map(flattened, s.choices))) for s in laws]).sample(6, range(len(laws))),
+        "another law": DrawnLaw(
+            [replace(s, choices=tuple(map(flattened, s.choices))) for s in laws]
+        ).sample(6, range(len(laws))),
         "one draw, repeated": drawn[:, :1].expand(-1, 6, -1, -1, -1),
         "the mean": drawn.mean(1, keepdim=True).expand(-1, 6, -1, -1, -1),
-        "speckle": drawn + 20 * torch.randn(drawn.shape, generator=torch.Generator().manual_seed(0)),
-        "wrongly coupled": torch.stack([s.paint(s.draw(u[:, 1:2].expand(-1, MOST))) for s, u in zip(laws, uniform)]),
-    } | ({"uncoupled": DrawnLaw(list(map(uncoupled, laws))).sample(6, range(len(laws)))} if of is LawCoupled else {})
+        "speckle": drawn
+        + 20 * torch.randn(drawn.shape, generator=torch.Generator().manual_seed(0)),
+        "wrongly coupled": torch.stack(
+            [s.paint(s.draw(u[:, 1:2].expand(-1, MOST))) for s, u in zip(laws, uniform)]
+        ),
+    } | (
+        {"uncoupled": DrawnLaw(list(map(uncoupled, laws))).sample(6, range(len(laws)))}
+        if of is LawCoupled
+        else {}
+    )
     for name, ab in wrong.items():
         found = DrawnLaw(laws).distance(ab)
         assert float(found.mean()) > 3 * float(found.std()) / len(found) ** 0.5, name
@@ -202,7 +236,9 @@ def test_blur_is_forgiven_and_a_blend_is_not():
     fields, _ = law.modes()
     blurred = torch.nn.functional.avg_pool2d(fields, 3, 1, 1, count_include_pad=False)
     modes = DrawnLaw([law])
-    assert modes.distance(blurred[None]).numpy() == pytest.approx(modes.distance(fields[None]).numpy(), abs=1e-12)
+    assert modes.distance(blurred[None]).numpy() == pytest.approx(
+        modes.distance(fields[None]).numpy(), abs=1e-12
+    )
     assert float(modes.distance(fields.mean(0)[None, None].expand(1, 5, -1, -1, -1))) > 0.5
 
 
@@ -218,8 +254,13 @@ def test_only_palettes_have_modes():
     assert len(LawCoupled().law(LawCoupled().files()[:3]).modes()) == 3
 
 
-@pytest.mark.parametrize("choice", [Palette(((1.0, 2.0), (30.0, 4.0), (-30.0, 9.0)), (0.2, 0.5, 0.3)),
-                                    Hues((0.3, 2.9), (0.3, 0.8), (0.6, 0.4), 28.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "choice",
+    [
+        Palette(((1.0, 2.0), (30.0, 4.0), (-30.0, 9.0)), (0.2, 0.5, 0.3)),
+        Hues((0.3, 2.9), (0.3, 0.8), (0.6, 0.4), 28.0),
+    ],
+)
 def test_kernels_are_averages_of_what_they_say(choice):
     """Embedding and norm against the mean over an even grid of quantiles."""
     drawn = choice.draw((torch.arange(40_000, dtype=torch.float64) + 0.5) / 40_000)

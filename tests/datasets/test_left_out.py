@@ -1,4 +1,5 @@
-"""What may be a photograph is read, or named with the reason: whatever lies in a folder or an archive, nothing of it ends a run."""
+"""What may be a photograph is read, or named with the reason: whatever lies in a folder or an
+archive, nothing of it ends a run."""
 
 from __future__ import annotations
 
@@ -65,16 +66,50 @@ def listed(place):
 
 def unprivileged(*line, cwd=None):
     """Run a command for which permissions hold, though the tests may be root's."""
-    able = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    if able and (not shutil.which("setpriv") or subprocess.run([*able, "true"], check=False, capture_output=True).returncode):
+    able = (
+        ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+        if os.geteuid() == 0
+        else []
+    )
+    if able and (
+        not shutil.which("setpriv")
+        or subprocess.run([*able, "true"], check=False, capture_output=True).returncode
+    ):
         pytest.skip("permissions don't hold for root, and there is no setpriv here")
-    return subprocess.run([*able, sys.executable, "-P", *line], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*able, sys.executable, "-P", *line], cwd=cwd, capture_output=True, text=True, check=False
+    )
 
 
-FORMS = {"avif": "AVIF", "avifs": "AVIF", "bmp": "BMP", "dib": "BMP", "gif": "GIF", "jfi": "JPEG", "jfif": "JPEG", "jif": "JPEG",
-         "jpe": "JPEG", "jpeg": "JPEG", "JPG": "JPEG", "j2c": "JPEG2000", "j2k": "JPEG2000", "jp2": "JPEG2000", "jpc": "JPEG2000",
-         "jpf": "JPEG2000", "jpx": "JPEG2000", "mpo": "MPO", "apng": "PNG", "png": "PNG", "pbm": "PPM", "pgm": "PPM", "pnm": "PPM",
-         "ppm": "PPM", "tif": "TIFF", "tiff": "TIFF", "webp": "WEBP"}  # fmt: skip
+FORMS = {
+    "avif": "AVIF",
+    "avifs": "AVIF",
+    "bmp": "BMP",
+    "dib": "BMP",
+    "gif": "GIF",
+    "jfi": "JPEG",
+    "jfif": "JPEG",
+    "jif": "JPEG",
+    "jpe": "JPEG",
+    "jpeg": "JPEG",
+    "JPG": "JPEG",
+    "j2c": "JPEG2000",
+    "j2k": "JPEG2000",
+    "jp2": "JPEG2000",
+    "jpc": "JPEG2000",
+    "jpf": "JPEG2000",
+    "jpx": "JPEG2000",
+    "mpo": "MPO",
+    "apng": "PNG",
+    "png": "PNG",
+    "pbm": "PPM",
+    "pgm": "PPM",
+    "pnm": "PPM",
+    "ppm": "PPM",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+    "webp": "WEBP",
+}
 
 
 @pytest.mark.parametrize("suffix", FORMS)
@@ -86,7 +121,18 @@ def test_all_usual_suffixes_are_photographs(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("form", sorted({*FORMS.values()} - {"MPO"}))
-@pytest.mark.parametrize("name", ["photo", "photo.jpg_large", "photo.dat", "photo.heic", "Photo No. 7", "photo.jpeg~", "photo.1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "photo",
+        "photo.jpg_large",
+        "photo.dat",
+        "photo.heic",
+        "Photo No. 7",
+        "photo.jpeg~",
+        "photo.1",
+    ],
+)
 def test_a_file_of_no_or_a_wrong_suffix_is_judged_by_its_first_bytes(tmp_path, form, name):
     (tmp_path / name).write_bytes(picture(0, form))
     (tmp_path / "read me").write_text("Photographs.\nBM. P4.")
@@ -97,7 +143,10 @@ def test_a_file_of_no_or_a_wrong_suffix_is_judged_by_its_first_bytes(tmp_path, f
     assert listed(tmp_path) == ([name], {})
 
 
-@pytest.mark.parametrize("name", ["a.heic", "a.HEIF", "a.svg", "a.psd", "a.eps", "a.pdf", "a.cr2", "a.nef", "a.dng", "a.jxl"])
+@pytest.mark.parametrize(
+    "name",
+    ["a.heic", "a.HEIF", "a.svg", "a.psd", "a.eps", "a.pdf", "a.cr2", "a.nef", "a.dng", "a.jxl"],
+)
 def test_pictures_that_are_not_read_are_named(album, name):
     (album / name).write_bytes(b"MM\0*\0\0\0\x08" if name.endswith("f") else b"whatever it is")
     (album / "notes.txt").write_text("no picture")
@@ -111,7 +160,10 @@ def test_pictures_that_are_not_read_are_named(album, name):
 def test_a_folder_of_nothing_but_these_says_so(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.heic").write_bytes(b"x")
-    with pytest.raises(NothingMeasured, match=r"no image .*; 3 left out, first 0\.heic: heic is a format that is not read$"):
+    with pytest.raises(
+        NothingMeasured,
+        match=r"no image .*; 3 left out, first 0\.heic: heic is a format that is not read$",
+    ):
         listed(tmp_path)
 
 
@@ -122,16 +174,42 @@ def test_links_that_lead_nowhere_to_themselves_and_up(tmp_path, album):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "private.jpg").write_bytes(picture(1))
     (album / "sub").mkdir()
-    for name, target in {"self.jpg": "self.jpg", "annex.jpg": ".git/annex/objects/x", "annex": "nowhere", "notes.txt": "nowhere",
-                         "up": "..", "round": ".", "sub/album": str(album), "sub/root": "/", "pool": "../pool/deep",
-                         "sub/pool": "../../pool", "file.jpg": "../other/private.jpg", "mutual.jpg": "lautum.jpg",
-                         "lautum.jpg": "mutual.jpg", "behind.jpg": "0.jpg/x"}.items():  # fmt: skip
+    for name, target in {
+        "self.jpg": "self.jpg",
+        "annex.jpg": ".git/annex/objects/x",
+        "annex": "nowhere",
+        "notes.txt": "nowhere",
+        "up": "..",
+        "round": ".",
+        "sub/album": str(album),
+        "sub/root": "/",
+        "pool": "../pool/deep",
+        "sub/pool": "../../pool",
+        "file.jpg": "../other/private.jpg",
+        "mutual.jpg": "lautum.jpg",
+        "lautum.jpg": "mutual.jpg",
+        "behind.jpg": "0.jpg/x",
+    }.items():
         (album / name).symlink_to(target)
     files, left_out = listed(album)
     assert files == sorted([*NAMES, "file.jpg", "pool/x.png", "sub/pool/deep/x.png"])
-    nowhere, itself, up = "a link to what is not there", "a link that leads to itself", "a link that leads back up"
-    assert left_out == {"annex": nowhere, "annex.jpg": nowhere, "behind.jpg": nowhere, "lautum.jpg": itself, "mutual.jpg": itself,
-                        "round/": up, "self.jpg": itself, "sub/album/": up, "sub/root/": up, "up/": up}  # fmt: skip
+    nowhere, itself, up = (
+        "a link to what is not there",
+        "a link that leads to itself",
+        "a link that leads back up",
+    )
+    assert left_out == {
+        "annex": nowhere,
+        "annex.jpg": nowhere,
+        "behind.jpg": nowhere,
+        "lautum.jpg": itself,
+        "mutual.jpg": itself,
+        "round/": up,
+        "self.jpg": itself,
+        "sub/album/": up,
+        "sub/root/": up,
+        "up/": up,
+    }
 
 
 def test_folders_that_link_to_one_another_are_no_end(tmp_path):
@@ -145,7 +223,12 @@ def test_folders_that_link_to_one_another_are_no_end(tmp_path):
     (tmp_path / "set" / "linked").symlink_to("../pool")
     for place in (tmp_path / "pool", tmp_path / "set"):
         files, left_out = listed(place)
-        assert {f"{prefix}f{number}/x.jpg" for number in range(10) for prefix in ("", "linked/") if prefix in str(files)} & {*files}
+        assert {
+            f"{prefix}f{number}/x.jpg"
+            for number in range(10)
+            for prefix in ("", "linked/")
+            if prefix in str(files)
+        } & {*files}
         assert len(files) + len(left_out) < 3000
 
 
@@ -182,7 +265,9 @@ def test_pipes_sockets_and_devices_are_never_opened(album):
         os.chdir(here)
     files, left_out = listed(album)
     assert files == sorted(NAMES)
-    assert left_out == dict.fromkeys(["null.jpg", "pipe.jpg", "socket.jpg", "zero.png"], "a named pipe, a device or the like")
+    assert left_out == dict.fromkeys(
+        ["null.jpg", "pipe.jpg", "socket.jpg", "zero.png"], "a named pipe, a device or the like"
+    )
     assert list(dict(FolderOfImages(path=album).read(NAMES))) == sorted(NAMES)
 
 
@@ -207,14 +292,18 @@ def found(album, tmp_path):
 
     def make(place=album):
         spec = DatasetSpec(name="folder", summary="", factory="x:Y")
-        return prepare.make_source(spec, "album", FolderOfImages(path=place), PAPER, store, Quiet()), store
+        return prepare.make_source(
+            spec, "album", FolderOfImages(path=place), PAPER, store, Quiet()
+        ), store
 
     return make
 
 
 def test_what_is_left_out_is_remembered_until_it_is_mended(found, album):
     (album / "later.jpg").symlink_to("elsewhere")
-    assert [found()[0].left_out for _ in range(2)] == [{"later.jpg": "a link to what is not there"}] * 2
+    assert [found()[0].left_out for _ in range(2)] == [
+        {"later.jpg": "a link to what is not there"}
+    ] * 2
     assert len(list((found()[1].folder / "indexes").glob("??/*"))) == 1
     (album / "elsewhere").write_bytes(picture(50))
     source, _ = found()
@@ -245,7 +334,9 @@ def test_a_failing_disk_costs_a_photograph_for_as_long_as_it_fails(album, tmp_pa
     # and one that fails once it was listed
     for source in (prepare.make_source(spec, "album", failing, PAPER, store, Quiet()), well):
         failing.fails = frozenset({source.train[4]})
-        part = prepare.prepare(prepare.replace(source, dataset=failing), "train", None, PAPER, store, Quiet())
+        part = prepare.prepare(
+            prepare.replace(source, dataset=failing), "train", None, PAPER, store, Quiet()
+        )
         assert part.excluded == {source.train[4]: "Input/output error"}
         assert part.ids == tuple(name for name in source.train if name != source.train[4])
     whole = prepare.prepare(well, "train", None, PAPER, store, Quiet())
@@ -274,7 +365,10 @@ def test_nothing_that_can_be_read_is_said_with_the_reason(album, tmp_path):
     store, spec = Store(tmp_path / "store"), DatasetSpec(name="folder", summary="", factory="x:Y")
     failing = Failing(path=album)
     failing.fails = frozenset(NAMES)
-    with pytest.raises(NothingMeasured, match=r"has 0 photograph\(s\): .*; 12 left out, first 0.jpg: Input/output error"):
+    with pytest.raises(
+        NothingMeasured,
+        match=r"has 0 photograph\(s\): .*; 12 left out, first 0.jpg: Input/output error",
+    ):
         prepare.make_source(spec, "album", failing, PAPER, store, Quiet())
 
 
@@ -287,9 +381,14 @@ def test_a_run_says_what_it_leaves_out_everywhere(command, album):
     (album / "self.jpg").symlink_to("self.jpg")
     (album / "a.heic").write_bytes(b"x")
     os.mkfifo(album / "pipe.jpg")
-    left_out = {"self.jpg": "a link that leads to itself", "a.heic": "heic is a format that is not read",
-                "pipe.jpg": "a named pipe, a device or the like"}  # fmt: skip
-    status, _, err = command("run", "-m", "grey", "-d", "album", *RUN, "--store", "store", "--out", "run")
+    left_out = {
+        "self.jpg": "a link that leads to itself",
+        "a.heic": "heic is a format that is not read",
+        "pipe.jpg": "a named pipe, a device or the like",
+    }
+    status, _, err = command(
+        "run", "-m", "grey", "-d", "album", *RUN, "--store", "store", "--out", "run"
+    )
     assert status == 0, err
     assert all(f"album: left out {name}: {why}" in err for name, why in left_out.items())
     manifest = json.loads(Path("run/manifest.json").read_text())
@@ -299,9 +398,13 @@ def test_a_run_says_what_it_leaves_out_everywhere(command, album):
     page = Path("run/report/index.html").read_text()
     assert "3 photographs left out" in page
     assert "self.jpg: a link that leads to itself" in page
-    status, _, err = command("run", "-m", "grey", "-d", "album", *RUN, "--store", "store", "--out", "strict", "--strict")
+    status, _, err = command(
+        "run", "-m", "grey", "-d", "album", *RUN, "--store", "store", "--out", "strict", "--strict"
+    )
     assert status == 2
-    assert err.splitlines()[-1].startswith("bench: --strict: 3 photograph(s) of album can't be read, first ")
+    assert err.splitlines()[-1].startswith(
+        "bench: --strict: 3 photograph(s) of album can't be read, first "
+    )
 
 
 def test_the_verbs_of_data_say_what_they_leave_out(command, album, tmp_path, monkeypatch):
@@ -315,14 +418,21 @@ def test_the_verbs_of_data_say_what_they_leave_out(command, album, tmp_path, mon
             continue
         assert status == 0, err
         said = [line for line in err.splitlines() if "left out" in line]
-        assert said == [*(f"album: left out annex{number:02}.jpg: a link to what is not there" for number in range(10)),
-                        "album: left out 15 more: a run's manifest.json names all"]  # fmt: skip
+        assert said == [
+            *(
+                f"album: left out annex{number:02}.jpg: a link to what is not there"
+                for number in range(10)
+            ),
+            "album: left out 15 more: a run's manifest.json names all",
+        ]
         if verb == "split":
             assert "to train, 1 to test, 25 left out, digest" in out
         if verb == "stats":
             assert any(line.split()[:3] == ["left", "out", "25"] for line in out.splitlines())
     assert len(json.loads(Path("album-split.json").read_text())["left_out"]) == 25
-    status, _, err = command("run", "-m", "grey", "-d", "album", *RUN, "--out", "run", "--split", "album-split.json")
+    status, _, err = command(
+        "run", "-m", "grey", "-d", "album", *RUN, "--out", "run", "--split", "album-split.json"
+    )
     assert status == 0, err
 
 
@@ -340,14 +450,30 @@ def test_files_and_folders_that_may_not_be_read_cost_themselves(album, tmp_path)
     (album / "locked").mkdir()
     (album / "locked" / "x.jpg").write_bytes(picture(1))
     (album / "locked").chmod(0)
-    run = ("-m", "bench.cli", "run", "-m", "grey", "-d", "album", *RUN, "--store", "store", "--out", "run")
+    run = (
+        "-m",
+        "bench.cli",
+        "run",
+        "-m",
+        "grey",
+        "-d",
+        "album",
+        *RUN,
+        "--store",
+        "store",
+        "--out",
+        "run",
+    )
     done = unprivileged(*run, cwd=tmp_path)
     (album / "locked").chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert "album: left out 3.jpg: Permission denied" in done.stderr
     assert "album: left out locked/: Permission denied" in done.stderr
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["datasets"]["album"]["left_out"] == {"3.jpg": "Permission denied", "locked/": "Permission denied"}
+    assert manifest["datasets"]["album"]["left_out"] == {
+        "3.jpg": "Permission denied",
+        "locked/": "Permission denied",
+    }
     assert names_of(manifest) == sorted({*NAMES} - {"3.jpg"})
     kept = len(list((tmp_path / "store" / "indexes").glob("??/*")))
     assert kept == 1
@@ -355,12 +481,16 @@ def test_files_and_folders_that_may_not_be_read_cost_themselves(album, tmp_path)
     done = unprivileged(*run[:-1], "mended", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "left out" not in done.stderr
-    assert names_of(json.loads((tmp_path / "mended" / "manifest.json").read_text())) == sorted([*NAMES, "locked/x.jpg"])
+    assert names_of(json.loads((tmp_path / "mended" / "manifest.json").read_text())) == sorted(
+        [*NAMES, "locked/x.jpg"]
+    )
 
 
 def test_a_whole_folder_that_may_not_be_read_is_one_line(album, tmp_path):
     album.chmod(0)
-    done = unprivileged("-m", "bench.cli", "data", "split", "./album", "--store", "store", cwd=tmp_path)
+    done = unprivileged(
+        "-m", "bench.cli", "data", "split", "./album", "--store", "store", cwd=tmp_path
+    )
     album.chmod(0o755)
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["bench: can't read album: Permission denied"]
@@ -394,9 +524,12 @@ def zipped(path, files=FACES):
 
 
 PACKED = {
-    "plain": lambda path: tar(path), "gzip": lambda path: tar(path, mode="w:gz"), "bzip2": lambda path: tar(path, mode="w:bz2"),
-    "xz": lambda path: tar(path, mode="w:xz"), "zip": zipped,
-}  # fmt: skip
+    "plain": lambda path: tar(path),
+    "gzip": lambda path: tar(path, mode="w:gz"),
+    "bzip2": lambda path: tar(path, mode="w:bz2"),
+    "xz": lambda path: tar(path, mode="w:xz"),
+    "zip": zipped,
+}
 
 
 @pytest.mark.parametrize("kind", PACKED)
@@ -422,27 +555,47 @@ def test_what_fetch_takes_a_run_reads(command, tmp_path, kind):
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_hard_links_of_an_archive_are_read_and_others_named(tmp_path, mode):
     hard, soft = tarfile.LNKTYPE, tarfile.SYMTYPE
-    tar(tmp_path / "lfw-deepfunneled.tgz", {**FACES, "lfw/notes.txt": b"x", "lfw/.hidden.jpg": b"x", "lfw/__MACOSX/P.jpg": b"x"}, [
-        member("lfw/A/A_0001.jpg", hard, "lfw/P_0/P_0_0001.jpg"), member("lfw/B/B_0001.jpg", hard, "./lfw/P_0/P_0_0001.jpg"),
-        member("lfw/C/C_0001.jpg", hard, "lfw/A/A_0001.jpg"), member("lfw/D/D_0001.jpg", hard, "lfw/nowhere.jpg"),
-        member("lfw/E/E_0001.jpg", soft, "../P_0/P_0_0001.jpg"), member("lfw/F", soft, "P_0"),
-        member("lfw/G/G_0001.jpg", tarfile.FIFOTYPE), member("lfw/H/H_0001.jpg", tarfile.CHRTYPE), member("lfw/R.txt", soft, "x"),
-        member("lfw/I/I_0001.jpg", hard, "lfw/J/J_0001.jpg"), member("lfw/J/J_0001.jpg", hard, "lfw/I/I_0001.jpg"),
-        member("lfw/K.txt", hard, "lfw/P_1/P_1_0001.jpg"), member("../L_0001.jpg"), member("/M_0001.jpg"), member("lfw/N.heic"),
-        member("lfw/O/O_0001.jpg", tarfile.GNUTYPE_SPARSE),
-    ], mode)  # fmt: skip
+    tar(
+        tmp_path / "lfw-deepfunneled.tgz",
+        {**FACES, "lfw/notes.txt": b"x", "lfw/.hidden.jpg": b"x", "lfw/__MACOSX/P.jpg": b"x"},
+        [
+            member("lfw/A/A_0001.jpg", hard, "lfw/P_0/P_0_0001.jpg"),
+            member("lfw/B/B_0001.jpg", hard, "./lfw/P_0/P_0_0001.jpg"),
+            member("lfw/C/C_0001.jpg", hard, "lfw/A/A_0001.jpg"),
+            member("lfw/D/D_0001.jpg", hard, "lfw/nowhere.jpg"),
+            member("lfw/E/E_0001.jpg", soft, "../P_0/P_0_0001.jpg"),
+            member("lfw/F", soft, "P_0"),
+            member("lfw/G/G_0001.jpg", tarfile.FIFOTYPE),
+            member("lfw/H/H_0001.jpg", tarfile.CHRTYPE),
+            member("lfw/R.txt", soft, "x"),
+            member("lfw/I/I_0001.jpg", hard, "lfw/J/J_0001.jpg"),
+            member("lfw/J/J_0001.jpg", hard, "lfw/I/I_0001.jpg"),
+            member("lfw/K.txt", hard, "lfw/P_1/P_1_0001.jpg"),
+            member("../L_0001.jpg"),
+            member("/M_0001.jpg"),
+            member("lfw/N.heic"),
+            member("lfw/O/O_0001.jpg", tarfile.GNUTYPE_SPARSE),
+        ],
+        mode,
+    )
     lfw = Lfw(home=tmp_path)
     assert lfw.files() == ["A_0001", "B_0001", "C_0001", *(f"P_{i}_0001" for i in range(4))]
     read = dict(lfw.read(lfw.files()))
     assert [read[f"{name}_0001"] for name in ("A", "B", "C")] == [FACES["lfw/P_0/P_0_0001.jpg"]] * 3
     gone = "a hard link to a file that is not in the archive"
     assert lfw.left_out() == {
-        "lfw/D/D_0001.jpg": gone, "lfw/E/E_0001.jpg": "a symbolic link", "lfw/F": "a symbolic link",
-        "lfw/G/G_0001.jpg": "a named pipe", "lfw/H/H_0001.jpg": "a device or the like",
-        "lfw/I/I_0001.jpg": gone, "lfw/J/J_0001.jpg": gone,
-        "../L_0001.jpg": "its name leads out of the archive", "/M_0001.jpg": "its name leads out of the archive",
-        "lfw/N.heic": "heic is a format that is not read", "lfw/O/O_0001.jpg": "a sparse file",
-    }  # fmt: skip
+        "lfw/D/D_0001.jpg": gone,
+        "lfw/E/E_0001.jpg": "a symbolic link",
+        "lfw/F": "a symbolic link",
+        "lfw/G/G_0001.jpg": "a named pipe",
+        "lfw/H/H_0001.jpg": "a device or the like",
+        "lfw/I/I_0001.jpg": gone,
+        "lfw/J/J_0001.jpg": gone,
+        "../L_0001.jpg": "its name leads out of the archive",
+        "/M_0001.jpg": "its name leads out of the archive",
+        "lfw/N.heic": "heic is a format that is not read",
+        "lfw/O/O_0001.jpg": "a sparse file",
+    }
 
 
 def test_what_tar_makes_of_linked_files_is_read(tmp_path):
@@ -454,8 +607,10 @@ def test_what_tar_makes_of_linked_files_is_read(tmp_path):
     subprocess.run(["tar", "-czf", "home/lfw-deepfunneled.tgz", "lfw"], cwd=tmp_path, check=True)
     lfw = Lfw(home=tmp_path / "home")
     assert len(lfw.files()) == 5
-    assert {name: str(data) if isinstance(data, Unreadable) else data for name, data in lfw.read(["Z_0001"])} == {
-        "Z_0001": FACES["lfw/P_0/P_0_0001.jpg"]}  # fmt: skip
+    assert {
+        name: str(data) if isinstance(data, Unreadable) else data
+        for name, data in lfw.read(["Z_0001"])
+    } == {"Z_0001": FACES["lfw/P_0/P_0_0001.jpg"]}
 
 
 def test_links_in_a_zip_are_named_and_files_without_suffix_judged(tmp_path):
@@ -470,10 +625,14 @@ def test_links_in_a_zip_are_named_and_files_without_suffix_judged(tmp_path):
     imagenet = ImagenetVal(home=tmp_path)
     assert imagenet.files() == [f"ILSVRC2012_val_{number:08}" for number in (0, 1, 2, 7)]
     assert imagenet.left_out() == {"b.JPEG": "a symbolic link"}
-    assert dict(imagenet.read(["ILSVRC2012_val_00000007"])) == {"ILSVRC2012_val_00000007": picture(7, "PNG")}
+    assert dict(imagenet.read(["ILSVRC2012_val_00000007"])) == {
+        "ILSVRC2012_val_00000007": picture(7, "PNG")
+    }
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"]
+)
 def test_a_bomb_in_the_data_home_is_refused_before_it_fills_the_memory(tmp_path, pack):
     whole = tar(tmp_path / "whole", {"a/zeros_0001.jpg": bytes(2**27), **FACES}).read_bytes()
     (tmp_path / "lfw-deepfunneled.tgz").write_bytes(pack(whole))
@@ -511,11 +670,18 @@ def test_a_header_that_claims_to_be_huge_is_not_read_into_memory(tmp_path):
 
 def test_a_large_member_is_read_whole(tmp_path):
     data = np.random.default_rng(0).bytes(archives.FREE + 5)
-    (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(tar(tmp_path / "a.tar", {"a.png": data}).read_bytes())
+    (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(
+        tar(tmp_path / "a.tar", {"a.png": data}).read_bytes()
+    )
     assert dict(ImagenetVal(home=tmp_path).read(["a"])) == {"a": data}
 
 
 def test_the_report_counts_old_manifests_too():
     part = {"excluded": {"a": "x"}, "grey_only_kept": []}
-    assert report._left_out({"train": part, "test": part}) == "; 2 left out (named in manifest.json)"
-    assert report._left_out({"train": part, "test": part, "left_out": {"b": "y"}}) == "; 3 left out (named in manifest.json)"
+    assert (
+        report._left_out({"train": part, "test": part}) == "; 2 left out (named in manifest.json)"
+    )
+    assert (
+        report._left_out({"train": part, "test": part, "left_out": {"b": "y"}})
+        == "; 3 left out (named in manifest.json)"
+    )

@@ -16,7 +16,10 @@ from bench.datasets.lfw import Lfw
 from bench.errors import BenchError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-FACES = {f"lfw-deepfunneled/{n[:-5]}/{n}.jpg": os.urandom(3000) for n in ("Bo_Li_0001", "Bo_Li_0002", "Al_Ek_0001")}
+FACES = {
+    f"lfw-deepfunneled/{n[:-5]}/{n}.jpg": os.urandom(3000)
+    for n in ("Bo_Li_0001", "Bo_Li_0002", "Al_Ek_0001")
+}
 VALIDATION = {f"ILSVRC2012_val_{i:08}.JPEG": os.urandom(3000) for i in (1, 2, 3)}
 
 
@@ -37,7 +40,10 @@ def write_folder(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def write_lmdb(path: Path, files: dict[bytes, bytes]) -> Path:
-    with lmdb.open(str(path), map_size=1 << 24) as database, database.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(path), map_size=1 << 24) as database,
+        database.begin(write=True) as transaction,
+    ):
         for key, value in files.items():
             transaction.put(key, value)
     return path
@@ -53,7 +59,10 @@ def test_lfw_archive(tmp_path):
     lfw = Lfw(home=tmp_path)
     assert lfw.files() == ["Al_Ek_0001", "Bo_Li_0001", "Bo_Li_0002"]
     assert dict(lfw.read(lfw.files())) == stems(FACES)
-    assert [name for name, _ in lfw.read(["Al_Ek_0001", "Bo_Li_0001"])] == ["Bo_Li_0001", "Al_Ek_0001"]
+    assert [name for name, _ in lfw.read(["Al_Ek_0001", "Bo_Li_0001"])] == [
+        "Bo_Li_0001",
+        "Al_Ek_0001",
+    ]
     assert os.listdir(tmp_path) == ["lfw-deepfunneled.tgz"]
 
 
@@ -85,7 +94,9 @@ def test_a_cut_lfw_archive_is_one_clear_line(tmp_path, share):
     path = write_tar(tmp_path / "lfw-deepfunneled.tgz", FACES, "w:gz")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(BenchError, match=r"lfw-deepfunneled\.tgz is damaged or cut short \(\w.+\): fetch it again$"):
+    with pytest.raises(
+        BenchError, match=r"lfw-deepfunneled\.tgz is damaged or cut short \(\w.+\): fetch it again$"
+    ):
         Lfw(home=tmp_path).files()
 
 
@@ -105,7 +116,8 @@ def test_imagenet_tar(tmp_path):
     assert dict(imagenet.read(imagenet.files())) == stems(VALIDATION)
 
 
-# a member is a header of 512 bytes and 3,000 bytes in six blocks: cuts within data, header, and between members
+# a member is a header of 512 bytes and 3,000 bytes in six blocks: cuts within data, header, and
+# between members
 @pytest.mark.parametrize("size", [100, 512, 3000, 3584, 3700, 7168, 10752])
 def test_a_cut_imagenet_tar_is_noticed(tmp_path, size):
     path = write_tar(tmp_path / "ILSVRC2012_img_val.tar", VALIDATION, "w")
@@ -148,7 +160,8 @@ def test_church_lmdb(tmp_path):
 
 
 def test_a_database_is_read_by_one_reader_at_a_time(tmp_path):
-    """LMDB allows one environment a process; a second reader is told so, and an abandoned first one lets go."""
+    """LMDB allows one environment a process; a second reader is told so, and an abandoned first one
+    lets go."""
     write_lmdb(tmp_path / "church_outdoor_train_lmdb", {b"a": b"1", b"b": b"2"})
     church = Church(home=tmp_path)
     first = church.read("ab")
@@ -161,7 +174,12 @@ def test_a_database_is_read_by_one_reader_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 100, 20_000])
 def test_a_cut_or_foreign_database_is_one_clear_line(tmp_path, size):
-    path = write_lmdb(tmp_path / "church_outdoor_train_lmdb", {b"%d" % i: bytes(9000) for i in range(9)}) / "data.mdb"
+    path = (
+        write_lmdb(
+            tmp_path / "church_outdoor_train_lmdb", {b"%d" % i: bytes(9000) for i in range(9)}
+        )
+        / "data.mdb"
+    )
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(BenchError, match="damaged or cut short") as error:
         Church(home=tmp_path).files()
@@ -175,10 +193,20 @@ def test_church_folder(tmp_path, name):
     assert dict(church.read(church.files())) == {"0/1/a.webp": b"a", "b.jpg": b"b"}
 
 
-@pytest.mark.parametrize(("kind", "wish"), [(Lfw, "lfw-deepfunneled.tgz"), (Church, "lmdb"), (ImagenetVal, ".tar")])
+@pytest.mark.parametrize(
+    ("kind", "wish"), [(Lfw, "lfw-deepfunneled.tgz"), (Church, "lmdb"), (ImagenetVal, ".tar")]
+)
 def test_what_is_not_in_the_home_is_asked_for(tmp_path, kind, wish):
-    for home, where in ((tmp_path, str(tmp_path)), (tmp_path / "no", "which is no folder"), (None, "data home")):
-        for ask in (kind(home=home).files, kind(home=home).signature, lambda k=kind, h=home: list(k(home=h).read("a"))):
+    for home, where in (
+        (tmp_path, str(tmp_path)),
+        (tmp_path / "no", "which is no folder"),
+        (None, "data home"),
+    ):
+        for ask in (
+            kind(home=home).files,
+            kind(home=home).signature,
+            lambda k=kind, h=home: list(k(home=h).read("a")),
+        ):
             with pytest.raises(BenchError, match="--data-home") as error:
                 ask()
             assert wish in str(error.value)
@@ -198,7 +226,9 @@ def test_signature_follows_the_archive_and_tells_sets_apart(tmp_path):
     assert Lfw(home=tmp_path).signature() != ImagenetVal(home=tmp_path).signature()
 
 
-@pytest.mark.skipif(not (SHARED / "lfw-deepfunneled.tgz").is_file(), reason="the real LFW is not in ../shared/data")
+@pytest.mark.skipif(
+    not (SHARED / "lfw-deepfunneled.tgz").is_file(), reason="the real LFW is not in ../shared/data"
+)
 def test_the_real_lfw():
     lfw = Lfw(home=SHARED)
     ids = lfw.files()
@@ -208,7 +238,9 @@ def test_the_real_lfw():
     assert data.startswith(b"\xff\xd8")
 
 
-@pytest.mark.skipif(not (SHARED / "church" / "index.csv").is_file(), reason="church/ is not in ../shared/data")
+@pytest.mark.skipif(
+    not (SHARED / "church" / "index.csv").is_file(), reason="church/ is not in ../shared/data"
+)
 def test_the_church_photographs_are_those_of_their_index():
     listed = (SHARED / "church" / "index.csv").read_text().splitlines()[1:]
     assert Church(home=SHARED).files() == sorted(line.split(",")[0] for line in listed)

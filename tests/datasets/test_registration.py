@@ -10,14 +10,22 @@ import pytest
 
 from bench.contracts import Dataset
 
-MODULES = {"folder": "folder", "lfw": "lfw", "church": "church", "imagenet_val": "imagenet-val", "demo": "demo"}
+MODULES = {
+    "folder": "folder",
+    "lfw": "lfw",
+    "church": "church",
+    "imagenet_val": "imagenet-val",
+    "demo": "demo",
+}
 HEAVY = "torch numpy PIL lmdb skimage sklearn scipy"
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_importing_and_registering_is_light(module):
-    code = f"import sys; from bench.datasets import {module} as m; list(m.bench_register_datasets()); \
+    code = (
+        f"import sys; from bench.datasets import {module} as m; list(m.bench_register_datasets()); \
         print(*set(sys.modules) & set('{HEAVY}'.split()))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
 
@@ -35,11 +43,18 @@ def test_the_spec_is_complete_and_its_factory_only_stores(module, name):
 
 
 def test_the_facts_of_the_paper_are_declared():
-    specs = {s: next(iter(import_module(f"bench.datasets.{m}").bench_register_datasets())) for m, s in MODULES.items()}
-    assert {s: (d.authors_crop, d.keep_grey) for s, d in specs.items() if d.authors_crop or d.keep_grey} == {
-        "lfw": (200, True)
+    specs = {
+        s: next(iter(import_module(f"bench.datasets.{m}").bench_register_datasets()))
+        for m, s in MODULES.items()
     }
-    totals = {s: d.reference_statistics["total variance"] for s, d in specs.items() if d.reference_statistics}
+    assert {
+        s: (d.authors_crop, d.keep_grey) for s, d in specs.items() if d.authors_crop or d.keep_grey
+    } == {"lfw": (200, True)}
+    totals = {
+        s: d.reference_statistics["total variance"]
+        for s, d in specs.items()
+        if d.reference_statistics
+    }
     assert totals == {"lfw": 73.3, "church": 84.2, "imagenet-val": 124.2}
     assert specs["lfw"].reference_statistics == {
         "total variance": 73.3,

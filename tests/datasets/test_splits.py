@@ -15,7 +15,9 @@ from bench.errors import BenchError
 def split(command):
     Path("pets").mkdir()
     for i in range(20):
-        Image.fromarray(np.random.default_rng(i).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(f"pets/{i}.png")
+        Image.fromarray(
+            np.random.default_rng(i).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        ).save(f"pets/{i}.png")
     status, out, err = command("data", "split", "./pets", "--store", "store", "--out", "ours.json")
     assert status == 0, err
     found = json.loads(Path("ours.json").read_text())
@@ -24,8 +26,28 @@ def split(command):
 
 
 def run(command, out, *more):
-    return command("run", "-m", "grey", "-d", "./pets", "--preset", "tiny", "--store", "store", "--figures", "none", "--metrics",
-                   "psnr", "--limit-test", "2", "--limit-train", "8", "--out", out, *more)  # fmt: skip
+    return command(
+        "run",
+        "-m",
+        "grey",
+        "-d",
+        "./pets",
+        "--preset",
+        "tiny",
+        "--store",
+        "store",
+        "--figures",
+        "none",
+        "--metrics",
+        "psnr",
+        "--limit-test",
+        "2",
+        "--limit-train",
+        "8",
+        "--out",
+        out,
+        *more,
+    )
 
 
 def part(folder, name):
@@ -58,14 +80,21 @@ def test_the_same_lists_give_the_same_run(command, split):
     assert Path("plain/summary.csv").read_text() == Path("given/summary.csv").read_text()
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"train": []}, "Expected 'array' of length >= 1 - at '$.train'"),
-    ({"test": "x"}, "Expected 'array', got 'str' - at '$.test'"),
-    ({"dataset": None}, "missing required field 'dataset'): `bench data split NAME` writes a split"),
-    ({"dataset": "lfw"}, "which is not used here"),
-    ({"test": ["nobody"], "digest": None}, "first 'nobody'"), ({"test": ["nobody"]}, "was changed"),
-    ({"schema_version": 9}, "upgrade it"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"train": []}, "Expected 'array' of length >= 1 - at '$.train'"),
+        ({"test": "x"}, "Expected 'array', got 'str' - at '$.test'"),
+        (
+            {"dataset": None},
+            "missing required field 'dataset'): `bench data split NAME` writes a split",
+        ),
+        ({"dataset": "lfw"}, "which is not used here"),
+        ({"test": ["nobody"], "digest": None}, "first 'nobody'"),
+        ({"test": ["nobody"]}, "was changed"),
+        ({"schema_version": 9}, "upgrade it"),
+    ],
+)
 def test_bad_lists(command, split, change, said):
     made = {key: value for key, value in (split | change).items() if value is not None}
     Path("bad.json").write_text(json.dumps(made))
@@ -77,7 +106,9 @@ def test_bad_lists(command, split, change, said):
 
 
 def test_an_id_twice_two_lists_of_one_set_and_no_json(command, split):
-    Path("twice.json").write_text(json.dumps({"dataset": "pets", "train": split["train"], "test": split["train"][:1]}))
+    Path("twice.json").write_text(
+        json.dumps({"dataset": "pets", "train": split["train"], "test": split["train"][:1]})
+    )
     with pytest.raises(BenchError, match="is listed twice"):
         splits.read(Path("twice.json"))
     Path("none.json").write_text("train, test")

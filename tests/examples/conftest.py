@@ -1,6 +1,8 @@
-"""A fresh environment: huebench as a wheel of this tree, the examples and three scaffolds, installed by pip.
+"""A fresh environment: huebench as a wheel of this tree, the examples and three scaffolds,
+installed by pip.
 
-What they depend on is not downloaded: links to the packages of the running environment, huebench and its plugins left out.
+What they depend on is not downloaded: links to the packages of the running environment, huebench
+and its plugins left out.
 """
 
 import os
@@ -17,9 +19,20 @@ import pytest
 from ..patience import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = {path.parent.name: path.parent for path in sorted((ROOT / "examples").glob("*/pyproject.toml"))}
+EXAMPLES = {
+    path.parent.name: path.parent for path in sorted((ROOT / "examples").glob("*/pyproject.toml"))
+}
 SCAFFOLDS = {"method": "fresh-tint", "dataset": "fresh-set", "metric": "fresh-error"}
-SOURCES = ("bench", "methods", "metrics", "datasets", "reports", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "bench",
+    "methods",
+    "metrics",
+    "datasets",
+    "reports",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 PIP = """[global]
 disable-pip-version-check = true
 [install]
@@ -32,15 +45,25 @@ no-build-isolation = false
 
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory):
-    """The environment: `fresh.run(*command)` runs one in it and returns standard output; it fails on a failure."""
+    """The environment: `fresh.run(*command)` runs one in it and returns standard output; it fails
+    on a failure."""
     home = tmp_path_factory.mktemp("fresh")
     environment = _environment(home)
     python = str(home / "venv" / "bin" / "python")
 
     def run(*command, cwd=home, status=0):
-        done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True,
-                              timeout=LONG, check=False)  # fmt: skip
-        assert done.returncode == status, f"{command} gave {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LONG,
+            check=False,
+        )
+        assert done.returncode == status, (
+            f"{command} gave {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        )
         return done.stdout
 
     run(python, "-m", "pip", "install", "-q", _copy(ROOT, home / "tree", SOURCES))
@@ -49,7 +72,14 @@ def fresh(tmp_path_factory):
         run("bench", "new", kind, name)
     examples = {kind: _copy(path, home / "examples" / kind) for kind, path in EXAMPLES.items()}
     run(python, "-m", "pip", "install", "-q", *examples.values(), *scaffolds.values())
-    return SimpleNamespace(run=run, home=home, python=python, examples=examples, scaffolds=scaffolds, environment=environment)
+    return SimpleNamespace(
+        run=run,
+        home=home,
+        python=python,
+        examples=examples,
+        scaffolds=scaffolds,
+        environment=environment,
+    )
 
 
 def _copy(source, target, names=None):
@@ -71,7 +101,10 @@ def _environment(home):
     packages.mkdir()
     for path in {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}:
         for entry in path.iterdir():
-            if not entry.name.lower().startswith(("huebench", "__editable__", "_editable_")) and entry.suffix != ".pth":
+            if (
+                not entry.name.lower().startswith(("huebench", "__editable__", "_editable_"))
+                and entry.suffix != ".pth"
+            ):
                 (packages / entry.name).symlink_to(entry)
     site = next((home / "venv" / "lib").glob("python*/site-packages"))
     (site / "dependencies.pth").write_text(f"{packages}\n")
@@ -80,6 +113,21 @@ def _environment(home):
         (scripts / name).write_text(f'#!/bin/sh\nexec "{scripts / "python"}" -m {name} "$@"\n')
         (scripts / name).chmod(0o755)
     (scripts / "ruff").symlink_to(Path(sys.executable).parent / "ruff")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "PIP_", "PYTHON", "COV_", "GITHUB_"))}
-    paths = {"PATH": os.pathsep.join([str(scripts), os.environ.get("PATH", "")]), "VIRTUAL_ENV": str(home / "venv")}
-    return kept | paths | {"BENCH_STORE": str(home / "store"), "BENCH_DATA": str(home / "data"), "PYTHONNOUSERSITE": "1"}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("BENCH_", "PIP_", "PYTHON", "COV_", "GITHUB_"))
+    }
+    paths = {
+        "PATH": os.pathsep.join([str(scripts), os.environ.get("PATH", "")]),
+        "VIRTUAL_ENV": str(home / "venv"),
+    }
+    return (
+        kept
+        | paths
+        | {
+            "BENCH_STORE": str(home / "store"),
+            "BENCH_DATA": str(home / "data"),
+            "PYTHONNOUSERSITE": "1",
+        }
+    )

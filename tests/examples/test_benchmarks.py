@@ -1,4 +1,5 @@
-"""Every script of `benchmarks/` runs, at its smallest size; `make test` also holds them against mypy."""
+"""Every script of `benchmarks/` runs, at its smallest size; `make test` also holds them against
+mypy."""
 
 import ast
 import os
@@ -15,11 +16,26 @@ from ..patience import LONG
 from .conftest import ROOT
 
 FAST = {"coverage", "gate", "mutation", "preparation", "startup", "upsampling"}
-SLOW = {"adversaries", "article", "copies", "memory", "networks", "overhead", "precomputed", "ratios", "reporting", "scaling",
-        "scoring"}
-GIVEN = {"article": ("run",), "copies": ("demo", "--quick"), "mutation": ("show", "--quick"),
-         "scoring": ("--quick", "--per-metric"),
-         "upsampling": ("photographs", "--quick")}  # fmt: skip
+SLOW = {
+    "adversaries",
+    "article",
+    "copies",
+    "memory",
+    "networks",
+    "overhead",
+    "precomputed",
+    "ratios",
+    "reporting",
+    "scaling",
+    "scoring",
+}
+GIVEN = {
+    "article": ("run",),
+    "copies": ("demo", "--quick"),
+    "mutation": ("show", "--quick"),
+    "scoring": ("--quick", "--per-metric"),
+    "upsampling": ("photographs", "--quick"),
+}
 """What a script is given where that is not `--quick` alone."""
 SHARED = {"measure", "mutants"}
 """What the others import."""
@@ -34,13 +50,23 @@ def absent(source):
             modules |= {a.name: import_module(a.name) for a in node.names if a.name == "bench"}
         elif isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "bench":
             for a in node.names:
-                found = getattr(import_module(node.module), a.name, None) or submodule(node.module, a.name)
+                found = getattr(import_module(node.module), a.name, None) or submodule(
+                    node.module, a.name
+                )
                 if found is None:
                     yield f"{node.module}.{a.name}"
                 elif isinstance(found, ModuleType):
                     modules[a.asname or a.name] = found
-    used = [(n.value.id, n.attr) for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
-    yield from (f"{name}.{attribute}" for name, attribute in used if name in modules and not hasattr(modules[name], attribute))
+    used = [
+        (n.value.id, n.attr)
+        for n in nodes
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+    ]
+    yield from (
+        f"{name}.{attribute}"
+        for name, attribute in used
+        if name in modules and not hasattr(modules[name], attribute)
+    )
 
 
 def submodule(package, name):
@@ -56,10 +82,15 @@ def test_every_name_that_it_uses_exists(path):
     assert list(absent(path.read_text())) == []
 
 
-@pytest.mark.parametrize("wrong", [
-    "from bench.scores import scoring\nscoring.CellScores", "from bench.scores.scoring import CellScores",
-    "from bench.scores import scorings", "import bench\nbench.rum()",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "from bench.scores import scoring\nscoring.CellScores",
+        "from bench.scores.scoring import CellScores",
+        "from bench.scores import scorings",
+        "import bench\nbench.rum()",
+    ],
+)
 def test_the_test_sees_a_name_that_is_gone(wrong):
     assert list(absent(wrong))
 
@@ -68,13 +99,22 @@ def test_every_script_is_run():
     assert {path.stem for path in SCRIPTS} == {*FAST, *SLOW, *SHARED}
 
 
-@pytest.mark.parametrize("name", [*sorted(FAST), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(SLOW))])
+@pytest.mark.parametrize(
+    "name", [*sorted(FAST), *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(SLOW))]
+)
 def test_it_runs(name, tmp_path):
     environment = os.environ | {"BENCH_STORE": str(tmp_path / "store"), "BENCH_THREADS": "1"}
 
     def run(*words):
-        done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True,
-                              timeout=LONG, check=False)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LONG,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         return done.stdout
 
@@ -82,8 +122,25 @@ def test_it_runs(name, tmp_path):
         pictures(tmp_path / "photographs", 2)
     if name == "article":
         pictures(tmp_path / "church", 60)
-        run("-m", "bench.cli", "run", "--methods", "vae[loss=[l2,full],steps=2],marginal", "--preset", "tiny", "-d", "church",
-            "--data-home", tmp_path, "--limit-test", "6", "--figures", "none", "--out", "run")  # fmt: skip
+        run(
+            "-m",
+            "bench.cli",
+            "run",
+            "--methods",
+            "vae[loss=[l2,full],steps=2],marginal",
+            "--preset",
+            "tiny",
+            "-d",
+            "church",
+            "--data-home",
+            tmp_path,
+            "--limit-test",
+            "6",
+            "--figures",
+            "none",
+            "--out",
+            "run",
+        )
     said = run(ROOT / "benchmarks" / f"{name}.py", *GIVEN.get(name, ("--quick",)))
     assert any(letter.isdigit() for letter in said)
     if name == "article":

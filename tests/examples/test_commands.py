@@ -1,10 +1,12 @@
 """The commands of README and docs: each is one that `bench` understands, and runs as it is written.
 
-What runs: every command of every page, in a copy of the repository with what the pages speak of: a data home, photographs, earlier
-runs. Left out are those of `NOT_HERE`, each with its reason; `docs/first-plugin.md` has a test of its own.
+What runs: every command of every page, in a copy of the repository with what the pages speak of: a
+data home, photographs, earlier runs. Left out are those of `NOT_HERE`, each with its reason;
+`docs/first-plugin.md` has a test of its own.
 
-Commands stand in blocks, and in sentences between backticks. What a sentence names need not be whole: `bench compare` lacks its
-runs. Its verb and options are looked at all the same, and it runs where it is whole.
+Commands stand in blocks, and in sentences between backticks. What a sentence names need not be
+whole: `bench compare` lacks its runs. Its verb and options are looked at all the same, and it runs
+where it is whole.
 """
 
 import ast
@@ -39,26 +41,43 @@ NOT_HERE = {
     r"tcp://HOST": "needs a cluster; tests/cli/test_executors.py starts one",
     r"submitit\[partition": "needs SLURM; tests/cli/test_executors.py runs jobs locally",
     r"nodes": "needs SLURM",
-    r"^python -m bench\.": "would import the copy's bench/ without its shelves; test_describe.py and tests/conformance have it",
+    r"^python -m bench\.": "would import the copy's bench/ without its shelves; test_describe.py "
+    "and tests/conformance have it",
     r"--config bench.toml": "names a file of the reader's; tests/core/test_docs.py reads the page's",
-    r"--plugin examples/method": "the tests' environment has it installed; tests/examples/test_local.py takes it from there",
+    r"--plugin examples/method": "the tests' environment has it installed; "
+    "tests/examples/test_local.py takes it from there",
 }
 LIGHTER = {
     r"^python benchmarks/(?!article)": "--quick",
     r"^bench run --metrics": "--methods marginal --limit-train 40 --limit-test 6",
-    r"^bench run (?!.*--preset tiny).*(--dataset|-d) ": "--preset tiny --limit-train 40 --limit-test 6 --draws 4",
+    r"^bench run (?!.*--preset tiny).*(--dataset|-d) ": "--preset tiny --limit-train 40 "
+    "--limit-test 6 --draws 4",
 }
 """What is added to a command that takes minutes to days as it is written."""
-HOLDERS = {"RUN": "runs/church", "DATA": "path/to/data", "FOLDER": "path/to/photos", "VERB": "list",
-           "path/to/caltech-101": "path/to/photos"}  # fmt: skip
+HOLDERS = {
+    "RUN": "runs/church",
+    "DATA": "path/to/data",
+    "FOLDER": "path/to/photos",
+    "VERB": "list",
+    "path/to/caltech-101": "path/to/photos",
+}
 """What the docs leave to the reader."""
 
 
 def pages(commands_of):
     """Every page that has commands."""
-    found = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")),
-             *sorted((ROOT / "docs").rglob("*.md"))]  # fmt: skip
-    return {str(path.relative_to(ROOT)): commands for path in found if (commands := commands_of(path.read_text()))}
+    found = [
+        *(
+            ROOT / name
+            for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")
+        ),
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
+    return {
+        str(path.relative_to(ROOT)): commands
+        for path in found
+        if (commands := commands_of(path.read_text()))
+    }
 
 
 def without_blocks(text):
@@ -69,10 +88,17 @@ def blocks_commands(text):
     """The commands of a page's blocks: those that begin with a program."""
     found = []
     indented = re.findall(r"(?:^ {4}\S.*\n)+", without_blocks(text), re.MULTILINE)
-    for block in [*re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL), *map(dedent, indented)]:
+    for block in [
+        *re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL),
+        *map(dedent, indented),
+    ]:
         lines = [line for line in block.replace("\\\n", "").splitlines() if line.strip()]
         if lines and lines[0].split()[0] in PROGRAMS:
-            found += [re.sub(r"\s+(#|//) .*", "", line).strip() for line in lines if line.strip() not in ("", "...")]
+            found += [
+                re.sub(r"\s+(#|//) .*", "", line).strip()
+                for line in lines
+                if line.strip() not in ("", "...")
+            ]
     return found
 
 
@@ -91,26 +117,54 @@ EVERY_NAMED = [(page, command) for page, commands in NAMED.items() for command i
 def test_commands_are_found():
     block = "```\nbench run -m mdn \\\n  -k 3   # why\n...\n```\n\n```\nfour legs\n```\n"
     assert blocks_commands(block) == ["bench run -m mdn   -k 3"]
-    assert blocks_commands("By hand:\n\n    bench check mdn\n    bench list\n\nfour legs\n") == ["bench check mdn", "bench list"]
-    assert sentences_commands(block + "`bench list`, `bench`, `bench show\nmdn`, `mdn`") == ["bench list", "bench show mdn"]
+    assert blocks_commands("By hand:\n\n    bench check mdn\n    bench list\n\nfour legs\n") == [
+        "bench check mdn",
+        "bench list",
+    ]
+    assert sentences_commands(block + "`bench list`, `bench`, `bench show\nmdn`, `mdn`") == [
+        "bench list",
+        "bench show mdn",
+    ]
     assert (len(EVERY) > 60, len(EVERY_NAMED) > 60) == (True, True)
-    assert {"README.md", "docs/tour.md", "docs/data.md", "docs/gate.md", "docs/colorize.md", "docs/conformance.md"} <= set(PAGES)
-    assert {"SECURITY.md", "docs/speed.md", "docs/metrics.md", "docs/reports.md", "docs/faq.md"} <= set(NAMED)
+    assert {
+        "README.md",
+        "docs/tour.md",
+        "docs/data.md",
+        "docs/gate.md",
+        "docs/colorize.md",
+        "docs/conformance.md",
+    } <= set(PAGES)
+    assert {
+        "SECURITY.md",
+        "docs/speed.md",
+        "docs/metrics.md",
+        "docs/reports.md",
+        "docs/faq.md",
+    } <= set(NAMED)
 
 
-@pytest.mark.parametrize(("page", "command"), EVERY, ids=[f"{page}: {command}"[:90] for page, command in EVERY])
+@pytest.mark.parametrize(
+    ("page", "command"), EVERY, ids=[f"{page}: {command}"[:90] for page, command in EVERY]
+)
 def test_its_verb_and_options_exist(page, command):
     look(command)
 
 
-@pytest.mark.parametrize(("page", "command"), EVERY_NAMED, ids=[f"{page}: {command}"[:90] for page, command in EVERY_NAMED])
+@pytest.mark.parametrize(
+    ("page", "command"),
+    EVERY_NAMED,
+    ids=[f"{page}: {command}"[:90] for page, command in EVERY_NAMED],
+)
 def test_what_a_sentence_names_has_its_verb_and_options(page, command):
     look(command, whole=False)
 
 
 def look(command, whole=True):
-    """Hold a command against the programs' verbs, options and files; whole: it has all arguments that its verb needs."""
-    command = re.sub(r"--(plugin|config) \S+", "", spelt_out(command).rpartition("| ")[2])  # which are read at once
+    """Hold a command against the programs' verbs, options and files; whole: it has all arguments
+    that its verb needs."""
+    command = re.sub(
+        r"--(plugin|config) \S+", "", spelt_out(command).rpartition("| ")[2]
+    )  # which are read at once
     first, *words = shlex.split(command)
     assert first.rpartition("/")[2] in PROGRAMS
     if first == "bench":
@@ -123,7 +177,9 @@ def look(command, whole=True):
     elif first == "python" and words[0] == "-m":
         assert find_spec(words[1])
     elif first == "python":
-        assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options(ROOT / words[0])
+        assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options(
+            ROOT / words[0]
+        )
     elif first == "make":
         assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
 
@@ -139,7 +195,9 @@ def options(script):
     """What a script's parser takes."""
     calls = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
     made = [call for call in calls if getattr(call.func, "attr", "") == "add_argument"]
-    return {str(word.value) for call in made for word in call.args if isinstance(word, ast.Constant)}
+    return {
+        str(word.value) for call in made for word in call.args if isinstance(word, ast.Constant)
+    }
 
 
 def parsed(command, words):
@@ -153,40 +211,75 @@ def parsed(command, words):
 def runs(command):
     """Whether what a sentence names is a command to be run: whole, with all words spelt out."""
     first, *words = shlex.split(spelt_out(command))
-    if any(re.search(pattern, command) for pattern in NOT_HERE) or any(word.isupper() for word in words) or "..." in command:
+    if (
+        any(re.search(pattern, command) for pattern in NOT_HERE)
+        or any(word.isupper() for word in words)
+        or "..." in command
+    ):
         return False
     try:
         look(command)
     except AssertionError:
         return False
-    return first != "make" and command not in ("bench run", "bench check")  # in a block, too; wants a name by itself
+    return first != "make" and command not in (
+        "bench run",
+        "bench check",
+    )  # in a block, too; wants a name by itself
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [("run --method mdn", "No such option.*--method"), ("rum", "No such command.*rum"), ("data lst", "No such command.*lst"),
-     ("colorize", "photos")],
-)  # fmt: skip
+    [
+        ("run --method mdn", "No such option.*--method"),
+        ("rum", "No such command.*rum"),
+        ("data lst", "No such command.*lst"),
+        ("colorize", "photos"),
+    ],
+)
 def test_the_test_sees_a_wrong_command(wrong, says):
     with pytest.raises(click.UsageError, match=says):
         parsed(cli, wrong.split())
 
 
-@pytest.mark.parametrize("wrong", ["bench rum", "bench report --seeds 3", "bench data lst", "python benchmarks/gate.py --quicker",
-                                   "python -m bench.describing docs/metrics.md", "make tests"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "bench rum",
+        "bench report --seeds 3",
+        "bench data lst",
+        "python benchmarks/gate.py --quicker",
+        "python -m bench.describing docs/metrics.md",
+        "make tests",
+    ],
+)
 def test_the_test_sees_a_wrong_command_in_a_sentence(wrong):
     with pytest.raises((click.UsageError, AssertionError)):
         look(wrong, whole=False)
 
 
 def test_what_is_whole_and_what_is_not():
-    whole = {"bench list", "bench show cheat", "bench score RUN", "python benchmarks/reporting.py --data FOLDER"}
-    parts = {"bench compare", "bench data", "bench show METRIC", "bench report RUN...", "bench run", "bench check", "make test"}
+    whole = {
+        "bench list",
+        "bench show cheat",
+        "bench score RUN",
+        "python benchmarks/reporting.py --data FOLDER",
+    }
+    parts = {
+        "bench compare",
+        "bench data",
+        "bench show METRIC",
+        "bench report RUN...",
+        "bench run",
+        "bench check",
+        "make test",
+    }
     assert {command for command in (*whole, *parts) if runs(command)} == whole
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in dict.fromkeys([*PAGES, *NAMED]) if page != OWN_TEST])
+@pytest.mark.parametrize(
+    "page", [page for page in dict.fromkeys([*PAGES, *NAMED]) if page != OWN_TEST]
+)
 def test_every_command_runs(page, reader):
     where = reader.folder(page)
     named = [command for command in NAMED.get(page, []) if runs(command)]
@@ -209,16 +302,35 @@ class Reader:
 
     def __init__(self, fresh, base):
         self.fresh, self.base = fresh, base
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+        names = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+        ).stdout.split("\0")
         for name in filter(None, names):
             if (ROOT / name).is_file():
                 (base / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, base / name)
         for name in ("photo.jpg", "album/one.jpg", "album/two.jpg"):
             picture(len(name), base / name)
-        for name in ("path/to/photographs", "path/to/photos", "path/to/data/church", "photos", "some"):
+        for name in (
+            "path/to/photographs",
+            "path/to/photos",
+            "path/to/data/church",
+            "photos",
+            "some",
+        ):
             for number in range(60):
-                picture(number, base / name / ("photo.jpg" if number == 0 else "other.jpg" if number == 1 else f"{number}.jpg"))
+                picture(
+                    number,
+                    base
+                    / name
+                    / (
+                        "photo.jpg"
+                        if number == 0
+                        else "other.jpg"
+                        if number == 1
+                        else f"{number}.jpg"
+                    ),
+                )
         picture(1, base / "other.jpg")
         faces(base / "path/to/data/lfw-deepfunneled.tgz")
         light = "--preset tiny --limit-train 40 --limit-test 6"
@@ -227,7 +339,9 @@ class Reader:
         for name in ("before", "after"):
             self.run(f"bench run -m mdn,marginal -d church {light} --out runs/{name}", base)
 
-        test = json.loads((base / "runs/church/manifest.json").read_text())["datasets"]["church"]["test"]
+        test = json.loads((base / "runs/church/manifest.json").read_text())["datasets"]["church"][
+            "test"
+        ]
         self.photographs = dict(zip(("some/photo.jpg", "other.jpg"), test["ids"]))
 
     def folder(self, page):
@@ -242,10 +356,22 @@ class Reader:
         """Run a command as a shell does; the folder to go on in."""
         if command.startswith("cd "):
             return (where / command[3:]).resolve(strict=True)
-        environment = self.fresh.environment | {"BENCH_DATA": str(self.base / "path/to/data"), "BENCH_THREADS": "1"}
-        done = subprocess.run(["bash", "-c", command], cwd=where, env=environment, capture_output=True, text=True, timeout=LONG,
-                              check=False)  # fmt: skip
-        assert done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        environment = self.fresh.environment | {
+            "BENCH_DATA": str(self.base / "path/to/data"),
+            "BENCH_THREADS": "1",
+        }
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=where,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LONG,
+            check=False,
+        )
+        assert done.returncode == 0, (
+            f"{command} gave {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
         return where
 
 

@@ -17,7 +17,9 @@ def typed(fresh):
     folder, printed = fresh.home / "tour", {}
     folder.mkdir()
     where = folder
-    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+    for kind, block in re.findall(
+        r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    ):
         if kind == "diff":
             change(where, block)
             continue
@@ -34,7 +36,9 @@ def typed(fresh):
 def change(package, block):
     """Apply a change to the one file in which its lines before are found, once."""
     lines = block.splitlines()
-    before, after = ("".join(f"{line[1:]}\n" for line in lines if line[:1] in (" ", sign)) for sign in "-+")
+    before, after = (
+        "".join(f"{line[1:]}\n" for line in lines if line[:1] in (" ", sign)) for sign in "-+"
+    )
     files = [path for path in sorted((package / "src").rglob("*.py")) if before in path.read_text()]
     assert len(files) == 1
     assert files[0].read_text().count(before) == 1
@@ -51,7 +55,9 @@ def test_the_method_is_found_as_a_local_file_and_installed(typed):
 def test_its_tests_pass_before_and_after_the_change(typed):
     printed, _ = typed
     assert len(printed["pytest"]) == 2
-    assert all(re.search(r"\d+ passed", text) and "failed" not in text for text in printed["pytest"])
+    assert all(
+        re.search(r"\d+ passed", text) and "failed" not in text for text in printed["pytest"]
+    )
 
 
 def test_it_is_in_the_tables_and_on_the_page(typed):
@@ -65,21 +71,34 @@ def test_it_is_in_the_tables_and_on_the_page(typed):
 
 def test_the_change_changes_its_scores_and_those_of_nothing_else(typed):
     _, package = typed
-    runs = [pd.read_parquet(package / "runs" / name / "scores.parquet").astype({"method": str}) for name in ("first", "second")]
+    runs = [
+        pd.read_parquet(package / "runs" / name / "scores.parquet").astype({"method": str})
+        for name in ("first", "second")
+    ]
     for method, same in (("halo", False), ("marginal", True)):
-        values = [scores.loc[scores["method"] == method, "value"].reset_index(drop=True) for scores in runs]
+        values = [
+            scores.loc[scores["method"] == method, "value"].reset_index(drop=True)
+            for scores in runs
+        ]
         assert values[0].equals(values[1]) is same
 
 
 def test_the_comparison_and_the_ranking_say_what_the_page_says(typed):
     printed, package = typed
-    lines = [line.split() for line in printed["bench compare runs/first runs/second"][0].splitlines() if line.startswith("demo ")]
+    lines = [
+        line.split()
+        for line in printed["bench compare runs/first runs/second"][0].splitlines()
+        if line.startswith("demo ")
+    ]
     words = {(method, metric): rest[-1] for _, method, metric, *rest in lines}
     assert words["halo", "absolute-error"] == words["halo", "fair-variogram-score"] == "better"
     assert words["halo", "fair-energy-score"] == "shown"  # no difference shown
     assert {word for (method, _), word in words.items() if method != "halo"} == {"identical"}
     assert any((package / "compare-first-second").iterdir())
-    assert "a control, nor to be worse**: halo" in (package / "runs" / "first" / "tables" / "ranking.md").read_text()
+    assert (
+        "a control, nor to be worse**: halo"
+        in (package / "runs" / "first" / "tables" / "ranking.md").read_text()
+    )
 
 
 def test_the_changed_package_is_still_clean(typed, fresh):

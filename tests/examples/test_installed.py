@@ -1,4 +1,5 @@
-"""The examples and three scaffolds, installed by pip in a fresh environment, are listed, checked and used."""
+"""The examples and three scaffolds, installed by pip in a fresh environment, are listed, checked
+and used."""
 
 import json
 import re
@@ -10,8 +11,14 @@ from bench.plugins.loader import KINDS
 
 from .conftest import EXAMPLES, SCAFFOLDS
 
-NAMES = {"method": "palette-transfer", "dataset": "mondrian", "metric": "histogram-intersection", "report": "mean-rank",
-         "protocol": "square10", "executor": "shuffled"}  # fmt: skip
+NAMES = {
+    "method": "palette-transfer",
+    "dataset": "mondrian",
+    "metric": "histogram-intersection",
+    "report": "mean-rank",
+    "protocol": "square10",
+    "executor": "shuffled",
+}
 
 
 def test_there_is_an_example_of_every_kind():
@@ -33,7 +40,11 @@ def test_all_are_listed_with_their_distribution(fresh):
 
 
 def test_huebench_in_it_is_the_wheel(fresh):
-    place = fresh.run(fresh.python, "-c", "import bench, bench.methods.mdn; print(bench.__file__, bench.methods.mdn.__file__)")
+    place = fresh.run(
+        fresh.python,
+        "-c",
+        "import bench, bench.methods.mdn; print(bench.__file__, bench.methods.mdn.__file__)",
+    )
     assert all(part.startswith(str(fresh.home / "venv")) for part in place.split())
 
 
@@ -48,7 +59,9 @@ def test_an_example_passes_the_check(fresh, name):
     assert "passed" in fresh.run("bench", "check", name)
 
 
-@pytest.mark.parametrize("kind", ["dataset", "metric"])  # a method's: with the page, docs/first-plugin.md
+@pytest.mark.parametrize(
+    "kind", ["dataset", "metric"]
+)  # a method's: with the page, docs/first-plugin.md
 def test_a_scaffold_s_own_tests_pass_untouched(fresh, kind):
     out = fresh.run("pytest", "-q", cwd=fresh.scaffolds[kind])
     assert re.search(r"\d+ passed", out)
@@ -61,14 +74,32 @@ def test_an_example_s_own_tests_pass(fresh, kind):
 
 
 LABEL = "palette-transfer[levels=16]"
-RUN = ["bench", "run", "--dataset", "mondrian", "--limit-test", 4, "--protocol", "square10[k=3,draws=4]"]
+RUN = [
+    "bench",
+    "run",
+    "--dataset",
+    "mondrian",
+    "--limit-test",
+    4,
+    "--protocol",
+    "square10[k=3,draws=4]",
+]
 
 
 @pytest.fixture(scope="module")
 def together(fresh):
     """A run with all examples at once: what it printed, and its folder."""
-    out = fresh.run(*RUN, "--methods", f"{LABEL},fresh-tint,marginal", "--executor", "shuffled",
-                    "--metrics", "histogram-intersection,fair-energy-score,absolute-error", "--out", "together")  # fmt: skip
+    out = fresh.run(
+        *RUN,
+        "--methods",
+        f"{LABEL},fresh-tint,marginal",
+        "--executor",
+        "shuffled",
+        "--metrics",
+        "histogram-intersection,fair-energy-score,absolute-error",
+        "--out",
+        "together",
+    )
     return out, fresh.home / "together"
 
 
@@ -77,9 +108,16 @@ def test_a_run_with_all_examples_together_measures_the_method(together):
     assert LABEL in out
     manifest = json.loads((run / "manifest.json").read_text())
     assert [(cell["method"], cell["dataset"], cell["status"]) for cell in manifest["cells"]] == [
-        (name, "mondrian", "done") for name in (LABEL, "fresh-tint", "marginal")]  # fmt: skip
-    assert (manifest["protocol"]["name"], manifest["protocol"]["k"], manifest["protocol"]["draws"]) == ("square10", 3, 4)
-    scores = pd.read_parquet(run / "scores.parquet").astype({"method": str, "metric": str, "ask": str})
+        (name, "mondrian", "done") for name in (LABEL, "fresh-tint", "marginal")
+    ]
+    assert (
+        manifest["protocol"]["name"],
+        manifest["protocol"]["k"],
+        manifest["protocol"]["draws"],
+    ) == ("square10", 3, 4)
+    scores = pd.read_parquet(run / "scores.parquet").astype(
+        {"method": str, "metric": str, "ask": str}
+    )
     mine = scores[(scores["method"] == LABEL) & (scores["metric"] == "histogram-intersection")]
     assert set(mine["ask"]) == {"present", "draws"}
     assert mine["value"].between(0, 1).all()
@@ -106,10 +144,25 @@ def test_the_metric_is_in_the_tables(together):
 def test_the_order_of_execution_changes_nothing(fresh, together):
     """The same run, one cell after the other and in a store of its own."""
     _, run = together
-    fresh.run(*RUN, "--methods", f"marginal,fresh-tint,{LABEL}", "--metrics", "fair-energy-score",
-              "--store", "other-store", "--out", "serial")  # fmt: skip
-    both = [pd.read_parquet(folder / "scores.parquet").astype({"method": str}) for folder in (run, fresh.home / "serial")]
-    drawn = [scores[(scores["metric"] == "fair-energy-score") & (scores["ask"] == "draws")] for scores in both]
+    fresh.run(
+        *RUN,
+        "--methods",
+        f"marginal,fresh-tint,{LABEL}",
+        "--metrics",
+        "fair-energy-score",
+        "--store",
+        "other-store",
+        "--out",
+        "serial",
+    )
+    both = [
+        pd.read_parquet(folder / "scores.parquet").astype({"method": str})
+        for folder in (run, fresh.home / "serial")
+    ]
+    drawn = [
+        scores[(scores["metric"] == "fair-energy-score") & (scores["ask"] == "draws")]
+        for scores in both
+    ]
     values = [scores.set_index(["method", "image"])["value"].sort_index() for scores in drawn]
     assert len(values[0]) == 3 * 4
     assert values[0].equals(values[1])
@@ -127,7 +180,15 @@ def test_mypy_accepts_scaffolds_and_examples(fresh):
     (fresh.home / "mypy.ini").write_text(QUICK)
     for folder in [*fresh.scaffolds.values(), *fresh.examples.values()]:
         code = ["src"] if (folder / "src").is_dir() else sorted(folder.glob("*.py"))
-        fresh.run("mypy", "--config-file", fresh.home / "mypy.ini", "--cache-dir", fresh.home / "quick", *code, cwd=folder)
+        fresh.run(
+            "mypy",
+            "--config-file",
+            fresh.home / "mypy.ini",
+            "--cache-dir",
+            fresh.home / "quick",
+            *code,
+            cwd=folder,
+        )
 
 
 @pytest.mark.slow

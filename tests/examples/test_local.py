@@ -17,8 +17,12 @@ from .test_installed import NAMES
 def listed(*plugins):
     """What `bench list` shows with local plugins, as (kind, name) -> distribution."""
     given = [part for path in plugins for part in ("--plugin", str(path))]
-    done = subprocess.run([sys.executable, "-m", "bench.cli", *given, "--strict-plugins", "list", "--json"], capture_output=True,
-                          text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.cli", *given, "--strict-plugins", "list", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return {(row["kind"], row["name"]): row["distribution"] for row in json.loads(done.stdout)}
 

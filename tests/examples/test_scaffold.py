@@ -29,9 +29,16 @@ def bench(command):
 def packages(tmp_path_factory):
     """Packages of every kind: names of one letter, of several words, and as long as they may be."""
     home = tmp_path_factory.mktemp("packages")
-    made = [Package(kind, name, "MIT") for kind in KINDS for name in ("q", "2".join("abc") + "-d", "a-" + "word" * 7)]
+    made = [
+        Package(kind, name, "MIT")
+        for kind in KINDS
+        for name in ("q", "2".join("abc") + "-d", "a-" + "word" * 7)
+    ]
     assert len(made[2].name) == scaffold.LONGEST
-    return [(package, scaffold.create(package, registry(), home / f"{package.kind}-{package.name}")) for package in made]
+    return [
+        (package, scaffold.create(package, registry(), home / f"{package.kind}-{package.name}"))
+        for package in made
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,8 +50,14 @@ def test_a_package_is_named_after_the_plugin_and_says_what_comes_next(bench, kin
     assert (project["name"], project["license"]) == ("huebench-two-words", "Apache-2.0")
     assert project["entry-points"]["huebench"] == {"two-words": "huebench_two_words"}
     listed = {line.strip() for line in out.splitlines()}
-    assert {"src/huebench_two_words/__init__.py", "tests/test_two_words.py", ".github/workflows/test.yml", "LICENSE",
-            ".gitignore", "README.md"} <= listed  # fmt: skip
+    assert {
+        "src/huebench_two_words/__init__.py",
+        "tests/test_two_words.py",
+        ".github/workflows/test.yml",
+        "LICENSE",
+        ".gitignore",
+        "README.md",
+    } <= listed
 
 
 @pytest.mark.parametrize("licence", LICENCES)
@@ -53,7 +66,11 @@ def test_the_licence_is_in_every_place(bench, licence):
     package = Path("huebench-some-error")
     assert tomllib.loads((package / "pyproject.toml").read_text())["project"]["license"] == licence
     assert f'licence="{licence}"' in (package / "src/huebench_some_error/__init__.py").read_text()
-    title = {"Apache-2.0": "Apache License", "MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause License"}[licence]
+    title = {
+        "Apache-2.0": "Apache License",
+        "MIT": "MIT License",
+        "BSD-3-Clause": "BSD 3-Clause License",
+    }[licence]
     text = (package / "LICENSE").read_text()
     assert text.strip().startswith(title)
     assert ("the authors of huebench-some-error" in text) == (licence != "Apache-2.0")
@@ -61,7 +78,9 @@ def test_the_licence_is_in_every_place(bench, licence):
 
 def test_the_licence_of_apache_is_the_project_s_own_copy():
     root = Path(__file__).resolve().parents[2]
-    assert (root / "bench/plugins/templates/licences/Apache-2.0").read_text() == (root / "LICENSE").read_text()
+    assert (root / "bench/plugins/templates/licences/Apache-2.0").read_text() == (
+        root / "LICENSE"
+    ).read_text()
 
 
 @pytest.mark.parametrize(
@@ -145,8 +164,13 @@ def test_a_name_is_accepted_or_a_better_one_is_proposed(name):
 
 def test_ruff_accepts_them_by_their_own_rules(packages):
     for _, folder in packages:
-        done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=folder, capture_output=True,
-                              text=True, check=False)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout
 
 
@@ -155,12 +179,18 @@ def test_no_placeholder_is_left(packages):
         for path in (p for p in folder.rglob("*") if p.is_file()):
             text = path.read_text().replace("${{", "").replace('"$HUEBENCH"', "")
             assert "$" not in text, path
-            assert not {"__snake__", "__module__", "tmpl"} & set(path.name.replace(".", " ").split())
+            assert not {"__snake__", "__module__", "tmpl"} & set(
+                path.name.replace(".", " ").split()
+            )
 
 
 def test_the_readme_names_files_that_exist(packages):
     for _, folder in packages:
-        table = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `")]
+        table = [
+            line
+            for line in (folder / "README.md").read_text().splitlines()
+            if line.startswith("| `")
+        ]
         files = [line.split("`")[1] for line in table]
         assert len(files) == 4
         assert all((folder / file).is_file() for file in files)
@@ -169,9 +199,14 @@ def test_the_readme_names_files_that_exist(packages):
 def test_registering_imports_nothing_heavy(packages):
     for package, folder in packages[::3]:
         module = package.words["module"]
-        code = (f"import sys; sys.path.insert(0, 'src'); import {module}; list({module}.bench_register_{package.kind}s())\n"
-                "print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])")  # fmt: skip
-        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+        code = (
+            f"import sys; sys.path.insert(0, 'src'); import {module}; "
+            f"list({module}.bench_register_{package.kind}s())\n"
+            "print([m for m in ('torch', 'numpy', 'pandas') if m in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+        )
         assert (done.stdout, done.stderr) == ("[]\n", "")
 
 

@@ -36,15 +36,25 @@ def test_the_workflow_is_yaml_with_a_gate():
 
 def test_every_option_verdict_and_status_is_named():
     for command, known in ((gate, "--baseline"), (write, "--force")):
-        options = [name for parameter in command.params for name in parameter.opts if name.startswith("--")]
+        options = [
+            name for parameter in command.params for name in parameter.opts if name.startswith("--")
+        ]
         assert known in options
         for option in options:
-            if option not in ("--config", "--plugin", "--no-plugin", "--no-plugin-autoload", "--strict-plugins"):
+            if option not in (
+                "--config",
+                "--plugin",
+                "--no-plugin",
+                "--no-plugin-autoload",
+                "--strict-plugins",
+            ):
                 assert option in TEXT, option
     assert [verdict for verdict in VERDICTS if verdict not in TEXT.lower()] == []
     assert len(VERDICTS) == 4
     rows = re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)
-    assert sorted(map(int, rows)) == sorted(set(ExitCode) - {ExitCode.CELLS_FAILED, ExitCode.INTERRUPTED})
+    assert sorted(map(int, rows)) == sorted(
+        set(ExitCode) - {ExitCode.CELLS_FAILED, ExitCode.INTERRUPTED}
+    )
 
 
 def test_the_fixture_s_example_is_python():

@@ -11,9 +11,14 @@ from PIL import Image
 
 CALL = 'bench_gate("marginal", dataset={photographs!r}, preset="tiny", baseline="base/{name}.json"{more})'
 TESTS = {
-    "same": "", "better": ", margins={'margin': [{'relative': 0.5}]}", "worse": "", "failing": ", inconclusive='fail'",
-    "unsure": "", "fewer": ", k=3", "absent": ", margins='none.toml'",
-}  # fmt: skip
+    "same": "",
+    "better": ", margins={'margin': [{'relative': 0.5}]}",
+    "worse": "",
+    "failing": ", inconclusive='fail'",
+    "unsure": "",
+    "fewer": ", k=3",
+    "absent": ", margins='none.toml'",
+}
 """Names of tests and baselines, and what is asked for besides."""
 
 
@@ -24,20 +29,44 @@ def project(tmp_path_factory):
     (folder / "photographs").mkdir()
     for i in range(80):
         colours = np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        Image.fromarray(colours).resize((80, 80), Image.Resampling.BICUBIC).save(folder / "photographs" / f"{i:03}.png")
+        Image.fromarray(colours).resize((80, 80), Image.Resampling.BICUBIC).save(
+            folder / "photographs" / f"{i:03}.png"
+        )
     lines = ["import pytest", 'WANTED = ("fair-energy-score", "error-of-best")']
     for name, more in TESTS.items():
-        call = CALL.format(photographs=str(folder / "photographs"), name=name, more=f", metrics=WANTED{more}")
+        call = CALL.format(
+            photographs=str(folder / "photographs"), name=name, more=f", metrics=WANTED{more}"
+        )
         lines += [f"def test_{name}(bench_gate):", f"    {call}"]
     (folder / "test_quality.py").write_text("\n".join(lines))
     return folder
 
 
 def pytest_(project, *options):
-    environment = {**os.environ, "BENCH_STORE": str(project / "store"), "BENCH_DATA": str(project / "data")}
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", project, *options,
-                           project / "test_quality.py"], cwd=project.parent, env=environment, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    environment = {
+        **os.environ,
+        "BENCH_STORE": str(project / "store"),
+        "BENCH_DATA": str(project / "data"),
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            project,
+            *options,
+            project / "test_quality.py",
+        ],
+        cwd=project.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -49,7 +78,9 @@ def changed(project, name, change):
     (project / "base" / f"{name}.json").write_text(json.dumps(found))
 
 
-def test_baselines_are_written_where_they_are_asked_for_and_then_runs_are_held_against_them(project):
+def test_baselines_are_written_where_they_are_asked_for_and_then_runs_are_held_against_them(
+    project,
+):
     code, out = pytest_(project, "-k", "same")
     assert code == 1
     assert "base/same.json is missing: `pytest --bench-write-baseline` writes it" in out
@@ -57,13 +88,22 @@ def test_baselines_are_written_where_they_are_asked_for_and_then_runs_are_held_a
     assert code == 0, out
     assert f"baseline written: {project / 'base' / 'same.json'}" in out
 
-    for name, change in {"better": lambda i, v: 1.1 * v, "worse": lambda i, v: 0.8 * v, "absent": lambda i, v: v,
-                         "unsure": lambda i, v: v + 0.01 * (-1) ** i, "failing": lambda i, v: v + 0.01 * (-1) ** i,
-                         "fewer": lambda i, v: v}.items():  # fmt: skip
+    for name, change in {
+        "better": lambda i, v: 1.1 * v,
+        "worse": lambda i, v: 0.8 * v,
+        "absent": lambda i, v: v,
+        "unsure": lambda i, v: v + 0.01 * (-1) ** i,
+        "failing": lambda i, v: v + 0.01 * (-1) ** i,
+        "fewer": lambda i, v: v,
+    }.items():
         changed(project, name, change)
     code, out = pytest_(project)
     assert code == 1
-    outcomes = {line.split("::test_")[1].split(" ")[0] for line in out.splitlines() if line.startswith("FAILED")}
+    outcomes = {
+        line.split("::test_")[1].split(" ")[0]
+        for line in out.splitlines()
+        if line.startswith("FAILED")
+    }
     assert outcomes == {"worse", "failing", "fewer", "absent"}
     assert "2 regressed" in out
     assert "not comparable" in out
@@ -76,4 +116,9 @@ def test_baselines_are_written_where_they_are_asked_for_and_then_runs_are_held_a
 
 def test_the_plugin_imports_nothing_heavy():
     code = "import sys, bench.gate.pytest_plugin; print(sorted({'torch', 'pandas', 'numpy', 'scipy', 'click'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

@@ -1,4 +1,5 @@
-"""Verdicts: against margins, by direction, over seeds, of whole sets; what can't be compared; and the exit status."""
+"""Verdicts: against margins, by direction, over seeds, of whole sets; what can't be compared; and
+the exit status."""
 
 from dataclasses import replace
 
@@ -21,13 +22,22 @@ NOISE -= NOISE.mean()
 
 @pytest.fixture
 def gate(run, tmp_path):
-    """`gate(rows before, rows after, margins...)`: the gate of a run against the baseline of another."""
+    """`gate(rows before, rows after, margins...)`: the gate of a run against the baseline of
+    another."""
 
     def judged(before, after, *margins, strict=None, more=None, names=(), **same):
-        made = baseline.make(run("before", before, **same), tmp_path / "b.json", names, registry(), force=True)
+        made = baseline.make(
+            run("before", before, **same), tmp_path / "b.json", names, registry(), force=True
+        )
         baseline.write(made)
         settings = parse({"margin": list(margins)}, "gate.toml")
-        return judge(run("after", after, **{**same, **(more or {})}), baseline.read(made.path), settings, registry(), strict)
+        return judge(
+            run("after", after, **{**same, **(more or {})}),
+            baseline.read(made.path),
+            settings,
+            registry(),
+            strict,
+        )
 
     return judged
 
@@ -45,17 +55,29 @@ def only(gate):
 
 def test_worse_better_and_neither(gate):
     shifts = {"mdn": 0.02, "cvae": -0.02, "zhang": 0}
-    found = gate([row for method in shifts for row in rows(BASE, method=method)],
-                 [row for method, shift in shifts.items() for row in rows(BASE + shift + NOISE, method=method)])  # fmt: skip
+    found = gate(
+        [row for method in shifts for row in rows(BASE, method=method)],
+        [
+            row
+            for method, shift in shifts.items()
+            for row in rows(BASE + shift + NOISE, method=method)
+        ],
+    )
     assert [row.verdict for row in found.rows] == ["regressed", "ok", "inconclusive"]
     assert found.rows[0].evidence.value == pytest.approx(0.02, abs=1e-5)
-    assert (found.rows[0].before, found.rows[0].after) == pytest.approx((BASE.mean(), BASE.mean() + 0.02), rel=1e-5)
+    assert (found.rows[0].before, found.rows[0].after) == pytest.approx(
+        (BASE.mean(), BASE.mean() + 0.02), rel=1e-5
+    )
     assert found.code == ExitCode.REGRESSION
 
 
 @pytest.mark.parametrize(
     ("metric", "more", "less"),
-    [("fair-energy-score", "regressed", "ok"), ("mode-coverage", "ok", "regressed"), ("variance", "regressed", "regressed")],
+    [
+        ("fair-energy-score", "regressed", "ok"),
+        ("mode-coverage", "ok", "regressed"),
+        ("variance", "regressed", "regressed"),
+    ],
 )
 def test_the_direction_is_the_metric_s_and_the_order_of_the_runs_counts(only, metric, more, less):
     low, high = rows(BASE, metric), rows(BASE + 0.02 + NOISE, metric)
@@ -89,11 +111,18 @@ def test_a_band_where_neither_direction_is_better(only):
 
 def test_identical_values_are_ok_without_a_test(only):
     """Also where they differ by what the file's digits, or float32, round away."""
-    for after in (BASE, BASE.astype(np.float32).astype(float), BASE * (1 + 4e-7), BASE * (1 - 4e-7)):
+    for after in (
+        BASE,
+        BASE.astype(np.float32).astype(float),
+        BASE * (1 + 4e-7),
+        BASE * (1 - 4e-7),
+    ):
         found = only(rows(BASE), rows(after))
         assert (found.verdict, found.why) == ("ok", "identical")
     assert only(rows(BASE), rows(BASE * (1 + 1e-4))).verdict == "regressed"
-    assert only(rows(np.full(N, 0.2)), rows(np.full(N, 0.200005))).verdict == "regressed"  # five units of the last digit
+    assert (
+        only(rows(np.full(N, 0.2)), rows(np.full(N, 0.200005))).verdict == "regressed"
+    )  # five units of the last digit
 
 
 def test_identical_quantities_are_no_part_of_the_family(gate):
@@ -106,9 +135,13 @@ def test_identical_quantities_are_no_part_of_the_family(gate):
 def test_p_values_are_holm_s(gate):
     rng = np.random.default_rng(2)
     after = [BASE + 0.003 * i + 0.01 * rng.standard_normal(N) for i in range(4)]
-    found = gate([row for i in range(4) for row in rows(BASE, method=f"m{i}")],
-                 [row for i in range(4) for row in rows(after[i], method=f"m{i}")])  # fmt: skip
-    assert [row.p for row in found.rows] == pytest.approx(holm([row.evidence.worse for row in found.rows]))
+    found = gate(
+        [row for i in range(4) for row in rows(BASE, method=f"m{i}")],
+        [row for i in range(4) for row in rows(after[i], method=f"m{i}")],
+    )
+    assert [row.p for row in found.rows] == pytest.approx(
+        holm([row.evidence.worse for row in found.rows])
+    )
     assert len({row.verdict for row in found.rows}) > 1
 
 
@@ -117,14 +150,23 @@ def test_an_image_s_seeds_are_one_value(only):
     shift = 0.004 + NOISE
     one = only(rows(BASE), rows(BASE + shift))
     two = only(rows(BASE) + rows(BASE, seed=1), rows(BASE + shift) + rows(BASE + shift, seed=1))
-    assert (two.evidence.low, two.p, two.n, two.seeds) == (pytest.approx(one.evidence.low), pytest.approx(one.p), N, (0, 1))
+    assert (two.evidence.low, two.p, two.n, two.seeds) == (
+        pytest.approx(one.evidence.low),
+        pytest.approx(one.p),
+        N,
+        (0, 1),
+    )
     mixed = only(rows(BASE) + rows(BASE, seed=1), rows(BASE + shift) + rows(BASE - shift, seed=1))
     assert mixed.evidence.value == pytest.approx(0, abs=1e-6)
 
 
 def test_a_training_that_failed_weighs_more_than_one_that_is_not_comparable(only):
     before = rows(BASE) + rows(BASE, seed=1)
-    after = rows(BASE, kind="modes") + rows(BASE, "variance", kind="modes", seed=1) + lost("failed", "no memory", seed=1)
+    after = (
+        rows(BASE, kind="modes")
+        + rows(BASE, "variance", kind="modes", seed=1)
+        + lost("failed", "no memory", seed=1)
+    )
     found = only(before, after)
     assert (found.verdict, found.why) == ("regressed", "failed: no memory")
 
@@ -141,13 +183,22 @@ def test_a_value_of_the_set_is_tested_on_the_same_photographs(only):
     assert (found.verdict, found.evidence.value) == ("regressed", pytest.approx(expected, rel=1e-4))
     assert found.after == pytest.approx(np.sqrt(1.3 * above.mean() / below.mean()), rel=1e-5)
     assert only(ratio(above, below), ratio(above, below), sets=sets).why == "identical"
-    assert only(ratio(above, below), ratio(above * 1.001, below), {"absolute": 0.1}, sets=sets).verdict == "ok"
+    assert (
+        only(ratio(above, below), ratio(above * 1.001, below), {"absolute": 0.1}, sets=sets).verdict
+        == "ok"
+    )
 
 
 def test_few_photographs_are_too_few(only):
     ids = {n: {"datasets": {"demo": data(IDS[:n])}} for n in (5, 6)}
-    few, six = (only(rows(BASE[:n], images=IDS[:n]), rows(BASE[:n] + 1, images=IDS[:n]), **ids[n]) for n in (5, 6))
-    assert (few.verdict, few.why) == ("inconclusive", "5 photographs are too few to show anything: 6 at least")
+    few, six = (
+        only(rows(BASE[:n], images=IDS[:n]), rows(BASE[:n] + 1, images=IDS[:n]), **ids[n])
+        for n in (5, 6)
+    )
+    assert (few.verdict, few.why) == (
+        "inconclusive",
+        "5 photographs are too few to show anything: 6 at least",
+    )
     assert six.verdict == "regressed"
 
 
@@ -162,10 +213,22 @@ HOLE = np.where(np.arange(N) < 3, np.nan, BASE)
         (ANOTHER + lost("failed", "no memory"), "failed: no memory"),
         (ANOTHER, "missing: the run has no such method"),
         (ANOTHER + rows(BASE, "variance"), "missing: not measured in the run"),
-        (ANOTHER + rows(BASE, "variance") + lost("failed", "ValueError", **ENERGY), "failed: ValueError"),
-        (ANOTHER + rows(BASE, "variance") + lost("refused", "no draws", **ENERGY), "refused: no draws"),
-        (ANOTHER + rows(HOLE), "undefined for 3 of 40 photographs that have a value in the baseline"),
-        (ANOTHER + rows(BASE[:30], images=IDS[:30]), "undefined for 10 of 40 photographs that have a value in the baseline"),
+        (
+            ANOTHER + rows(BASE, "variance") + lost("failed", "ValueError", **ENERGY),
+            "failed: ValueError",
+        ),
+        (
+            ANOTHER + rows(BASE, "variance") + lost("refused", "no draws", **ENERGY),
+            "refused: no draws",
+        ),
+        (
+            ANOTHER + rows(HOLE),
+            "undefined for 3 of 40 photographs that have a value in the baseline",
+        ),
+        (
+            ANOTHER + rows(BASE[:30], images=IDS[:30]),
+            "undefined for 10 of 40 photographs that have a value in the baseline",
+        ),
     ],
 )
 def test_what_is_missing_or_failed_anew_is_a_regression(gate, after, why):
@@ -175,7 +238,9 @@ def test_what_is_missing_or_failed_anew_is_a_regression(gate, after, why):
 
 
 def test_a_missing_data_set_is_a_regression(gate):
-    found = gate(rows(BASE) + rows(BASE, dataset="church"), rows(BASE), more={"datasets": {"demo": data()}})
+    found = gate(
+        rows(BASE) + rows(BASE, dataset="church"), rows(BASE), more={"datasets": {"demo": data()}}
+    )
     assert [row.why for row in found.rows] == ["identical", "missing: the run has no such data set"]
     assert found.code == ExitCode.REGRESSION
 
@@ -198,12 +263,16 @@ def test_what_a_baseline_of_before_has_undefined(run, tmp_path, after, verdict, 
     made = baseline.make(run("before", rows(BASE)), tmp_path / "b.json", (), registry())
     nothing = tuple(replace(column, values=np.full(N, np.nan)) for column in made.columns)
     baseline.write(replace(made, columns=nothing))
-    found = judge(run("after", rows(after)), baseline.read(made.path), parse({}, ""), registry(), strict=True)
+    found = judge(
+        run("after", rows(after)), baseline.read(made.path), parse({}, ""), registry(), strict=True
+    )
     assert [(row.verdict, row.why) for row in found.rows] == [(verdict, why)]
     assert found.code == (ExitCode.OK if verdict == "ok" else ExitCode.INCONCLUSIVE)
 
 
-def test_a_set_s_value_that_is_undefined_in_both_is_ok_only_where_its_parts_are_the_same(run, tmp_path):
+def test_a_set_s_value_that_is_undefined_in_both_is_ok_only_where_its_parts_are_the_same(
+    run, tmp_path
+):
     def ratios(name, above, below):
         return run(name, ratio(above, below), sets=[set_row("spread-skill", "ratio")])
 
@@ -212,7 +281,9 @@ def test_a_set_s_value_that_is_undefined_in_both_is_ok_only_where_its_parts_are_
     nothing = tuple(replace(column, values=zero) for column in made.columns)
     baseline.write(replace(made, columns=nothing))
     for name, below, verdict in (("same", zero, "ok"), ("other", BASE, "inconclusive")):
-        (row,) = judge(ratios(name, zero, below), baseline.read(made.path), parse({}, ""), registry()).rows
+        (row,) = judge(
+            ratios(name, zero, below), baseline.read(made.path), parse({}, ""), registry()
+        ).rows
         assert row.verdict == verdict
 
 
@@ -225,22 +296,34 @@ def test_metrics_of_a_plugin_that_is_not_loaded_are_noted(gate):
     ("after", "why"),
     [
         (rows(BASE, metric_version="2"), "metric version 1 in the baseline, 2 in the run"),
-        (rows(BASE, metric_version="1[p=1.0]"), "metric version 1 in the baseline, 1[p=1.0] in the run"),
+        (
+            rows(BASE, metric_version="1[p=1.0]"),
+            "metric version 1 in the baseline, 1[p=1.0] in the run",
+        ),
         (rows(BASE, kind="modes"), "kind iid in the baseline, modes in the run"),
         (rows(BASE, k=20), "of draws, k = 10 in the baseline, of draws, k = 20 in the run"),
-        (rows(BASE, ask="present"), "of draws, k = 10 in the baseline, of present, k = 10 in the run"),
+        (
+            rows(BASE, ask="present"),
+            "of draws, k = 10 in the baseline, of present, k = 10 in the run",
+        ),
         (rows(BASE, direction="up"), "direction down in the baseline, up in the run"),
         (rows(BASE, seed=3), "training seeds 0 in the baseline, 3 in the run"),
     ],
 )
 def test_other_things_under_one_name_are_not_compared(gate, after, why):
     found = gate(rows(BASE) + rows(BASE, method="zhang"), after + rows(BASE, method="zhang"))
-    assert [(row.verdict, row.why) for row in found.rows] == [("not comparable", why), ("ok", "identical")]
+    assert [(row.verdict, row.why) for row in found.rows] == [
+        ("not comparable", why),
+        ("ok", "identical"),
+    ]
     assert found.code == ExitCode.NOT_COMPARABLE
 
 
 def test_fewer_seeds_than_the_baseline_has_are_not_comparable(only):
-    assert only(rows(BASE) + rows(BASE, seed=1), rows(BASE)).why == "training seeds 0, 1 in the baseline, 0 in the run"
+    assert (
+        only(rows(BASE) + rows(BASE, seed=1), rows(BASE)).why
+        == "training seeds 0, 1 in the baseline, 0 in the run"
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,7 +332,10 @@ def test_fewer_seeds_than_the_baseline_has_are_not_comparable(only):
         ({"protocol": make_paper(antialias=False, k=3)}, "k: 5 and 3"),
         ({"datasets": {"demo": data(digest="e")}}, "source files of demo"),
         ({"datasets": {"demo": data(IDS[::-1])}}, "test photographs of demo"),
-        ({"datasets": {"demo": data(train={**data()["train"], "ids_digest": "T"})}}, "training photographs of demo"),
+        (
+            {"datasets": {"demo": data(train={**data()["train"], "ids_digest": "T"})}},
+            "training photographs of demo",
+        ),
     ],
 )
 def test_other_protocols_and_data_are_refused_altogether(gate, more, says):
@@ -259,7 +345,10 @@ def test_other_protocols_and_data_are_refused_altogether(gate, more, says):
 
 
 def test_a_regression_weighs_more_than_what_is_not_comparable(gate):
-    found = gate(rows(BASE) + rows(BASE, method="zhang"), rows(BASE, metric_version="2") + rows(BASE + 1, method="zhang"))
+    found = gate(
+        rows(BASE) + rows(BASE, method="zhang"),
+        rows(BASE, metric_version="2") + rows(BASE + 1, method="zhang"),
+    )
     assert found.code == ExitCode.REGRESSION
 
 
@@ -273,19 +362,32 @@ def test_inconclusive_fails_only_where_it_is_asked_to(gate):
 def test_settings_can_ask_too(run, tmp_path):
     made = baseline.make(run("before", rows(BASE)), tmp_path / "b.json", (), registry())
     after = run("after", rows(BASE + NOISE))
-    assert judge(after, made, parse({"inconclusive": "fail"}, ""), registry()).code == ExitCode.INCONCLUSIVE
-    assert judge(after, made, parse({"inconclusive": "fail"}, ""), registry(), strict=False).code == ExitCode.OK
+    assert (
+        judge(after, made, parse({"inconclusive": "fail"}, ""), registry()).code
+        == ExitCode.INCONCLUSIVE
+    )
+    assert (
+        judge(after, made, parse({"inconclusive": "fail"}, ""), registry(), strict=False).code
+        == ExitCode.OK
+    )
 
 
 def test_runs_that_share_nothing_and_rules_that_skip_all_are_nothing_measured(gate):
-    with pytest.raises(NothingMeasured, match="the baseline is of mdn on demo; the run has zhang on demo"):
+    with pytest.raises(
+        NothingMeasured, match="the baseline is of mdn on demo; the run has zhang on demo"
+    ):
         gate(rows(BASE), rows(BASE, method="zhang"))
     with pytest.raises(NothingMeasured, match="nothing is gated"):
         gate(rows(BASE), rows(BASE), {"skip": True})
 
 
 def test_new_things_and_skipped_ones_are_notes(gate):
-    after = rows(BASE) + rows(BASE, "error-of-best") + rows(BASE, method="cvae") + rows(BASE, method="zhang")
+    after = (
+        rows(BASE)
+        + rows(BASE, "error-of-best")
+        + rows(BASE, method="cvae")
+        + rows(BASE, method="zhang")
+    )
     found = gate(rows(BASE) + rows(BASE, method="zhang"), after, {"method": "zhang", "skip": True})
     assert [row.quantity.method for row in found.rows] == ["mdn"]
     assert found.notes == (
@@ -298,7 +400,11 @@ def test_new_things_and_skipped_ones_are_notes(gate):
 
 def test_what_differs_besides_is_a_note(gate):
     changed = [{**cell, "version": "2", "parameters": {"steps": 3}} for cell in cells(rows(BASE))]
-    found = gate(rows(BASE), rows(BASE), more={"cells": changed, "preset": "small", "environment": {"libraries": {"torch": "2.2"}}})
+    found = gate(
+        rows(BASE),
+        rows(BASE),
+        more={"cells": changed, "preset": "small", "environment": {"libraries": {"torch": "2.2"}}},
+    )
     assert found.notes == (
         "preset tiny in the baseline, small in the run",
         "torch 2.1 in the baseline, 2.2 in the run",
@@ -313,7 +419,9 @@ def test_only_libraries_that_both_name_are_compared(gate):
     assert gate(rows(BASE), rows(BASE), more=more).notes == ()
     assert gate(rows(BASE), rows(BASE), more={"environment": {}}).notes == ()
     more["environment"]["libraries"] |= {"torch": "2.2"}
-    assert gate(rows(BASE), rows(BASE), more=more).notes == ("torch 2.1 in the baseline, 2.2 in the run",)
+    assert gate(rows(BASE), rows(BASE), more=more).notes == (
+        "torch 2.1 in the baseline, 2.2 in the run",
+    )
 
 
 def test_a_metric_that_the_baseline_leaves_out_is_not_one_that_it_does_not_have(gate):
@@ -328,7 +436,12 @@ def test_a_metric_that_the_baseline_leaves_out_is_not_one_that_it_does_not_have(
 
 def test_margins_below_the_noise_floor_and_rules_for_nothing_are_warned_of(gate, tmp_path):
     before = [row for seed in range(3) for row in rows(BASE + 0.01 * seed, seed=seed)]
-    found = gate(before, before, {"metric": "fair-*", "absolute": 0.001}, {"metric": "fair-energy", "absolute": 1})
+    found = gate(
+        before,
+        before,
+        {"metric": "fair-*", "absolute": 0.001},
+        {"metric": "fair-energy", "absolute": 1},
+    )
     assert len(found.warnings) == 2
     assert "1 of 1 margins lie below the noise floor of training seeds" in found.warnings[0]
     assert "metric = fair-energy" in found.warnings[1]

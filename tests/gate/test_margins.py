@@ -15,11 +15,17 @@ def rules(*tables):
 
 
 def test_the_first_rule_that_matches_counts_and_nothing_else_is_zero():
-    found = rules({"metric": "fair-*", "method": "cvae", "absolute": 1.0}, {"metric": "fair-*", "relative": 0.02}, {"absolute": 9})
+    found = rules(
+        {"metric": "fair-*", "method": "cvae", "absolute": 1.0},
+        {"metric": "fair-*", "relative": 0.02},
+        {"absolute": 9},
+    )
     assert found.margin(ENERGY, 0.5).value == pytest.approx(0.01)
     assert found.margin(ENERGY._replace(method="cvae"), 0.5).value == 1
     assert found.margin(ENERGY._replace(metric="variance"), 0.5).value == 9
-    assert Settings().margin(ENERGY, 0.5) == (rules({"method": "x", "absolute": 1}).margin(ENERGY, 0.5))
+    assert Settings().margin(ENERGY, 0.5) == (
+        rules({"method": "x", "absolute": 1}).margin(ENERGY, 0.5)
+    )
     assert Settings().margin(ENERGY, 0.5).value == 0
 
 
@@ -44,7 +50,10 @@ def test_every_name_matches_itself_unless_it_has_wildcards(name):
 def test_rules_that_are_first_for_nothing_are_named():
     later = {"metric": "fair-energy-score", "absolute": 2}
     found = rules({"metric": "fair-*", "absolute": 1}, later, {"metric": "x", "skip": True})
-    assert [str(rule) for rule in found.unused([ENERGY])] == ["metric = fair-energy-score", "metric = x"]
+    assert [str(rule) for rule in found.unused([ENERGY])] == [
+        "metric = fair-energy-score",
+        "metric = x",
+    ]
     assert rules({"metric": "fair-*", "skip": True}).margin(ENERGY, 1).skip
 
 
@@ -52,8 +61,14 @@ def test_rules_that_are_first_for_nothing_are_named():
     ("table", "says"),
     [
         ({"margins": []}, "unknown key 'margins': did you mean 'margin'"),
-        ({"margin": [{"metrik": "x", "absolute": 1}]}, "margin 1: unknown key 'metrik': did you mean 'metric'"),
-        ({"margin": [{"absolute": 1}, {"metric": "x"}]}, "margin 2: give one of absolute, relative and skip, not none"),
+        (
+            {"margin": [{"metrik": "x", "absolute": 1}]},
+            "margin 1: unknown key 'metrik': did you mean 'metric'",
+        ),
+        (
+            {"margin": [{"absolute": 1}, {"metric": "x"}]},
+            "margin 2: give one of absolute, relative and skip, not none",
+        ),
         ({"margin": [{"absolute": 1, "relative": 1}]}, "not absolute and relative"),
         ({"margin": [{"absolute": -1}]}, "absolute = -1 is no number from 0 on"),
         ({"margin": [{"relative": "2 %"}]}, "is no number"),
@@ -80,7 +95,9 @@ def test_files_that_are_missing_or_no_toml(tmp_path):
     (tmp_path / "gate.toml").write_text("margin = [")
     with pytest.raises(BenchError, match="can't be read"):
         read(tmp_path / "gate.toml")
-    (tmp_path / "gate.toml").write_text('inconclusive = "fail"\n[[margin]]\nmetric = "x"\nrelative = 0.1\n')
+    (tmp_path / "gate.toml").write_text(
+        'inconclusive = "fail"\n[[margin]]\nmetric = "x"\nrelative = 0.1\n'
+    )
     assert read(tmp_path / "gate.toml") == Settings((Rule(metric="x", relative=0.1),), "fail")
 
 

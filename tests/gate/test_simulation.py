@@ -26,7 +26,8 @@ def simulation():
 
 @pytest.mark.parametrize(("family", "repeats", "most"), [(1, 200, 18), (20, 60, 8)])
 def test_equal_runs_are_seldom_called_regressed(simulation, family, repeats, most):
-    """At 5 % more hits than that have a probability below 1 %; the seed makes it one of these or not, for good."""
+    """At 5 % more hits than that have a probability below 1 %; the seed makes it one of these or
+    not, for good."""
     assert stats.binom.sf(most, repeats, 0.05) < 0.01
     assert simulation.false_alarms("equal laws: gamma scores", 60, family, repeats).hits <= most
 
@@ -37,7 +38,12 @@ def test_without_correction_a_family_would_be(simulation):
     draw = simulation.CASES["differences: normal"]
     hits = 0
     for _ in range(40):
-        found = [e.worse for e in examine([of_mean(v) for v in simulation.correlated(draw, rng, 60, 20)], [0.0] * 20)]
+        found = [
+            e.worse
+            for e in examine(
+                [of_mean(v) for v in simulation.correlated(draw, rng, 60, 20)], [0.0] * 20
+            )
+        ]
         hits += min(found) <= 0.05
         assert holm(found).min() >= min(found)
     assert hits >= 8
@@ -80,7 +86,12 @@ def test_a_two_percent_worse_energy_score_is_caught(simulation):
 @pytest.mark.slow
 @pytest.mark.simulation
 @pytest.mark.parametrize(
-    "case", ["equal laws: lognormal scores", "differences: t(3), heavy tails", "differences: gamma(2), skewed to worse"]
+    "case",
+    [
+        "equal laws: lognormal scores",
+        "differences: t(3), heavy tails",
+        "differences: gamma(2), skewed to worse",
+    ],
 )
 def test_false_alarms_are_at_most_five_percent(simulation, case):
     """Within three standard errors, of families of 1 and of 20, at 200 photographs."""

@@ -18,16 +18,26 @@ def only(change, margin=0.0, **more):
 
 
 def plain_tests(gaps, margin, count=4000):
-    """p of "the mean is at most the margin": a bootstrap by a loop, Student's, and SciPy's permutation test."""
+    """p of "the mean is at most the margin": a bootstrap by a loop, Student's, and SciPy's
+    permutation test."""
     rng, n = np.random.default_rng(5), len(gaps)
     observed = (gaps.mean() - margin) / (gaps.std(ddof=1) / np.sqrt(n))
     drawn = (gaps[rng.integers(0, n, n)] for _ in range(count))
     ratios = [(some.mean() - gaps.mean()) / (some.std(ddof=1) / np.sqrt(n)) for some in drawn]
     swapped = stats.permutation_test(
-        (gaps - margin, np.zeros(n)), lambda x, y, axis: (x - y).mean(axis), n_resamples=count, vectorized=True,
-        permutation_type="samples", alternative="greater", random_state=1,
-    )  # fmt: skip
-    return np.mean(np.array(ratios) >= observed), stats.ttest_1samp(gaps, margin, alternative="greater").pvalue, swapped.pvalue
+        (gaps - margin, np.zeros(n)),
+        lambda x, y, axis: (x - y).mean(axis),
+        n_resamples=count,
+        vectorized=True,
+        permutation_type="samples",
+        alternative="greater",
+        random_state=1,
+    )
+    return (
+        np.mean(np.array(ratios) >= observed),
+        stats.ttest_1samp(gaps, margin, alternative="greater").pvalue,
+        swapped.pvalue,
+    )
 
 
 @pytest.mark.parametrize("margin", [-0.05, 0.0, 0.02, 0.1])
@@ -52,7 +62,9 @@ def test_bounds_hold_student_s_and_agree_with_the_p_values():
 def test_swapping_the_runs_swaps_the_claims(values, margin):
     gaps = np.array(values)
     there, back = only(of_mean(gaps), margin), only(mirrored(of_mean(gaps)), -margin)
-    assert (there.value, there.worse, there.fine) == pytest.approx((-back.value, back.fine, back.worse))
+    assert (there.value, there.worse, there.fine) == pytest.approx(
+        (-back.value, back.fine, back.worse)
+    )
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
     assert max(there.worse, there.fine) >= 0.5
     assert only(of_mean(gaps), margin + 0.5).worse >= there.worse
@@ -66,18 +78,25 @@ def test_a_value_of_a_set_that_is_a_mean_is_tested_as_one():
     mean = of_mean(after - before)
     np.testing.assert_allclose(of_a_set.influence, mean.influence, atol=1e-12)
     one, other = only(of_a_set, 0.1), only(mean, 0.1)
-    assert (one.value, one.low, one.high, one.worse, one.fine) == pytest.approx((other.value, other.low, other.high, other.worse,
-                                                                                other.fine))  # fmt: skip
+    assert (one.value, one.low, one.high, one.worse, one.fine) == pytest.approx(
+        (other.value, other.low, other.high, other.worse, other.fine)
+    )
 
 
 def test_both_runs_lose_the_same_photographs():
-    """A ratio in which one photograph decides: resampled apart, the change would be far less certain."""
+    """A ratio in which one photograph decides: resampled apart, the change would be far less
+    certain."""
     rng = np.random.default_rng(4)
     above, below = rng.gamma(2, size=60), np.ones(60)
     above[7] = 100
     of = difference(lambda columns: {"r": columns["a"].mean(-1) / columns["b"].mean(-1)}, "r", 1)
     later = above + 0.01 * rng.random(60)
-    same = {("before", 0, "b"): below, ("after", 0, "b"): below, ("before", 0, "a"): above, ("after", 0, "a"): later}
+    same = {
+        ("before", 0, "b"): below,
+        ("after", 0, "b"): below,
+        ("before", 0, "a"): above,
+        ("after", 0, "a"): later,
+    }
     found = only(of_set(of, same))
     assert found.low > 0
     assert found.high < 0.01
@@ -86,8 +105,12 @@ def test_both_runs_lose_the_same_photographs():
 
 def test_seeds_are_averaged_after_combining():
     of = difference(lambda columns: {"square": columns["x"].mean(-1) ** 2}, "square", -1)
-    columns = {("before", 0, "x"): np.full(5, 1.0), ("before", 1, "x"): np.full(5, 3.0), ("after", 0, "x"): np.full(5, 2.0),
-               ("after", 1, "x"): np.full(5, 4.0)}  # fmt: skip
+    columns = {
+        ("before", 0, "x"): np.full(5, 1.0),
+        ("before", 1, "x"): np.full(5, 3.0),
+        ("after", 0, "x"): np.full(5, 2.0),
+        ("after", 1, "x"): np.full(5, 4.0),
+    }
     assert of(columns) == pytest.approx(-((4 + 16) / 2 - (1 + 9) / 2))
 
 
@@ -100,7 +123,12 @@ def test_few_photographs_show_little():
 
 def test_all_alike_is_as_sure_as_can_be():
     found = only(of_mean(np.full(30, 0.5)), 0.2)
-    assert (found.low, found.high, found.worse, found.fine) == (0.5, 0.5, pytest.approx(1 / 10_001), 1)
+    assert (found.low, found.high, found.worse, found.fine) == (
+        0.5,
+        0.5,
+        pytest.approx(1 / 10_001),
+        1,
+    )
     at_the_margin = only(of_mean(np.full(30, 0.5)), 0.5)
     assert (at_the_margin.worse, at_the_margin.fine) == (1, 1)
 
@@ -115,7 +143,8 @@ def test_one_photograph_that_changed_shows_nothing():
 
 @pytest.mark.parametrize("changed", [1, 2, 3, 5])
 def test_where_few_photographs_changed_the_bound_is_as_for_a_share(changed):
-    """The exact bound on the share of photographs that change by 1 (Clopper & Pearson 1934), from 0.85 to 2 times."""
+    """The exact bound on the share of photographs that change by 1 (Clopper & Pearson 1934), from
+    0.85 to 2 times."""
     gaps = np.zeros(40)
     gaps[:changed] = 1
     exact = stats.beta.ppf(0.95, changed + 1, 40 - changed)

@@ -1,4 +1,5 @@
-"""Forty small photographs with plenty of colour, prepared as a run would, and methods fitted on them for a few steps."""
+"""Forty small photographs with plenty of colour, prepared as a run would, and methods fitted on
+them for a few steps."""
 
 import io
 
@@ -40,7 +41,8 @@ class Photographs(Dataset):
 
 
 class Squares:
-    """Features that differ at once between photographs, as a few steps of zhang's do not: lightness, 16 x 16."""
+    """Features that differ at once between photographs, as a few steps of zhang's do not:
+    lightness, 16 x 16."""
 
     feature_shape = (4, 8, 8)
 
@@ -55,17 +57,30 @@ class House:
         self.folder, self.stores = folder, 0
         self.protocol = make_paper(antialias=False)
         store = Store(folder / "store")
-        source = make_source(DatasetSpec(name="patches", summary="", factory="x:Y"), "patches", Photographs(), self.protocol,
-                             store, Quiet())  # fmt: skip
-        self.train, self.test = (prepare(source, p, None, self.protocol, store, Quiet()) for p in ("train", "test"))
+        source = make_source(
+            DatasetSpec(name="patches", summary="", factory="x:Y"),
+            "patches",
+            Photographs(),
+            self.protocol,
+            store,
+            Quiet(),
+        )
+        self.train, self.test = (
+            prepare(source, p, None, self.protocol, store, Quiet()) for p in ("train", "test")
+        )
         self.colours = colour_weights.fit("channel64", self.train.ab, self.protocol.weight_floor)
         self.fitted = {}
 
     def context(self, parts=None, seed=5):
         self.stores += 1
         store, parts = Store(self.folder / f"store{self.stores}"), parts or {}
-        part_keys = {name: keys.key("test", part=name, made=type(part).__name__) for name, part in parts.items()}
-        return FitContext(seed, "cpu", self.protocol, self.colours, parts, store, Quiet(), part_keys=part_keys)
+        part_keys = {
+            name: keys.key("test", part=name, made=type(part).__name__)
+            for name, part in parts.items()
+        }
+        return FitContext(
+            seed, "cpu", self.protocol, self.colours, parts, store, Quiet(), part_keys=part_keys
+        )
 
     def make(self, method, **options):
         """A method, not yet fitted, with declared defaults but tiny."""
@@ -74,7 +89,10 @@ class House:
         return SPECS[method].load()(**values | {k: v for k, v in chosen.items() if k in values})
 
     def parts(self, name):
-        return {part: Squares() if part == "features" else self.fit(part) for part in PARTS.get(name, ())}
+        return {
+            part: Squares() if part == "features" else self.fit(part)
+            for part in PARTS.get(name, ())
+        }
 
     def fit(self, name):
         """A method fitted for eight steps; made once."""

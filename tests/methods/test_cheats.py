@@ -1,4 +1,5 @@
-"""The adversary suite: no cheat ranks above the true law, and draws that depend on one another are refused."""
+"""The adversary suite: no cheat ranks above the true law, and draws that depend on one another are
+refused."""
 
 import numpy as np
 import pytest
@@ -14,12 +15,25 @@ SAME_LAW = {("halves", "law-palette")}
 
 def compare(folder, cheats, scenes):
     """Differences from the true law, by metric, cheat and set, and what failed."""
-    result = bench.run(methods=("true-law", *(f"cheat[how={how}]" for how in cheats)), datasets=SETS, limit_test=scenes,
-                       limit_train=16, metrics=("fair-energy-score", "fair-variogram-score"), figures=("none",),
-                       store=folder / "store", out=folder / "run")  # fmt: skip
-    failed = {(c["method"], c["dataset"]): c["reason"] for c in result.manifest["cells"] if c["status"] != "done"}
+    result = bench.run(
+        methods=("true-law", *(f"cheat[how={how}]" for how in cheats)),
+        datasets=SETS,
+        limit_test=scenes,
+        limit_train=16,
+        metrics=("fair-energy-score", "fair-variogram-score"),
+        figures=("none",),
+        store=folder / "store",
+        out=folder / "run",
+    )
+    failed = {
+        (c["method"], c["dataset"]): c["reason"]
+        for c in result.manifest["cells"]
+        if c["status"] != "done"
+    }
     done = result.scores.query("status == 'done' and ask == 'draws'")
-    table = done.pivot_table(index=["metric", "dataset", "image"], columns="method", values="value", observed=True)
+    table = done.pivot_table(
+        index=["metric", "dataset", "image"], columns="method", values="value", observed=True
+    )
     return table.sub(table["true-law"], axis=0).drop(columns="true-law"), failed
 
 
@@ -65,5 +79,7 @@ def test_every_cheat_is_worse_than_the_true_law_on_all_sets(tmp_path):
     assert not failed
     for how in honest:
         for name in SETS:
-            mean, error = above(differences.loc[("fair-energy-score", name), f"cheat[how={how}]"].dropna())
+            mean, error = above(
+                differences.loc[("fair-energy-score", name), f"cheat[how={how}]"].dropna()
+            )
             assert mean > (-2 * error if (how, name) in SAME_LAW else 0), (how, name)

@@ -1,4 +1,5 @@
-"""Controls: grey, training photographs' colours, the mean and its noise, and what oracles are shown."""
+"""Controls: grey, training photographs' colours, the mean and its noise, and what oracles are
+shown."""
 
 from dataclasses import replace
 
@@ -30,11 +31,17 @@ class Normal(Law):
         self.middle = middle
 
     def sample(self, n, seeds):
-        rows = [torch.randn(n, 2, 64, 64, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        rows = [
+            torch.randn(n, 2, 64, 64, generator=torch.Generator().manual_seed(s)) for s in seeds
+        ]
         return self.middle[:, None] + torch.stack(rows)
 
     def log_prob(self, ab):
-        return torch.distributions.Normal(self.middle[:, None].double(), 1).log_prob(ab.double()).sum((2, 3, 4))
+        return (
+            torch.distributions.Normal(self.middle[:, None].double(), 1)
+            .log_prob(ab.double())
+            .sum((2, 3, 4))
+        )
 
     def distance(self, ab):
         raise NotImplementedError
@@ -122,7 +129,9 @@ def test_a_photograph_does_not_depend_on_its_neighbours(made, name):
     for i in range(4):
         alone = made.ask(name, [i], [SEEDS[i]])
         torch.testing.assert_close(alone.sample(2).ab[0], whole.sample(2).ab[i], atol=1e-4, rtol=0)
-        torch.testing.assert_close(alone.present(2).ab[0], whole.present(2).ab[i], atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            alone.present(2).ab[0], whole.present(2).ab[i], atol=1e-4, rtol=0
+        )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -131,7 +140,9 @@ def test_loading_gives_the_same_bits(made, name, tmp_path):
     method.save(tmp_path)
     assert {p.suffix for p in tmp_path.iterdir()} <= {".json", ".safetensors"}
     again.load(tmp_path, made.context(name))
-    for one, other in zip(*((d.sample(3), d.present(3)) for d in (made.answer(method), made.answer(again)))):
+    for one, other in zip(
+        *((d.sample(3), d.present(3)) for d in (made.answer(method), made.answer(again)))
+    ):
         assert torch.equal(one.ab, other.ab)
 
 
@@ -153,8 +164,13 @@ def test_grey_has_no_colour(made):
 
 def test_the_deviation_is_that_of_the_residuals(made, house):
     method = made.fit("mean")
-    residual = house.train.truth(slice(None)) - method.predict(house.train.grey(slice(None)), [0] * 36).mean()
-    torch.testing.assert_close(method.deviation, residual.square().mean((0, 2, 3)).sqrt(), rtol=1e-3, atol=1e-3)
+    residual = (
+        house.train.truth(slice(None))
+        - method.predict(house.train.grey(slice(None)), [0] * 36).mean()
+    )
+    torch.testing.assert_close(
+        method.deviation, residual.square().mean((0, 2, 3)).sqrt(), rtol=1e-3, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 2.0])
@@ -162,7 +178,9 @@ def test_the_noise_is_normal_white_and_of_the_residuals_deviation(made, scale):
     distribution = made.ask("mean-noise", scale=scale)
     noise = distribution.sample(20).ab - made.ask("mean").mean()[:, None]
     wanted = scale * made.fit("mean").deviation
-    torch.testing.assert_close(noise.square().mean((0, 1, 3, 4)).sqrt(), wanted, rtol=0.02, atol=1e-6)
+    torch.testing.assert_close(
+        noise.square().mean((0, 1, 3, 4)).sqrt(), wanted, rtol=0.02, atol=1e-6
+    )
     assert torch.equal(distribution.mean(), made.ask("mean").mean())
     if scale:
         standard = (noise / wanted[:, None, None]).numpy()
@@ -184,7 +202,9 @@ def test_what_can_not_be_a_mean_is_refused_in_one_line(made, house):
 def places(fields, train):
     """Which training photograph each field `(..., 2, 64, 64)` is of."""
     where = {field.tobytes(): i for i, field in enumerate(train.ab)}
-    return np.array([where[f.tobytes()] for f in fields.reshape(-1, 2, 64, 64).numpy()]).reshape(fields.shape[:-3])
+    return np.array([where[f.tobytes()] for f in fields.reshape(-1, 2, 64, 64).numpy()]).reshape(
+        fields.shape[:-3]
+    )
 
 
 def test_the_marginal_is_uniform_over_the_training_photographs(made, house):
@@ -199,7 +219,10 @@ def test_the_marginal_is_uniform_over_the_training_photographs(made, house):
 def test_the_marginal_has_the_train_splits_pooled_colours(made, house):
     drawn = made.ask("marginal", [0], [5]).sample(500).ab[0]
     for channel in (0, 1):
-        values, truth = drawn[:, channel].flatten(), house.train.truth(slice(None))[:, channel].flatten()
+        values, truth = (
+            drawn[:, channel].flatten(),
+            house.train.truth(slice(None))[:, channel].flatten(),
+        )
         levels = torch.linspace(0.1, 0.9, 5)
         found = torch.from_numpy(np.quantile(values.numpy(), levels.numpy()))
         wanted = torch.from_numpy(np.quantile(truth.numpy(), levels.numpy()))
@@ -214,7 +237,10 @@ def test_the_marginal_does_not_look_at_the_photograph(made, house):
 
 def test_neighbours_are_the_nearest_in_grey(made, house):
     found = places(made.ask("knn").present(6).ab, house.train)
-    small = [functional.avg_pool2d(s.grey(slice(None)), 16).flatten(1).double() for s in (house.test, house.train)]
+    small = [
+        functional.avg_pool2d(s.grey(slice(None)), 16).flatten(1).double()
+        for s in (house.test, house.train)
+    ]
     for i in range(4):
         distance = [float((small[0][i] - one).norm()) for one in small[1]]
         assert found[i].tolist() == sorted(range(36), key=distance.__getitem__)[:6]
@@ -251,7 +277,10 @@ def test_the_true_law_draws_and_weighs_as_the_law_does(house):
     law = Normal(truth)
     found = LawDistribution(law, SEEDS)
     assert torch.equal(found.sample(3).ab, law.sample(3, SEEDS))
-    expected = [float(torch.distributions.Normal(t.double(), 1).log_prob(t.double() + 1).sum()) for t in truth]
+    expected = [
+        float(torch.distributions.Normal(t.double(), 1).log_prob(t.double() + 1).sum())
+        for t in truth
+    ]
     np.testing.assert_allclose(found.log_prob(truth + 1), expected, rtol=1e-6)
 
 

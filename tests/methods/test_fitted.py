@@ -1,5 +1,5 @@
-"""Methods fitted for a few steps: saved, loaded, fitted again, and made to fail. What holds for every method is checked by the
-conformance kit (`tests/conformance`)."""
+"""Methods fitted for a few steps: saved, loaded, fitted again, and made to fail. What holds for
+every method is checked by the conformance kit (`tests/conformance`)."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,9 @@ def ask(method, house, rows=slice(0, 4), seeds=SEEDS, k=3):
 
 
 def same(one, other):
-    return torch.equal(one.ab, other.ab) and (one.weights is None or torch.equal(one.weights, other.weights))
+    return torch.equal(one.ab, other.ab) and (
+        one.weights is None or torch.equal(one.weights, other.weights)
+    )
 
 
 def state(method):
@@ -68,7 +70,9 @@ def test_a_loss_that_is_not_finite_is_an_error(house, name, monkeypatch):
     house.parts(name)
     objective = MODELS[name]._Objective
     real = objective.forward
-    monkeypatch.setattr(objective, "forward", lambda self, batch: {"loss": real(self, batch)["loss"] * float("nan")})
+    monkeypatch.setattr(
+        objective, "forward", lambda self, batch: {"loss": real(self, batch)["loss"] * float("nan")}
+    )
     with pytest.raises(BenchError, match="loss became nan at step 0: lower `rate`"):
         house.fit_again(name)
 
@@ -106,8 +110,12 @@ def test_notes_tell_how_the_fit_went(house, name):
     assert context.notes["steps"] == 8
     assert np.isfinite(context.notes["best_held_out_loss"])
     assert np.isfinite(context.notes["last_train_loss"])
-    expected = {"vae": {"d", "kl_weight", "active_dimensions"}, "cvae": {"kl_weight", "active_dimensions"},
-                "mdn": {"components_in_use", "residual_variance"}, "zhang": set()}  # fmt: skip
+    expected = {
+        "vae": {"d", "kl_weight", "active_dimensions"},
+        "cvae": {"kl_weight", "active_dimensions"},
+        "mdn": {"components_in_use", "residual_variance"},
+        "zhang": set(),
+    }
     assert expected[name] <= context.notes.keys()
 
 
@@ -150,7 +158,9 @@ def test_a_cold_zhang_draws_and_means_its_mode(house):
     for method in (cold, colder):
         method.network, method.precision = house.fit("zhang").network, "float32"
     cold, colder = (m.predict(house.test.grey(slice(0, 1)), [1]) for m in (cold, colder))
-    assert float((cold.sample(1).ab[:, 0] == cold.mode()).float().mean()) > 0.95  # ties of the upsampling aside
+    assert (
+        float((cold.sample(1).ab[:, 0] == cold.mode()).float().mean()) > 0.95
+    )  # ties of the upsampling aside
     assert float((colder.mean() - cold.mode()).abs().lt(1).float().mean()) > 0.95
     assert float((colder.sample(1).ab[:, 0] == cold.mode()).float().mean()) < 0.3
     assert float((cold.mean() - cold.mode()).abs().lt(1).float().mean()) < 0.3
@@ -183,10 +193,14 @@ def test_what_a_method_can_not_do_is_one_line(house):
     with pytest.raises(BenchError, match="Vae offers no features; take zhang"):
         house.fit_again("cvae", house.context({"features": house.fit("vae")}))
     with pytest.raises(BenchError, match="Zhang does not encode and decode; take vae"):
-        house.fit_again("mdn", house.context({"features": house.fit("zhang"), "vae": house.fit("zhang")}))
+        house.fit_again(
+            "mdn", house.context({"features": house.fit("zhang"), "vae": house.fit("zhang")})
+        )
 
 
-@pytest.mark.parametrize(("name", "few", "enough"), [("zhang", 3, 4), ("vae", 20, 21), ("cvae", 20, 21), ("mdn", 5, 6)])
+@pytest.mark.parametrize(
+    ("name", "few", "enough"), [("zhang", 3, 4), ("vae", 20, 21), ("cvae", 20, 21), ("mdn", 5, 6)]
+)
 def test_too_few_photographs_are_told_before_the_fit(house, name, few, enough):
     method = house.make(name)
     assert method.incompatible("x", enough) is None

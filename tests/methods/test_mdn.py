@@ -1,4 +1,5 @@
-"""The mixture's losses and density against torch.distributions and loops; presenting it and drawing from it."""
+"""The mixture's losses and density against torch.distributions and loops; presenting it and drawing
+from it."""
 
 import math
 
@@ -45,10 +46,13 @@ def test_the_min_loss_by_a_loop():
     means, log_weights, variance, code = mixture_numbers()
     found = min_loss(means, log_weights, variance, code)
     for i in range(4):
-        distances = [sum((z - m) ** 2 for z, m in zip(code[i].tolist(), mean)) for mean in means[i].tolist()]
+        distances = [
+            sum((z - m) ** 2 for z, m in zip(code[i].tolist(), mean)) for mean in means[i].tolist()
+        ]
         m = distances.index(min(distances))
         scaled = sum(
-            (z - c) ** 2 / (2 * v) for z, c, v in zip(code[i].tolist(), means[i, m].tolist(), variance.tolist())
+            (z - c) ** 2 / (2 * v)
+            for z, c, v in zip(code[i].tolist(), means[i, m].tolist(), variance.tolist())
         )
         assert float(found[i]) == pytest.approx(scaled - float(log_weights[i, m]), rel=1e-5)
 
@@ -65,12 +69,16 @@ def test_the_min_loss_moves_only_the_nearest_mean():
 
 def test_log_prob_is_that_of_torch():
     means, log_weights, variance, code = mixture_numbers(2)
-    exact = MixtureSameFamily(Categorical(logits=log_weights), Independent(Normal(means, variance.sqrt()), 1)).log_prob(
-        code
+    exact = MixtureSameFamily(
+        Categorical(logits=log_weights), Independent(Normal(means, variance.sqrt()), 1)
+    ).log_prob(code)
+    torch.testing.assert_close(
+        mixture_log_prob(means, log_weights, variance, code), exact, atol=1e-5, rtol=1e-5
     )
-    torch.testing.assert_close(mixture_log_prob(means, log_weights, variance, code), exact, atol=1e-5, rtol=1e-5)
     field = Codec().decode(code)
-    torch.testing.assert_close(mixture(means, log_weights, variance).log_prob(field), exact, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        mixture(means, log_weights, variance).log_prob(field), exact, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_the_min_loss_bounds_the_exact_one():
@@ -78,7 +86,8 @@ def test_the_min_loss_bounds_the_exact_one():
     means, log_weights, variance, code = mixture_numbers(3)
     constant = 0.5 * (variance.log().sum() + 3 * math.log(2 * math.pi))
     assert (
-        -mixture_log_prob(means, log_weights, variance, code) <= min_loss(means, log_weights, variance, code) + constant
+        -mixture_log_prob(means, log_weights, variance, code)
+        <= min_loss(means, log_weights, variance, code) + constant
     ).all()
 
 
@@ -97,7 +106,9 @@ def test_the_heaviest_components_are_presented_first():
 def test_no_more_can_be_presented_than_there_are():
     one = mixture(*mixture_numbers()[:3])
     assert one.present(5).ab.shape[1] == 5
-    with pytest.raises(BenchError, match=r"has 5 components and can't present 6: use mdn\[components=6\]"):
+    with pytest.raises(
+        BenchError, match=r"has 5 components and can't present 6: use mdn\[components=6\]"
+    ):
         one.present(6)
 
 
@@ -127,7 +138,8 @@ def test_draws_come_from_their_seeds():
 
 
 def test_neighbouring_seeds_draw_different_noise():
-    """The noise of seed s must not be the component numbers, or the noise, of another photograph's seed."""
+    """The noise of seed s must not be the component numbers, or the noise, of another photograph's
+    seed."""
     means, log_weights = torch.zeros(2, 1, 3), torch.zeros(2, 1)
     one, other = codes_of(mixture(means, log_weights, torch.ones(3), [10, 11]).sample(200)).unbind()
     assert abs(np.corrcoef(one.flatten(), other.flatten())[0, 1]) < 0.15
@@ -141,10 +153,16 @@ class Wide(Codec):
 
 
 def test_the_noise_is_not_made_of_the_components_numbers():
-    """The same generator's uniform and normal numbers are functions of one another where there are at least 16 of them."""
+    """The same generator's uniform and normal numbers are functions of one another where there are
+    at least 16 of them."""
     means, log_weights = torch.zeros(400, 2, 16), torch.tensor([[0.5, 0.5]]).log().expand(400, 2)
     means[:, 1] = 100
-    drawn = Mixture(means, log_weights, torch.ones(16), Wide(), range(400)).sample(1).ab.reshape(400, 16).double()
+    drawn = (
+        Mixture(means, log_weights, torch.ones(16), Wide(), range(400))
+        .sample(1)
+        .ab.reshape(400, 16)
+        .double()
+    )
     side = (drawn[:, 0] > 50).double()
     noise = drawn - 100 * side[:, None]
     for number in (*noise.T, *noise.square().T):

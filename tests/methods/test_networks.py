@@ -41,8 +41,12 @@ def test_numbers_of_parameters_at_the_papers_sizes():
 
 def test_the_readme_says_them():
     text, paper = (Path(__file__).parents[2] / "README.md").read_text(), PRESETS["paper"]
-    networks = {"VAE encoder": (Encoder, 64, paper), "decoder": (Decoder, 64, paper),
-                "MDN": (Trunk, (512, 28, 28), 520, paper, 0.25), "Zhang's network": (ZhangNet, paper)}  # fmt: skip
+    networks = {
+        "VAE encoder": (Encoder, 64, paper),
+        "decoder": (Decoder, 64, paper),
+        "MDN": (Trunk, (512, 28, 28), 520, paper, 0.25),
+        "Zhang's network": (ZhangNet, paper),
+    }
     for name, made in networks.items():
         said, digits = re.search(rf"{name} (\d+\.(\d+)) M\b", text).groups()
         assert f"{millions(build(*made)):.{len(digits)}f}" == said
@@ -75,7 +79,10 @@ def test_the_encoder_takes_a_grey_code_at_its_last_layer():
 
 
 def test_the_norm_comes_after_the_activation():
-    for network in (Encoder(8, PRESETS["tiny"]).convolutions, Trunk((4, 8, 8), 3, PRESETS["tiny"], 0.1).convolutions):
+    for network in (
+        Encoder(8, PRESETS["tiny"]).convolutions,
+        Trunk((4, 8, 8), 3, PRESETS["tiny"], 0.1).convolutions,
+    ):
         kinds = [type(m) for m in network]
         assert kinds == [nn.Conv2d, nn.ReLU, nn.BatchNorm2d] * (len(kinds) // 3)
 
@@ -89,7 +96,9 @@ def test_the_trunk_ends_in_a_squashed_layer_between_dropouts():
 def test_codes_start_near_the_prior():
     """A tenth of the usual weights: with those the divergence would start near 230 nats."""
     encoder = Encoder(64, PRESETS["tiny"])
-    assert encoder.code.weight.abs().max().item() == pytest.approx(0.1 / encoder.code.in_features**0.5, rel=0.01)
+    assert encoder.code.weight.abs().max().item() == pytest.approx(
+        0.1 / encoder.code.in_features**0.5, rel=0.01
+    )
     assert not encoder.code.bias.any()
 
 

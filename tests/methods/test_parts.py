@@ -95,8 +95,15 @@ def test_what_a_method_calls_key_stays_its_own(tmp_path):
     (tmp_path / "keyed.py").write_text(PLUGIN)
     use(Switches(paths=(tmp_path / "keyed.py",)))
     try:
-        result = bench.run(methods=("keyed", "keyed[key=blue]"), limit_train=4, limit_test=4, metrics=("absolute-error",),
-                           store=tmp_path / "store", out=tmp_path / "run", figures=("none",))  # fmt: skip
+        result = bench.run(
+            methods=("keyed", "keyed[key=blue]"),
+            limit_train=4,
+            limit_test=4,
+            metrics=("absolute-error",),
+            store=tmp_path / "store",
+            out=tmp_path / "run",
+            figures=("none",),
+        )
     finally:
         use(None)
     assert [cell["reason"] for cell in result.cells] == ["", ""]

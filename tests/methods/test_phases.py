@@ -9,12 +9,29 @@ from torch.nn import functional
 
 from bench.methods import phases
 from bench.methods.colour_nets import Decoder, block, up
-from bench.methods.phases import BESIDE, FEW, WIDE, OnePixel, PackedReLU, PhasedDecoder, SideBySide, UpConv
+from bench.methods.phases import (
+    BESIDE,
+    FEW,
+    WIDE,
+    OnePixel,
+    PackedReLU,
+    PhasedDecoder,
+    SideBySide,
+    UpConv,
+)
 from bench.methods.presets import PRESETS
 
 
-@given(st.tuples(st.integers(1, 3), st.integers(1, 4), st.sampled_from([1, 2, 3, FEW, FEW + 1]), st.integers(1, 9),
-                 st.integers(1, 9)), st.booleans())  # fmt: skip
+@given(
+    st.tuples(
+        st.integers(1, 3),
+        st.integers(1, 4),
+        st.sampled_from([1, 2, 3, FEW, FEW + 1]),
+        st.integers(1, 9),
+        st.integers(1, 9),
+    ),
+    st.booleans(),
+)
 @settings(max_examples=60, deadline=None)
 def test_one_step_is_the_two_steps(shape, bias):
     count, inputs, outputs, height, width = shape
@@ -22,7 +39,9 @@ def test_one_step_is_the_two_steps(shape, bias):
     conv = nn.Conv2d(inputs, outputs, 5, padding=2, bias=bias).double()
     x = torch.randn(count, inputs, height, width, dtype=torch.float64)
     with torch.inference_mode():
-        wanted = conv(functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+        wanted = conv(
+            functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        )
         assert torch.allclose(UpConv(conv)(x), wanted, atol=1e-12, rtol=0)
 
 
@@ -50,7 +69,15 @@ def test_in_bfloat16_it_is_as_near_as_the_decoder_and_its_fields_are_float32():
     assert (got - exact).square().mean() < 2 * (rounded - exact).square().mean()
 
 
-@given(st.tuples(st.integers(1, 2 * BESIDE + 1), st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, WIDE)))
+@given(
+    st.tuples(
+        st.integers(1, 2 * BESIDE + 1),
+        st.integers(1, 4),
+        st.integers(1, 3),
+        st.integers(1, 5),
+        st.integers(1, WIDE),
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_side_by_side_is_the_convolution(shape):
     count, inputs, outputs, height, width = shape
@@ -75,8 +102,14 @@ def test_of_one_pixel_it_is_a_matrix_product(kernel, factor):
 
 def test_pytorch_has_what_packing_needs():
     """In the version that is tested; whether the processor has it is another question."""
-    assert all(hasattr(torch.ops.mkldnn, name) for name in ("_convolution_pointwise", "_reorder_convolution_weight",
-                                                            "_is_mkldnn_bf16_supported"))  # fmt: skip
+    assert all(
+        hasattr(torch.ops.mkldnn, name)
+        for name in (
+            "_convolution_pointwise",
+            "_reorder_convolution_weight",
+            "_is_mkldnn_bf16_supported",
+        )
+    )
 
 
 @pytest.mark.skipif(not phases.PACKING, reason="this processor does not compute with bfloat16")
@@ -85,7 +118,11 @@ def test_packed_kernels_give_the_same_bits(monkeypatch):
     conv = nn.Conv2d(7, 6, 5, padding=2).to(torch.bfloat16)
     step = PackedReLU(conv)
     for count, height, width in ((3, 8, 8), (1, 16, 16), (5, 4, 90)):
-        x = torch.randn(count, 7, height, width).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        x = (
+            torch.randn(count, 7, height, width)
+            .to(torch.bfloat16)
+            .contiguous(memory_format=torch.channels_last)
+        )
         with torch.inference_mode():
             got = step(x)
             assert torch.equal(got, conv(x).relu())

@@ -17,9 +17,13 @@ from bench.seeds import derive
 
 STEPS = {"zhang": 20, "vae": 40, "mdn": 30, "cvae": 30}
 NEAR = {"chroma-speckle": 1e-3, "rank-histogram": 0.005, "coverage": 0.005}
-"""What is small beside 1: of speckle photographs have 1, these fields a hundredth of it; the others are shares of all pixels."""
-APART = {("chroma-speckle", "ratio", "set"): 0.02, ("rank-histogram", "rank-pixel-a", "all"): 0.03,
-         ("rank-histogram", "rank-pixel-b", "all"): 0.03}  # fmt: skip
+"""What is small beside 1: of speckle photographs have 1, these fields a hundredth of it; the others
+are shares of all pixels."""
+APART = {
+    ("chroma-speckle", "ratio", "set"): 0.02,
+    ("rank-histogram", "rank-pixel-a", "all"): 0.03,
+    ("rank-histogram", "rank-pixel-b", "all"): 0.03,
+}
 """Rounding adds 1e-4 of speckle (an AMD EPYC with AVX512-BF16), and these smooth test pictures, which the ratio divides by, have
 0.009 of it. A pixel's rank is a whole number of about 5, and there are few of them: two may change."""
 
@@ -30,7 +34,9 @@ def fitted(house):
     made = {}
 
     def parts(name, kind):
-        names = {"mdn": {"features": "zhang", "vae": "vae"}, "cvae": {"features": "zhang"}}.get(name, {})
+        names = {"mdn": {"features": "zhang", "vae": "vae"}, "cvae": {"features": "zhang"}}.get(
+            name, {}
+        )
         return {part: made[of][kind] for part, of in names.items()}
 
     for name, steps in STEPS.items():
@@ -65,22 +71,46 @@ def measures(house, method, name, ask):
             made = metric.new()
             columns = made.score(samples, data.truth(list(rows)), held_out.context(rows))
             values = {c.variant: np.asarray(c.values) for c in columns if c.region == "all"}
-            found |= {(metric.spec.name, name, "set"): float(value) for name, value in made.combine(values).items()}
-            found |= {(metric.spec.name, c.variant, c.region): float(np.nanmean(c.values)) for c in columns
-                      if not c.variant.startswith("part-")}  # fmt: skip
+            found |= {
+                (metric.spec.name, name, "set"): float(value)
+                for name, value in made.combine(values).items()
+            }
+            found |= {
+                (metric.spec.name, c.variant, c.region): float(np.nanmean(c.values))
+                for c in columns
+                if not c.variant.startswith("part-")
+            }
     assert found
     return found
 
 
-@pytest.mark.parametrize(("name", "ask"), [("zhang", "draws"), ("vae", "reconstruct"), ("mdn", "draws"), ("cvae", "draws"),
-                                           pytest.param("mdn", "present", marks=pytest.mark.slow),
-                                           pytest.param("cvae", "present", marks=pytest.mark.slow)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("zhang", "draws"),
+        ("vae", "reconstruct"),
+        ("mdn", "draws"),
+        ("cvae", "draws"),
+        pytest.param("mdn", "present", marks=pytest.mark.slow),
+        pytest.param("cvae", "present", marks=pytest.mark.slow),
+    ],
+)
 def test_every_metric_agrees_within_a_per_cent(house, fitted, name, ask):
-    exact, rough = (measures(house, fitted[name][kind], name, ask) for kind in ("float32", "bfloat16"))
+    exact, rough = (
+        measures(house, fitted[name][kind], name, ask) for kind in ("float32", "bfloat16")
+    )
     assert exact.keys() == rough.keys()
-    apart = {key: (exact[key], rough[key]) for key in exact
-             if not np.isclose(exact[key], rough[key], rtol=APART.get(key, 0.01), atol=NEAR.get(key[0], 1e-6),
-                               equal_nan=True)}  # fmt: skip
+    apart = {
+        key: (exact[key], rough[key])
+        for key in exact
+        if not np.isclose(
+            exact[key],
+            rough[key],
+            rtol=APART.get(key, 0.01),
+            atol=NEAR.get(key[0], 1e-6),
+            equal_nan=True,
+        )
+    }
     assert apart == {}
     assert exact != rough
 
@@ -93,7 +123,9 @@ def test_results_are_float32_whatever_is_inside():
     assert not torch.equal(rough, layer(given))
     torch.testing.assert_close(rough, layer(given), rtol=0.05, atol=0.05)
     assert torch.equal(computed("float32", layer, given), layer(given))
-    assert [part.dtype for part in computed("bfloat16", lambda x: layer(x).chunk(3, 1), given)] == [torch.float32] * 3
+    assert [part.dtype for part in computed("bfloat16", lambda x: layer(x).chunk(3, 1), given)] == [
+        torch.float32
+    ] * 3
 
 
 def test_auto_is_what_the_device_is_fast_at(monkeypatch):
@@ -107,8 +139,13 @@ def test_auto_is_what_the_device_is_fast_at(monkeypatch):
     assert precision.settled("auto", "cpu") == "float32"
 
 
-@pytest.mark.parametrize(("given", "variable", "said"), [("half", "", "--precision: unknown precision 'half'"),
-                                                        ("", "half", "BENCH_PRECISION: unknown precision 'half'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "variable", "said"),
+    [
+        ("half", "", "--precision: unknown precision 'half'"),
+        ("", "half", "BENCH_PRECISION: unknown precision 'half'"),
+    ],
+)
 def test_an_unknown_precision_is_one_line(monkeypatch, given, variable, said):
     monkeypatch.setenv(precision.VARIABLE, variable)
     with pytest.raises(BenchError, match=said):

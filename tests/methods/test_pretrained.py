@@ -1,4 +1,5 @@
-"""Published weights: fetched, held against their digest and looked into; and read by a network that is written here once more."""
+"""Published weights: fetched, held against their digest and looked into; and read by a network that
+is written here once more."""
 
 import hashlib
 import io
@@ -27,8 +28,10 @@ def tensors(seed=0):
     def convolution(name, *shape):
         fan_in = shape[0] * 16 if name == "model8.0" else shape[1] * shape[2] * shape[3]
         bias = shape[1] if name == "model8.0" else shape[0]
-        return {f"{name}.weight": torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5,
-                f"{name}.bias": torch.randn(bias, generator=generator) * 0.1}  # fmt: skip
+        return {
+            f"{name}.weight": torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5,
+            f"{name}.bias": torch.randn(bias, generator=generator) * 0.1,
+        }
 
     found, before = {}, 1
     for block, (channels, strides) in enumerate(zip(CHANNELS, STRIDES, strict=True), start=1):
@@ -36,12 +39,21 @@ def tensors(seed=0):
             found |= convolution(f"model{block}.{2 * i}", channels, before, 3, 3)
             before = channels
         norm = f"model{block}.{2 * len(strides)}"
-        found |= {f"{norm}.{part}": torch.rand(channels, generator=generator) + offset
-                  for part, offset in (("weight", 0.5), ("bias", -0.5), ("running_mean", -0.5), ("running_var", 0.5))}  # fmt: skip
+        found |= {
+            f"{norm}.{part}": torch.rand(channels, generator=generator) + offset
+            for part, offset in (
+                ("weight", 0.5),
+                ("bias", -0.5),
+                ("running_mean", -0.5),
+                ("running_var", 0.5),
+            )
+        }
     found |= convolution("model8.0", 512, 256, 4, 4)
     found |= convolution("model8.2", 256, 256, 3, 3) | convolution("model8.4", 256, 256, 3, 3)
     found |= convolution("model8.6", 313, 256, 1, 1)
-    return found | {"model_out.weight": torch.from_numpy(bin_centres().T.copy())[:, :, None, None] / 110}
+    return found | {
+        "model_out.weight": torch.from_numpy(bin_centres().T.copy())[:, :, None, None] / 110
+    }
 
 
 def logits(found, grey):
@@ -51,13 +63,24 @@ def logits(found, grey):
     for block, (strides, dilation) in enumerate(zip(STRIDES, DILATIONS, strict=True), start=1):
         for i, stride in enumerate(strides):
             name = f"model{block}.{2 * i}"
-            x = functional.relu(functional.conv2d(x, held[f"{name}.weight"], held[f"{name}.bias"], stride, dilation, dilation))
+            x = functional.relu(
+                functional.conv2d(
+                    x, held[f"{name}.weight"], held[f"{name}.bias"], stride, dilation, dilation
+                )
+            )
         norm = f"model{block}.{2 * len(strides)}"
-        mean, var, weight, bias = (held[f"{norm}.{p}"][:, None, None] for p in ("running_mean", "running_var", "weight", "bias"))
+        mean, var, weight, bias = (
+            held[f"{norm}.{p}"][:, None, None]
+            for p in ("running_mean", "running_var", "weight", "bias")
+        )
         x = (x - mean) / (var + 1e-5).sqrt() * weight + bias
-    x = functional.relu(functional.conv_transpose2d(x, held["model8.0.weight"], held["model8.0.bias"], 2, 1))
+    x = functional.relu(
+        functional.conv_transpose2d(x, held["model8.0.weight"], held["model8.0.bias"], 2, 1)
+    )
     for name in ("model8.2", "model8.4"):
-        x = functional.relu(functional.conv2d(x, held[f"{name}.weight"], held[f"{name}.bias"], padding=1))
+        x = functional.relu(
+            functional.conv2d(x, held[f"{name}.weight"], held[f"{name}.bias"], padding=1)
+        )
     return functional.conv2d(x, held["model8.6.weight"], held["model8.6.bias"])
 
 
@@ -78,7 +101,11 @@ def known(monkeypatch, release, tmp_path, site):
     """The published file, as if its owners had published this one on a server here."""
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "weights"))
     site.files["/w.pth"] = release
-    made = replace(pretrained.KNOWN["zhang-eccv16"], urls=(f"{site.url}/w.pth",), sha256=hashlib.sha256(release).hexdigest()[:8])
+    made = replace(
+        pretrained.KNOWN["zhang-eccv16"],
+        urls=(f"{site.url}/w.pth",),
+        sha256=hashlib.sha256(release).hexdigest()[:8],
+    )
     monkeypatch.setattr(pretrained, "KNOWN", {**pretrained.KNOWN, "zhang-eccv16": made})
     return made
 
@@ -96,7 +123,12 @@ def test_a_release_gives_the_logits_of_a_second_implementation(found, release, t
     assert expected.std() > 0.1
     with torch.inference_mode():
         torch.testing.assert_close(network.double()(grey.double()), expected, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(network.float()(grey).double(), expected, atol=1e-5 * float(expected.abs().max()), rtol=1e-5)
+        torch.testing.assert_close(
+            network.float()(grey).double(),
+            expected,
+            atol=1e-5 * float(expected.abs().max()),
+            rtol=1e-5,
+        )
 
 
 def test_published_weights_are_fetched_verified_and_recorded(command, known, tmp_path):
@@ -121,7 +153,9 @@ def test_published_weights_are_fetched_verified_and_recorded(command, known, tmp
         assert "must begin with" in err
 
 
-def test_what_is_recorded_at_first_counts_where_nobody_publishes_a_digest(command, known, tmp_path, monkeypatch):
+def test_what_is_recorded_at_first_counts_where_nobody_publishes_a_digest(
+    command, known, tmp_path, monkeypatch
+):
     monkeypatch.setattr(pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256="")})
     assert command("weights", "fetch", "zhang-eccv16")[0] == 0
     record = tmp_path / "weights" / "fetched.json"
@@ -134,7 +168,9 @@ def test_what_is_recorded_at_first_counts_where_nobody_publishes_a_digest(comman
 
 
 @pytest.mark.parametrize("case", ["digest", "centres", "page", "digest given"])
-def test_weights_that_are_not_what_they_should_be_leave_nothing(command, known, found, site, tmp_path, monkeypatch, case):
+def test_weights_that_are_not_what_they_should_be_leave_nothing(
+    command, known, found, site, tmp_path, monkeypatch, case
+):
     more = []
     if case == "centres":
         stream = io.BytesIO()
@@ -148,11 +184,17 @@ def test_weights_that_are_not_what_they_should_be_leave_nothing(command, known, 
         begins = hashlib.sha256(site.files["/w.pth"]).hexdigest()[:8]
         monkeypatch.setattr(pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256=begins)})
     elif case == "digest":
-        monkeypatch.setattr(pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256="9b330a0b")})
+        monkeypatch.setattr(
+            pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256="9b330a0b")}
+        )
     status, out, err = command("weights", "fetch", "zhang-eccv16", *more)
     assert (status, out) == (2, "")
-    said = {"digest": "must begin with 9b330a0b", "centres": "other colours", "page": "no PyTorch checkpoint",
-            "digest given": "another file"}  # fmt: skip
+    said = {
+        "digest": "must begin with 9b330a0b",
+        "centres": "other colours",
+        "page": "no PyTorch checkpoint",
+        "digest given": "another file",
+    }
     assert said[case] in err.splitlines()[-1]
     assert "Traceback" not in err
     assert left(tmp_path / "weights") == []
@@ -174,17 +216,29 @@ def test_lists_and_names(command, known):
 def test_a_digest_that_is_demanded_of_what_is_there_is_compared(command, known, tmp_path):
     status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w")
     assert status == 0, err
-    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w", "--digest", f"sha256:{'0' * 64}")
+    status, _, err = command(
+        "weights",
+        "fetch",
+        "zhang-eccv16",
+        "--folder",
+        tmp_path / "w",
+        "--digest",
+        f"sha256:{'0' * 64}",
+    )
     assert status == 2
     assert "another file" in err
-    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w", "--digest", "nonsense")
+    status, _, err = command(
+        "weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "w", "--digest", "nonsense"
+    )
     assert status == 2
     assert "is no digest" in err
 
 
 def test_a_folder_that_can_not_be_made_is_said(command, known, tmp_path):
     (tmp_path / "file").write_text("")
-    status, _, err = command("weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "file" / "w")
+    status, _, err = command(
+        "weights", "fetch", "zhang-eccv16", "--folder", tmp_path / "file" / "w"
+    )
     assert status == 2
     assert "can't be written" in err
     assert len(err.splitlines()) == 1

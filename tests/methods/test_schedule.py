@@ -25,7 +25,9 @@ def rates(steps, most):
     """A linear warm-up of at most 50 steps, and of about a fifth of them; then half a cosine."""
     warm = min(50, steps // 5 + 1)
     up = [most * (i + 1) / warm for i in range(warm)]
-    return up + [most * (1 + math.cos(math.pi * i / (steps - warm))) / 2 for i in range(steps - warm)]
+    return up + [
+        most * (1 + math.cos(math.pi * i / (steps - warm))) / 2 for i in range(steps - warm)
+    ]
 
 
 @pytest.mark.parametrize("steps", [4, 30, 400])
@@ -42,7 +44,11 @@ class Pulled(nn.Module):
 
     def __init__(self, gradients):
         super().__init__()
-        self.number, self.gradients, self.path = nn.Parameter(torch.tensor(0.5)), iter(gradients), []
+        self.number, self.gradients, self.path = (
+            nn.Parameter(torch.tensor(0.5)),
+            iter(gradients),
+            [],
+        )
 
     def forward(self, batch):
         if not self.training:
@@ -54,18 +60,26 @@ class Pulled(nn.Module):
 @pytest.mark.parametrize(("betas", "decay"), [((0.9, 0.999), 0.0), ((0.8, 0.99), 0.3)])
 def test_every_step_is_adams_at_the_rate_of_its_time(house, betas, decay):
     gradients = [math.sin(1 + i) for i in range(30)]
-    found, _ = trained(house, Pulled(gradients), schedule=Schedule(30, 0.1, betas=betas, weight_decay=decay))
+    found, _ = trained(
+        house, Pulled(gradients), schedule=Schedule(30, 0.1, betas=betas, weight_decay=decay)
+    )
     number, mean, square, path = 0.5, 0.0, 0.0, []
     for i, (gradient, rate) in enumerate(zip(gradients, rates(30, 0.1)), 1):
         path.append(number)
         gradient += decay * number
-        mean, square = betas[0] * mean + (1 - betas[0]) * gradient, betas[1] * square + (1 - betas[1]) * gradient**2
-        number -= rate * mean / (1 - betas[0] ** i) / (math.sqrt(square / (1 - betas[1] ** i)) + 1e-8)
+        mean, square = (
+            betas[0] * mean + (1 - betas[0]) * gradient,
+            betas[1] * square + (1 - betas[1]) * gradient**2,
+        )
+        number -= (
+            rate * mean / (1 - betas[0] ** i) / (math.sqrt(square / (1 - betas[1] ** i)) + 1e-8)
+        )
     assert found.path == pytest.approx(path, rel=1e-4, abs=1e-5)
 
 
 class Judged(nn.Module):
-    """A number that grows; what it scores when it is held against the held-out photographs is given."""
+    """A number that grows; what it scores when it is held against the held-out photographs is
+    given."""
 
     def __init__(self, scores):
         super().__init__()
@@ -94,7 +108,11 @@ class Watching(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.number, self.seen, self.random = nn.Parameter(torch.tensor(0.0)), {True: [], False: []}, []
+        self.number, self.seen, self.random = (
+            nn.Parameter(torch.tensor(0.0)),
+            {True: [], False: []},
+            [],
+        )
 
     def forward(self, batch):
         self.seen[self.training].append(batch["row"].tolist())
@@ -114,5 +132,9 @@ def test_a_tenth_is_held_out_and_never_trained_with(house):
 def test_the_held_out_loss_is_a_mean_over_photographs_in_uneven_parts(house):
     found, notes = trained(house, Watching(), count=1300, schedule=Schedule(1, 1e-2, batch=2))
     assert [len(rows) for rows in found.seen[False]] == [44, 43, 43]
-    assert notes["best_held_out_loss"] == pytest.approx(sum(row**2 for row in range(130)) / 130, rel=1e-6)
-    assert notes["last_train_loss"] == pytest.approx(sum(row**2 for row in found.seen[True][0]) / 2, rel=1e-6)
+    assert notes["best_held_out_loss"] == pytest.approx(
+        sum(row**2 for row in range(130)) / 130, rel=1e-6
+    )
+    assert notes["last_train_loss"] == pytest.approx(
+        sum(row**2 for row in found.seen[True][0]) / 2, rel=1e-6
+    )

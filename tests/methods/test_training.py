@@ -1,4 +1,5 @@
-"""Training: killed and going on, checkpoints that can't be used, batches, precision and several devices."""
+"""Training: killed and going on, checkpoints that can't be used, batches, precision and several
+devices."""
 
 import dataclasses
 import os
@@ -90,7 +91,9 @@ def frequent_checkpoints():
 
 def fitted_with_checkpoints(house, name, work, progress=None, steps=STEPS):
     """A method fitted with checkpoints, and what was noted."""
-    context = dataclasses.replace(house.context(house.parts(name)), work=work, progress=progress or Quiet())
+    context = dataclasses.replace(
+        house.context(house.parts(name)), work=work, progress=progress or Quiet()
+    )
     with frequent_checkpoints(), threads.pinned(1):
         return house.fit_again(name, context, steps=steps), context.notes
 
@@ -101,12 +104,26 @@ def same_state(one, other):
         assert torch.equal(value, other[name]), name
 
 
-@pytest.mark.parametrize("name", ["vae", *(pytest.param(n, marks=pytest.mark.slow) for n in ("zhang", "cvae"))])
+@pytest.mark.parametrize(
+    "name", ["vae", *(pytest.param(n, marks=pytest.mark.slow) for n in ("zhang", "cvae"))]
+)
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(house, name, tmp_path):
     whole, notes = fitted_with_checkpoints(house, name, None)
     step = random.Random(name).randrange(4, STEPS + 1)
-    killed = subprocess.run([sys.executable, "-c", SCRIPT, Path(__file__).parent, house.folder, name, tmp_path / "work", str(step)],
-                            env={**os.environ, "PYTHONPATH": ""}, check=False)  # fmt: skip
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            Path(__file__).parent,
+            house.folder,
+            name,
+            tmp_path / "work",
+            str(step),
+        ],
+        env={**os.environ, "PYTHONPATH": ""},
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "work" / name).is_dir()
     listener = Listener()
@@ -133,11 +150,15 @@ class Line(nn.Module):
 
 
 def points(rows):
-    x = torch.stack([torch.randn(4, generator=torch.Generator().manual_seed(int(row))) for row in rows])
+    x = torch.stack(
+        [torch.randn(4, generator=torch.Generator().manual_seed(int(row))) for row in rows]
+    )
     return {"x": x, "y": torch.cat([x[:, :2] * 2, x[:, 2:3] ** 2], dim=1)}
 
 
-def fit_line(house, work=None, line=None, fetch=points, count=60, schedule=None, name="line", **changes):
+def fit_line(
+    house, work=None, line=None, fetch=points, count=60, schedule=None, name="line", **changes
+):
     line = line or Line()
     context = dataclasses.replace(house.context(), work=work, **changes)
     with frequent_checkpoints():
@@ -172,14 +193,19 @@ def test_it_goes_on_from_any_checkpoint(house, tmp_path):
 
 def test_a_finished_training_is_not_repeated(house, tmp_path):
     whole, notes = fit_line(house, tmp_path)
-    line, notes_again = fit_line(house, tmp_path, fetch=lambda rows: pytest.fail("nothing is to be read"))
+    line, notes_again = fit_line(
+        house, tmp_path, fetch=lambda rows: pytest.fail("nothing is to be read")
+    )
     same_state(whole.state_dict(), line.state_dict())
     assert notes == notes_again
 
 
 def test_two_checkpoints_are_kept(house, tmp_path):
     fit_line(house, tmp_path)
-    assert sorted(p.name for p in (tmp_path / "line").iterdir()) == ["step-00000030", "step-00000040"]
+    assert sorted(p.name for p in (tmp_path / "line").iterdir()) == [
+        "step-00000030",
+        "step-00000040",
+    ]
 
 
 def truncated(folder):
@@ -194,10 +220,15 @@ def one_bit(folder):
     path.write_bytes(bytes(data))
 
 
-DAMAGE = {"truncated": truncated, "one bit": one_bit, "no tensors": lambda f: (f / "state.safetensors").unlink(),
-          "no mark": lambda f: (f / "checkpoint.json").unlink(), "half a mark": lambda f: (f / "checkpoint.json").write_text("{"),
-          "another mark": lambda f: (f / "checkpoint.json").write_text('{"files": 3}'),
-          "a list": lambda f: (f / "checkpoint.json").write_text("[]")}  # fmt: skip
+DAMAGE = {
+    "truncated": truncated,
+    "one bit": one_bit,
+    "no tensors": lambda f: (f / "state.safetensors").unlink(),
+    "no mark": lambda f: (f / "checkpoint.json").unlink(),
+    "half a mark": lambda f: (f / "checkpoint.json").write_text("{"),
+    "another mark": lambda f: (f / "checkpoint.json").write_text('{"files": 3}'),
+    "a list": lambda f: (f / "checkpoint.json").write_text("[]"),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
@@ -256,7 +287,10 @@ def test_a_checkpoint_of_another_training_is_not_used(house, tmp_path, change, n
 def test_other_shapes_are_another_training(house, tmp_path):
     interrupted(house, tmp_path, 40)
     listener = Listener()
-    wide = {"fetch": lambda rows: {"x": points(rows)["x"], "y": points(rows)["x"]}, "line": Line(width=4)}
+    wide = {
+        "fetch": lambda rows: {"x": points(rows)["x"], "y": points(rows)["x"]},
+        "line": Line(width=4),
+    }
     fit_line(house, tmp_path, progress=listener, **wide)
     assert "another training (shapes differ)" in listener.lines[0]
 
@@ -345,15 +379,17 @@ def test_training_in_bfloat16_has_losses_in_float32(house, name):
     narrow = dataclasses.replace(narrow, precision="bfloat16")
     house.fit_again(name, wide, steps=2)
     method = house.fit_again(name, narrow, steps=2)
-    assert {v.dtype for v in method.network.state_dict().values() if v.is_floating_point()} == {torch.float32}
+    assert {v.dtype for v in method.network.state_dict().values() if v.is_floating_point()} == {
+        torch.float32
+    }
     for note in ("best_held_out_loss", "last_train_loss"):
         assert narrow.notes[note] == pytest.approx(wide.notes[note], rel=0.03)
         assert narrow.notes[note] != wide.notes[note]
 
 
 def local_line(noise, wrong=float("inf")):
-    """As `Line`, but a class that only this process knows: what other processes get must bring it along. It fails where an
-    input is larger than `wrong`."""
+    """As `Line`, but a class that only this process knows: what other processes get must bring it
+    along. It fails where an input is larger than `wrong`."""
 
     class Local(nn.Module):
         def __init__(self, network):
@@ -380,17 +416,22 @@ def test_two_devices_train_as_one(house, tmp_path):
     given = {"fetch": fetch, "count": count, "schedule": Schedule(20, 1e-2, batch=15)}
     one, notes_of_one = fit_line(house, line=local_line(0.0), **given)
     listener, before = Listener(), dict(os.environ)
-    two, notes = fit_line(house, line=local_line(0.0), devices=2, strategy="ddp", progress=listener, **given)
+    two, notes = fit_line(
+        house, line=local_line(0.0), devices=2, strategy="ddp", progress=listener, **given
+    )
     assert sum(steps for steps, _ in listener.advanced) == 20
     assert dict(os.environ) == before
     for name, value in one.state_dict().items():
         torch.testing.assert_close(two.state_dict()[name], value, rtol=1e-4, atol=1e-5)
-    assert notes["best_held_out_loss"] == pytest.approx(notes_of_one["best_held_out_loss"], rel=1e-4)
+    assert notes["best_held_out_loss"] == pytest.approx(
+        notes_of_one["best_held_out_loss"], rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("shares", [(7,), (4, 3), (3, 2, 2), (2, 2, 2, 1)])
 def test_the_shares_of_a_batch_weigh_as_much_as_their_photographs(monkeypatch, shares):
-    """What devices do with their losses is the mean of the gradients: it is the gradient of the whole batch."""
+    """What devices do with their losses is the mean of the gradients: it is the gradient of the
+    whole batch."""
     x = torch.arange(7.0).square()
     weight = nn.Parameter(torch.tensor(1.0))
     module = training._Module(nn.Module(), Schedule(4, 1e-2), 0, size=7)
@@ -422,14 +463,18 @@ def test_losses_of_bfloat16_networks_are_those_of_float32(house):
     logits = 8 * torch.randn(4, 313, 32, 32, generator=torch.Generator().manual_seed(0))
     out = torch.randn(4, 6 * 5 + 6, generator=torch.Generator().manual_seed(1))
     code = {"features": grey, "mean": torch.randn(4, 5), "deviation": torch.ones(4, 5)}
-    loss = fit_loss(LossChoice("full", "squared", 0.1, 1e-3, 0.0, "mean"), house.train, house.colours, 0)
+    loss = fit_loss(
+        LossChoice("full", "squared", 0.1, 1e-3, 0.0, "mean"), house.train, house.colours, 0
+    )
 
     def losses(dtype):
         zhang = zhang_model._Objective(Fixed(logits.to(dtype)), np.ones(313), mirror=False)
         mixture = mdn_model._Network(Fixed(out.to(dtype)), 6, 5, 0.1)
         field, mean = (ab / 100).to(dtype), out[:, :5].to(dtype)
         parts = [zhang({"grey": grey, "ab": ab})["loss"]]
-        parts += [mdn_model._Objective(mixture, kind).eval()(code)["loss"] for kind in ("exact", "min")]
+        parts += [
+            mdn_model._Objective(mixture, kind).eval()(code)["loss"] for kind in ("exact", "min")
+        ]
         return [*parts, loss(field, ab / 128).mean(), kl_divergence(mean, mean).mean()]
 
     logits, out = logits.bfloat16().float(), out.bfloat16().float()
@@ -474,8 +519,11 @@ if __name__ == "__main__":
 
 def test_no_process_outlives_a_killed_training(house, tmp_path):
     (tmp_path / "lasting.py").write_text(LASTING)
-    with subprocess.Popen([sys.executable, tmp_path / "lasting.py", Path(__file__).parent, house.folder],
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "lasting.py", Path(__file__).parent, house.folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as parent:
         assert parent.stdout.readline().startswith(b"loss")
         children = psutil.Process(parent.pid).children(recursive=True)
         assert len(children) >= 2
@@ -502,7 +550,9 @@ def test_several_devices_go_on_from_a_checkpoint(house, tmp_path):
     shutil.copytree(tmp_path / "whole", tmp_path / "part")
     shutil.rmtree(tmp_path / "part" / "line" / "step-00000012")
     listener = Listener()
-    again, notes_again = fit_line(house, tmp_path / "part", line=local_line(0.2), progress=listener, **given)
+    again, notes_again = fit_line(
+        house, tmp_path / "part", line=local_line(0.2), progress=listener, **given
+    )
     assert listener.start == 9
     same_state(whole.state_dict(), again.state_dict())
     assert notes == notes_again
@@ -544,9 +594,18 @@ def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path,
     port = find_free_network_port()
     alone = [sys.executable, tmp_path / "node.py", Path(__file__).parent, house.folder]
     told = [rendezvous.variables(rank, 0, 2, "127.0.0.1", port, tmp_path) for rank in (0, 1)]
-    both = [subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | told[rank]) for rank in (0, 1)]
+    both = [
+        subprocess.Popen([*alone, tmp_path / f"{rank}"], env=os.environ | told[rank])
+        for rank in (0, 1)
+    ]
     assert [each.wait(patience) for each in both] == [0, 0]
-    devices, _ = fit_line(house, line=local_line(0.2), fetch=plain_points(), schedule=Schedule(12, 1e-2, batch=15), devices=2)
+    devices, _ = fit_line(
+        house,
+        line=local_line(0.2),
+        fetch=plain_points(),
+        schedule=Schedule(12, 1e-2, batch=15),
+        devices=2,
+    )
     for rank in (0, 1):
         same_state(load_file(tmp_path / f"{rank}"), devices.state_dict())
 
@@ -573,7 +632,9 @@ def test_the_budget_is_for_all_features_in_the_store(house):
     size = 2 * int(np.prod(kept["shape"]))
     for budget, kind in ((2 * size - 1, parts.Computed), (2 * size, parts.Stored)):
         tight = dataclasses.replace(context, cache_budget=budget)
-        assert isinstance(parts.stored_features(tight, "features", house.train), parts.Stored)  # it is there already
+        assert isinstance(
+            parts.stored_features(tight, "features", house.train), parts.Stored
+        )  # it is there already
         assert isinstance(parts.stored_features(tight, "other", house.train), kind)
 
 
@@ -581,4 +642,6 @@ def test_methods_train_beyond_the_budget(house):
     kept = house.fit("cvae")
     context = dataclasses.replace(house.context(house.parts("cvae")), cache_budget=0)
     again = house.fit_again("cvae", context)
-    same_state(kept.network.state_dict(), again.network.state_dict())  # features of `Squares` don't depend on the batch
+    same_state(
+        kept.network.state_dict(), again.network.state_dict()
+    )  # features of `Squares` don't depend on the batch

@@ -74,7 +74,11 @@ def test_the_last_block_goes_up_once_and_has_no_norm(paper_network):
         (1, 1),
     )
     for convolution in (second, third):
-        assert (convolution.out_channels, convolution.kernel_size, convolution.dilation) == (256, (3, 3), (1, 1))
+        assert (convolution.out_channels, convolution.kernel_size, convolution.dilation) == (
+            256,
+            (3, 3),
+            (1, 1),
+        )
     assert (last.in_channels, last.out_channels, last.kernel_size) == (256, 313, (1, 1))
 
 
@@ -107,7 +111,9 @@ def test_soft_encoding_by_a_loop():
         assert set(index[row].tolist()) == set(nearest)
         assert index[row, 0] == nearest[0]
         by_bin = dict(zip(index[row].tolist(), share[row].tolist()))
-        np.testing.assert_allclose([by_bin[i] for i in nearest], expected / expected.sum(), atol=2e-4)
+        np.testing.assert_allclose(
+            [by_bin[i] for i in nearest], expected / expected.sum(), atol=2e-4
+        )
 
 
 def test_the_prior_of_one_colour_is_its_soft_encoding():
@@ -139,7 +145,8 @@ def test_rebalancing_has_a_mean_of_one_under_the_prior(mix):
 
 
 def test_rebalancing_has_the_releases_span():
-    """Section 11 of the facts: from 0.0965 for grey, 0.201 of the prior, to 6.17 for the rarest colour."""
+    """Section 11 of the facts: from 0.0965 for grey, 0.201 of the prior, to 6.17 for the rarest
+    colour."""
     prior = np.full(313, (1 - 0.201) / 311)
     prior[0], prior[1] = 0.201, 6.1e-9
     factor = rebalancing(prior, 0.5)
@@ -170,8 +177,14 @@ def test_every_pixel_has_its_own_distribution():
 def test_neighbouring_pixels_and_draws_are_independent():
     values = torch.full((1, 313, 64, 64), -50.0)
     values[:, [3, 50, 150, 300]] = torch.tensor([0.0, 0.5, 1.0, 0.2])[:, None, None]
-    drawn = np.unique(bins(distribution(values).sample(8)), return_inverse=True)[1].reshape(8, 64, 64)
-    pairs = [(drawn[:, :, ::2], drawn[:, :, 1::2]), (drawn[:, ::2], drawn[:, 1::2]), (drawn[::2], drawn[1::2])]
+    drawn = np.unique(bins(distribution(values).sample(8)), return_inverse=True)[1].reshape(
+        8, 64, 64
+    )
+    pairs = [
+        (drawn[:, :, ::2], drawn[:, :, 1::2]),
+        (drawn[:, ::2], drawn[:, 1::2]),
+        (drawn[::2], drawn[1::2]),
+    ]
     for one, other in pairs:
         table = np.zeros((4, 4))
         np.add.at(table, (one.ravel(), other.ravel()), 1)
@@ -212,6 +225,8 @@ def test_the_coldest_draws_and_the_coldest_mean_are_the_mode():
     values.scatter_add_(1, values.argmax(1, keepdim=True), torch.ones(1, 1, 16, 16))
     cold = distribution(values, temperature=1e-3, mean_temperature=1e-3)
     mode = cold.mode()
-    assert torch.equal(mode[0, :, 2, 5], torch.from_numpy(bin_centres())[values[0, :, 2, 5].argmax()])
+    assert torch.equal(
+        mode[0, :, 2, 5], torch.from_numpy(bin_centres())[values[0, :, 2, 5].argmax()]
+    )
     assert torch.equal(cold.sample(2).ab, mode[:, None].expand(-1, 2, -1, -1, -1))
     torch.testing.assert_close(cold.mean(), mode)

@@ -1,4 +1,5 @@
-"""Coherent draws: Zhang's marginals exactly, through a smooth field; and zhang's own log probability and draws."""
+"""Coherent draws: Zhang's marginals exactly, through a smooth field; and zhang's own log
+probability and draws."""
 
 import numpy as np
 import pytest
@@ -58,7 +59,12 @@ def ask(method, house, rows=ROWS, seeds=SEEDS):
 def test_what_it_presents_and_draws(method, house):
     found = ask(method, house)
     for drawn in (found.present(3), found.sample(3)):
-        assert (drawn.kind, drawn.ab.shape, drawn.ab.dtype, drawn.n_drawn) == ("iid", (4, 3, 2, 64, 64), torch.float32, 3)
+        assert (drawn.kind, drawn.ab.shape, drawn.ab.dtype, drawn.n_drawn) == (
+            "iid",
+            (4, 3, 2, 64, 64),
+            torch.float32,
+            3,
+        )
     part = house.fit("zhang").predict(house.test.grey(ROWS), SEEDS)
     assert torch.equal(found.mean(), part.mean())
     assert torch.equal(found.mode(), part.mode())
@@ -79,7 +85,9 @@ def test_draws_one_at_a_time_in_any_order(method, house, name):
     forward, backward = draws([0, 1, 2]), draws([2, 0, 1, 2])
     assert all(torch.equal(forward[j], backward[j]) for j in forward)
     assert not torch.equal(forward[0], forward[1])
-    assert torch.equal(ask(asked, house).reseeded(SEEDS).sample(2).ab, ask(asked, house).sample(2).ab)
+    assert torch.equal(
+        ask(asked, house).reseeded(SEEDS).sample(2).ab, ask(asked, house).sample(2).ab
+    )
     assert torch.equal(ask(asked, house).sample(10).ab[:, :5], ask(asked, house).sample(5).ab)
 
 
@@ -126,10 +134,13 @@ def test_every_pixels_frequencies_are_the_softmax(length, temperature):
 
 @pytest.mark.parametrize("length", [1e-3, 1.0, 8.0, 1000.0])
 def test_the_field_is_standard_normal_everywhere(length):
-    """By the filter itself: the variance of a weighted sum of white noise is the sum of the squared weights."""
+    """By the filter itself: the variance of a weighted sum of white noise is the sum of the squared
+    weights."""
     impulses = torch.eye(64 * 64).reshape(-1, 64, 64)
     variance = smooth(impulses, length).square().sum(0)
-    torch.testing.assert_close(variance, torch.ones(64, 64, dtype=torch.float64), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        variance, torch.ones(64, 64, dtype=torch.float64), rtol=1e-12, atol=0
+    )
 
 
 def test_the_fields_correlation_is_the_documented_one():
@@ -152,7 +163,10 @@ def test_draws_are_coherent_and_zhangs_are_not():
     values = logits(1, 1, 313, 8, 8, spread=1.0)
     values = torch.nn.functional.interpolate(values, size=(64, 64), mode="bilinear")
     apart = neighbours(pixels(values).sample(20).ab)
-    found = [neighbours(coherent(values, length=length).sample(20).ab) for length in (1e-3, 2.0, 8.0, 32.0)]
+    found = [
+        neighbours(coherent(values, length=length).sample(20).ab)
+        for length in (1e-3, 2.0, 8.0, 32.0)
+    ]
     assert found[0] == pytest.approx(apart, abs=0.03)
     assert apart < 0.2
     assert found == sorted(found)
@@ -172,7 +186,9 @@ def test_the_order_of_the_bins_is_a_path():
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 def test_zhangs_log_probability_by_a_plain_loop(house, temperature):
     values = logits(4, 2, 313, 6, 7)
-    ab = house.test.truth([0, 1])[:, :, ::11, ::10]  # colours that exist: outside of the gamut, bins have no straight borders
+    ab = house.test.truth([0, 1])[
+        :, :, ::11, ::10
+    ]  # colours that exist: outside of the gamut, bins have no straight borders
     found = pixels(values, (1, 2), temperature).log_prob(ab)
     centres = bin_centres().astype(float)
     for i in range(2):

@@ -34,8 +34,12 @@ def filled(preset, affine=True):
 
 def released(network):
     """The state of the PyTorch port: no counters, and the centres as a last layer."""
-    state = {k: v.detach().clone() for k, v in network.state_dict().items() if "num_batches" not in k}
-    return state | {"model_out.weight": torch.from_numpy(bin_centres().T.copy())[:, :, None, None] / 110}
+    state = {
+        k: v.detach().clone() for k, v in network.state_dict().items() if "num_batches" not in k
+    }
+    return state | {
+        "model_out.weight": torch.from_numpy(bin_centres().T.copy())[:, :, None, None] / 110
+    }
 
 
 def varint(value):
@@ -61,9 +65,13 @@ def blob(array, old=False):
 def layer(name, blobs, old=False):
     if old:
         kind = varint(5 << 3) + varint(4)
-        return message(2, message(4, name.encode()) + kind + b"".join(message(6, blob(b, True)) for b in blobs))
+        return message(
+            2, message(4, name.encode()) + kind + b"".join(message(6, blob(b, True)) for b in blobs)
+        )
     kind = message(2, b"Convolution")
-    return message(100, message(1, name.encode()) + kind + b"".join(message(7, blob(b)) for b in blobs))
+    return message(
+        100, message(1, name.encode()) + kind + b"".join(message(7, blob(b)) for b in blobs)
+    )
 
 
 def layers(network, factor=0.5):
@@ -72,7 +80,14 @@ def layers(network, factor=0.5):
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             found.append(
-                (MODULES[name], [module.running_mean * factor, module.running_var * factor, torch.tensor([factor])])
+                (
+                    MODULES[name],
+                    [
+                        module.running_mean * factor,
+                        module.running_var * factor,
+                        torch.tensor([factor]),
+                    ],
+                )
             )
         elif name in MODULES:
             scale = 0.01 if name == "model1.0" else 1
@@ -85,7 +100,9 @@ def layers(network, factor=0.5):
 
 
 def caffe(named, old=False):
-    named = [(n, [b.numpy() if isinstance(b, torch.Tensor) else b for b in blobs]) for n, blobs in named]
+    named = [
+        (n, [b.numpy() if isinstance(b, torch.Tensor) else b for b in blobs]) for n, blobs in named
+    ]
     return message(1, b"net") + b"".join(layer(n, blobs, old) for n, blobs in named)
 
 
@@ -150,7 +167,9 @@ def test_older_formats(tmp_path, name):
 
 
 def test_counters_and_the_centres_may_be_there_or_not(tmp_path, tiny):
-    for number, state in enumerate((tiny.state_dict(), {k: v for k, v in released(tiny).items() if "out" not in k})):
+    for number, state in enumerate(
+        (tiny.state_dict(), {k: v for k, v in released(tiny).items() if "out" not in k})
+    ):
         path = tmp_path / f"{number}.pth"
         torch.save(state, path)
         network = ZhangNet(PRESETS["tiny"])
@@ -167,7 +186,9 @@ def test_half_precision_is_widened(tmp_path, tiny):
 
 
 def changed(state, name, value=None):
-    return {k: v if k != name else value for k, v in state.items() if k != name or value is not None}
+    return {
+        k: v if k != name else value for k, v in state.items() if k != name or value is not None
+    }
 
 
 def damaged(tiny):
@@ -181,18 +202,36 @@ def damaged(tiny):
         "missing": (two, "model2.4.running_var is missing (expected 16)"),
         "shape": (shape, "model8.0.weight: expected 64x32x4x4, found 64x32x3x3"),
         "extra": (extra, "unexpected 'model3.8.weight' (3)"),
-        "shape before extra": (changed(extra, "model1.0.bias", torch.zeros(9)), "model1.0.bias: expected 8, found 9"),
+        "shape before extra": (
+            changed(extra, "model1.0.bias", torch.zeros(9)),
+            "model1.0.bias: expected 8, found 9",
+        ),
         "line break": (state | {"a\nb": torch.zeros(())}, r"unexpected 'a\nb' (a single number)"),
         "order": (state | {"model_out.weight": state["model_out.weight"].flip(1)}, "another order"),
         "centres": (other, "model_out.weight: expected 2x313x1x1, found 2x529x1x1"),
-        "other width": (released(filled("small")), "model1.0.weight: expected 8x1x3x3, found 16x1x3x3"),
+        "other width": (
+            released(filled("small")),
+            "model1.0.weight: expected 8x1x3x3, found 16x1x3x3",
+        ),
         "empty": ({}, "model1.0.weight is missing"),
     }
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("case", ["missing", "shape", "extra", "shape before extra", "line break", "order", "centres",
-                                  "other width", "empty"])  # fmt: skip
+@pytest.mark.parametrize(
+    "case",
+    [
+        "missing",
+        "shape",
+        "extra",
+        "shape before extra",
+        "line break",
+        "order",
+        "centres",
+        "other width",
+        "empty",
+    ],
+)
 def test_the_first_mismatch_is_named(tmp_path, tiny, suffix, case):
     state, words = damaged(tiny)[case]
     path = tmp_path / f"wrong{suffix}"
@@ -207,14 +246,27 @@ def test_the_first_mismatch_is_named(tmp_path, tiny, suffix, case):
     ("change", "words"),
     [
         (lambda named: [(n, b) for n, b in named if n != "conv2_1"], "model2.0.weight is missing"),
-        (lambda named: [(n, b[:1] if n == "conv4_3" else b) for n, b in named], "model4.4.bias is missing"),
-        (lambda named: [(n, b[:1] if n == "conv4_3norm" else b) for n, b in named], "model4.6.running_var is missing"),
-        (lambda named: [(n, [b[0][:, :, :2], b[1]] if n == "bw_conv1_1" else b) for n, b in named],
-         "model1.0.weight: expected 8x1x3x3, found 8x1x2x3"),
+        (
+            lambda named: [(n, b[:1] if n == "conv4_3" else b) for n, b in named],
+            "model4.4.bias is missing",
+        ),
+        (
+            lambda named: [(n, b[:1] if n == "conv4_3norm" else b) for n, b in named],
+            "model4.6.running_var is missing",
+        ),
+        (
+            lambda named: [
+                (n, [b[0][:, :, :2], b[1]] if n == "bw_conv1_1" else b) for n, b in named
+            ],
+            "model1.0.weight: expected 8x1x3x3, found 8x1x2x3",
+        ),
         (lambda named: [*named, ("conv9_1", [torch.zeros(2)])], "unexpected 'conv9_1.0' (2)"),
-        (lambda named: [(n, [*b, torch.zeros(1)] if n == "conv7_3" else b) for n, b in named], "unexpected 'model7.4.extra0' (1)"),
+        (
+            lambda named: [(n, [*b, torch.zeros(1)] if n == "conv7_3" else b) for n, b in named],
+            "unexpected 'model7.4.extra0' (1)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_first_mismatch_of_a_caffemodel_is_named(tmp_path, tiny, change, words):
     path = tmp_path / "wrong.caffemodel"
     path.write_bytes(caffe(change(layers(tiny))))
@@ -230,7 +282,9 @@ def test_a_norm_of_factor_zero_is_read_as_caffe_does(tmp_path, tiny):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors", ".caffemodel"])
-@pytest.mark.parametrize("kind", ["empty", "zeros", "ones", "random", "zip", "cut off", "missing", "folder"])
+@pytest.mark.parametrize(
+    "kind", ["empty", "zeros", "ones", "random", "zip", "cut off", "missing", "folder"]
+)
 def test_files_that_are_no_checkpoint(tmp_path, tiny, suffix, kind):
     path = tmp_path / f"bad{suffix}"
     if kind == "folder":
@@ -239,8 +293,13 @@ def test_files_that_are_no_checkpoint(tmp_path, tiny, suffix, kind):
         data = write(path, tiny).read_bytes()
         path.write_bytes(data[: len(data) // 2])
     elif kind != "missing":
-        content = {"empty": b"", "zeros": bytes(500), "ones": b"\xff" * 5000, "random": np.random.default_rng(1).bytes(4000),
-                   "zip": b"PK\x03\x04" + bytes(60)}  # fmt: skip
+        content = {
+            "empty": b"",
+            "zeros": bytes(500),
+            "ones": b"\xff" * 5000,
+            "random": np.random.default_rng(1).bytes(4000),
+            "zip": b"PK\x03\x04" + bytes(60),
+        }
         path.write_bytes(content[kind])
     refused(path)
 
@@ -284,9 +343,18 @@ def test_nothing_but_tensors_is_unpickled(tmp_path, tiny, how, where):
     assert not sprung.exists()
 
 
-@pytest.mark.parametrize("held", [[torch.zeros(3)], torch.zeros(3), 7, {"state_dict": {"a": torch.zeros(1)}}, {1: torch.zeros(1)},
-                                  {"model1.0.weight": torch.zeros(8, 1, 3, 3).to_sparse()},
-                                  {"model1.0.weight": torch.zeros(8, 1, 3, 3, dtype=torch.int64)}])  # fmt: skip
+@pytest.mark.parametrize(
+    "held",
+    [
+        [torch.zeros(3)],
+        torch.zeros(3),
+        7,
+        {"state_dict": {"a": torch.zeros(1)}},
+        {1: torch.zeros(1)},
+        {"model1.0.weight": torch.zeros(8, 1, 3, 3).to_sparse()},
+        {"model1.0.weight": torch.zeros(8, 1, 3, 3, dtype=torch.int64)},
+    ],
+)
 def test_harmless_objects_that_are_no_named_tensors(tmp_path, held):
     path = tmp_path / "other.pth"
     torch.save(held, path)

@@ -12,7 +12,9 @@ SCALE = 128.0
 @pytest.fixture(scope="session")
 def fields():
     """`fields(seed, *shape)`: uniform ab values in -90..90, float32."""
-    return lambda seed, *shape: torch.from_numpy(np.random.default_rng(seed).uniform(-90, 90, shape).astype(np.float32))
+    return lambda seed, *shape: torch.from_numpy(
+        np.random.default_rng(seed).uniform(-90, 90, shape).astype(np.float32)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +31,15 @@ def context():
 
 @pytest.fixture(scope="session")
 def score(context):
-    """`score(metric, samples or ab, truth, context)`: column -> values; a column is (variant, region), or with n."""
+    """`score(metric, samples or ab, truth, context)`: column -> values; a column is (variant,
+    region), or with n."""
 
     def found(metric, samples, truth, given=None):
         if not isinstance(samples, SampleSet):
             samples = SampleSet(samples, "iid", n_drawn=samples.shape[1])
         scores = metric.score(samples, truth, given or context(len(truth)))
-        return {(s.variant, s.region, s.n) if s.n else (s.variant, s.region): s.values for s in scores}
+        return {
+            (s.variant, s.region, s.n) if s.n else (s.variant, s.region): s.values for s in scores
+        }
 
     return found

@@ -47,12 +47,15 @@ SHARMA = """
 90.9257 -0.5406 -0.9208 88.6381 -0.8985 -0.7239 1.5381
 2.0776 0.0795 -1.1350 0.9033 -0.0636 -0.5514 0.9082
 """
-"""Pairs of Sharma et al. 2005, table 1: the blue region, hues across 0, opposite hues, large differences."""
+"""Pairs of Sharma et al. 2005, table 1: the blue region, hues across 0, opposite hues, large
+differences."""
 
 
 @pytest.fixture(scope="module")
 def grey():
-    return lambda count: 100 * torch.rand(count, 1, 256, 256, generator=torch.Generator().manual_seed(1))
+    return lambda count: (
+        100 * torch.rand(count, 1, 256, 256, generator=torch.Generator().manual_seed(1))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +76,38 @@ def block_mean(grey):
 
 def test_rgb_is_scikit_images_for_colours_inside_and_outside_srgb():
     rng = np.random.default_rng(0)
-    lightness = torch.from_numpy(np.append(rng.uniform(0, 100, 4000), [0, 0.5, 7.99, 8, 8.01, 100])[None])
+    lightness = torch.from_numpy(
+        np.append(rng.uniform(0, 100, 4000), [0, 0.5, 7.99, 8, 8.01, 100])[None]
+    )
     ab = torch.from_numpy(rng.uniform(-110, 110, (2, 1, 4006)))
     ab[:, :, :500] /= 40
     found = pictures.rgb(lightness, ab).numpy()
     assert found == pytest.approx(to_rgb(lightness.numpy(), ab.numpy()), abs=1e-12)
 
 
-def test_pictures_have_the_mean_lightness_of_blocks_and_enlarged_ones_the_whole(fields, context, grey):
+def test_pictures_have_the_mean_lightness_of_blocks_and_enlarged_ones_the_whole(
+    fields, context, grey
+):
     light, ab = grey(2), fields(1, 2, 3, 2, 64, 64)
     found = pictures.of_samples(SampleSet(ab, "iid"), context(2, light))
-    assert found[1, 2].numpy() == pytest.approx(to_rgb(block_mean(light[1, 0]), ab[1, 2].numpy()), abs=1e-9)
+    assert found[1, 2].numpy() == pytest.approx(
+        to_rgb(block_mean(light[1, 0]), ab[1, 2].numpy()), abs=1e-9
+    )
     smooth = ab[0] / 3
-    large = [resize(plane, (256, 256), order=1, mode="edge", anti_aliasing=False) for plane in smooth[1].double().numpy()]
-    assert pictures.enlarged(light[0], smooth)[1].numpy() == pytest.approx(to_rgb(light[0, 0].numpy(), np.stack(large)), abs=1e-6)
+    large = [
+        resize(plane, (256, 256), order=1, mode="edge", anti_aliasing=False)
+        for plane in smooth[1].double().numpy()
+    ]
+    assert pictures.enlarged(light[0], smooth)[1].numpy() == pytest.approx(
+        to_rgb(light[0, 0].numpy(), np.stack(large)), abs=1e-6
+    )
 
 
 def test_ciede2000_of_sharmas_pairs():
-    table = torch.tensor([[float(v) for v in line.split()] for line in SHARMA.split("\n") if line], dtype=torch.float64)
+    table = torch.tensor(
+        [[float(v) for v in line.split()] for line in SHARMA.split("\n") if line],
+        dtype=torch.float64,
+    )
     first, second = (table[:, i : i + 3].T[:, :, None] for i in (0, 3))
     assert ciede2000(first, second)[:, 0].numpy() == pytest.approx(table[:, 6].numpy(), abs=5e-5)
     assert ciede2000(second, first)[:, 0].numpy() == pytest.approx(table[:, 6].numpy(), abs=5e-5)
@@ -104,8 +121,12 @@ def test_ciede2000_is_scikit_images_for_random_grey_and_nearly_equal_colours():
     second[1:, 1000:3000] = 0
     second[:, 3000:6000] = first[:, 3000:6000] + rng.normal(0, 0.1, (3, 3000))
     second[:, 6000] = first[:, 6000]
-    found = ciede2000(torch.from_numpy(first[:, None]), torch.from_numpy(second[:, None]))[0].numpy()
-    assert found == pytest.approx(deltaE_ciede2000(first, second, channel_axis=0), rel=1e-6, abs=1e-9)
+    found = ciede2000(torch.from_numpy(first[:, None]), torch.from_numpy(second[:, None]))[
+        0
+    ].numpy()
+    assert found == pytest.approx(
+        deltaE_ciede2000(first, second, channel_axis=0), rel=1e-6, abs=1e-9
+    )
     assert found[6000] == 0
 
 
@@ -115,18 +136,37 @@ def of_the_libraries(ab, true, lightness):
     lab, lab_true = (np.concatenate([lightness[None], f.astype(np.float64)]) for f in (ab, true))
     return {
         Psnr: peak_signal_noise_ratio(photo, picture, data_range=1),
-        Ssim: structural_similarity(photo, picture, channel_axis=0, data_range=1, gaussian_weights=True, sigma=1.5,
-                                    use_sample_covariance=False),
+        Ssim: structural_similarity(
+            photo,
+            picture,
+            channel_axis=0,
+            data_range=1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        ),
         Ciede2000: deltaE_ciede2000(lab, lab_true, channel_axis=0).mean(),
-    }  # fmt: skip
+    }
 
 
-@pytest.mark.parametrize(("count", "k", "dtype"), [(3, 4, torch.float32), (1, 1, torch.float64), (1, 100, torch.float32)])
+@pytest.mark.parametrize(
+    ("count", "k", "dtype"), [(3, 4, torch.float32), (1, 1, torch.float64), (1, 100, torch.float32)]
+)
 def test_pictures_metrics_are_scikit_images(fields, context, score, grey, count, k, dtype):
-    light, truth, ab = grey(count), fields(1, count, 2, 64, 64).to(dtype) / 2, fields(2, count, k, 2, 64, 64).to(dtype)
+    light, truth, ab = (
+        grey(count),
+        fields(1, count, 2, 64, 64).to(dtype) / 2,
+        fields(2, count, k, 2, 64, 64).to(dtype),
+    )
     flat = [block_mean(light[b, 0]) for b in range(count)]
-    several = [[of_the_libraries(ab[b, i].numpy(), truth[b].numpy(), flat[b]) for i in range(k)] for b in range(count)]
-    middle = [of_the_libraries(ab[b].double().mean(0).numpy(), truth[b].numpy(), flat[b]) for b in range(count)]
+    several = [
+        [of_the_libraries(ab[b, i].numpy(), truth[b].numpy(), flat[b]) for i in range(k)]
+        for b in range(count)
+    ]
+    middle = [
+        of_the_libraries(ab[b].double().mean(0).numpy(), truth[b].numpy(), flat[b])
+        for b in range(count)
+    ]
     for kind, best in ((Psnr, np.max), (Ssim, np.max), (Ciede2000, np.min)):
         found = score(kind(), ab, truth, context(count, light))
         each = np.array([[one[kind] for one in row] for row in several])
@@ -138,10 +178,17 @@ def test_pictures_metrics_are_scikit_images(fields, context, score, grey, count,
 
 def test_psnr_and_ssim_are_torchmetrics():
     generator = torch.Generator().manual_seed(5)
-    several, true = (torch.rand(*shape, 3, 64, 64, generator=generator, dtype=torch.float64) for shape in ((6,), ()))
+    several, true = (
+        torch.rand(*shape, 3, 64, 64, generator=generator, dtype=torch.float64)
+        for shape in ((6,), ())
+    )
     alike = true.expand(6, -1, -1, -1)
-    _, full = torchmetrics_ssim(several, alike, data_range=1.0, reduction="none", return_full_image=True)
-    inside = full[..., 5:-5, 5:-5].mean((1, 2, 3))  # torchmetrics' own mean includes reflected borders
+    _, full = torchmetrics_ssim(
+        several, alike, data_range=1.0, reduction="none", return_full_image=True
+    )
+    inside = full[..., 5:-5, 5:-5].mean(
+        (1, 2, 3)
+    )  # torchmetrics' own mean includes reflected borders
     assert ssim(several, true).numpy() == pytest.approx(inside.numpy(), rel=1e-6)
     expected = torchmetrics_psnr(several, alike, data_range=1.0, reduction="none", dim=(1, 2, 3))
     assert psnr(several, true).numpy() == pytest.approx(expected.numpy(), rel=1e-6)
@@ -159,14 +206,26 @@ def test_means_are_weighted_where_samples_have_weights(fields, context, score, g
     truth, ab = fields(1, 2, 2, 64, 64), fields(2, 2, 3, 2, 64, 64)
     weights = torch.tensor([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
     given = dataclasses.replace(context(2, grey(2)), prior=prior)
-    doubled = torch.cat([ab[:1, :1], ab[:1]], 1)  # the first photograph's weights, as four samples alike
-    for metric, prefix in ((Psnr(), ""), (Ssim(), ""), (Ciede2000(), ""), (Auc(), "raw-"), (Auc(), "part-rebalanced-")):
+    doubled = torch.cat(
+        [ab[:1, :1], ab[:1]], 1
+    )  # the first photograph's weights, as four samples alike
+    for metric, prefix in (
+        (Psnr(), ""),
+        (Ssim(), ""),
+        (Ciede2000(), ""),
+        (Auc(), "raw-"),
+        (Auc(), "part-rebalanced-"),
+    ):
         found = score(metric, SampleSet(ab, "modes", weights), truth, fresh(given))
         alike = score(metric, SampleSet(doubled, "iid"), truth[:1], fresh(given, 1))
         alone = score(metric, SampleSet(ab[1:, 1:2], "iid"), truth[1:], fresh(given, 1, start=1))
         for way in WAYS[:2]:
-            assert found[prefix + way, "all"][0] == pytest.approx(alike[prefix + way, "all"][0], rel=1e-9)
-            assert found[prefix + way, "all"][1] == pytest.approx(alone[prefix + way, "all"][0], rel=1e-9)
+            assert found[prefix + way, "all"][0] == pytest.approx(
+                alike[prefix + way, "all"][0], rel=1e-9
+            )
+            assert found[prefix + way, "all"][1] == pytest.approx(
+                alone[prefix + way, "all"][0], rel=1e-9
+            )
 
 
 def fresh(given, count=2, start=0):
@@ -186,13 +245,16 @@ def test_batches_and_the_order_of_samples_change_nothing(fields, context, score,
 
 
 def curve(ab, true, weights):
-    """The area by definition: at each threshold the (weighted) share of pixels within it, summed over 151 thresholds."""
+    """The area by definition: at each threshold the (weighted) share of pixels within it, summed
+    over 151 thresholds."""
     distance = np.sqrt(((ab.astype(np.float64) - true.astype(np.float64)) ** 2).sum(0))
     return sum((weights * (distance <= t)).mean() for t in range(151)) / 151
 
 
 def rarity(true, prior):
-    middle = np.floor(true.reshape(2, -1).T.astype(np.float64)) + 0.5  # unit cells: how bins are defined here
+    middle = (
+        np.floor(true.reshape(2, -1).T.astype(np.float64)) + 0.5
+    )  # unit cells: how bins are defined here
     nearest = ((middle[:, None] - bin_centres()[None]) ** 2).sum(-1).argmin(1)
     return (1 / prior)[nearest].reshape(64, 64)
 
@@ -205,32 +267,57 @@ def test_auc_is_the_loop_over_thresholds_raw_and_rebalanced(fields, context, sco
     weights = [rarity(true.numpy(), prior) for true in truth]
     ones = np.ones((64, 64))
     for prefix, factors in (("raw-", [ones] * 3), ("part-rebalanced-", weights)):
-        each = np.array([[curve(ab[b, i].numpy(), truth[b].numpy(), factors[b]) for i in range(k)] for b in range(3)])
-        middle = [curve(ab[b].double().mean(0).numpy(), truth[b].numpy(), factors[b]) for b in range(3)]
+        each = np.array(
+            [
+                [curve(ab[b, i].numpy(), truth[b].numpy(), factors[b]) for i in range(k)]
+                for b in range(3)
+            ]
+        )
+        middle = [
+            curve(ab[b].double().mean(0).numpy(), truth[b].numpy(), factors[b]) for b in range(3)
+        ]
         assert found[prefix + "mean-of-n", "all"] == pytest.approx(each.mean(1), rel=1e-6)
         assert found[prefix + "best-of-n", "all"] == pytest.approx(each.max(1), rel=1e-6)
         assert found[prefix + "of-the-mean", "all"] == pytest.approx(middle, rel=1e-6)
     pooled = Auc().combine({variant: values for (variant, _), values in found.items()})
     assert set(pooled) == {f"rebalanced-{way}" for way in WAYS}
-    everything = np.concatenate(weights)  # the three photographs as one: a ratio over the set, not a mean of ratios
-    each = [curve(np.concatenate(list(ab[:, i].numpy()), 1), np.concatenate(list(truth.numpy()), 1), everything) for i in range(k)]
-    assert pooled["rebalanced-mean-of-n"] == pytest.approx(np.mean(each) / everything.mean(), rel=1e-6)
+    everything = np.concatenate(
+        weights
+    )  # the three photographs as one: a ratio over the set, not a mean of ratios
+    each = [
+        curve(
+            np.concatenate(list(ab[:, i].numpy()), 1),
+            np.concatenate(list(truth.numpy()), 1),
+            everything,
+        )
+        for i in range(k)
+    ]
+    assert pooled["rebalanced-mean-of-n"] == pytest.approx(
+        np.mean(each) / everything.mean(), rel=1e-6
+    )
 
 
-def test_auc_of_grey_is_one_minus_the_mean_chroma_and_of_the_truth_one(fields, context, score, prior):
+def test_auc_of_grey_is_one_minus_the_mean_chroma_and_of_the_truth_one(
+    fields, context, score, prior
+):
     truth = fields(1, 2, 2, 64, 64)
     given = dataclasses.replace(context(2), prior=prior)
     found = score(Auc(), torch.zeros(2, 1, 2, 64, 64), truth, given)
     chroma = np.ceil(np.hypot(*truth.double().numpy().transpose(1, 0, 2, 3)))
     assert chroma.max() < 150
     assert found["raw-mean-of-n", "all"] == pytest.approx(1 - chroma.mean((1, 2)) / 151, rel=1e-9)
-    perfect = Auc().combine({v: x for (v, _), x in score(Auc(), truth[:, None], truth, fresh(given)).items()})
+    perfect = Auc().combine(
+        {v: x for (v, _), x in score(Auc(), truth[:, None], truth, fresh(given)).items()}
+    )
     assert list(perfect.values()) == pytest.approx([1.0] * 3, abs=1e-12)
 
 
 def test_auc_combines_over_leading_axes(prior):
     rng = np.random.default_rng(0)
-    columns = {name: rng.uniform(1, 2, 7) for name in ("part-weight", *(f"part-rebalanced-{way}" for way in WAYS))}
+    columns = {
+        name: rng.uniform(1, 2, 7)
+        for name in ("part-weight", *(f"part-rebalanced-{way}" for way in WAYS))
+    }
     resample = rng.integers(0, 7, (5, 7))
     many = Auc().combine({name: values[resample] for name, values in columns.items()})
     for i, rows in enumerate(resample):

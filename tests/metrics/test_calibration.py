@@ -18,7 +18,10 @@ ONE_A_PHOTOGRAPH = ("rank-pixel-a", "rank-pixel-b", "rank-mean-a", "rank-mean-b"
 ALL = "all"
 
 
-@pytest.fixture(params=[(1, 2, 64, torch.float32), (3, 10, 16, torch.float64), (2, 100, 8, torch.float32)], ids=str)
+@pytest.fixture(
+    params=[(1, 2, 64, torch.float32), (3, 10, 16, torch.float64), (2, 100, 8, torch.float32)],
+    ids=str,
+)
 def batch(request, fields):
     count, m, side, dtype = request.param
     return fields(1, count, m, 2, side, side).to(dtype), fields(2, count, 2, side, side).to(dtype)
@@ -26,7 +29,8 @@ def batch(request, fields):
 
 @pytest.fixture(scope="module")
 def simulated():
-    """`simulated(count, m, spread)`: truths of a coupled law around a centre, and draws with `spread` times its width."""
+    """`simulated(count, m, spread)`: truths of a coupled law around a centre, and draws with
+    `spread` times its width."""
 
     def make(count, m, spread=1.0, side=8, seed=0):
         numbers = torch.Generator().manual_seed(seed)
@@ -41,22 +45,31 @@ def simulated():
 def test_ranks_are_a_plain_loop(score, batch):
     ab, truth = batch
     found, m = score(RankHistogram(), ab, truth), ab.shape[1]
-    assert {variant for variant, _ in found} == {*ONE_A_PHOTOGRAPH, *(f"bin-{b}" for b in range(m + 1))}
+    assert {variant for variant, _ in found} == {
+        *ONE_A_PHOTOGRAPH,
+        *(f"bin-{b}" for b in range(m + 1)),
+    }
     for photo in range(len(ab)):
         draws, true = ab[photo].numpy().astype(float), truth[photo].numpy().astype(float)
         counts = np.zeros(m + 1)
         for place in np.ndindex(true.shape):
             counts[sum(draw[place] < true[place] for draw in draws)] += 1
-        assert [found[f"bin-{b}", ALL][photo] for b in range(m + 1)] == pytest.approx(counts / true.size, rel=1e-12)
+        assert [found[f"bin-{b}", ALL][photo] for b in range(m + 1)] == pytest.approx(
+            counts / true.size, rel=1e-12
+        )
         fields = [*draws, true]
         apart = [sum(np.sqrt(((one - other) ** 2).sum()) for other in fields) for one in fields]
         assert found["rank-distance", ALL][photo] == sum(value < apart[-1] for value in apart[:-1])
         for c, name in enumerate("ab"):
-            assert found[f"rank-mean-{name}", ALL][photo] == sum(draw[c].mean() < true[c].mean() for draw in draws)
+            assert found[f"rank-mean-{name}", ALL][photo] == sum(
+                draw[c].mean() < true[c].mean() for draw in draws
+            )
             assert found[f"rank-pixel-{name}", ALL][photo] in np.flatnonzero(counts)
 
 
-@pytest.mark.parametrize(("m", "levels"), [(2, {33: 1}), (5, {67: 1}), (10, {82: 1, 45: 3}), (100, {98: 1, 50: 25})])
+@pytest.mark.parametrize(
+    ("m", "levels"), [(2, {33: 1}), (5, {67: 1}), (10, {82: 1, 45: 3}), (100, {98: 1, 50: 25})]
+)
 def test_coverage_is_a_plain_loop(score, fields, m, levels):
     ab, truth = fields(1, 2, m, 2, 16, 16), fields(2, 2, 2, 16, 16)
     found = score(Coverage(), ab, truth)
@@ -65,7 +78,9 @@ def test_coverage_is_a_plain_loop(score, fields, m, levels):
     for level, i in levels.items():
         inside = (ordered[:, i - 1] < truth.numpy()) & (truth.numpy() < ordered[:, m - i])
         for c, name in enumerate("ab"):
-            assert found[f"{name}-{level}", ALL] == pytest.approx(inside[:, c].mean((1, 2)), rel=1e-12)
+            assert found[f"{name}-{level}", ALL] == pytest.approx(
+                inside[:, c].mean((1, 2)), rel=1e-12
+            )
 
 
 def test_intervals_are_not_empty_and_about_a_half():
@@ -73,7 +88,9 @@ def test_intervals_are_not_empty_and_about_a_half():
         widest, *half = intervals(m)
         assert widest == 1
         assert all(1 < i <= m - i for i in half)
-        assert 1 - 2 * [widest, *half][-1] / (m + 1) == pytest.approx(0.5, abs=1 / (m + 1) + 1e-9)  # no other is nearer
+        assert 1 - 2 * [widest, *half][-1] / (m + 1) == pytest.approx(
+            0.5, abs=1 / (m + 1) + 1e-9
+        )  # no other is nearer
 
 
 def test_spread_and_skill_are_a_plain_loop(score, batch):
@@ -93,24 +110,35 @@ def test_spread_and_skill_are_a_plain_loop(score, batch):
 
 def ratio(score, context, ab, truth):
     found = score(SpreadSkill(), ab, truth, context(len(ab), torch.zeros(1)))
-    return SpreadSkill().combine({variant: values for (variant, _), values in found.items()})["ratio"]
+    return SpreadSkill().combine({variant: values for (variant, _), values in found.items()})[
+        "ratio"
+    ]
 
 
 @pytest.mark.parametrize("m", [2, 3, 10, 30])
-def test_the_ratio_is_1_for_the_law_itself_whatever_the_number_of_draws(score, context, simulated, m):
+def test_the_ratio_is_1_for_the_law_itself_whatever_the_number_of_draws(
+    score, context, simulated, m
+):
     assert ratio(score, context, *simulated(2000, m)) == pytest.approx(1, abs=0.04)
 
 
 @pytest.mark.parametrize(("spread", "low", "high"), [(0.5, 0, 0.7), (2.0, 1.4, 2.1)])
-def test_the_ratio_shows_too_little_and_too_much_spread(score, context, simulated, spread, low, high):
+def test_the_ratio_shows_too_little_and_too_much_spread(
+    score, context, simulated, spread, low, high
+):
     assert low < ratio(score, context, *simulated(1000, 10, spread)) < high
 
 
 def test_the_ratio_is_taken_of_means_and_over_leading_axes():
-    columns = {"spread": np.array([[1.0, 3.0], [2.0, 2.0]]), "skill": np.array([[4.0, 4.0], [0.0, 0.0]])}
+    columns = {
+        "spread": np.array([[1.0, 3.0], [2.0, 2.0]]),
+        "skill": np.array([[4.0, 4.0], [0.0, 0.0]]),
+    }
     both = SpreadSkill().combine(columns)["ratio"]
     assert both == pytest.approx([2**-0.5, np.nan], nan_ok=True)
-    assert SpreadSkill().combine({name: rows[0] for name, rows in columns.items()})["ratio"] == pytest.approx(2**-0.5)
+    assert SpreadSkill().combine({name: rows[0] for name, rows in columns.items()})[
+        "ratio"
+    ] == pytest.approx(2**-0.5)
 
 
 def p_values(score, context, ab, truth):
@@ -120,11 +148,14 @@ def p_values(score, context, ab, truth):
 
 
 def test_ranks_of_the_law_itself_are_flat(score, context, simulated):
-    """200 sets of 60 photographs: a report's χ² test raises false alarms in 5 % of them, within 3 standard errors."""
+    """200 sets of 60 photographs: a report's χ² test raises false alarms in 5 % of them, within 3
+    standard errors."""
     ab, truth = simulated(200 * 60, 4, seed=2)
     found = score(RankHistogram(), ab, truth, context(len(ab), torch.zeros(1)))
     for variant in ONE_A_PHOTOGRAPH:
-        alarms = np.mean([flatness(part, 5).p < 0.05 for part in found[variant, ALL].reshape(200, 60)])
+        alarms = np.mean(
+            [flatness(part, 5).p < 0.05 for part in found[variant, ALL].reshape(200, 60)]
+        )
         assert 0.05 - 0.046 <= alarms <= 0.05 + 0.046, variant
 
 
@@ -142,7 +173,8 @@ def test_ranks_of_too_little_spread_are_a_bowl_and_of_too_much_a_hill(score, con
 
 
 def test_a_rank_of_distances_sees_what_pixels_and_means_do_not(score, context, simulated):
-    """Each channel's own law is right, and so are pixels; but the draws take one channel from another draw's field."""
+    """Each channel's own law is right, and so are pixels; but the draws take one channel from
+    another draw's field."""
     ab, truth = simulated(600, 11, seed=3)
     truth = truth.clone()
     truth[:, 1] = 20 + truth[:, 0]
@@ -162,7 +194,8 @@ def test_coverage_of_the_law_itself_is_nominal(score, context, simulated, m):
 
 
 def test_one_pixel_is_chosen_at_random_by_the_seed(score, context):
-    """The truth's rank is the pixel's number: 64 draws of one colour each stand between the truth's 64."""
+    """The truth's rank is the pixel's number: 64 draws of one colour each stand between the truth's
+    64."""
     count, m = 1300, 63
     levels = torch.arange(64.0)
     ab = levels[1:, None, None, None].expand(count, m, 2, 8, 8) - 0.5
@@ -175,19 +208,30 @@ def test_one_pixel_is_chosen_at_random_by_the_seed(score, context):
 
 
 def test_ties_are_broken_at_random_the_same_way_for_the_same_seed(score, context):
-    """Grey repeated, of a grey truth: any rank is as likely as another. Of another truth: never inside."""
+    """Grey repeated, of a grey truth: any rank is as likely as another. Of another truth: never
+    inside."""
     count, m = 1500, 10
     grey, truth = torch.zeros(count, m, 2, 8, 8), torch.zeros(count, 2, 8, 8)
     given = context(count, torch.zeros(1))
-    ranks, covered = score(RankHistogram(), grey, truth, given), score(Coverage(), grey, truth, given)
+    ranks, covered = (
+        score(RankHistogram(), grey, truth, given),
+        score(Coverage(), grey, truth, given),
+    )
     for variant in ONE_A_PHOTOGRAPH:
         assert flatness(ranks[variant, ALL], m + 1).p > 0.001
-    assert [ranks[f"bin-{b}", ALL].mean() for b in range(m + 1)] == pytest.approx([1 / 11] * 11, rel=0.02)
+    assert [ranks[f"bin-{b}", ALL].mean() for b in range(m + 1)] == pytest.approx(
+        [1 / 11] * 11, rel=0.02
+    )
     for name in "ab":
         assert covered[f"{name}-82", ALL].mean() == pytest.approx(9 / 11, abs=0.005)
         assert covered[f"{name}-45", ALL].mean() == pytest.approx(5 / 11, abs=0.005)
     again = score(RankHistogram(), grey, truth, context(count, torch.zeros(1)))
-    other = score(RankHistogram(), grey, truth, replace(context(count, torch.zeros(1)), seeds=range(count, 2 * count)))
+    other = score(
+        RankHistogram(),
+        grey,
+        truth,
+        replace(context(count, torch.zeros(1)), seeds=range(count, 2 * count)),
+    )
     for column, values in ranks.items():
         assert (again[column] == values).all()
         assert (other[column] != values).any()
@@ -206,11 +250,16 @@ def test_among_equal_draws_the_truth_keeps_its_place(score, context):
 
 
 def test_fields_as_far_from_one_another_are_ties(score, context):
-    """The corners of rectangles: each has the same distances, met in another order, to the last bit."""
-    sides = 5 + 50 * torch.rand(30, 1, 2, 1, 1, generator=torch.Generator().manual_seed(5)).repeat_interleave(50, 0)
+    """The corners of rectangles: each has the same distances, met in another order, to the last
+    bit."""
+    sides = 5 + 50 * torch.rand(
+        30, 1, 2, 1, 1, generator=torch.Generator().manual_seed(5)
+    ).repeat_interleave(50, 0)
     corners = torch.tensor([[-1.0, -1], [-1, 1], [1, 1], [1, -1]])[None, :, :, None, None]
     ab = (corners * sides).expand(-1, -1, -1, 8, 8)
-    found = score(RankHistogram(), ab[:, 1:], ab[:, 0], context(1500, torch.zeros(1)))["rank-distance", ALL]
+    found = score(RankHistogram(), ab[:, 1:], ab[:, 0], context(1500, torch.zeros(1)))[
+        "rank-distance", ALL
+    ]
     assert all(set(of_one) == {0, 1, 2, 3} for of_one in found.reshape(30, 50))
 
 
@@ -234,7 +283,9 @@ def test_draws_alike_have_no_spread(score, fields):
     ab, truth = fields(1, 2, 1, 2, 8, 8).expand(-1, 5, -1, -1, -1), fields(2, 2, 2, 8, 8)
     found = score(SpreadSkill(), ab, truth)
     assert found["spread", ALL] == pytest.approx([0, 0], abs=1e-30)
-    assert found["skill", ALL] == pytest.approx(((ab[:, 0].double() - truth) / SCALE).square().mean((1, 2, 3)).numpy(), rel=1e-6)
+    assert found["skill", ALL] == pytest.approx(
+        ((ab[:, 0].double() - truth) / SCALE).square().mean((1, 2, 3)).numpy(), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("where", ["ab", "truth"])
@@ -245,11 +296,21 @@ def test_a_number_that_is_not_finite_gives_no_value(score, fields, where):
         for metric in METRICS:
             for (variant, _), values in score(metric(), ab, truth).items():
                 assert np.isfinite(values[0])
-                assert not np.isfinite(values[1]) or (variant, where) == ("spread", "truth"), (metric, variant, bad)
+                assert not np.isfinite(values[1]) or (variant, where) == ("spread", "truth"), (
+                    metric,
+                    variant,
+                    bad,
+                )
 
 
 def test_calibration_is_of_independent_draws():
-    for name, direction in (("rank-histogram", "none"), ("coverage", "target"), ("spread-skill", "target")):
+    for name, direction in (
+        ("rank-histogram", "none"),
+        ("coverage", "target"),
+        ("spread-skill", "target"),
+    ):
         spec = registry().get("metrics", name)
         assert (spec.accepts, spec.least, spec.direction) == ({"iid"}, 2, direction)
-        assert all((spec.unit, spec.variants, spec.formula, spec.gaming, spec.checked, spec.citation)), name
+        assert all(
+            (spec.unit, spec.variants, spec.formula, spec.gaming, spec.checked, spec.citation)
+        ), name

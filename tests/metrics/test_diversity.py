@@ -22,17 +22,29 @@ def some_weights(count, k):
 
 
 def bins_of(ab):
-    middle = np.floor(ab.astype(np.float64)).reshape(2, -1).T + 0.5  # unit cells: how bins are defined here
+    middle = (
+        np.floor(ab.astype(np.float64)).reshape(2, -1).T + 0.5
+    )  # unit cells: how bins are defined here
     return ((middle[:, None] - bin_centres()[None]) ** 2).sum(-1).argmin(1)
 
 
-@pytest.fixture(params=[(2, 4, torch.float32, False), (1, 2, torch.float64, True), (2, 5, torch.float32, True)], ids=str)
+@pytest.fixture(
+    params=[(2, 4, torch.float32, False), (1, 2, torch.float64, True), (2, 5, torch.float32, True)],
+    ids=str,
+)
 def batch(request, fields):
     count, k, dtype, weighted = request.param
-    ab = (fields(1, count, k, 2, 64, 64) / 6).to(dtype)  # near enough for kernels to be neither 0 nor 1
+    ab = (fields(1, count, k, 2, 64, 64) / 6).to(
+        dtype
+    )  # near enough for kernels to be neither 0 nor 1
     weights = some_weights(count, k) if weighted else np.full((count, k), 1 / k)
     samples = SampleSet(ab, "iid", torch.from_numpy(weights) if weighted else None)
-    return samples, (fields(2, count, 2, 64, 64) / 3).to(dtype), ab.numpy().astype(np.float64), weights
+    return (
+        samples,
+        (fields(2, count, 2, 64, 64) / 3).to(dtype),
+        ab.numpy().astype(np.float64),
+        weights,
+    )
 
 
 def test_pairwise_distance_is_the_loop_over_pairs(score, batch):
@@ -52,13 +64,21 @@ def test_colour_entropy_is_scipys_of_numpys_histograms(score, batch):
     for b in range(len(ab)):
         bins = np.array([bins_of(field) for field in ab[b]])
         palettes = np.array([np.bincount(row, minlength=313) / 4096 for row in bins])
-        assert found["pooled", "all"][b] == pytest.approx(entropy(weights[b] @ palettes, base=2), rel=1e-6)
-        assert found["mean-of-n", "all"][b] == pytest.approx(weights[b] @ entropy(palettes, base=2, axis=1), rel=1e-6)
-        assert found["truth", "all"][b] == pytest.approx(entropy(np.bincount(bins_of(truth[b].numpy())), base=2), rel=1e-6)
+        assert found["pooled", "all"][b] == pytest.approx(
+            entropy(weights[b] @ palettes, base=2), rel=1e-6
+        )
+        assert found["mean-of-n", "all"][b] == pytest.approx(
+            weights[b] @ entropy(palettes, base=2, axis=1), rel=1e-6
+        )
+        assert found["truth", "all"][b] == pytest.approx(
+            entropy(np.bincount(bins_of(truth[b].numpy())), base=2), rel=1e-6
+        )
         at_pixels = np.zeros((4096, 313))
         for row, weight in zip(bins, weights[b]):
             at_pixels[np.arange(4096), row] += weight
-        assert found["per-pixel", "all"][b] == pytest.approx(entropy(at_pixels, base=2, axis=1).mean(), rel=1e-6)
+        assert found["per-pixel", "all"][b] == pytest.approx(
+            entropy(at_pixels, base=2, axis=1).mean(), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("bandwidth", [3.0, 10.0])
@@ -107,5 +127,7 @@ def test_a_hundred_samples_the_order_and_the_batch(fields, score):
             assert turned[key] == pytest.approx(values, rel=1e-9)
             assert alone[key] == pytest.approx(values[1:], rel=1e-9)
     field = fields(3, 1, 2, 64, 64)[:, None]
-    mixed = torch.cat([field.expand(-1, 50, -1, -1, -1), (field + 100).expand(-1, 50, -1, -1, -1)], 1)
+    mixed = torch.cat(
+        [field.expand(-1, 50, -1, -1, -1), (field + 100).expand(-1, 50, -1, -1, -1)], 1
+    )
     assert score(ALL[2], mixed, truth[:1])["field", "all"] == pytest.approx([2], rel=1e-9)

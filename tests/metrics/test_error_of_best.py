@@ -1,4 +1,5 @@
-"""Error-of-best's pixel-wise twin and its curve over the number of draws, against loops and brute force."""
+"""Error-of-best's pixel-wise twin and its curve over the number of draws, against loops and brute
+force."""
 
 import itertools
 
@@ -14,7 +15,9 @@ from bench.metrics.error_of_best import ErrorOfBest, PixelErrorOfBest
 SCALE = 128.0
 
 
-@pytest.fixture(params=[(1, 1, torch.float32), (2, 5, torch.float64), (3, 7, torch.float32)], ids=str)
+@pytest.fixture(
+    params=[(1, 1, torch.float32), (2, 5, torch.float64), (3, 7, torch.float32)], ids=str
+)
 def batch(request, fields):
     count, k, dtype = request.param
     return fields(1, count, k, 2, 64, 64).to(dtype), fields(2, count, 2, 64, 64).to(dtype)
@@ -39,7 +42,8 @@ def test_the_pixel_wise_minimum_is_a_plain_loop(score, batch):
 
 
 def test_pixels_choose_for_themselves_what_whole_fields_can_not(score, fields):
-    """Either half of the truth is right in one of two fields: nothing is left pixel by pixel, half of it by fields."""
+    """Either half of the truth is right in one of two fields: nothing is left pixel by pixel, half
+    of it by fields."""
     truth = fields(1, 1, 2, 64, 64)
     ab = torch.zeros(1, 2, 2, 64, 64)
     ab[:, 0, ..., :32], ab[:, 1, ..., 32:] = truth[..., :32], truth[..., 32:]
@@ -61,8 +65,12 @@ def test_the_curve_is_the_mean_over_all_subsets(score, batch):
 def test_the_curve_goes_from_the_mean_error_to_the_error_of_best_of_all(score, fields):
     ab, truth = fields(1, 2, 100, 2, 16, 16), fields(2, 2, 2, 16, 16)
     found = score(ErrorOfBestCurve(), ab, truth)
-    assert found["sum", "all", 1] == pytest.approx(score(AbsoluteError(), ab, truth)["sum", "all"], rel=1e-9)
-    assert found["sum", "all", 100] == pytest.approx(score(ErrorOfBest(), ab, truth)["sum", "all"], rel=1e-9)
+    assert found["sum", "all", 1] == pytest.approx(
+        score(AbsoluteError(), ab, truth)["sum", "all"], rel=1e-9
+    )
+    assert found["sum", "all", 100] == pytest.approx(
+        score(ErrorOfBest(), ab, truth)["sum", "all"], rel=1e-9
+    )
     curve = np.stack([found["sum", "all", n] for n in range(1, 101)])
     assert (np.diff(curve, axis=0) < 0).all()
 
@@ -70,7 +78,9 @@ def test_the_curve_goes_from_the_mean_error_to_the_error_of_best_of_all(score, f
 @pytest.mark.parametrize("n", [1, 2, 5, 10, 20])
 def test_the_curve_is_unbiased(n):
     """Of 20 uniform numbers, the expected minimum of n is 1 / (n + 1)."""
-    found = expected_minimum(torch.from_numpy(np.random.default_rng(0).random((20_000, 20))))[:, n - 1].numpy()
+    found = expected_minimum(torch.from_numpy(np.random.default_rng(0).random((20_000, 20))))[
+        :, n - 1
+    ].numpy()
     assert abs(found.mean() - 1 / (n + 1)) < 3 * found.std() / 20_000**0.5
 
 

@@ -1,7 +1,9 @@
-"""Gaussian laws whose best forecast is known: fair scores find it, error-of-best and plain scores are gamed.
+"""Gaussian laws whose best forecast is known: fair scores find it, error-of-best and plain scores
+are gamed.
 
-Truths are N(0, Σ), forecasts have another spread, mean or coupling. All forecasts are made of the same normal numbers and
-scored on the same truths, so that differences are paired; they are given in standard errors of their mean.
+Truths are N(0, Σ), forecasts have another spread, mean or coupling. All forecasts are made of the
+same normal numbers and scored on the same truths, so that differences are paired; they are given in
+standard errors of their mean.
 """
 
 import numpy as np
@@ -25,14 +27,16 @@ ENERGY, CRPS, VARIOGRAM = FairEnergyScore, FairCrps, FairVariogramScore
 
 
 def blocks(d):
-    """Fields of d independent numbers: `(n, d, 2, h, w)` becomes each number in an equal share of the places."""
+    """Fields of d independent numbers: `(n, d, 2, h, w)` becomes each number in an equal share of
+    the places."""
     side = 8 if d <= 128 else 16
     number = torch.arange(2 * side * side) * d // (2 * side * side)
     return lambda z: SIGMA * z[..., number].unflatten(-1, (2, side, side)), d
 
 
 def coupled(length, channels=0.5):
-    """8x8 fields with correlation exp(-distance / length) between pixels, and `channels` between a and b."""
+    """8x8 fields with correlation exp(-distance / length) between pixels, and `channels` between a
+    and b."""
     at = torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)).double()
     near = torch.exp(-torch.cdist(at, at) / length)
     between = torch.tensor([[1, channels], [channels, 1]], dtype=torch.float64)
@@ -40,8 +44,14 @@ def coupled(length, channels=0.5):
     return lambda z: SIGMA * (z @ root.T).unflatten(-1, (2, 8, 8)), 128
 
 
-LAWS = {"1 number": blocks(1), "4 numbers": blocks(4), "8 numbers": blocks(8), "independent pixels": blocks(128),
-        "256 numbers": blocks(256), "coupled pixels": coupled(4.0)}  # fmt: skip
+LAWS = {
+    "1 number": blocks(1),
+    "4 numbers": blocks(4),
+    "8 numbers": blocks(8),
+    "independent pixels": blocks(128),
+    "256 numbers": blocks(256),
+    "coupled pixels": coupled(4.0),
+}
 
 
 def paint_of(law, z):
@@ -66,12 +76,15 @@ def values(context):
 
 @pytest.fixture(scope="module")
 def of_forecasts(values):
-    """Name -> values per photograph, of `forecasts`: name -> function of numbers `(B, m, d)`. Truths are of `law`."""
+    """Name -> values per photograph, of `forecasts`: name -> function of numbers `(B, m, d)`.
+    Truths are of `law`."""
 
     def found(metric, law, numbers, forecasts):
         parts = [(paint_of(law, z[:, 0]), z[:, 1:]) for z in numbers.split(CHUNK)]
-        return {name: np.concatenate([values(metric, forecast(z), truth) for truth, z in parts])
-                for name, forecast in forecasts.items()}  # fmt: skip
+        return {
+            name: np.concatenate([values(metric, forecast(z), truth) for truth, z in parts])
+            for name, forecast in forecasts.items()
+        }
 
     return found
 
@@ -107,7 +120,9 @@ def gain(scores, spread):
 @pytest.mark.parametrize("law", LAWS)
 def test_no_other_spread_has_a_better_fair_score(by_spread, metric, law):
     count = 200 if law in ("256 numbers", "independent pixels") else 1000
-    scores = by_spread(metric, law, 5, count, (0.0, 0.5, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.6, 2.0))
+    scores = by_spread(
+        metric, law, 5, count, (0.0, 0.5, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.6, 2.0)
+    )
     gains = {s: gain(scores, s) for s in scores if s != 1}
     assert max(gains.values()) < CLEARLY
     assert max(gains[s] for s in (0.0, 0.5, 1.6, 2.0)) < -CLEARLY
@@ -124,25 +139,42 @@ def test_no_other_spread_has_a_better_fair_variogram_score(by_spread, law):
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("metric", [ENERGY, CRPS])
 def test_no_other_mean_has_a_better_fair_score(of_forecasts, metric, law):
-    forecasts = {shift: lambda z, shift=shift: paint_of(law, z) + shift * SIGMA for shift in (-0.5, -0.05, 0.0, 0.05, 0.5)}
-    scores = of_forecasts(metric, law, normal(300 if law == "256 numbers" else 1200, 5, LAWS[law][1]), forecasts)
+    forecasts = {
+        shift: lambda z, shift=shift: paint_of(law, z) + shift * SIGMA
+        for shift in (-0.5, -0.05, 0.0, 0.05, 0.5)
+    }
+    scores = of_forecasts(
+        metric, law, normal(300 if law == "256 numbers" else 1200, 5, LAWS[law][1]), forecasts
+    )
     worse = {shift: standard_errors(scores[shift] - scores[0.0]) for shift in scores if shift}
     assert min(worse.values()) > -CLEARLY
     assert min(worse[-0.5], worse[0.5]) > CLEARLY
 
 
-COUPLINGS = {"right": LAWS["coupled pixels"], "broken": blocks(128), "weaker": coupled(1.0), "doubled": coupled(8.0),
-             "whole": coupled(1e6, 0.999), "channels apart": coupled(4.0, 0.0), "channels against": coupled(4.0, -0.5)}  # fmt: skip
+COUPLINGS = {
+    "right": LAWS["coupled pixels"],
+    "broken": blocks(128),
+    "weaker": coupled(1.0),
+    "doubled": coupled(8.0),
+    "whole": coupled(1e6, 0.999),
+    "channels apart": coupled(4.0, 0.0),
+    "channels against": coupled(4.0, -0.5),
+}
 
 
 @pytest.fixture(scope="module")
 def by_coupling(of_forecasts):
-    """`by_coupling(metric, count)`: how much worse than the law are couplings with the same law of each pixel."""
+    """`by_coupling(metric, count)`: how much worse than the law are couplings with the same law of
+    each pixel."""
 
     def found(metric, count):
         forecasts = {name: paint for name, (paint, _) in COUPLINGS.items()}
         scores = of_forecasts(metric, "coupled pixels", normal(count, 5, 128, seed=1), forecasts)
-        return {name: standard_errors(scores[name] - scores["right"]) for name in scores if name != "right"}
+        return {
+            name: standard_errors(scores[name] - scores["right"])
+            for name in scores
+            if name != "right"
+        }
 
     return found
 
@@ -152,7 +184,10 @@ def test_no_other_coupling_has_a_better_fair_score(by_coupling, metric, count):
     """What the variogram score sees in 120 photographs, the energy score sees in thousands."""
     worse = by_coupling(metric, count)
     assert min(worse.values()) > -CLEARLY
-    assert min(worse[name] for name in ("broken", "weaker", "doubled", "whole", "channels against")) > CLEARLY
+    assert (
+        min(worse[name] for name in ("broken", "weaker", "doubled", "whole", "channels against"))
+        > CLEARLY
+    )
 
 
 def test_the_crps_is_blind_to_coupling(by_coupling):
@@ -169,34 +204,56 @@ def test_the_variogram_score_is_blind_to_the_mean_and_to_the_sign(values):
 # How other scores are gamed ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("law", "k", "low", "high", "grey_wins"), [
-    ("256 numbers", 5, 0.0, 0.0, True), ("256 numbers", 8, 0.0, 0.2, True), ("8 numbers", 5, 0.4, 0.4, True),
-    ("8 numbers", 8, 0.4, 0.6, False), ("4 numbers", 5, 0.4, 0.7, False)])  # fmt: skip
-def test_error_of_best_of_images_is_gamed_by_too_little_spread(by_spread, law, k, low, high, grey_wins):
-    """With 256 numbers by next to none: k grey fields, which are the conditional mean, beat k draws of the law."""
+@pytest.mark.parametrize(
+    ("law", "k", "low", "high", "grey_wins"),
+    [
+        ("256 numbers", 5, 0.0, 0.0, True),
+        ("256 numbers", 8, 0.0, 0.2, True),
+        ("8 numbers", 5, 0.4, 0.4, True),
+        ("8 numbers", 8, 0.4, 0.6, False),
+        ("4 numbers", 5, 0.4, 0.7, False),
+    ],
+)
+def test_error_of_best_of_images_is_gamed_by_too_little_spread(
+    by_spread, law, k, low, high, grey_wins
+):
+    """With 256 numbers by next to none: k grey fields, which are the conditional mean, beat k draws
+    of the law."""
     scores = by_spread(ErrorOfBest, law, k, 200 if law == "256 numbers" else 1500)
     assert low <= best(scores) <= high
     assert gain(scores, best(scores)) > CLEARLY
     assert (gain(scores, 0.0) > CLEARLY) == grey_wins
 
 
-def test_error_of_best_of_images_is_gamed_by_too_much_spread_where_many_draws_cover_few_dimensions(by_spread):
+def test_error_of_best_of_images_is_gamed_by_too_much_spread_where_many_draws_cover_few_dimensions(
+    by_spread,
+):
     scores = by_spread(ErrorOfBest, "1 number", 100, 2000, (1.0, 1.2, 1.4))
     assert best(scores) > 1
     assert gain(scores, best(scores)) > CLEARLY
 
 
-@pytest.mark.parametrize(("law", "k"), [("256 numbers", 8), ("256 numbers", 20), ("coupled pixels", 20)])
+@pytest.mark.parametrize(
+    ("law", "k"), [("256 numbers", 8), ("256 numbers", 20), ("coupled pixels", 20)]
+)
 def test_error_of_best_of_pixels_is_gamed_by_too_much_spread(by_spread, law, k):
     scores = by_spread(PixelErrorOfBest, law, k, 300, (0.0, 0.5, 0.9, 1.0, 1.1, 1.2, 1.4))
     assert best(scores) in (1.1, 1.2)
     assert gain(scores, 1.1) > CLEARLY
 
 
-@pytest.mark.parametrize(("law", "k", "spread"), [("8 numbers", 5, 0.7), ("8 numbers", 8, 0.8), ("independent pixels", 5, 0.7),
-                                                  ("coupled pixels", 8, 0.8)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("law", "k", "spread"),
+    [
+        ("8 numbers", 5, 0.7),
+        ("8 numbers", 8, 0.8),
+        ("independent pixels", 5, 0.7),
+        ("coupled pixels", 8, 0.8),
+    ],
+)
 def test_the_plain_energy_score_is_gamed_by_too_little_spread(by_spread, law, k, spread):
-    """Its optimum in many dimensions: s / sqrt(1 + s²) = (1 - 1/k) / sqrt(2), which is 0.69 for 5 and 0.79 for 8."""
+    """Its optimum in many dimensions: s / sqrt(1 + s²) = (1 - 1/k) / sqrt(2), which is 0.69 for 5
+    and 0.79 for 8."""
     count = 200 if law == "independent pixels" else 1000
     plain, fair = (by_spread(metric, law, k, count) for metric in (EnergyScore, FairEnergyScore))
     assert best(plain) == spread
@@ -217,5 +274,8 @@ def test_the_plain_crps_of_torchmetrics_is_gamed_by_too_little_spread():
 def test_few_draws_cost_the_law_itself_in_the_plain_energy_score(by_spread):
     """1 + 1 / k times the fair one in many dimensions: plain scores of different k don't compare."""
     for k in (2, 5, 10):
-        plain, fair = (by_spread(metric, "256 numbers", k, 100, (1.0,))[1.0].mean() for metric in (EnergyScore, FairEnergyScore))
+        plain, fair = (
+            by_spread(metric, "256 numbers", k, 100, (1.0,))[1.0].mean()
+            for metric in (EnergyScore, FairEnergyScore)
+        )
         assert plain / fair == pytest.approx(1 + 1 / k, rel=0.01)

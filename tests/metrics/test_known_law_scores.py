@@ -1,7 +1,9 @@
-"""On the drawn sets the law itself has the best expected proper scores; error-of-best prefers other samplers, both ways.
+"""On the drawn sets the law itself has the best expected proper scores; error-of-best prefers other
+samplers, both ways.
 
-Every sampler is made of the same uniform numbers as the law's draws, and scored on the same truths, so that differences
-are paired. Fields are the paper's 8x8 grid only: the same law, at a sixty-fourth of the time.
+Every sampler is made of the same uniform numbers as the law's draws, and scored on the same truths,
+so that differences are paired. Fields are the paper's 8x8 grid only: the same law, at a
+sixty-fourth of the time.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +36,8 @@ SETS = (LawPalette, LawCoupled, LawHue)
 
 @dataclass(frozen=True)
 class Sampler:
-    """A perturbed law: from scene law and uniform numbers `(n, MOST)` to fields; which scores must clearly see it here."""
+    """A perturbed law: from scene law and uniform numbers `(n, MOST)` to fields; which scores must
+    clearly see it here."""
 
     draw: object
     seen_by: tuple = (ENERGY, CRPS, VARIOGRAM)
@@ -81,7 +84,12 @@ def turned(choice):
 
 def uncoupled(law, u):
     """A choice for every region: all marginals of objects are right."""
-    return of_law(SceneLaw(law.regions, tuple(range(len(law.wears))), tuple(law.choices[c] for c in law.wears)), u)
+    return of_law(
+        SceneLaw(
+            law.regions, tuple(range(len(law.wears))), tuple(law.choices[c] for c in law.wears)
+        ),
+        u,
+    )
 
 
 def coupled(law, u):
@@ -91,12 +99,16 @@ def coupled(law, u):
 
 def speckled(law, u):
     """Every pixel on its own: all marginals of pixels are right."""
-    numbers = torch.from_numpy(np.random.default_rng(int(u[0, 0] * 2**24)).random((len(u), law.regions.size)))
+    numbers = torch.from_numpy(
+        np.random.default_rng(int(u[0, 0] * 2**24)).random((len(u), law.regions.size))
+    )
     of_pixel = torch.tensor(law.wears)[torch.from_numpy(law.regions)].flatten()
     fields = torch.empty(len(u), 2, law.regions.size, dtype=torch.float64)
     for c, choice in enumerate(law.choices):
         own = numbers[:, of_pixel == c]
-        fields[:, :, of_pixel == c] = choice.colours(choice.draw(own.flatten())).unflatten(0, own.shape).permute(0, 2, 1)
+        fields[:, :, of_pixel == c] = (
+            choice.colours(choice.draw(own.flatten())).unflatten(0, own.shape).permute(0, 2, 1)
+        )
     return fields.unflatten(-1, law.regions.shape)
 
 
@@ -115,8 +127,8 @@ SAMPLERS = {
 
 @dataclass(frozen=True)
 class Case:
-    """The laws of a set's test scenes, truths `(TRUTHS, SCENES, 2, 8, 8)` of which the first are the set's own, and
-    uniform numbers `(SCENES, 30, MOST)`."""
+    """The laws of a set's test scenes, truths `(TRUTHS, SCENES, 2, 8, 8)` of which the first are
+    the set's own, and uniform numbers `(SCENES, 30, MOST)`."""
 
     of: type
     laws: list
@@ -129,8 +141,14 @@ class Case:
     def scores(self, metric, ab, context):
         """For each scene its mean over truths."""
         scenes, truths = FEW if metric is VARIOGRAM else (SCENES, TRUTHS)
-        samples, grey = SampleSet(ab[:scenes], "iid", n_drawn=ab.shape[1]), torch.empty(scenes, 1, 0, 0)
-        scored = [metric().score(samples, truth[:scenes], context(scenes, grey)) for truth in self.truths[:truths]]
+        samples, grey = (
+            SampleSet(ab[:scenes], "iid", n_drawn=ab.shape[1]),
+            torch.empty(scenes, 1, 0, 0),
+        )
+        scored = [
+            metric().score(samples, truth[:scenes], context(scenes, grey))
+            for truth in self.truths[:truths]
+        ]
         return np.mean([scores[0].values for scores in scored], axis=0)
 
 
@@ -160,7 +178,10 @@ def test_nobody_beats_the_law_on_a_proper_score(case, context):
             ab = case.draws(sampler.draw)
             for metric, base in best.items():
                 worse = standard_errors(case.scores(metric, ab, context) - base)
-                assert worse > (CLEARLY if metric in sampler.seen_by else -CLEARLY), (name, metric.__name__)
+                assert worse > (CLEARLY if metric in sampler.seen_by else -CLEARLY), (
+                    name,
+                    metric.__name__,
+                )
 
 
 def test_marginal_scores_are_blind_to_coupling_and_speckle(case, context):
@@ -171,7 +192,9 @@ def test_marginal_scores_are_blind_to_coupling_and_speckle(case, context):
 
 def worse_by(metric, case, change, k, context):
     """How much worse than the law's a sampler of changed choices looks, in standard errors."""
-    of_others, of_laws = (case.scores(metric, case.draws(draw, k), context) for draw in (with_choices(change), of_law))
+    of_others, of_laws = (
+        case.scores(metric, case.draws(draw, k), context) for draw in (with_choices(change), of_law)
+    )
     return standard_errors(of_others - of_laws)
 
 
@@ -182,8 +205,13 @@ def test_error_of_best_is_gamed_by_too_little_spread(case, context):
     assert worse_by(ErrorOfBest, case, sharper(0.7), 5, context) > CLEARLY
 
 
-@pytest.mark.parametrize(("case", "metric"), [(LawCoupled, ErrorOfBest), (LawPalette, PixelErrorOfBest)], indirect=["case"])
+@pytest.mark.parametrize(
+    ("case", "metric"),
+    [(LawCoupled, ErrorOfBest), (LawPalette, PixelErrorOfBest)],
+    indirect=["case"],
+)
 def test_error_of_best_is_gamed_by_too_much_spread(case, metric, context):
-    """Best of 10: flattened palettes find the rare colours, and nothing is paid for the draws that they waste."""
+    """Best of 10: flattened palettes find the rare colours, and nothing is paid for the draws that
+    they waste."""
     assert worse_by(metric, case, sharper(0.3), 10, context) < -CLEARLY
     assert worse_by(metric, case, sharper(2.0), 10, context) > CLEARLY

@@ -13,11 +13,22 @@ from bench.datasets.laws import DrawnLaw, SceneLaw
 from bench.errors import BenchError
 from bench.metrics import law as metrics
 from bench.metrics.energy_score import fair_energy
-from bench.metrics.law import DRAWS, GeneralisedEnergyDistance, LawDistance, ModeCoverage, ModePrecision
+from bench.metrics.law import (
+    DRAWS,
+    GeneralisedEnergyDistance,
+    LawDistance,
+    ModeCoverage,
+    ModePrecision,
+)
 
 ALL = (ModeCoverage, ModePrecision, GeneralisedEnergyDistance, LawDistance)
 DISCRETE = (LawPalette, LawCoupled)
-MASS, COUNT, EXPECTED, FIELD = ("mass", "all"), ("count", "all"), ("expected", "all"), ("field", "all")
+MASS, COUNT, EXPECTED, FIELD = (
+    ("mass", "all"),
+    ("count", "all"),
+    ("expected", "all"),
+    ("field", "all"),
+)
 
 
 def some_law(of, count, first=0):
@@ -26,12 +37,17 @@ def some_law(of, count, first=0):
 
 def uncoupled(law):
     """Draws from the right marginals, region by region, `(n, 2, 64, 64)`."""
-    free = SceneLaw(law.regions, tuple(range(len(law.wears))), tuple(law.choices[c] for c in law.wears))
-    return lambda n, seed: free.paint(free.draw(torch.from_numpy(np.random.default_rng(seed).random((n, 5))))).float()
+    free = SceneLaw(
+        law.regions, tuple(range(len(law.wears))), tuple(law.choices[c] for c in law.wears)
+    )
+    return lambda n, seed: free.paint(
+        free.draw(torch.from_numpy(np.random.default_rng(seed).random((n, 5))))
+    ).float()
 
 
 def mixed(law, n, seed):
-    """Uncoupled draws, then draws of the law; of both, in turn, one object grey, all speckled, blurred, and left alone."""
+    """Uncoupled draws, then draws of the law; of both, in turn, one object grey, all speckled,
+    blurred, and left alone."""
     from torch.nn.functional import avg_pool2d
 
     ab = torch.cat([uncoupled(law)(n // 2, seed), DrawnLaw([law]).sample(n - n // 2, [seed])[0]])
@@ -46,13 +62,17 @@ def mixed(law, n, seed):
 
 
 def mode_of(field, law):
-    """The colour number of every choice, None where one of its objects is far from all its colours. Plain loops."""
+    """The colour number of every choice, None where one of its objects is far from all its colours.
+    Plain loops."""
     numbers = {}
     for region, choice in enumerate(law.wears):
         inside = np.argwhere(law.regions == region)
         rms = []
         for a, b in law.choices[choice].ab:
-            total = sum((float(field[0, r, c]) - a) ** 2 + (float(field[1, r, c]) - b) ** 2 for r, c in inside)
+            total = sum(
+                (float(field[0, r, c]) - a) ** 2 + (float(field[1, r, c]) - b) ** 2
+                for r, c in inside
+            )
             rms.append((total / len(inside)) ** 0.5)
         if min(rms) > 16 or numbers.setdefault(choice, int(np.argmin(rms))) != int(np.argmin(rms)):
             return None
@@ -67,18 +87,26 @@ def test_modes_against_plain_loops(of, score, context):
     precision = score(ModePrecision(), ab, ab[:, 0], context(3, law=laws))
     for b, law in enumerate(laws.scenes):
         found = [mode_of(field.numpy(), law) for field in ab[b]]
-        probability = {m: np.prod([c.probabilities[i] for c, i in zip(law.choices, m)]) for m in found if m is not None}
+        probability = {
+            m: np.prod([c.probabilities[i] for c, i in zip(law.choices, m)])
+            for m in found
+            if m is not None
+        }
         assert 0 < len(probability) <= 6
         count = np.prod([len(c.ab) for c in law.choices])
         assert coverage[MASS][b] == pytest.approx(sum(probability.values()), rel=1e-9)
         assert coverage[COUNT][b] == pytest.approx(len(probability) / count, rel=1e-9)
-        assert precision[FIELD][b] == pytest.approx(np.mean([m is not None for m in found]), rel=1e-9)
+        assert precision[FIELD][b] == pytest.approx(
+            np.mean([m is not None for m in found]), rel=1e-9
+        )
 
 
 def test_expected_coverage_is_what_the_law_has(score, context):
     laws, errors = some_law(LawPalette, 8), []
     for run in range(40):
-        found = score(ModeCoverage(), laws.sample(5, range(8 * run, 8 * run + 8)), None, context(8, law=laws))
+        found = score(
+            ModeCoverage(), laws.sample(5, range(8 * run, 8 * run + 8)), None, context(8, law=laws)
+        )
         errors += [*(found[MASS] - found[EXPECTED])]
     assert abs(np.mean(errors)) < 3 * np.std(errors) / len(errors) ** 0.5 < 0.03
 
@@ -87,17 +115,25 @@ def test_all_modes_have_coverage_one_and_a_repeated_one_its_own(score, context):
     laws = some_law(LawCoupled, 4)
     for b, (fields, probabilities) in enumerate(laws.modes()):
         one = DrawnLaw(laws.scenes[b : b + 1])
-        assert score(ModeCoverage(), fields[None], None, context(1, law=one))[MASS] == pytest.approx([1])
+        assert score(ModeCoverage(), fields[None], None, context(1, law=one))[
+            MASS
+        ] == pytest.approx([1])
         repeated = fields[None, -1:].expand(-1, 7, -1, -1, -1)
-        assert score(ModeCoverage(), repeated, None, context(1, law=one))[MASS] == pytest.approx([float(probabilities[-1])])
-        assert score(ModePrecision(), repeated, None, context(1, law=one))[FIELD] == pytest.approx([1])
+        assert score(ModeCoverage(), repeated, None, context(1, law=one))[MASS] == pytest.approx(
+            [float(probabilities[-1])]
+        )
+        assert score(ModePrecision(), repeated, None, context(1, law=one))[FIELD] == pytest.approx(
+            [1]
+        )
 
 
 def test_partners_of_different_colour_are_on_no_mode(score, context):
     laws = some_law(LawCoupled, 16)
     ab = torch.stack([uncoupled(s)(20, number) for number, s in enumerate(laws.scenes)])
     possible = torch.isfinite(laws.log_prob(ab)).double().mean(1)
-    assert score(ModePrecision(), ab, None, context(16, law=laws))[FIELD] == pytest.approx(possible.numpy(), abs=1e-12)
+    assert score(ModePrecision(), ab, None, context(16, law=laws))[FIELD] == pytest.approx(
+        possible.numpy(), abs=1e-12
+    )
     assert float(possible.max()) < 1
 
 
@@ -120,7 +156,9 @@ def test_the_generalised_energy_distance_against_plain_loops(of, k, score, conte
     for b in range(2):
         s, y = samples[b].numpy().astype(float), draws[b]
         to_law = np.mean([distance(x, other) for x in s for other in y])
-        within = [np.mean([distance(v[i], v[j]) for i in range(len(v)) for j in range(i)]) for v in (s, y)]
+        within = [
+            np.mean([distance(v[i], v[j]) for i in range(len(v)) for j in range(i)]) for v in (s, y)
+        ]
         assert found[b] == pytest.approx(2 * to_law - within[0] - within[1], rel=1e-6, abs=1e-7)
 
 
@@ -132,7 +170,12 @@ def test_the_generalised_energy_distance_is_twice_the_excess_of_the_energy_score
     laws = some_law(LawPalette, 1)
     samples, draws = laws.sample(6, [3]) * 1.3, laws.sample(DRAWS, [seeds.derive(0, "ged")])[0]
     of_samples = fair_energy(samples.expand(DRAWS, -1, -1, -1, -1), draws).mean()
-    of_law = np.mean([float(fair_energy(draws[None, torch.arange(DRAWS) != i], draws[i : i + 1])) for i in range(DRAWS)])
+    of_law = np.mean(
+        [
+            float(fair_energy(draws[None, torch.arange(DRAWS) != i], draws[i : i + 1]))
+            for i in range(DRAWS)
+        ]
+    )
     found = score(GeneralisedEnergyDistance(), samples, None, context(1, law=laws))[FIELD]
     assert found == pytest.approx([2 * (float(of_samples) - of_law) / 128], rel=1e-9)
 
@@ -145,7 +188,11 @@ def test_the_law_has_no_distance_and_others_have(metric, of, score, context):
     found = score(metric(), drawn, None, context(100, law=laws))
     (base,) = found.values()
     assert abs(base.mean()) < 3.5 * base.std() / 10
-    for wrong in (drawn[:, :1].expand(-1, 6, -1, -1, -1), 0.5 * drawn, laws.sample(6, range(1000, 1100)).roll(1, 0)):
+    for wrong in (
+        drawn[:, :1].expand(-1, 6, -1, -1, -1),
+        0.5 * drawn,
+        laws.sample(6, range(1000, 1100)).roll(1, 0),
+    ):
         (worse,) = score(metric(), wrong, None, context(100, law=laws)).values()
         assert (worse - base).mean() > 4 * (worse - base).std() / 10
 
@@ -153,7 +200,9 @@ def test_the_law_has_no_distance_and_others_have(metric, of, score, context):
 @pytest.mark.parametrize("metric", ALL)
 def test_batches_and_precision_change_nothing(metric, score, context):
     laws = some_law(LawPalette, 3)
-    ab = laws.sample(4, range(3)) + torch.randn(3, 4, 2, 64, 64, generator=torch.Generator().manual_seed(0))
+    ab = laws.sample(4, range(3)) + torch.randn(
+        3, 4, 2, 64, 64, generator=torch.Generator().manual_seed(0)
+    )
     whole = score(metric(), ab, None, context(3, law=laws))
     double = score(metric(), ab.double(), None, context(3, law=laws))
     first = score(metric(), ab[:1], None, context(1, law=some_law(LawPalette, 1)))
@@ -166,7 +215,9 @@ def test_batches_and_precision_change_nothing(metric, score, context):
 @pytest.mark.parametrize("metric", ALL)
 def test_identical_samples_are_defined(metric, score, context):
     laws = some_law(LawPalette, 2)
-    for values in score(metric(), laws.sample(1, [0, 1]).expand(-1, 5, -1, -1, -1), None, context(2, law=laws)).values():
+    for values in score(
+        metric(), laws.sample(1, [0, 1]).expand(-1, 5, -1, -1, -1), None, context(2, law=laws)
+    ).values():
         assert np.isfinite(values).all()
 
 
@@ -192,7 +243,11 @@ def test_a_continuous_law_has_no_modes(metric, score, context):
 
 def test_modes_are_looked_for_once(context, monkeypatch):
     laws, calls = some_law(LawPalette, 2), []
-    monkeypatch.setattr(metrics, "nearest_mode", lambda ab, modes: calls.append(1) or torch.zeros(len(ab), dtype=torch.long))
+    monkeypatch.setattr(
+        metrics,
+        "nearest_mode",
+        lambda ab, modes: calls.append(1) or torch.zeros(len(ab), dtype=torch.long),
+    )
     given, samples = context(2, law=laws), SampleSet(laws.sample(3, [0, 1]), "iid")
     for metric in (ModeCoverage(), ModePrecision()):
         metric.score(samples, None, given)
@@ -205,6 +260,16 @@ def test_the_specs_are_complete():
     for spec in specs.values():
         assert spec.needs == {"law"}
         assert spec.accepts == ({"iid"} if spec.least == 2 else set(KINDS) - {"reconstruction"})
-        assert all((spec.summary, spec.unit, spec.variants, spec.formula, spec.gaming, spec.checked, spec.citation))
+        assert all(
+            (
+                spec.summary,
+                spec.unit,
+                spec.variants,
+                spec.formula,
+                spec.gaming,
+                spec.checked,
+                spec.citation,
+            )
+        )
         assert spec.headline in ("", *spec.variants)
         assert spec.load() in ALL

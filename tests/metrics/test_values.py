@@ -24,7 +24,13 @@ def colours():
 
 
 def values(metric, samples, truth, colours):
-    context = ScoreContext(colours, np.full(313, 1 / 313), SCALE, torch.zeros(len(truth), 1, 256, 256), range(len(truth)))
+    context = ScoreContext(
+        colours,
+        np.full(313, 1 / 313),
+        SCALE,
+        torch.zeros(len(truth), 1, 256, 256),
+        range(len(truth)),
+    )
     return {(s.variant, s.region): s.values for s in metric.score(samples, truth, context)}
 
 
@@ -52,7 +58,9 @@ def test_the_mean_predictor_has_the_mean_absolute_deviation(colours):
 def test_truth_plus_known_noise_has_the_known_error(shift_a, shift_b):
     truth = torch.round(fields(2, 2, 2, 64, 64))
     noise = torch.tensor([shift_a, shift_b])[None, None, :, None, None]
-    samples = SampleSet(torch.cat([truth[:, None] + noise, truth[:, None] - noise], 1), "iid", n_drawn=2)
+    samples = SampleSet(
+        torch.cat([truth[:, None] + noise, truth[:, None] - noise], 1), "iid", n_drawn=2
+    )
     flat = colour_weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
     error = (abs(shift_a) + abs(shift_b)) / SCALE
     found = values(AbsoluteError(), samples, truth, flat)
@@ -67,7 +75,10 @@ def test_truth_plus_known_noise_has_the_known_error(shift_a, shift_b):
 def test_against_plain_loops(colours):
     truth, ab = fields(3, 2, 2, 64, 64), fields(4, 2, 3, 2, 64, 64)
     samples = SampleSet(ab, "iid", n_drawn=3)
-    error, best = values(AbsoluteError(), samples, truth, colours), values(ErrorOfBest(), samples, truth, colours)
+    error, best = (
+        values(AbsoluteError(), samples, truth, colours),
+        values(ErrorOfBest(), samples, truth, colours),
+    )
     for b in range(2):
         per_field, weighted, grid = [], [], []
         for k in range(3):
@@ -78,7 +89,9 @@ def test_against_plain_loops(colours):
                         true = float(truth[b, c, row, column])
                         e = abs(float(ab[b, k, c, row, column]) - true) / SCALE
                         total += e
-                        heavy += e / colours.prior[c][min(63, max(0, int(np.floor((true + 128) / 4))))]
+                        heavy += (
+                            e / colours.prior[c][min(63, max(0, int(np.floor((true + 128) / 4))))]
+                        )
                         if row % 8 == 4 and column % 8 == 4:
                             points += e
             per_field.append(total / 4096)

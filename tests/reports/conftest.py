@@ -19,27 +19,70 @@ from bench.specs import DatasetSpec
 from bench.store.local import Store
 
 
-def score_rows(method, values, *, dataset="lfw", role="colourizer", kind="iid", k=5, seed=0, run="run", parameters=None,
-               images=None, ask=None):  # fmt: skip
+def score_rows(
+    method,
+    values,
+    *,
+    dataset="lfw",
+    role="colourizer",
+    kind="iid",
+    k=5,
+    seed=0,
+    run="run",
+    parameters=None,
+    images=None,
+    ask=None,
+):
     """Rows of the long table: values is {(metric, variant, region): values of the images}."""
     rows = []
     ask = ask or ("reconstruct" if kind == "reconstruction" else "present")
     for (metric, variant, region), numbers in values.items():
         for image, value in zip(images or [f"{i:03}.jpg" for i in range(len(numbers))], numbers):
-            rows.append({
-                "run": run, "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role,
-                "parameters": json.dumps(parameters or {}), "seed": seed, "image": image, "ask": ask, "metric": metric,
-                "variant": variant, "metric_version": "1", "direction": "down", "unit": "", "region": region, "kind": kind, "k": k,
-                "value": float(value), "status": "done", "reason": None,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "run": run,
+                    "cell": f"{dataset}-{method}-{seed}",
+                    "dataset": dataset,
+                    "method": method,
+                    "role": role,
+                    "parameters": json.dumps(parameters or {}),
+                    "seed": seed,
+                    "image": image,
+                    "ask": ask,
+                    "metric": metric,
+                    "variant": variant,
+                    "metric_version": "1",
+                    "direction": "down",
+                    "unit": "",
+                    "region": region,
+                    "kind": kind,
+                    "k": k,
+                    "value": float(value),
+                    "status": "done",
+                    "reason": None,
+                }
+            )
     return rows
 
 
-def failed_row(method, reason, *, dataset="lfw", role="colourizer", seed=0, parameters=None, status="failed"):
+def failed_row(
+    method, reason, *, dataset="lfw", role="colourizer", seed=0, parameters=None, status="failed"
+):
     """The row of a cell without values."""
     row = dict.fromkeys(COLUMNS, "") | {"k": 0}
-    row |= {"run": "run", "cell": f"{dataset}-{method}-{seed}", "dataset": dataset, "method": method, "role": role}
-    row |= {"parameters": json.dumps(parameters or {}), "seed": seed, "value": np.nan, "status": status}
+    row |= {
+        "run": "run",
+        "cell": f"{dataset}-{method}-{seed}",
+        "dataset": dataset,
+        "method": method,
+        "role": role,
+    }
+    row |= {
+        "parameters": json.dumps(parameters or {}),
+        "seed": seed,
+        "value": np.nan,
+        "status": status,
+    }
     return row | {"reason": reason}
 
 
@@ -50,13 +93,42 @@ def refused_row(method, metric, reason, *, ask="draws", status="refused", **more
 
 def draw_rows(method, values, **more):
     """Rows of independent draws: values is {(metric, variant): values of the images}, region `all`."""
-    return score_rows(method, {(*column, "all"): v for column, v in values.items()}, ask="draws", k=10, **more)
+    return score_rows(
+        method, {(*column, "all"): v for column, v in values.items()}, ask="draws", k=10, **more
+    )
 
 
-def set_row(method, metric, variant, value, low, high, *, dataset="lfw", role="colourizer", seed=0, ask="draws", images=40):
+def set_row(
+    method,
+    metric,
+    variant,
+    value,
+    low,
+    high,
+    *,
+    dataset="lfw",
+    role="colourizer",
+    seed=0,
+    ask="draws",
+    images=40,
+):
     """A value of the whole test set."""
-    row = dict.fromkeys(SET_COLUMNS, "") | {"dataset": dataset, "method": method, "role": role, "seed": seed, "ask": ask, "k": 10}
-    return row | {"metric": metric, "variant": variant, "value": value, "low": low, "high": high, "images": images}
+    row = dict.fromkeys(SET_COLUMNS, "") | {
+        "dataset": dataset,
+        "method": method,
+        "role": role,
+        "seed": seed,
+        "ask": ask,
+        "k": 10,
+    }
+    return row | {
+        "metric": metric,
+        "variant": variant,
+        "value": value,
+        "low": low,
+        "high": high,
+        "images": images,
+    }
 
 
 def make_results(folder, rows, datasets=("lfw",), cells=(), sets=(), **manifest):
@@ -64,9 +136,13 @@ def make_results(folder, rows, datasets=("lfw",), cells=(), sets=(), **manifest)
     part = {"key": "ab" * 32, "photographs": 30, "excluded": {}}
     protocol = make_paper(antialias=False)
     manifest = {
-        "protocol": protocol.describe(), "protocol_digest": protocol.digest, "cells": list(cells), "preset": "tiny",
-        "datasets": {d: {"train": part | {"photographs": 1234}, "test": part} for d in datasets}, **manifest,
-    }  # fmt: skip
+        "protocol": protocol.describe(),
+        "protocol_digest": protocol.digest,
+        "cells": list(cells),
+        "preset": "tiny",
+        "datasets": {d: {"train": part | {"photographs": 1234}, "test": part} for d in datasets},
+        **manifest,
+    }
     return Results(folder, manifest, frame(rows, COLUMNS), frame(sets, SET_COLUMNS))
 
 
@@ -113,13 +189,17 @@ class Photographs(Dataset):
 
 
 def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
-    """A run with a store: methods is {label: (role, kind, k)}; samples are the truth, turned in hue."""
+    """A run with a store: methods is {label: (role, kind, k)}; samples are the truth, turned in
+    hue."""
     store, protocol = Store(folder / "store"), make_paper(antialias=False)
     dataset = photographs or Photographs(14)
     source = prepare.make_source(
         DatasetSpec(name=name, summary="", factory=""), name, dataset, protocol, store, Quiet()
     )
-    parts = {part: prepare.prepare(source, part, None, protocol, store, Quiet()) for part in ("train", "test")}
+    parts = {
+        part: prepare.prepare(source, part, None, protocol, store, Quiet())
+        for part in ("train", "test")
+    }
     rows, cells = [], []
     for position, (label, (role, kind, k)) in enumerate(methods.items()):
         shards = []
@@ -128,14 +208,33 @@ def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
             ab = turned(parts["test"].truth(index), k, 0.3 * (position + 1))
             key = f"{position:02}{len(shards):062}"
             store.get(
-                "samples", key, lambda f, ab=ab, kind=kind: samples.write(f, SampleSet(ab, kind, n_drawn=ab.shape[1]))
+                "samples",
+                key,
+                lambda f, ab=ab, kind=kind: samples.write(
+                    f, SampleSet(ab, kind, n_drawn=ab.shape[1])
+                ),
             )
             shards.append(key)
-        cells.append({"dataset": name, "method": label, "status": "done", "asks": [{"ask": "present", "shards": shards}]})
+        cells.append(
+            {
+                "dataset": name,
+                "method": label,
+                "status": "done",
+                "asks": [{"ask": "present", "shards": shards}],
+            }
+        )
         loss = label.partition("loss=")[2].strip("]")
         values = {("variance", "ab", "all"): np.ones(len(parts["test"]))}
-        rows += score_rows(label, values, dataset=name, role=role, kind=kind, k=k, images=parts["test"].ids,
-                           parameters={"loss": loss} if loss else {})  # fmt: skip
+        rows += score_rows(
+            label,
+            values,
+            dataset=name,
+            role=role,
+            kind=kind,
+            k=k,
+            images=parts["test"].ids,
+            parameters={"loss": loss} if loss else {},
+        )
     rows += [failed_row(label, "no memory", dataset=name) for label in failed]
     described = {part: {"key": p.key, **p.summary} for part, p in parts.items()}
     made = make_results(folder / "run", rows, (name,), cells, store=str(store.folder))
@@ -156,19 +255,32 @@ def make():
     """The builders above, under one name."""
     import types
 
-    return types.SimpleNamespace(rows=score_rows, draws=draw_rows, failed=failed_row, refused=refused_row, set=set_row,
-                                 results=make_results, pictured=pictured_results, photographs=Photographs)  # fmt: skip
+    return types.SimpleNamespace(
+        rows=score_rows,
+        draws=draw_rows,
+        failed=failed_row,
+        refused=refused_row,
+        set=set_row,
+        results=make_results,
+        pictured=pictured_results,
+        photographs=Photographs,
+    )
 
 
 @pytest.fixture
 def table():
-    """`table(text, title)`: column titles, and method -> {column title: cell} of the first table after a title."""
+    """`table(text, title)`: column titles, and method -> {column title: cell} of the first table
+    after a title."""
 
     def found(text, title=""):
         lines = text[text.index(title) :].splitlines()
         start = next(i for i, line in enumerate(lines) if line.startswith("| "))
-        end = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
-        header, _, *body = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in lines[start:end]]
+        end = next(
+            (i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines)
+        )
+        header, _, *body = [
+            [cell.strip() for cell in line[1:-1].split(" | ")] for line in lines[start:end]
+        ]
         key = header.index("Method")
         return header, {row[key]: dict(zip(header, row)) for row in body}
 

@@ -15,7 +15,11 @@ from bench.reports.ab_plane import BINS, Colours
 
 REPORT = ab_plane
 
-METHODS = {"grey": ("control", "point", 1), "mdn": ("colourizer", "modes", 3), "vae": ("codec", "reconstruction", 1)}
+METHODS = {
+    "grey": ("control", "point", 1),
+    "mdn": ("colourizer", "modes", 3),
+    "vae": ("codec", "reconstruction", 1),
+}
 EDGES = np.arange(-110, 111, 4)
 
 
@@ -53,18 +57,28 @@ def test_panels_are_log_densities_and_numbers_those_of_the_pictures(make, tmp_pa
     truth, mdn, grey = panels(drawn["ab-plane-lfw"])
     pages = results.pictures("lfw", results.test_images("lfw"))
     expected = {"truth": histogram([p.truth for p in pages])}
-    expected |= {name: histogram([p.colourizations[name] for p in pages]) for name in ("mdn", "grey")}
+    expected |= {
+        name: histogram([p.colourizations[name] for p in pages]) for name in ("mdn", "grey")
+    }
     for axes, shares in zip((truth, mdn, grey), expected.values()):
         shown = axes.images[0].get_array().filled(np.nan)  # rows are b, from below
-        assert 10**shown.T[shares > 0] == pytest.approx(shares[shares > 0] / 16)
+        assert 10 ** shown.T[shares > 0] == pytest.approx(shares[shares > 0] / 16)
         assert np.isnan(shown.T[shares == 0]).all()
         assert axes.images[0].origin == "lower"
     distance = abs(expected["mdn"] - expected["truth"]).sum() / 2
-    assert [a.get_title() for a in (truth, mdn, grey)] == ["truth", f"mdn\nTV {distance:.2f}", "grey\ncontrol, TV 0.00"]
+    assert [a.get_title() for a in (truth, mdn, grey)] == [
+        "truth",
+        f"mdn\nTV {distance:.2f}",
+        "grey\ncontrol, TV 0.00",
+    ]
     table = pd.read_csv(tmp_path / "tables/ab-plane.csv").set_index("method")
     assert list(table.role) == ["truth", "colourizer", "control"]
     assert list(table.tv) == pytest.approx([0, distance, 0])
-    colours = np.moveaxis(np.array([p.colourizations["mdn"] for p in pages]), 2, 0).reshape(2, -1).astype(float)
+    colours = (
+        np.moveaxis(np.array([p.colourizations["mdn"] for p in pages]), 2, 0)
+        .reshape(2, -1)
+        .astype(float)
+    )
     assert list(table.loc["mdn", ["mean_a", "mean_b"]]) == pytest.approx(colours.mean(1), abs=1e-6)
     assert list(table.loc["mdn", ["sd_a", "sd_b"]]) == pytest.approx(colours.std(1))
     assert list(table.loc["mdn", ["photographs", "fields"]]) == [23, 3]
@@ -109,7 +123,9 @@ def test_coarse_bins_forgive_colours_on_a_grid():
 
 
 def test_too_many_methods_and_failed_ones_are_named(make, tmp_path, drawn):
-    many = {f"m{i}": ("colourizer", "iid", 1) for i in range(12)} | {"grey": ("control", "point", 1)}
+    many = {f"m{i}": ("colourizer", "iid", 1) for i in range(12)} | {
+        "grey": ("control", "point", 1)
+    }
     results = make.pictured(tmp_path, many, photographs=make.photographs(5), failed=["zhang"])
     ab_plane.write([results], Output(tmp_path))
     figure = drawn["ab-plane-lfw"]
@@ -131,12 +147,20 @@ def test_of_many_photographs_the_first_are_read(make, tmp_path, drawn, monkeypat
 
 
 def test_runs_are_compared_on_the_photographs_that_they_share(make, tmp_path, drawn):
-    first = make.pictured(tmp_path / "1", {"mdn": ("colourizer", "iid", 2)}, photographs=make.photographs(9))
-    second = make.pictured(tmp_path / "2", {"cvae": ("colourizer", "iid", 2)}, photographs=make.photographs(6))
+    first = make.pictured(
+        tmp_path / "1", {"mdn": ("colourizer", "iid", 2)}, photographs=make.photographs(9)
+    )
+    second = make.pictured(
+        tmp_path / "2", {"cvae": ("colourizer", "iid", 2)}, photographs=make.photographs(6)
+    )
     ab_plane.write([first, second], Output(tmp_path))
     table = pd.read_csv(tmp_path / "tables/ab-plane.csv").set_index("method")
     assert list(table.photographs) == [4, 4, 4]
-    assert [a.get_title().split("\n")[0] for a in panels(drawn["ab-plane-lfw"])] == ["truth", "mdn", "cvae"]
+    assert [a.get_title().split("\n")[0] for a in panels(drawn["ab-plane-lfw"])] == [
+        "truth",
+        "mdn",
+        "cvae",
+    ]
 
 
 def test_a_missing_store_is_said(make, tmp_path):
@@ -148,12 +172,21 @@ def test_a_missing_store_is_said(make, tmp_path):
 
 def test_odd_names_are_no_mathematics(make, tmp_path):
     odd = "a $x_ {b$ c"
-    results = make.pictured(tmp_path, {odd: ("colourizer", "iid", 1)}, name=odd, photographs=make.photographs(5))
+    results = make.pictured(
+        tmp_path, {odd: ("colourizer", "iid", 1)}, name=odd, photographs=make.photographs(5)
+    )
     assert len(ab_plane.write([results], Output(tmp_path))) == 3
 
 
 def test_no_pictures_or_not_wanted_gives_nothing(make, tmp_path):
-    without = make.results(tmp_path / "run", make.rows("mdn", {("variance", "ab", "all"): np.ones(5)}))
+    without = make.results(
+        tmp_path / "run", make.rows("mdn", {("variance", "ab", "all"): np.ones(5)})
+    )
     for results in (without, make.results(tmp_path / "run", [])):
         assert ab_plane.write([results], Output(tmp_path)) == []
-    assert ab_plane.write([make.pictured(tmp_path, METHODS)], Output(tmp_path, figures=frozenset({"pictures"}))) == []
+    assert (
+        ab_plane.write(
+            [make.pictured(tmp_path, METHODS)], Output(tmp_path, figures=frozenset({"pictures"}))
+        )
+        == []
+    )

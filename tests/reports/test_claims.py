@@ -1,4 +1,5 @@
-"""Draws whose independence is claimed, not checked, are marked wherever fair scores and ranks are shown."""
+"""Draws whose independence is claimed, not checked, are marked wherever fair scores and ranks are
+shown."""
 
 import numpy as np
 import pytest
@@ -10,13 +11,27 @@ from bench.reports.cautions import cautions
 from bench.reports.scores import gather
 from bench.results.compare import compare
 
-FAIR = {("fair-energy-score", "field"): 0.3, ("fair-variogram-score", "grid"): 0.2, ("colourfulness", "mean-of-n"): 20}
+FAIR = {
+    ("fair-energy-score", "field"): 0.3,
+    ("fair-variogram-score", "grid"): 0.2,
+    ("colourfulness", "mean-of-n"): 20,
+}
 SENTENCE = "that their draws are independent is claimed by whoever made them, not checked"
 
 
 def cell(method, claims):
-    asks = [{"ask": "present", "shards": [], "refused": ""}, {"ask": "draws", "shards": [], "refused": ""}]
-    return {"dataset": "lfw", "method": method, "status": "done", "seed": 0, "claims_draws": claims, "asks": asks}
+    asks = [
+        {"ask": "present", "shards": [], "refused": ""},
+        {"ask": "draws", "shards": [], "refused": ""},
+    ]
+    return {
+        "dataset": "lfw",
+        "method": method,
+        "status": "done",
+        "seed": 0,
+        "claims_draws": claims,
+        "asks": asks,
+    }
 
 
 @pytest.fixture
@@ -25,21 +40,31 @@ def results(make, tmp_path):
     rows = []
     for method in ("files[kind=iid]", "mdn"):
         scores = {column: level + 0.1 * rng.normal(size=30) for column, level in FAIR.items()}
-        rows += make.draws(method, scores) + make.rows(method, {("error-of-best", "sum", "all"): rng.random(30)})
+        rows += make.draws(method, scores) + make.rows(
+            method, {("error-of-best", "sum", "all"): rng.random(30)}
+        )
     notes = {"files[kind=iid]": {"caution": "two files are one"}, "mdn": {"loss": 0.1}}
     fits = [{"label": label, "dataset": "lfw", "notes": some} for label, some in notes.items()]
     part = {"ids_digest": "", "key": "", "grey_only_kept": []}
-    made = make.results(tmp_path / "run", rows, cells=[cell("files[kind=iid]", True), cell("mdn", False)], fits=fits)
+    made = make.results(
+        tmp_path / "run", rows, cells=[cell("files[kind=iid]", True), cell("mdn", False)], fits=fits
+    )
     for described in made.manifest["datasets"]["lfw"].values():
         described.update(part)
     return made
 
 
-@pytest.mark.parametrize(("report", "files"), [
-    (ranking, ("ranking.md", "ranking.csv", "ranking.html", "ranking.tex", "ranking-differences.csv")),
-    (overview, ("overview.md", "overview.csv")),
-    (score_tables, ("realism.md", "realism.csv")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("report", "files"),
+    [
+        (
+            ranking,
+            ("ranking.md", "ranking.csv", "ranking.html", "ranking.tex", "ranking-differences.csv"),
+        ),
+        (overview, ("overview.md", "overview.csv")),
+        (score_tables, ("realism.md", "realism.csv")),
+    ],
+)
 def test_tables_of_draws_mark_the_one_that_claims(report, files, results, tmp_path):
     report.write([results], Output(tmp_path))
     for name in files:
@@ -50,8 +75,14 @@ def test_tables_of_draws_mark_the_one_that_claims(report, files, results, tmp_pa
 
 
 def test_what_is_presented_carries_no_mark(results):
-    assert [e.label for e in gather([results], None, ["colourizer"])["lfw"]] == ["files[kind=iid]", "mdn"]
-    assert [e.label for e in gather([results], None, ["colourizer"], draws=True)["lfw"]] == ["files[kind=iid] (claimed)", "mdn"]
+    assert [e.label for e in gather([results], None, ["colourizer"])["lfw"]] == [
+        "files[kind=iid]",
+        "mdn",
+    ]
+    assert [e.label for e in gather([results], None, ["colourizer"], draws=True)["lfw"]] == [
+        "files[kind=iid] (claimed)",
+        "mdn",
+    ]
 
 
 def test_the_figure_of_differences_says_so(results):
@@ -64,23 +95,33 @@ def test_the_figure_of_differences_says_so(results):
 
 def test_cautions_name_claims_and_what_a_fit_says_of_itself(results):
     texts = [caution.text for caution in cautions([results])]
-    assert f"files[kind=iid]: {SENTENCE}; fair scores and ranks hold only as far as it is true" in texts
+    assert (
+        f"files[kind=iid]: {SENTENCE}; fair scores and ranks hold only as far as it is true"
+        in texts
+    )
     assert "files[kind=iid] on lfw: two files are one" in texts
     assert not any(text.startswith("mdn") for text in texts)
 
 
-def test_cautions_tell_what_a_data_set_says_of_itself_and_where_there_are_too_few_photographs(results):
+def test_cautions_tell_what_a_data_set_says_of_itself_and_where_there_are_too_few_photographs(
+    results,
+):
     assert not any(caution.text.startswith("lfw:") for caution in cautions([results]))
     results.manifest["datasets"]["lfw"]["plugin"] = "demo"
     results.manifest["datasets"]["lfw"]["test"]["photographs"] = 5
     texts = [caution.text for caution in cautions([results])]
-    assert texts[0].startswith("lfw: crops of six photographs, which training and test crops share: this shows how things work")
+    assert texts[0].startswith(
+        "lfw: crops of six photographs, which training and test crops share: this shows how things "
+        "work"
+    )
     assert texts[1] == "lfw: 5 test photographs: too few to show anything"
 
 
 def test_a_comparison_of_runs_says_so(results):
     remarks = compare(results, results).remarks
-    assert [r for r in remarks if "claimed" in r] == [f"files[kind=iid] in {name}: {SENTENCE}" for name in "AB"]
+    assert [r for r in remarks if "claimed" in r] == [
+        f"files[kind=iid] in {name}: {SENTENCE}" for name in "AB"
+    ]
 
 
 def test_the_mark_follows_from_the_spec():

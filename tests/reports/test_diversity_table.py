@@ -33,7 +33,9 @@ def four(make, tmp_path, base):
     rows = method(make, "chance", base * 3, role="control")
     rows += method(make, "mdn", base, kind="modes")
     rows += method(make, "tied", base + noise - noise.mean() + 1e-4)
-    rows += method(make, "cvae[kl=0.1]", base + 0.02, kind="centroids", variance=np.linspace(0, 0.1, N))
+    rows += method(
+        make, "cvae[kl=0.1]", base + 0.02, kind="centroids", variance=np.linspace(0, 0.1, N)
+    )
     return make.results(tmp_path / "run", rows)
 
 
@@ -84,12 +86,17 @@ def test_controls_come_last_under_their_own_line(four, tmp_path):
 
 def test_a_control_that_is_not_beaten_is_named(make, tmp_path, base):
     rows = [*method(make, "mdn", base), *method(make, "chance", base * 0.9, role="control")]
-    assert "best method, mdn: control chance" in write([make.results(tmp_path / "run", rows)], Output(tmp_path))[0].read_text()
+    assert (
+        "best method, mdn: control chance"
+        in write([make.results(tmp_path / "run", rows)], Output(tmp_path))[0].read_text()
+    )
 
 
 def test_differences_of_every_pair_in_plain_words(four, tmp_path):
     text = write([four], Output(tmp_path))[0].read_text()
-    pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv").set_index(["first", "second"])
+    pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv").set_index(
+        ["first", "second"]
+    )
     assert len(pairs) == 6
     assert pairs.loc[("mdn", "cvae[kl=0.1]"), "error_of_best_mean"] == pytest.approx(-0.02)
     assert pairs.loc[("mdn", "cvae[kl=0.1]"), "error_of_best_first_is"] == "lower"
@@ -104,10 +111,14 @@ def test_a_difference_that_a_training_turns_round_is_said_and_decides_nothing(ma
     rows += [*method(make, "c", base + 0.05, seed=0), *method(make, "c", base + 0.01, seed=1)]
     results = make.results(tmp_path / "run", rows)
     text = write([results], Output(tmp_path))[0].read_text()
-    pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv").set_index(["first", "second"])
+    pairs = pd.read_csv(tmp_path / "tables/diversity-differences.csv").set_index(
+        ["first", "second"]
+    )
     assert pairs.error_of_best_first_is[("a", "b")] == "lower, not in every training"
     assert pairs.error_of_best_first_is[("a", "c")] == "lower"
-    assert pairs.loc[("a", "b"), ["error_of_best_least", "error_of_best_most"]].tolist() == pytest.approx([-0.05, 0.01])
+    assert pairs.loc[
+        ("a", "b"), ["error_of_best_least", "error_of_best_most"]
+    ].tolist() == pytest.approx([-0.05, 0.01])
     assert "lower, not in every training" in text
     assert best_and_ties(gather([results], ["error-of-best"], ["colourizer"])["lfw"]) == ["a", "b"]
 
@@ -118,29 +129,43 @@ def test_seeds_are_averaged_for_each_image_first(make, tmp_path, base):
     write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     line = pd.read_csv(tmp_path / "tables/diversity-table.csv").iloc[0]
     assert [line.images, line.seeds] == [N, 2]
-    assert line.error_of_best_high - line.error_of_best_low == pytest.approx(4 * base.std() / N**0.5, rel=0.15)
+    assert line.error_of_best_high - line.error_of_best_low == pytest.approx(
+        4 * base.std() / N**0.5, rel=0.15
+    )
 
 
 def test_a_nan_is_not_averaged_away(make, tmp_path, base):
-    rows = [*method(make, "a", base, seed=0), *method(make, "a", np.where(np.arange(N) == 3, np.nan, base), seed=1)]
+    rows = [
+        *method(make, "a", base, seed=0),
+        *method(make, "a", np.where(np.arange(N) == 3, np.nan, base), seed=1),
+    ]
     entry = gather([make.results(tmp_path, rows)], ["variance"], ["colourizer"])["lfw"][0]
     assert np.isnan(entry.values(ERROR_OF_BEST).loc["003.jpg"])
     assert np.isnan(entry.estimate(ERROR_OF_BEST).mean)
 
 
 def test_failures_are_shown_whole_or_by_seed(make, tmp_path, base):
-    rows = [*method(make, "a", base), make.failed("a", "killed", seed=1), make.failed("b|c\nd", "no | memory")]
+    rows = [
+        *method(make, "a", base),
+        make.failed("a", "killed", seed=1),
+        make.failed("b|c\nd", "no | memory"),
+    ]
     text = write([make.results(tmp_path / "run", rows)], Output(tmp_path))[0].read_text()
     assert "**" in line_of(text, "a")
     assert "(1)" in line_of(text, "a")
     assert "(1) a on lfw, seed 1: failed: killed" in text
     assert line_of(text, "b\\|c d").count("failed (2)") == 4
     assert "no \\| memory" in text
-    assert pd.read_csv(tmp_path / "tables/diversity-table.csv").status.tolist() == ["done", "failed"]
+    assert pd.read_csv(tmp_path / "tables/diversity-table.csv").status.tolist() == [
+        "done",
+        "failed",
+    ]
 
 
 def test_a_data_set_where_all_failed_is_still_there(make, tmp_path):
-    text = write([make.results(tmp_path / "run", [make.failed("mdn", "killed")])], Output(tmp_path))[0].read_text()
+    text = write(
+        [make.results(tmp_path / "run", [make.failed("mdn", "killed")])], Output(tmp_path)
+    )[0].read_text()
     assert "#### lfw" in text
     assert "failed (1)" in line_of(text, "mdn")
 
@@ -160,8 +185,12 @@ def test_odd_names_are_escaped(make, tmp_path, base):
 
 
 def test_runs_are_joined_and_told_apart_only_where_they_disagree(make, tmp_path, base):
-    first = make.results(tmp_path / "one", [*method(make, "mdn", base), *method(make, "cvae", base)])
-    second = make.results(tmp_path / "two", [*method(make, "mdn", base + 1, run="two"), *method(make, "cvae", base)])
+    first = make.results(
+        tmp_path / "one", [*method(make, "mdn", base), *method(make, "cvae", base)]
+    )
+    second = make.results(
+        tmp_path / "two", [*method(make, "mdn", base + 1, run="two"), *method(make, "cvae", base)]
+    )
     entries = gather([first, second], ["variance"], ["colourizer"])["lfw"]
     assert [e.label for e in entries] == ["mdn (one)", "mdn (two)", "cvae"]
     assert [e.run for e in entries] == [0, 1, 0]
@@ -170,7 +199,9 @@ def test_runs_are_joined_and_told_apart_only_where_they_disagree(make, tmp_path,
 
 def test_a_longer_run_extends_a_shorter_one_and_other_seeds_join(make, tmp_path, base):
     first = make.results(tmp_path / "one", method(make, "mdn", base[:10]))
-    second = make.results(tmp_path / "two", [*method(make, "mdn", base), *method(make, "mdn", base, seed=1)])
+    second = make.results(
+        tmp_path / "two", [*method(make, "mdn", base), *method(make, "mdn", base, seed=1)]
+    )
     (entry,) = gather([first, second], ["variance"], ["colourizer"])["lfw"]
     assert entry.label == "mdn"
     assert entry.seeds == ("0", "1")
@@ -185,7 +216,9 @@ def test_nothing_to_say_gives_no_file(make, tmp_path, base):
 
 def test_published_values_stand_in_a_table_of_their_own_with_source_and_protocol(make, tmp_path):
     rows = method(make, "mdn", [0.1, 0.2], dataset="imagenet-val")
-    text = write([make.results(tmp_path / "run", rows, ("imagenet-val",))], Output(tmp_path))[0].read_text()
+    text = write([make.results(tmp_path / "run", rows, ("imagenet-val",))], Output(tmp_path))[
+        0
+    ].read_text()
     before, published = text.split("**As published, not measured here: Ardizzone et al. 2019")
     assert "3.53" not in before
     assert "| cINN | 3.53 ± 0.04 | 9.52 ± 0.06 | 0.00352 ± 0.00003 |" in published

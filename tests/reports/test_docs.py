@@ -11,7 +11,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
 REPORTS = registry().specs["reports"]
 
 
-@pytest.mark.parametrize("figure", sorted({name for spec in REPORTS.values() for name in spec.figures}))
+@pytest.mark.parametrize(
+    "figure", sorted({name for spec in REPORTS.values() for name in spec.figures})
+)
 def test_every_figure_is_documented(figure):
     assert f"`{figure}`" in PAGE
 
@@ -21,7 +23,9 @@ def test_every_format_is_documented(form):
     assert form in PAGE
 
 
-@pytest.mark.parametrize("name", ["ranking", "overview", "diversity-table", "paper-table-1", "paper-table-2"])
+@pytest.mark.parametrize(
+    "name", ["ranking", "overview", "diversity-table", "paper-table-1", "paper-table-2"]
+)
 def test_main_tables_are_documented(name):
     assert f"`{name}`" in PAGE
 

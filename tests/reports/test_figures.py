@@ -23,7 +23,9 @@ METHODS = {
 
 def cloud(make, name, variance, **more):
     error = np.random.default_rng(len(name)).gamma(6, 0.01, len(variance))
-    return make.rows(name, {("error-of-best", "sum", "all"): error, ("variance", "ab", "all"): variance}, **more)
+    return make.rows(
+        name, {("error-of-best", "sum", "all"): error, ("variance", "ab", "all"): variance}, **more
+    )
 
 
 def spread(n=40, zeros=0):
@@ -50,7 +52,10 @@ def test_many_points_are_a_picture_in_the_svg(make, tmp_path, monkeypatch):
     eob_variance.write(results, Output(tmp_path / "shapes"))
     monkeypatch.setattr(eob_variance, "VECTORS", 1)
     eob_variance.write(results, Output(tmp_path / "picture"))
-    shapes, picture = ((tmp_path / name / "figures" / "eob-variance.svg").read_text() for name in ("shapes", "picture"))
+    shapes, picture = (
+        (tmp_path / name / "figures" / "eob-variance.svg").read_text()
+        for name in ("shapes", "picture")
+    )
     assert "<image" not in shapes
     assert "<image" in picture
 
@@ -68,7 +73,9 @@ def texts(figure):
 
 
 def test_points_without_a_logarithm_are_counted(make, tmp_path, drawn):
-    rows = cloud(make, "mdn", spread(zeros=3)) + cloud(make, "point", np.zeros(40), k=1, role="control")
+    rows = cloud(make, "mdn", spread(zeros=3)) + cloud(
+        make, "point", np.zeros(40), k=1, role="control"
+    )
     eob_variance.write([make.results(tmp_path / "run", rows)], Output(tmp_path))
     shown = texts(drawn["eob-variance-log"])
     assert "zeros, not on log axes: mdn 3 of 40, point 40 of 40 points; mean of point" in shown
@@ -89,9 +96,18 @@ def test_a_panel_a_data_set_and_failures_named(make, tmp_path, drawn):
 
 
 def test_methods_differ_in_colour_and_marker_and_keep_them(make, tmp_path, drawn):
-    rows = cloud(make, "a", spread()) + cloud(make, "b", spread()) + cloud(make, "b", spread(), dataset="two")
+    rows = (
+        cloud(make, "a", spread())
+        + cloud(make, "b", spread())
+        + cloud(make, "b", spread(), dataset="two")
+    )
     eob_variance.write([make.results(tmp_path / "run", rows, ("lfw", "two"))], Output(tmp_path))
-    lines = [line for axes in drawn["eob-variance"].axes for line in axes.lines if len(line.get_xdata()) == 1]
+    lines = [
+        line
+        for axes in drawn["eob-variance"].axes
+        for line in axes.lines
+        if len(line.get_xdata()) == 1
+    ]
     looks = [(line.get_marker(), line.get_color()) for line in lines if line.get_marker() != "None"]
     (a, b, again) = looks
     assert a[0] != b[0]
@@ -111,7 +127,12 @@ def test_a_control_alone_still_gives_both_plots(make, tmp_path):
 
 
 def test_no_diverse_method_no_plot(make, tmp_path):
-    assert eob_variance.write([make.results(tmp_path / "run", [make.failed("mdn", "killed")])], Output(tmp_path)) == []
+    assert (
+        eob_variance.write(
+            [make.results(tmp_path / "run", [make.failed("mdn", "killed")])], Output(tmp_path)
+        )
+        == []
+    )
 
 
 def test_dollar_signs_are_no_mathematics(make, tmp_path):
@@ -132,7 +153,9 @@ def test_the_grid_has_the_expected_size_and_pixels(make, tmp_path):
     small = page.lightness.reshape(CELL, 2, CELL, 2).mean(axis=(1, 3), dtype=np.float64)
     expected = picture(small, page.truth).astype(int)
     truth = image[:, -MARGIN - CELL : -MARGIN].astype(int)
-    top = next(i for i in range(len(truth) - CELL) if abs(truth[i : i + CELL] - expected).max() <= 2)
+    top = next(
+        i for i in range(len(truth) - CELL) if abs(truth[i : i + CELL] - expected).max() <= 2
+    )
     grey = image[top : top + CELL, MARGIN : MARGIN + CELL].astype(int)
     assert np.ptp(grey, axis=-1).max() <= 2
     assert grey.std() > 5
@@ -140,10 +163,14 @@ def test_the_grid_has_the_expected_size_and_pixels(make, tmp_path):
 
 def test_reconstructions_are_rows_and_the_truth_is_last(make, tmp_path):
     results = make.pictured(tmp_path, METHODS)
-    image = np.asarray(Image.open(picture_grid.write([results], Output(tmp_path, count=3))[1])).astype(int)
+    image = np.asarray(
+        Image.open(picture_grid.write([results], Output(tmp_path, count=3))[1])
+    ).astype(int)
     assert image.shape[1] == 2 * MARGIN + LABEL + 3 * (CELL + GAP) - GAP
     left = MARGIN + LABEL
-    inked = (image[:, left : left + CELL] < 250).all(axis=(1, 2)).nonzero()[0]  # rows filled by a picture
+    inked = (
+        (image[:, left : left + CELL] < 250).all(axis=(1, 2)).nonzero()[0]
+    )  # rows filled by a picture
     assert inked[-1] - inked[0] + 1 == 3 * (CELL + GAP) - GAP
 
 
@@ -151,7 +178,10 @@ def test_many_methods_are_put_in_bands(make):
     def group(columns):
         return Group("m", "", [[]] * columns)
 
-    sizes = [[len(g.columns) for g in band] for band in picture_grid.in_bands([group(5)] * 4 + [group(1)])]
+    sizes = [
+        [len(g.columns) for g in band]
+        for band in picture_grid.in_bands([group(5)] * 4 + [group(1)])
+    ]
     assert sizes == [[5, 5], [5, 5, 1]]
     assert len(picture_grid.in_bands([group(5)] * 3)) == 1
     assert [len(b) for b in picture_grid.in_bands([group(10), group(10), group(10)])] == [1, 1, 1]

@@ -1,4 +1,5 @@
-"""A run whose every name is hostile, through the command: what reaches the terminal, pages, tables and spreadsheets is text."""
+"""A run whose every name is hostile, through the command: what reaches the terminal, pages, tables
+and spreadsheets is text."""
 
 import csv
 import json
@@ -104,12 +105,29 @@ def run(tmp_path_factory):
     photographs = folder / FOLDER
     photographs.mkdir()
     for i in range(150):
-        small = Image.fromarray(np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        small = Image.fromarray(
+            np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        )
         with (photographs / f"{PHOTOGRAPH}{i:03}.png").open("wb") as stream:
             small.resize((40, 40), Image.Resampling.BICUBIC).save(stream, "PNG")
     (photographs / f"{PHOTOGRAPH}bad.png").write_text("no image")
-    _, err = bench(folder, "run", "--plugin", "hostile.py", "-m", LABEL, "-m", "fails,marginal,grey,vae[batch=8,loss=l2,steps=2]",
-                   "-d", f"./{FOLDER}", "--preset", "tiny", "--out", f"run{FOLDER}", code=6)  # fmt: skip
+    _, err = bench(
+        folder,
+        "run",
+        "--plugin",
+        "hostile.py",
+        "-m",
+        LABEL,
+        "-m",
+        "fails,marginal,grey,vae[batch=8,loss=l2,steps=2]",
+        "-d",
+        f"./{FOLDER}",
+        "--preset",
+        "tiny",
+        "--out",
+        f"run{FOLDER}",
+        code=6,
+    )
     assert "ValueError: <img src=y onerror=alert(4)>" in err
     return folder / f"run{FOLDER}"
 
@@ -134,7 +152,11 @@ def test_a_message_that_is_no_text_is_a_row_like_any_other(run):
     assert not RAW.search(failures)
     with (run / "scores.parquet").open("rb") as stream:
         scores = pd.read_parquet(stream)
-    assert set(scores[scores["status"] == "done"]["dataset"]) == set(manifest(run)["datasets"]) != set()
+    assert (
+        set(scores[scores["status"] == "done"]["dataset"])
+        == set(manifest(run)["datasets"])
+        != set()
+    )
 
 
 def test_markdown_holds_no_element_and_no_link_of_others(run):
@@ -144,10 +166,15 @@ def test_markdown_holds_no_element_and_no_link_of_others(run):
         assert not RAW.search(source), path
         reader = MarkdownIt("gfm-like", {"html": True, "linkify": False})
         tokens = [child for token in reader.parse(source) for child in (token.children or [token])]
-        assert not {"html_inline", "html_block", "link_open"} & {token.type for token in tokens}, path
+        assert not {"html_inline", "html_block", "link_open"} & {token.type for token in tokens}, (
+            path
+        )
         images += [str(token.attrs["src"]) for token in tokens if token.type == "image"]
         for table in re.findall("<table>.*?</table>", reader.render(source), re.DOTALL):
-            rows = [len(re.findall("<t[hd]", row)) for row in re.findall("<tr>.*?</tr>", table, re.DOTALL)]
+            rows = [
+                len(re.findall("<t[hd]", row))
+                for row in re.findall("<tr>.*?</tr>", table, re.DOTALL)
+            ]
             assert len(set(rows)) == 1, path
             tables.append(path)
     assert {source.partition("/")[0] for source in images} == {"figures"}
@@ -160,7 +187,11 @@ def test_a_spreadsheet_computes_nothing_and_the_names_come_back(run):
     for path in texts(run, ".csv"):
         with path.open(newline="", encoding="utf-8") as stream:
             cells = [cell for row in csv.reader(stream, strict=True) for cell in row]
-        wrong = [cell for cell in cells if re.match("[=+\\-@\t\r\n]", cell) and not re.fullmatch(r"-?[\d.e+-]+|-?inf", cell)]
+        wrong = [
+            cell
+            for cell in cells
+            if re.match("[=+\\-@\t\r\n]", cell) and not re.fullmatch(r"-?[\d.e+-]+|-?inf", cell)
+        ]
         assert wrong == [], path
         table = read_csv(path)
         if "dataset" in table:
@@ -173,26 +204,49 @@ def test_latex_and_figures_hold_no_command(run):
         assert not RAW.search(source)
         assert "<img" not in source
     for path in texts(run, ".svg"):
-        names = {element.tag.rpartition("}")[2] for element in ElementTree.parse(path).getroot().iter()}
+        names = {
+            element.tag.rpartition("}")[2] for element in ElementTree.parse(path).getroot().iter()
+        }
         assert not names & {"script", "img", "a", "foreignObject"}
 
 
 def test_other_verbs_show_the_same_names(run):
     folder = run.parent
-    for verb in (["report", run.name, "--figures", "none"], ["list", "--plugin", "hostile.py"],
-                 ["show", "says", "--plugin", "hostile.py"], ["show", "odd", "--plugin", "hostile.py"],
-                 ["plugins", "doctor", "--plugin", "hostile.py"], ["store", "ls"],
-                 ["compare", run.name, run.name, "--out", "compared", "--format", "md,html,csv,latex"],
-                 ["baseline", "write", run.name, f"b{ESCAPES}.json", "--force"],
-                 ["data", "split", f"./{FOLDER}", "--out", "s.json"],
-                 ["export-inputs", f"./{FOLDER}", f"inputs{ESCAPES}"]):  # fmt: skip
+    for verb in (
+        ["report", run.name, "--figures", "none"],
+        ["list", "--plugin", "hostile.py"],
+        ["show", "says", "--plugin", "hostile.py"],
+        ["show", "odd", "--plugin", "hostile.py"],
+        ["plugins", "doctor", "--plugin", "hostile.py"],
+        ["store", "ls"],
+        ["compare", run.name, run.name, "--out", "compared", "--format", "md,html,csv,latex"],
+        ["baseline", "write", run.name, f"b{ESCAPES}.json", "--force"],
+        ["data", "split", f"./{FOLDER}", "--out", "s.json"],
+        ["export-inputs", f"./{FOLDER}", f"inputs{ESCAPES}"],
+    ):
         bench(folder, *verb)
-    bench(folder, "gate", run.name, "--baseline", f"b{ESCAPES}.json", "--markdown", "gate.md", "--junit", "gate.xml", "--github")
+    bench(
+        folder,
+        "gate",
+        run.name,
+        "--baseline",
+        f"b{ESCAPES}.json",
+        "--markdown",
+        "gate.md",
+        "--junit",
+        "gate.xml",
+        "--github",
+    )
     ElementTree.parse(folder / "gate.xml")
     for path in (folder / "gate.md", folder / "compared" / "compare.md"):
-        rendered = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(path.read_text("utf-8"))
+        rendered = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(
+            path.read_text("utf-8")
+        )
         assert not re.search("<(script|img src=[xy]|b>|a )", rendered)
-    for verb in (["list", "methods", "--json", "--plugin", "hostile.py"], ["store", "ls", "--json"]):
+    for verb in (
+        ["list", "methods", "--json", "--plugin", "hostile.py"],
+        ["store", "ls", "--json"],
+    ):
         out, _ = bench(folder, *verb)
         json.loads(out)
 
@@ -208,9 +262,28 @@ def test_bars_on_a_terminal_show_it_too(run):
     import pty
 
     parent, child = pty.openpty()
-    environment = os.environ | {"BENCH_STORE": str(run.parent / "store2"), "TERM": "xterm", "COLUMNS": "400"}
-    command = [sys.executable, "-P", "-m", "bench.cli", "run", "--plugin", "hostile.py", "-m", LABEL, "-d", f"./{FOLDER}",
-               "--figures", "none", "--out", "terminal"]  # fmt: skip
+    environment = os.environ | {
+        "BENCH_STORE": str(run.parent / "store2"),
+        "TERM": "xterm",
+        "COLUMNS": "400",
+    }
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "bench.cli",
+        "run",
+        "--plugin",
+        "hostile.py",
+        "-m",
+        LABEL,
+        "-d",
+        f"./{FOLDER}",
+        "--figures",
+        "none",
+        "--out",
+        "terminal",
+    ]
     process = subprocess.Popen(command, cwd=run.parent, stdout=child, stderr=child, env=environment)
     os.close(child)
     seen = b""
@@ -235,20 +308,43 @@ def test_no_script_runs_on_the_pages(run):
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     import shutil
 
-    found = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+    found = next(
+        (
+            p
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (p := shutil.which(name))
+        ),
+        None,
+    )
     if not found:
         pytest.skip("no Chromium on this machine: install Debian's package chromium")
     plain = run.parent / "plain"  # a URL of a folder whose name is no UTF-8 is another matter
     shutil.copytree(run, plain)
-    sources = MarkdownIt("commonmark", {"html": True}).enable("table").render((run / "report.md").read_text("utf-8"))
+    sources = (
+        MarkdownIt("commonmark", {"html": True})
+        .enable("table")
+        .render((run / "report.md").read_text("utf-8"))
+    )
     (plain / "rendered.html").write_text(f"<!doctype html><meta charset=utf-8>{sources}", "utf-8")
     wrong = []
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        for page in [plain / "report" / "index.html", plain / "rendered.html", *sorted((plain / "tables").glob("*.html"))]:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
+        )
+        for page in [
+            plain / "report" / "index.html",
+            plain / "rendered.html",
+            *sorted((plain / "tables").glob("*.html")),
+        ]:
             opened = browser.new_page()
-            opened.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-            opened.on("request", lambda request: request.url.startswith("file:") or wrong.append(request.url))
+            opened.on(
+                "dialog",
+                lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()),
+            )
+            opened.on(
+                "request",
+                lambda request: request.url.startswith("file:") or wrong.append(request.url),
+            )
             opened.goto(page.as_uri())
             assert opened.locator("img[src=x], img[src=y], a[href^=javascript]").count() == 0
             opened.close()

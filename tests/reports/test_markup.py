@@ -18,10 +18,23 @@ NASTY = "<script>alert(1)</script> & a_b% #1 \\ {x} $y$ ~^ | *q* `z` [t](javascr
 
 
 def a_page(name=NASTY):
-    table = Table(["Method", "Error ↓"], [["**a**", "1 (1)"], ["*controls*", ""], [escape(name), "[2, 3]"]])
-    return ["### The title", "Some text.", Caption("Protocol `paper`."), "#### church", Caption("church: 9 test."),
-            Caption("**Part**"), table, "(1) refused  \n(2) failed", "- one\n- two",
-            "#### lfw", Caption("lfw: 8 test."), table]  # fmt: skip
+    table = Table(
+        ["Method", "Error ↓"], [["**a**", "1 (1)"], ["*controls*", ""], [escape(name), "[2, 3]"]]
+    )
+    return [
+        "### The title",
+        "Some text.",
+        Caption("Protocol `paper`."),
+        "#### church",
+        Caption("church: 9 test."),
+        Caption("**Part**"),
+        table,
+        "(1) refused  \n(2) failed",
+        "- one\n- two",
+        "#### lfw",
+        Caption("lfw: 8 test."),
+        table,
+    ]
 
 
 def test_markup_in_names_is_shown_and_not_obeyed():
@@ -33,7 +46,20 @@ def test_markup_in_names_is_shown_and_not_obeyed():
     assert "*q*" in html
 
 
-BLOCKS = ["1. Portraits", "2) x", "# z", "- x", "+ a", "> q", "[a]: b", "---", "===", "1986", "***", "    code"]
+BLOCKS = [
+    "1. Portraits",
+    "2) x",
+    "# z",
+    "- x",
+    "+ a",
+    "> q",
+    "[a]: b",
+    "---",
+    "===",
+    "1986",
+    "***",
+    "    code",
+]
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -73,14 +99,18 @@ def test_latex_of_markdown_that_nobody_writes_is_refused():
         to_latex(["> quoted"])
 
 
-needs_latex = pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex: install TeX Live (with booktabs)")
+needs_latex = pytest.mark.skipif(
+    not shutil.which("pdflatex"), reason="no pdflatex: install TeX Live (with booktabs)"
+)
 
 
 def compiled(folder, sources):
     """A minimal document of tables; returns pdflatex's log, after it ended well."""
     inputs = "\n".join(rf"\input{{{source}}}\clearpage" for source in sources)
-    (folder / "paper.tex").write_text("\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs,graphicx}\n"
-                                      f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n")  # fmt: skip
+    (folder / "paper.tex").write_text(
+        "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+    )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
@@ -94,18 +124,45 @@ def test_the_latex_of_every_table_compiles(make, tmp_path):
     rng, odd = np.random.default_rng(0), "my_set #1 & 日本 {50%}"
     rows = []
     for name, role in (("mdn[k=5]", "colourizer"), ("a_b<c>", "colourizer"), ("grey", "control")):
-        draws = {(m, v): rng.gamma(5, 0.01, 30) for m, v in (("fair-energy-score", "field"), ("fair-variogram-score", "grid"),
-                 ("fair-crps", "ab"), ("psnr", "mean-of-n"), ("coverage", "a-82"), ("pairwise-distance", "ab"))}  # fmt: skip
+        draws = {
+            (m, v): rng.gamma(5, 0.01, 30)
+            for m, v in (
+                ("fair-energy-score", "field"),
+                ("fair-variogram-score", "grid"),
+                ("fair-crps", "ab"),
+                ("psnr", "mean-of-n"),
+                ("coverage", "a-82"),
+                ("pairwise-distance", "ab"),
+            )
+        }
         rows += make.draws(name, draws, role=role, dataset=odd)
-        shown = {("error-of-best", "sum", "all"): rng.gamma(5, 0.01, 30), ("variance", "ab", "all"): rng.gamma(5, 0.01, 30)}
+        shown = {
+            ("error-of-best", "sum", "all"): rng.gamma(5, 0.01, 30),
+            ("variance", "ab", "all"): rng.gamma(5, 0.01, 30),
+        }
         rows += make.rows(name, shown, role=role, dataset=odd)
-    errors = {("absolute-error", v, r): rng.gamma(5, 0.01, 30) for v in ("sum", "mean", "weighted-sum") for r in ("all", "grid")}
+    errors = {
+        ("absolute-error", v, r): rng.gamma(5, 0.01, 30)
+        for v in ("sum", "mean", "weighted-sum")
+        for r in ("all", "grid")
+    }
     for loss in ("l2", "full"):
-        rows += make.rows(f"vae[loss={loss}]", errors, role="codec", kind="reconstruction", parameters={"loss": loss}, dataset=odd)
+        rows += make.rows(
+            f"vae[loss={loss}]",
+            errors,
+            role="codec",
+            kind="reconstruction",
+            parameters={"loss": loss},
+            dataset=odd,
+        )
     rows.append(make.failed("zhang", "it broke: 100% of $x_1 & y\\z", dataset=odd))
     results = [make.results(tmp_path / "run", rows, (odd,))]
     out = Output(tmp_path, formats=frozenset({"latex"}))
-    paths = [p for report in (ranking, overview, paper_tables, diversity_table, score_tables) for p in report.write(results, out)]
+    paths = [
+        p
+        for report in (ranking, overview, paper_tables, diversity_table, score_tables)
+        for p in report.write(results, out)
+    ]
     assert len(paths) >= 8
     assert {p.suffix for p in paths} == {".tex"}
     log = compiled(tmp_path, [p.relative_to(tmp_path).as_posix() for p in paths])
@@ -115,6 +172,8 @@ def test_the_latex_of_every_table_compiles(make, tmp_path):
 
 @needs_latex
 def test_every_character_compiles(tmp_path):
-    characters = [chr(c) for c in (*range(1, 0x250), *range(0x2000, 0x2100), 0x3BC, 0x65E5, 0x1F600)]
+    characters = [
+        chr(c) for c in (*range(1, 0x250), *range(0x2000, 0x2100), 0x3BC, 0x65E5, 0x1F600)
+    ]
     (tmp_path / "all.tex").write_text("\n\n".join(latex(c) + "x" for c in characters))
     compiled(tmp_path, ["all.tex"])

@@ -34,15 +34,30 @@ def test_methods_of_different_k_stand_side_by_side(make, tmp_path):
 
 
 def test_a_curve_stands_for_all_its_draws(make, tmp_path):
-    rows = [{**row, "k": n} for n in (1, 2, 10) for row in make.draws("mdn", {("error-of-best-curve", "sum"): errors(n)})]
+    rows = [
+        {**row, "k": n}
+        for n in (1, 2, 10)
+        for row in make.draws("mdn", {("error-of-best-curve", "sum"): errors(n)})
+    ]
     _, table = written(make, tmp_path, rows)
-    assert table.set_index("metric").loc["error-of-best-curve", "value_mean"] == pytest.approx(errors(10).mean())
+    assert table.set_index("metric").loc["error-of-best-curve", "value_mean"] == pytest.approx(
+        errors(10).mean()
+    )
 
 
 def test_a_ratio_is_the_ratio_and_no_part_of_it(make, tmp_path):
-    rows = make.draws("mdn", {("spread-skill", "spread"): errors(1), ("spread-skill", "skill"): errors(2)})
-    paths, table = written(make, tmp_path, rows, sets=[make.set("mdn", "spread-skill", "ratio", 0.8, 0.7, 0.9, images=N)])
-    assert table.set_index("metric").loc["spread-skill", ["variant", "value_mean", "value_low"]].tolist() == ["ratio", 0.8, 0.7]
+    rows = make.draws(
+        "mdn", {("spread-skill", "spread"): errors(1), ("spread-skill", "skill"): errors(2)}
+    )
+    paths, table = written(
+        make,
+        tmp_path,
+        rows,
+        sets=[make.set("mdn", "spread-skill", "ratio", 0.8, 0.7, 0.9, images=N)],
+    )
+    assert table.set_index("metric").loc[
+        "spread-skill", ["variant", "value_mean", "value_low"]
+    ].tolist() == ["ratio", 0.8, 0.7]
     assert "0.800 [0.700, 0.900]" in paths[0].read_text()
 
 
@@ -58,12 +73,32 @@ def test_a_metric_that_nobody_has_installed_is_there(make, tmp_path):
 
 def test_bold_are_the_best_colourizers_and_those_not_told_from_them(make, tmp_path):
     base = errors(1)
-    rows = [row for name, gap, role in (("a", 0, "colourizer"), ("b", 1e-5, "colourizer"), ("c", 0.05, "colourizer"),
-                                        ("truth", -0.05, "control"))
-            for row in make.draws(name, {("fair-energy-score", "field"): base + gap * (1 + errors(7))}, role=role)]  # fmt: skip
-    (line,) = [x for x in written(make, tmp_path, rows)[0][0].read_text().splitlines() if x.startswith("| fair-energy-score")]
-    assert [cell.strip().startswith("**") for cell in line.split("|")[2:-1]] == [True, False, False, False]
-    entries = gather([make.results(tmp_path / "run", rows)], None, ["colourizer", "control"], draws=True)["lfw"]
+    rows = [
+        row
+        for name, gap, role in (
+            ("a", 0, "colourizer"),
+            ("b", 1e-5, "colourizer"),
+            ("c", 0.05, "colourizer"),
+            ("truth", -0.05, "control"),
+        )
+        for row in make.draws(
+            name, {("fair-energy-score", "field"): base + gap * (1 + errors(7))}, role=role
+        )
+    ]
+    (line,) = [
+        x
+        for x in written(make, tmp_path, rows)[0][0].read_text().splitlines()
+        if x.startswith("| fair-energy-score")
+    ]
+    assert [cell.strip().startswith("**") for cell in line.split("|")[2:-1]] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    entries = gather(
+        [make.results(tmp_path / "run", rows)], None, ["colourizer", "control"], draws=True
+    )["lfw"]
     measure = headlines(entries)[0].measure
     assert best_set(entries, measure, "down") == ("a",)
     assert best_set(entries, measure, "up") == ("c",)
@@ -72,12 +107,23 @@ def test_bold_are_the_best_colourizers_and_those_not_told_from_them(make, tmp_pa
 
 def test_likelihoods_are_never_bold(make, tmp_path):
     nll = ("negative-log-likelihood", "photograph")
-    rows = [row for name, gap in (("mdn", 0), ("zhang", 5)) for row in make.draws(name, {nll: errors(1) + gap})]
+    rows = [
+        row
+        for name, gap in (("mdn", 0), ("zhang", 5))
+        for row in make.draws(name, {nll: errors(1) + gap})
+    ]
     assert "**" not in line_of(written(make, tmp_path, rows)[0][0], nll[0])
 
 
 def test_a_row_says_which_of_several_variants_it_is(make, tmp_path):
-    rows = make.draws("mdn", {("coverage", "a-82"): errors(1), ("coverage", "b-82"): errors(2), ("psnr", "mean-of-n"): errors(3)})
+    rows = make.draws(
+        "mdn",
+        {
+            ("coverage", "a-82"): errors(1),
+            ("coverage", "b-82"): errors(2),
+            ("psnr", "mean-of-n"): errors(3),
+        },
+    )
     page = written(make, tmp_path, rows)[0][0]
     assert line_of(page, "coverage").startswith("| coverage, a-82 ")
     assert line_of(page, "psnr").startswith("| psnr ↓ |")  # as the rows here say
@@ -89,7 +135,9 @@ def line_of(page, metric):
 
 
 def test_the_captions_say_how_many_samples_each_half_has(make, tmp_path):
-    rows = make.draws("mdn", {("psnr", "mean-of-n"): errors(1)}) + make.rows("mdn", {EOB: errors(2)}, kind="modes", k=5)
+    rows = make.draws("mdn", {("psnr", "mean-of-n"): errors(1)}) + make.rows(
+        "mdn", {EOB: errors(2)}, kind="modes", k=5
+    )
     text = written(make, tmp_path, rows)[0][0].read_text()
     assert "**Of independent draws. Samples a photograph: 10" in text
     assert "**Of what is presented. Samples a photograph: 5" in text

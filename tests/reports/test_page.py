@@ -22,7 +22,15 @@ from ..patience import LONG, until
 HOSTILE = "<script>alert(1)<script>.png"
 FOLDER = "<img src=x onerror=alert(2)>"
 QUICK = "zhang[batch=8,steps=2]"
-METRICS = ("fair-energy-score", "fair-variogram-score", "fair-crps", "error-of-best", "variance", "psnr", "absolute-error")
+METRICS = (
+    "fair-energy-score",
+    "fair-variogram-score",
+    "fair-crps",
+    "error-of-best",
+    "variance",
+    "psnr",
+    "absolute-error",
+)
 METHODS = (QUICK, "zhang[batch=8,steps=3]", "marginal", "grey", "vae[batch=8,loss=l2,steps=2]")
 
 
@@ -33,21 +41,46 @@ def run(tmp_path_factory):
     photographs = folder / FOLDER
     photographs.mkdir()
     for i in range(290):
-        small = Image.fromarray(np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8))
-        small.resize((40, 40), Image.Resampling.BICUBIC).save(photographs / f"{i:03}{HOSTILE if i % 3 == 0 else '.png'}")
+        small = Image.fromarray(
+            np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        )
+        small.resize((40, 40), Image.Resampling.BICUBIC).save(
+            photographs / f"{i:03}{HOSTILE if i % 3 == 0 else '.png'}"
+        )
     for i in range(30):
         (photographs / f"broken{i}.png").write_text("no image")
-    return toolkit.run(methods=METHODS, datasets=(str(photographs),), preset="tiny", store=folder / "store", out=folder / "run",
-                       limit_train=60, metrics=METRICS, argv=("bench", "run", "--dataset", FOLDER))  # fmt: skip
+    return toolkit.run(
+        methods=METHODS,
+        datasets=(str(photographs),),
+        preset="tiny",
+        store=folder / "store",
+        out=folder / "run",
+        limit_train=60,
+        metrics=METRICS,
+        argv=("bench", "run", "--dataset", FOLDER),
+    )
 
 
 @pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+    found = next(
+        (
+            p
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (p := shutil.which(name))
+        ),
+        None,
+    )
     if not found:
         pytest.skip("no Chromium on this machine: install Debian's package chromium")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_api.sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=found, args=quiet)
         yield made
@@ -62,9 +95,16 @@ def page(run, browser):
     opened, wrong = context.new_page(), []
     opened.on("console", lambda message: wrong.append(message.text))
     opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    opened.on(
+        "dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss())
+    )
     opened.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
-    opened.on("request", lambda request: request.url.startswith("file:") or wrong.append(f"not from disk: {request.url}"))
+    opened.on(
+        "request",
+        lambda request: (
+            request.url.startswith("file:") or wrong.append(f"not from disk: {request.url}")
+        ),
+    )
     opened.goto((run.folder / "report" / "index.html").as_uri())
     yield opened
     context.close()
@@ -73,11 +113,16 @@ def page(run, browser):
 
 def data(run):
     text = (run.folder / "report" / "data.js").read_text()
-    return json.loads(text.removeprefix("window.huebench = ").rstrip().removesuffix(";"))["walls"][0]
+    return json.loads(text.removeprefix("window.huebench = ").rstrip().removesuffix(";"))["walls"][
+        0
+    ]
 
 
 def column(table, number):
-    return [row.locator("td").nth(number).inner_text() for row in table.locator("tbody").first.locator("tr").all()]
+    return [
+        row.locator("td").nth(number).inner_text()
+        for row in table.locator("tbody").first.locator("tr").all()
+    ]
 
 
 def test_hostile_names_are_shown_and_not_run(page, run):
@@ -93,7 +138,9 @@ def test_hostile_names_are_shown_and_not_run(page, run):
 
 def test_the_ranking_sorts_by_what_is_clicked(page):
     table = page.locator("#overview table").first
-    energy = next(i for i, head in enumerate(table.locator("thead th").all()) if "energy" in head.inner_text())
+    energy = next(
+        i for i, head in enumerate(table.locator("thead th").all()) if "energy" in head.inner_text()
+    )
     button = table.locator("thead th").nth(energy).locator("button")
     for direction in ("ascending", "descending"):
         button.click()
@@ -131,7 +178,9 @@ def test_every_explanation_can_be_reached_and_stays_on_the_screen(page):
             box = cell.locator(".tip").bounding_box()
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
-            assert target.get_attribute("aria-describedby") == cell.locator(".tip").get_attribute("id")
+            assert target.get_attribute("aria-describedby") == cell.locator(".tip").get_attribute(
+                "id"
+            )
 
 
 def test_controls_can_be_hidden_everywhere(page):
@@ -161,11 +210,19 @@ def test_pictures_load_and_are_the_right_ones(page, run):
     assert len(pictures) == 1 + 5 + 5 + 5 + 1 + 1  # the codec is hidden at first
     for picture in pictures:
         picture.wait_for(state="visible")
-        until(lambda picture=picture: picture.evaluate("node => node.complete && node.naturalWidth > 0"))
+        until(
+            lambda picture=picture: picture.evaluate(
+                "node => node.complete && node.naturalWidth > 0"
+            )
+        )
         size = picture.evaluate("node => [node.naturalWidth, node.naturalHeight]")
         assert size == [described["side"] * described["tiles"], described["side"]]
-    strip = np.asarray(Image.open(run.folder / "report" / described["folder"] / "00000.jpg")).astype(int)
-    tiles = strip.reshape(described["side"], described["tiles"], described["side"], 3).transpose(1, 0, 2, 3)
+    strip = np.asarray(
+        Image.open(run.folder / "report" / described["folder"] / "00000.jpg")
+    ).astype(int)
+    tiles = strip.reshape(described["side"], described["tiles"], described["side"], 3).transpose(
+        1, 0, 2, 3
+    )
     assert np.ptp(tiles[0].mean((0, 1))) < 2  # grey
     assert np.abs(tiles[0].mean() - tiles[-1].mean()) < 30
     grey = next(m for m in described["methods"] if m["label"] == "grey")
@@ -185,7 +242,7 @@ def test_photographs_are_found_by_id(page, run):
     assert wanted
     assert page.locator("article h4").all_text_contents() == wanted
     page.locator("#find").fill("no such photograph")
-    assert page.locator("#count").inner_text() .startswith("0 of ")
+    assert page.locator("#count").inner_text().startswith("0 of ")
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -193,11 +250,18 @@ def test_sorting_by_a_score_follows_the_table_of_scores(page, run, backwards):
     page.locator("#sort").select_option(label="fair-energy-score, draws")
     page.locator("#of").select_option(QUICK)
     page.locator("#reverse").set_checked(backwards)
-    scores = run.scores.query("metric == 'fair-energy-score' and ask == 'draws' and method == @QUICK and status == 'done'")
+    scores = run.scores.query(
+        "metric == 'fair-energy-score' and ask == 'draws' and method == @QUICK and status == 'done'"
+    )
     expected = scores.sort_values("value", ascending=not backwards)
-    shown = [h.split("fair-energy-score")[0].strip() for h in page.locator("article h4").all_text_contents()]
+    shown = [
+        h.split("fair-energy-score")[0].strip()
+        for h in page.locator("article h4").all_text_contents()
+    ]
     values = expected.set_index("image")["value"]
-    np.testing.assert_allclose(values[shown], values.iloc[: len(shown)], rtol=2e-3)  # ties of rounded numbers
+    np.testing.assert_allclose(
+        values[shown], values.iloc[: len(shown)], rtol=2e-3
+    )  # ties of rounded numbers
     assert len(set(shown)) == min(24, len(values))
     value = page.locator("article h4 span").first.text_content().split(": ")[1]
     assert float(value) == pytest.approx(expected["value"].iloc[0], rel=1e-3)
@@ -215,11 +279,20 @@ def test_the_best_and_the_worst_of_every_method_are_shown(page, run):
     page.locator("#extremes-list h4").nth(3).wait_for()
     assert page.locator("#extremes-list h4").all_inner_texts() == [*METHODS[:2], "marginal", "grey"]
     described = data(run)
-    energy = next(m for m in described["measures"] if m["title"] == "fair-energy-score, draws")["values"][QUICK]
-    shown = [float(text) for text in page.locator("#extremes-list .group-of").first.locator(".extreme").all_inner_texts()]
+    energy = next(m for m in described["measures"] if m["title"] == "fair-energy-score, draws")[
+        "values"
+    ][QUICK]
+    shown = [
+        float(text)
+        for text in page.locator("#extremes-list .group-of")
+        .first.locator(".extreme")
+        .all_inner_texts()
+    ]
     assert shown == sorted(energy)[:5]
     assert page.locator("#extremes-list p").first.inner_text() == "best"
-    page.locator("#sort").select_option(label="variance, presented")  # neither more nor less of it is better
+    page.locator("#sort").select_option(
+        label="variance, presented"
+    )  # neither more nor less of it is better
     page.locator("#extremes-list p", has_text="lowest").first.wait_for()
 
 
@@ -263,8 +336,13 @@ def test_narrow_screens_do_not_scroll_sideways(page):
 
 def test_dark_mode_is_dark(page):
     page.emulate_media(color_scheme="dark")
-    colours = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
-    ground, ink = (np.mean([int(v) for v in c.removeprefix("rgb(").removesuffix(")").split(",")]) for c in colours)
+    colours = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    ground, ink = (
+        np.mean([int(v) for v in c.removeprefix("rgb(").removesuffix(")").split(",")])
+        for c in colours
+    )
     assert ground < 40
     assert ink > 200
 
@@ -298,7 +376,10 @@ def test_what_is_not_wanted_is_not_made(run, tmp_path):
     report.write([run], out, registry(), Quiet())
     assert not (tmp_path / "some" / "report").exists()
     assert {p.suffix for p in (tmp_path / "some" / "tables").iterdir()} == {".md", ".csv"}
-    assert {p.stem for p in (tmp_path / "some" / "figures").iterdir()} == {"eob-variance", "eob-variance-log"}
+    assert {p.stem for p in (tmp_path / "some" / "figures").iterdir()} == {
+        "eob-variance",
+        "eob-variance-log",
+    }
     assert out.entrance == tmp_path / "some" / "report.md"
 
 
@@ -319,10 +400,20 @@ def test_a_page_without_pictures(run, tmp_path, browser):
 def test_unknown_formats_and_figures_are_refused(run, tmp_path):
     with pytest.raises(BenchError, match="unknown format 'htm': did you mean 'html'"):
         report.write([run], request(tmp_path, formats=["htm"]), registry(), Quiet())
-    with pytest.raises(BenchError, match="unknown figure 'eob-varience': did you mean 'eob-variance'"):
+    with pytest.raises(
+        BenchError, match="unknown figure 'eob-varience': did you mean 'eob-variance'"
+    ):
         report.write([run], request(tmp_path, figures=["eob-varience"]), registry(), Quiet())
-    with pytest.raises(BenchError, match="no test photograph of these runs is named 'nobody'; one is "):
-        report.write([run], request(tmp_path / "none", images=["nobody"]), registry(), Quiet(), ["picture-grid"])
+    with pytest.raises(
+        BenchError, match="no test photograph of these runs is named 'nobody'; one is "
+    ):
+        report.write(
+            [run],
+            request(tmp_path / "none", images=["nobody"]),
+            registry(),
+            Quiet(),
+            ["picture-grid"],
+        )
     assert not (tmp_path / "none").exists()
 
 
@@ -338,7 +429,9 @@ def test_photographs_of_grids_can_be_chosen(run, tmp_path):
 
 def test_the_table_of_all_metrics_holds_the_means(run):
     table = (run.folder / "tables" / "overview.md").read_text()
-    values = run.scores.query("metric == 'psnr' and variant == 'mean-of-n' and ask == 'draws' and method == 'marginal'")["value"]
+    values = run.scores.query(
+        "metric == 'psnr' and variant == 'mean-of-n' and ask == 'draws' and method == 'marginal'"
+    )["value"]
     (line,) = [line for line in table.splitlines() if line.startswith("| psnr, mean-of-n ↑")][:1]
     assert f" {values.mean():.2f} [" in line or f" {values.mean():.1f} [" in line
 
@@ -349,7 +442,11 @@ def test_disagreement_is_the_distance_of_mean_fields():
     pairs = [(0, 1), (0, 2), (1, 2)]
     expected = []
     for i, j in pairs:
-        gaps = [[fields[i][:, c, y, x].mean() - fields[j][:, c, y, x].mean() for c in (0, 1)] for y in range(8) for x in range(8)]
+        gaps = [
+            [fields[i][:, c, y, x].mean() - fields[j][:, c, y, x].mean() for c in (0, 1)]
+            for y in range(8)
+            for x in range(8)
+        ]
         expected.append(np.sqrt(np.mean([a**2 + b**2 for a, b in gaps])))
     assert disagreement(fields) == pytest.approx(np.mean(expected))
     assert np.isnan(disagreement(fields[:1]))

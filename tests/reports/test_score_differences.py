@@ -28,7 +28,9 @@ def scored(make, name, energy, variogram=None, **more):
 
 def three(make, **more):
     """mdn has the better energy score, cvae the better variogram score; grey is the worst in both."""
-    rows = scored(make, "cvae", values(0.01, 1), values(0, 2), **more) + scored(make, "mdn", values(0, 3), values(0.02, 4), **more)
+    rows = scored(make, "cvae", values(0.01, 1), values(0, 2), **more) + scored(
+        make, "mdn", values(0, 3), values(0.02, 4), **more
+    )
     return rows + scored(make, "grey", values(0.03, 5), values(0.04, 6), role="control", **more)
 
 
@@ -49,8 +51,11 @@ def marks(axes):
 
 def bars(axes):
     """Place -> the ends of an interval: the lines of two points that have a length."""
-    return {float(b.get_ydata()[0]): list(b.get_xdata()) for b in axes.lines
-            if len(b.get_xdata()) == 2 and b.get_linewidth() == 1.4}  # fmt: skip
+    return {
+        float(b.get_ydata()[0]): list(b.get_xdata())
+        for b in axes.lines
+        if len(b.get_xdata()) == 2 and b.get_linewidth() == 1.4
+    }
 
 
 def hollow(mark):
@@ -63,7 +68,11 @@ def words(figure):
 
 def test_the_figure_is_written_in_two_formats_and_its_numbers_as_csv(make, tmp_path):
     paths = score_differences.write([make.results(tmp_path / "run", three(make))], Output(tmp_path))
-    assert [p.name for p in paths] == ["score-differences.png", "score-differences.svg", "score-differences.csv"]
+    assert [p.name for p in paths] == [
+        "score-differences.png",
+        "score-differences.svg",
+        "score-differences.csv",
+    ]
     with Image.open(paths[0]) as image:
         assert np.asarray(image.convert("L")).std() > 5
 
@@ -77,8 +86,11 @@ def test_the_same_results_give_the_same_files(make, tmp_path):
 def test_a_line_is_the_paired_mean_difference_with_its_interval(make, tmp_path, drawn):
     energy, variogram = panels(make, tmp_path, drawn, three(make))
     assert labels(energy) == ["mdn − cvae", "mdn − grey", "cvae − grey"]
-    methods = {"mdn": (values(0, 3), values(0.02, 4)), "cvae": (values(0.01, 1), values(0, 2)),
-               "grey": (values(0.03, 5), values(0.04, 6))}  # fmt: skip
+    methods = {
+        "mdn": (values(0, 3), values(0.02, 4)),
+        "cvae": (values(0.01, 1), values(0, 2)),
+        "grey": (values(0.03, 5), values(0.04, 6)),
+    }
     for place, axes in enumerate([energy, variogram]):
         for label, mark, at in zip(labels(energy), marks(axes), axes.get_yticks()):
             first, second = label.split(" − ")
@@ -87,7 +99,9 @@ def test_a_line_is_the_paired_mean_difference_with_its_interval(make, tmp_path, 
             assert bars(axes)[float(at)] == pytest.approx([expected.low, expected.high])
 
 
-def test_a_pair_is_the_same_way_round_in_both_scores_and_shows_that_they_disagree(make, tmp_path, drawn):
+def test_a_pair_is_the_same_way_round_in_both_scores_and_shows_that_they_disagree(
+    make, tmp_path, drawn
+):
     energy, variogram = panels(make, tmp_path, drawn, three(make))
     assert marks(energy)[0].get_xdata()[0] < 0 < marks(variogram)[0].get_xdata()[0]
 
@@ -98,7 +112,9 @@ def test_a_control_comes_second_and_the_sign_says_that_it_is_better(make, tmp_pa
     assert labels(energy) == ["mdn − mean"]
     expected = mean_interval(values(0.02, 1) - values(0, 2))
     assert marks(energy)[0].get_xdata()[0] == pytest.approx(expected.mean)
-    assert next(iter(bars(energy).values())) == pytest.approx([expected.low, expected.high], rel=1e-3)
+    assert next(iter(bars(energy).values())) == pytest.approx(
+        [expected.low, expected.high], rel=1e-3
+    )
     assert "first is better  |  second is better" in energy.get_xlabel()
 
 
@@ -113,7 +129,11 @@ def test_lines_are_ordered_by_difference_from_the_top(make, tmp_path, drawn):
 
 
 def test_filled_where_the_corrected_p_is_small_and_hollow_elsewhere(make, tmp_path, drawn):
-    rows = scored(make, "a", values(0, 1)) + scored(make, "b", values(0.00001, 2)) + scored(make, "c", values(0.02, 3))
+    rows = (
+        scored(make, "a", values(0, 1))
+        + scored(make, "b", values(0.00001, 2))
+        + scored(make, "c", values(0.02, 3))
+    )
     energy, _ = panels(make, tmp_path, drawn, rows)
     assert {label: hollow(mark) for label, mark in zip(labels(energy), marks(energy))} == {
         label: "c" not in label for label in labels(energy)
@@ -132,7 +152,9 @@ def test_controls_stand_below_a_line_in_another_marker(make, tmp_path, drawn):
     assert ticks[0] < split.get_ydata()[0] < ticks[1]
 
 
-def test_of_many_pairs_with_controls_those_of_the_best_are_shown_and_all_are_in_the_table(make, tmp_path, drawn):
+def test_of_many_pairs_with_controls_those_of_the_best_are_shown_and_all_are_in_the_table(
+    make, tmp_path, drawn
+):
     rows = [r for i in range(5) for r in scored(make, f"m{i}", values(0.01 * i, i))]
     rows += [r for i in range(4) for r in scored(make, f"c{i}", values(0.1, 9 + i), role="control")]
     energy, _ = panels(make, tmp_path, drawn, rows)
@@ -147,7 +169,11 @@ def test_of_many_pairs_with_controls_those_of_the_best_are_shown_and_all_are_in_
 def test_the_figure_grows_with_its_lines(make, tmp_path, drawn):
     heights = []
     for count in (3, 6):
-        rows = [r for i in range(count) for r in scored(make, f"m{i}", values(0.01 * i, i), values(0.01 * i, i))]
+        rows = [
+            r
+            for i in range(count)
+            for r in scored(make, f"m{i}", values(0.01 * i, i), values(0.01 * i, i))
+        ]
         heights.append(panels(make, tmp_path, drawn, rows)[0].figure.get_figheight())
     assert heights[1] - heights[0] == pytest.approx(score_differences.LINE * (15 - 3))
 
@@ -155,7 +181,10 @@ def test_the_figure_grows_with_its_lines(make, tmp_path, drawn):
 def test_methods_that_cant_be_ranked_are_named_with_the_reason(make, tmp_path, drawn):
     gap = np.where(np.arange(N) == 1, np.nan, BASE)
     rows = three(make) + scored(make, "zhang", values(0.01, 7)) + scored(make, "knn", gap, BASE)
-    rows += [make.failed("gan", "killed"), make.refused("zhang", "fair-variogram-score", "it can't")]
+    rows += [
+        make.failed("gan", "killed"),
+        make.refused("zhang", "fair-variogram-score", "it can't"),
+    ]
     energy, variogram = panels(make, tmp_path, drawn, rows)
     said = [" ".join(t.get_text().replace("\n", " ") for t in a.texts) for a in (energy, variogram)]
     assert said[0] == "not ranked: knn (no value for some photographs), gan (failed)"
@@ -179,19 +208,38 @@ def test_a_row_of_panels_a_data_set_with_odd_names_as_they_are(make, tmp_path, d
 def test_long_remarks_leave_room_for_the_lines(make, tmp_path):
     rows = scored(make, "a", values(0, 1)) + scored(make, "b", values(0.01, 2))
     rows += [make.failed(f"a_method_with_a_long_name[number={i}]", "killed") for i in range(8)]
-    assert len(score_differences.write([make.results(tmp_path / "run", rows)], Output(tmp_path))) == 3
+    assert (
+        len(score_differences.write([make.results(tmp_path / "run", rows)], Output(tmp_path))) == 3
+    )
 
 
 def test_odd_names_are_no_mathematics(make, tmp_path):
     odd = "a $x_ {b$ c"
-    rows = scored(make, odd, values(0, 1), dataset=odd) + scored(make, "mdn", values(0.01, 2), dataset=odd)
-    assert len(score_differences.write([make.results(tmp_path / "run", rows, (odd,))], Output(tmp_path))) == 3
+    rows = scored(make, odd, values(0, 1), dataset=odd) + scored(
+        make, "mdn", values(0.01, 2), dataset=odd
+    )
+    assert (
+        len(
+            score_differences.write(
+                [make.results(tmp_path / "run", rows, (odd,))], Output(tmp_path)
+            )
+        )
+        == 3
+    )
 
 
 def test_nothing_to_compare_or_not_wanted_gives_nothing(make, tmp_path):
     alone = make.results(tmp_path / "run", scored(make, "mdn", values(0, 1)))
-    controls = make.results(tmp_path / "run", [r for i in range(2) for r in scored(make, f"c{i}", values(0, i), role="control")])
+    controls = make.results(
+        tmp_path / "run",
+        [r for i in range(2) for r in scored(make, f"c{i}", values(0, i), role="control")],
+    )
     old = make.results(tmp_path / "run", make.rows("mdn", {("variance", "ab", "all"): np.ones(N)}))
     for results in (alone, controls, old, make.results(tmp_path / "run", [])):
         assert score_differences.write([results], Output(tmp_path)) == []
-    assert score_differences.write([make.results(tmp_path / "run", three(make))], Output(tmp_path, figures=frozenset())) == []
+    assert (
+        score_differences.write(
+            [make.results(tmp_path / "run", three(make))], Output(tmp_path, figures=frozenset())
+        )
+        == []
+    )

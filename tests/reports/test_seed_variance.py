@@ -24,7 +24,11 @@ def values(seeds, effect=0.002, n=N):
 
 
 def trained(make, name, table, **more):
-    return [r for seed, row in enumerate(table) for r in make.draws(name, {ENERGY: row}, seed=seed, **more)]
+    return [
+        r
+        for seed, row in enumerate(table)
+        for r in make.draws(name, {ENERGY: row}, seed=seed, **more)
+    ]
 
 
 def panel(make, tmp_path, drawn, rows):
@@ -58,15 +62,26 @@ def test_points_are_seeds_and_the_intervals_those_of_the_split(make, tmp_path, d
     assert list(seeds.get_xdata()) == pytest.approx(table.mean(1))
     assert list(mean.get_xdata()) == pytest.approx([table.mean()])
     half = stats.t.ppf(0.975, N - 1) * table.mean(0).std(ddof=1) / np.sqrt(N)
-    assert list(photographs.get_xdata()) == pytest.approx([table.mean() - half, table.mean() + half])
+    assert list(photographs.get_xdata()) == pytest.approx(
+        [table.mean() - half, table.mean() + half]
+    )
     split = seed_split(table)
     assert list(both.get_xdata()) == pytest.approx([split.mean.low, split.mean.high])
     assert both.get_xdata()[0] < photographs.get_xdata()[0]
     assert photographs.get_linewidth() > 2 * both.get_linewidth()
     (record,) = pd.read_csv(tmp_path / "tables/seed-variance.csv").to_dict("records")
-    for name in ("seed_variance", "image_variance", "rest_variance", "seed_error", "image_error", "seeds"):
+    for name in (
+        "seed_variance",
+        "image_variance",
+        "rest_variance",
+        "seed_error",
+        "image_error",
+        "seeds",
+    ):
         assert record[name] == pytest.approx(getattr(split, name))
-    assert [record["mean"], record["low"], record["high"]] == pytest.approx([split.mean.mean, split.mean.low, split.mean.high])
+    assert [record["mean"], record["low"], record["high"]] == pytest.approx(
+        [split.mean.mean, split.mean.low, split.mean.high]
+    )
     assert record["high_photographs"] == pytest.approx(table.mean() + half)
     assert record["images"] == N
 
@@ -86,7 +101,11 @@ def test_one_seed_is_hollow_and_what_another_would_change_is_not_known(make, tmp
 
 
 def test_controls_are_below_a_dashed_line(make, tmp_path, drawn):
-    rows = trained(make, "grey", values(1), role="control") + trained(make, "mdn", values(2)) + trained(make, "cvae", values(2))
+    rows = (
+        trained(make, "grey", values(1), role="control")
+        + trained(make, "mdn", values(2))
+        + trained(make, "cvae", values(2))
+    )
     axes = panel(make, tmp_path, drawn, rows)
     assert [t.get_text() for t in axes.get_yticklabels()] == ["mdn", "cvae", "grey (control)"]
     (split,) = [line for line in axes.lines if line.get_linestyle() == "--"]
@@ -97,7 +116,11 @@ def test_controls_are_below_a_dashed_line(make, tmp_path, drawn):
 def test_failed_seeds_and_methods_and_lost_photographs_are_named(make, tmp_path, drawn):
     table = values(2)
     table[1, :3] = np.nan
-    rows = [*trained(make, "mdn", table), make.failed("mdn", "killed", seed=5), make.failed("cvae", "killed")]
+    rows = [
+        *trained(make, "mdn", table),
+        make.failed("mdn", "killed", seed=5),
+        make.failed("cvae", "killed"),
+    ]
     rows += [make.refused("knn", "fair-energy-score", "it can't draw")]
     panel(make, tmp_path, drawn, rows)
     shown = words(drawn["seed-variance"])
@@ -111,7 +134,9 @@ def test_failed_seeds_and_methods_and_lost_photographs_are_named(make, tmp_path,
 
 def test_only_data_sets_on_which_a_method_has_several_seeds(make, tmp_path, drawn):
     odd = "a/b $x$ <y>"
-    rows = trained(make, "mdn", values(2), dataset=odd) + trained(make, "mdn", values(1), dataset="lfw")
+    rows = trained(make, "mdn", values(2), dataset=odd) + trained(
+        make, "mdn", values(1), dataset="lfw"
+    )
     seed_variance.write([make.results(tmp_path / "run", rows, ("lfw", odd))], Output(tmp_path))
     assert [a.get_title() for a in drawn["seed-variance"].axes] == [odd]
 
@@ -126,7 +151,10 @@ def test_long_remarks_leave_room_for_the_rows(make, tmp_path):
 def test_odd_names_are_no_mathematics(make, tmp_path):
     odd = "a $x_ {b$ c"
     rows = trained(make, odd, values(2), dataset=odd)
-    assert len(seed_variance.write([make.results(tmp_path / "run", rows, (odd,))], Output(tmp_path))) == 3
+    assert (
+        len(seed_variance.write([make.results(tmp_path / "run", rows, (odd,))], Output(tmp_path)))
+        == 3
+    )
 
 
 def test_one_seed_everywhere_or_not_wanted_gives_nothing(make, tmp_path):

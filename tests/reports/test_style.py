@@ -6,7 +6,9 @@ from bench.reports.style import looks, plain
 
 
 def run(*methods):
-    return SimpleNamespace(cells=[{"method": m, "role": "codec" if m == "vae" else "colourizer"} for m in methods])
+    return SimpleNamespace(
+        cells=[{"method": m, "role": "codec" if m == "vae" else "colourizer"} for m in methods]
+    )
 
 
 def test_a_method_looks_alike_whatever_else_a_figure_shows():
@@ -20,12 +22,17 @@ def test_a_method_looks_alike_whatever_else_a_figure_shows():
 
 
 def test_two_labels_of_one_method_look_different():
-    found = looks(["mdn (run a)", "mdn (run b)", "mdn (run c)"], (), [run("mdn", "grey"), run("mdn")])
+    found = looks(
+        ["mdn (run a)", "mdn (run b)", "mdn (run c)"], (), [run("mdn", "grey"), run("mdn")]
+    )
     assert len({(look.colour, look.marker) for look in found.values()}) == 3
 
 
 def test_long_names_keep_both_ends():
-    ten, twenty = (plain(f"precomputed[folder=outputs/my-model-epoch-{n},kind=iid] (claimed)", 40) for n in (10, 20))
+    ten, twenty = (
+        plain(f"precomputed[folder=outputs/my-model-epoch-{n},kind=iid] (claimed)", 40)
+        for n in (10, 20)
+    )
     assert ten != twenty
     assert len(ten) == len(twenty) == 40
     assert ten.endswith("(claimed)")

@@ -11,7 +11,15 @@ from bench.reports.tables import decimals, safe_name, verdict
 from bench.scores.intervals import Estimate
 from bench.text import markdown as escape
 
-PLUGINS = ("paper_tables", "diversity_table", "eob_variance", "picture_grid", "ranking", "score_tables", "curves")
+PLUGINS = (
+    "paper_tables",
+    "diversity_table",
+    "eob_variance",
+    "picture_grid",
+    "ranking",
+    "score_tables",
+    "curves",
+)
 
 
 @pytest.mark.parametrize("name", ["lfw", "imagenet-val", "my_set.v2"])
@@ -19,7 +27,9 @@ def test_plain_names_are_kept(name):
     assert safe_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["../../etc", "a/b", "a\\b", "LFW", "", ".", "ü", "a" * 300, "con|\n*?"])
+@pytest.mark.parametrize(
+    "name", ["../../etc", "a/b", "a\\b", "LFW", "", ".", "ü", "a" * 300, "con|\n*?"]
+)
 def test_other_names_become_safe_and_stay_apart(name):
     safe = safe_name(name)
     assert safe.isascii()

@@ -22,5 +22,7 @@ def test_it_is_what_numpy_s_histograms_give(bins):
         edges = np.linspace(-128, 128, bins + 1)
         return np.histogram2d(*field.flatten(1).double().numpy(), bins=(edges, edges))[0] / 256
 
-    wanted = [[np.minimum(shares(field), shares(truth[i])).sum() for field in ab[i]] for i in range(2)]
+    wanted = [
+        [np.minimum(shares(field), shares(truth[i])).sum() for field in ab[i]] for i in range(2)
+    ]
     assert intersection(ab, truth, bins).numpy() == pytest.approx(np.array(wanted), abs=1e-12)

@@ -91,7 +91,9 @@ class Endless(Sound):
     """Never ends, and starts a child that wants to outlive it."""
 
     def fit(self, train, context):
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1800)"], start_new_session=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(1800)"], start_new_session=True
+        )
         with open(os.environ["BROKEN_METHODS_CHILD"], "w") as file:
             file.write(str(child.pid))
         while True:
@@ -201,16 +203,39 @@ class Babbles(Sound):
     """Writes what is no message, what is one of another form, and what never ends."""
 
     def fit(self, train, context):
-        events = [{"step": 5}, {"step": ["x", "y", "z"]}, {"advance": "x"}, {"begin": [1]}, {"begin": [{}, [], None]}, {"end": []},
-                  {"say": 7}, {"result": 3}, {"result": {"reason": ""}, "token": ""}, [1], "x", None, 7,
-                  {"worker": -1}]  # fmt: skip
+        events = [
+            {"step": 5},
+            {"step": ["x", "y", "z"]},
+            {"advance": "x"},
+            {"begin": [1]},
+            {"begin": [{}, [], None]},
+            {"end": []},
+            {"say": 7},
+            {"result": 3},
+            {"result": {"reason": ""}, "token": ""},
+            [1],
+            "x",
+            None,
+            7,
+            {"worker": -1},
+        ]
         lines = [json.dumps(event).encode() for event in events]
-        for line in (*lines, b"[" * 10**5, b'{"a":' * 10**5, b"\xff\xfe", b"", b"{", b"NaN", b"x" * 10**7):
+        for line in (
+            *lines,
+            b"[" * 10**5,
+            b'{"a":' * 10**5,
+            b"\xff\xfe",
+            b"",
+            b"{",
+            b"NaN",
+            b"x" * 10**7,
+        ):
             shout(line + b"\n")
 
 
 def daemon():
-    """Leave a process as `daemon(3)` does: forked twice, in a session of its own, without its parent's environment."""
+    """Leave a process as `daemon(3)` does: forked twice, in a session of its own, without its
+    parent's environment."""
     note = os.environ["DAEMONS"]
     if os.fork() == 0:
         os.setsid()

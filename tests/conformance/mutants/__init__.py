@@ -1,4 +1,5 @@
-"""A healthy plugin of every kind, and broken ones: each breaks one rule of the conformance kit. Loaded as a local plugin.
+"""A healthy plugin of every kind, and broken ones: each breaks one rule of the conformance kit.
+Loaded as a local plugin.
 
 `MUTANTS` says which check has to catch which.
 """
@@ -8,14 +9,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.hookspecs import hookimpl
-from bench.specs import DatasetSpec, ExecutorSpec, MethodSpec, MetricSpec, Parameter, ProtocolSpec, ReportSpec, Spec
+from bench.specs import (
+    DatasetSpec,
+    ExecutorSpec,
+    MethodSpec,
+    MetricSpec,
+    Parameter,
+    ProtocolSpec,
+    ReportSpec,
+    Spec,
+)
 
 
 class Lenient(MethodSpec):
     """Takes what nobody declared."""
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return super().resolve({name: value for name, value in given.items() if name in {p.name for p in self.parameters}})
+        return super().resolve(
+            {
+                name: value
+                for name, value in given.items()
+                if name in {p.name for p in self.parameters}
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -26,22 +42,46 @@ class Mutant:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-SPREAD = Parameter("spread", "float", 1.0, "deviations of the training photographs' mean colours", minimum=0)
+SPREAD = Parameter(
+    "spread", "float", 1.0, "deviations of the training photographs' mean colours", minimum=0
+)
 FLAVOUR = Parameter("flavour", "str", "plain", "nothing depends on it", ("plain", "bitter"))
 METHOD = MethodSpec(
-    name="healthy", summary="one tint for the whole photograph", factory=".methods:Healthy", parameters=(SPREAD, FLAVOUR),
-    present_kind="iid", capabilities=frozenset({"sample", "mean"}), licence="Apache-2.0", citation="own work",
+    name="healthy",
+    summary="one tint for the whole photograph",
+    factory=".methods:Healthy",
+    parameters=(SPREAD, FLAVOUR),
+    present_kind="iid",
+    capabilities=frozenset({"sample", "mean"}),
+    licence="Apache-2.0",
+    citation="own work",
     test_parameters={"spread": 0.5},
-)  # fmt: skip
+)
 METRIC = MetricSpec(
-    name="healthy-error", summary="mean error", factory=".metrics:HealthyError", unit="ab", direction="down",
-    accepts=frozenset({"iid", "modes", "centroids", "point", "reconstruction"}), variants={"error": "mean absolute error"},
-    headline="error", formula="mean of |x - y|", gaming="a dull mean beats a sampler", citation="own work",
-)  # fmt: skip
-DATASET = DatasetSpec(name="healthy-set", summary="drawn", factory=".others:Healthy", licence="Apache-2.0", known_law=True)
+    name="healthy-error",
+    summary="mean error",
+    factory=".metrics:HealthyError",
+    unit="ab",
+    direction="down",
+    accepts=frozenset({"iid", "modes", "centroids", "point", "reconstruction"}),
+    variants={"error": "mean absolute error"},
+    headline="error",
+    formula="mean of |x - y|",
+    gaming="a dull mean beats a sampler",
+    citation="own work",
+)
+DATASET = DatasetSpec(
+    name="healthy-set",
+    summary="drawn",
+    factory=".others:Healthy",
+    licence="Apache-2.0",
+    known_law=True,
+)
 REPORT = ReportSpec(name="healthy-report", summary="writes nothing", factory=".others:report")
 PROTOCOL = ProtocolSpec(name="healthy-protocol", summary="k = 3", factory=".others:protocol")
-EXECUTOR = ExecutorSpec(name="healthy-executor", summary="one after the other", factory=".others:executor")
+EXECUTOR = ExecutorSpec(
+    name="healthy-executor", summary="one after the other", factory=".others:executor"
+)
 
 MODES = {"present_kind": "modes"}
 MUTANTS: dict[str, dict[str, Mutant]] = {
@@ -54,8 +94,12 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
         "no-help": Mutant("describes-itself", {"parameters": (replace(SPREAD, help=" "), FLAVOUR)}),
         "no-licence": Mutant("names-its-source", {"licence": ""}),
         "no-citation": Mutant("names-its-source", {"citation": ""}),
-        "odd-name": Mutant("parameters-round-trip", {"parameters": (SPREAD, replace(FLAVOUR, name="fla[vour"))}),
-        "odd-type": Mutant("parameters-round-trip", {"parameters": (replace(SPREAD, default="much"), FLAVOUR)}),
+        "odd-name": Mutant(
+            "parameters-round-trip", {"parameters": (SPREAD, replace(FLAVOUR, name="fla[vour"))}
+        ),
+        "odd-type": Mutant(
+            "parameters-round-trip", {"parameters": (replace(SPREAD, default="much"), FLAVOUR)}
+        ),
         "lenient": Mutant("parameters-round-trip"),
         "ReadsInConstructor": Mutant("constructor-only-stores"),
         "BuildsInConstructor": Mutant("constructor-only-stores"),
@@ -95,9 +139,13 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
         "WrongName": Mutant("kind-is-true"),
         "SeveralPoints": Mutant("kind-is-true", {"present_kind": "point"}),
         "FewDrawn": Mutant("kind-is-true", {"present_kind": "centroids"}),
-        "no-features": Mutant("capabilities-are-true", {"capabilities": frozenset({"sample", "mean", "features"})}),
+        "no-features": Mutant(
+            "capabilities-are-true", {"capabilities": frozenset({"sample", "mean", "features"})}
+        ),
         "hidden-mean": Mutant("capabilities-are-true", {"capabilities": frozenset({"sample"})}),
-        "dreams": Mutant("capabilities-are-true", {"capabilities": frozenset({"sample", "mean", "dream"})}),
+        "dreams": Mutant(
+            "capabilities-are-true", {"capabilities": frozenset({"sample", "mean", "dream"})}
+        ),
         "AtRandom": Mutant("one-seed-one-fit"),
         "Pickles": Mutant("saves-safetensors-and-json"),
         "Renamed": Mutant("saves-safetensors-and-json"),
@@ -109,11 +157,16 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
         "no-gaming": Mutant("documents-itself", {"gaming": ""}),
         "NeedsFile": Mutant("can-be-made"),
         "NoSingles": Mutant("accepts-what-it-declares"),
-        "strange-kind": Mutant("accepts-what-it-declares", {"accepts": frozenset({"iid", "draws"})}),
+        "strange-kind": Mutant(
+            "accepts-what-it-declares", {"accepts": frozenset({"iid", "draws"})}
+        ),
         "Undeclared": Mutant("columns-as-declared"),
         "no-headline": Mutant("columns-as-declared", {"headline": "mean"}),
         "not-given": Mutant("columns-as-declared", {"variants": {"error": "", "square": ""}}),
-        "Sometimes": Mutant("same-columns-in-every-batch", {"variants": {"error": "", "several": "of large batches"}}),
+        "Sometimes": Mutant(
+            "same-columns-in-every-batch",
+            {"variants": {"error": "", "several": "of large batches"}},
+        ),
         "NeedsTwo": Mutant("finite"),
         "InPlace": Mutant("inputs-untouched"),
         "SeedsNumpy": Mutant("states-untouched"),
@@ -138,8 +191,14 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
     "protocol": {"no-protocol": Mutant("makes-a-protocol", {"factory": ".others:no_protocol"})},
     "executor": {"hasty": Mutant("can-be-called", {"factory": ".others:alone"})},
 }
-HEALTHY: dict[str, Spec] = {"method": METHOD, "metric": METRIC, "dataset": DATASET, "report": REPORT, "protocol": PROTOCOL,
-                            "executor": EXECUTOR}  # fmt: skip
+HEALTHY: dict[str, Spec] = {
+    "method": METHOD,
+    "metric": METRIC,
+    "dataset": DATASET,
+    "report": REPORT,
+    "protocol": PROTOCOL,
+    "executor": EXECUTOR,
+}
 MODULES = {"method": ".methods", "metric": ".metrics"}
 
 
@@ -152,14 +211,22 @@ def specs(kind: str) -> list[Spec]:
     """The healthy one and its mutants. Keys in capitals are classes."""
     made = [HEALTHY[kind]]
     for key, mutant in MUTANTS[kind].items():
-        own = {"factory": f"{MODULES.get(kind, '.others')}:{key}"} if key[0].isupper() and "-" not in key else {}
+        own = (
+            {"factory": f"{MODULES.get(kind, '.others')}:{key}"}
+            if key[0].isupper() and "-" not in key
+            else {}
+        )
         made.append(replace(_base(kind, key), name=name_of(kind, key), **own, **mutant.changes))
     return made
 
 
 def _base(kind: str, key: str) -> Spec:
     base = HEALTHY[kind]
-    return Lenient(**{name: getattr(base, name) for name in base.__dataclass_fields__}) if key == "lenient" else base
+    return (
+        Lenient(**{name: getattr(base, name) for name in base.__dataclass_fields__})
+        if key == "lenient"
+        else base
+    )
 
 
 @hookimpl
@@ -190,6 +257,3 @@ def bench_register_protocols():
 @hookimpl
 def bench_register_executors():
     return specs("executor")
-
-
-

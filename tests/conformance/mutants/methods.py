@@ -200,7 +200,9 @@ class ByBatch(Healthy):
 
 def modes(self, k, **given):
     """The middle and one deviation to either side, with weights."""
-    fields = self.fields(torch.tensor([0.0, 1.0, -1.0]).repeat(len(self.base), 1)[:, :k, None].expand(-1, -1, 2))
+    fields = self.fields(
+        torch.tensor([0.0, 1.0, -1.0]).repeat(len(self.base), 1)[:, :k, None].expand(-1, -1, 2)
+    )
     return SampleSet(fields, "modes", torch.full(fields.shape[:2], 1.0), n_drawn=k)
 
 
@@ -218,7 +220,9 @@ def mirrored(self, n):
 
 
 def clustered(self, n):
-    return 0.6 * normal(self.seeds, (n, 2)) + 0.8 * normal([seed ^ 1 for seed in self.seeds], (1, 2))
+    return 0.6 * normal(self.seeds, (n, 2)) + 0.8 * normal(
+        [seed ^ 1 for seed in self.seeds], (1, 2)
+    )
 
 
 def same_size(self, n):
@@ -250,7 +254,11 @@ def unseeded(self, n):
 
 Doubles = with_law("Doubles", fields=lambda self, noise: Tint.fields(self, noise).double())
 Small = with_law("Small", fields=lambda self, noise: Tint.fields(self, noise)[..., ::2, ::2])
-OneTooMany = with_law("OneTooMany", sample=lambda self, n: Tint.sample(self, n + 1), present=lambda self, k: Tint.sample(self, k))
+OneTooMany = with_law(
+    "OneTooMany",
+    sample=lambda self, n: Tint.sample(self, n + 1),
+    present=lambda self, k: Tint.sample(self, k),
+)
 HeavyWeights = with_law("HeavyWeights", present=modes)
 Forgetful = with_law("Forgetful", noise=unseeded)
 SeedBlind = with_law("SeedBlind", noise=lambda self, n: normal([0] * len(self.seeds), (n, 2)))
@@ -258,7 +266,9 @@ NoPrefix = with_law("NoPrefix", noise=lambda self, n: normal(self.seeds, (2, n))
 Repelled = with_law("Repelled", noise=repelled, reseeded=share_before)
 Mirrored = with_law("Mirrored", noise=mirrored)
 Clustered = with_law("Clustered", noise=clustered)
-Widening = with_law("Widening", noise=lambda self, n: normal(self.seeds, (n, 2)) * (1 + torch.arange(n)[:, None]))
+Widening = with_law(
+    "Widening", noise=lambda self, n: normal(self.seeds, (n, 2)) * (1 + torch.arange(n)[:, None])
+)
 SameSize = with_law("SameSize", noise=same_size)
 DrawsAsModes = with_law("DrawsAsModes", present=called("modes"))
 WrongName = with_law("WrongName", present=called("modes"))
@@ -305,5 +315,9 @@ class KeptInMemory(Healthy):
 class LeavesDaemon(Healthy):
     def fit(self, train, context):
         super().fit(train, context)
-        if "BENCH_CHECK_TOKEN" in os.environ:  # in other processes only: nothing is left of the tests themselves
-            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1800)"], start_new_session=True)
+        if (
+            "BENCH_CHECK_TOKEN" in os.environ
+        ):  # in other processes only: nothing is left of the tests themselves
+            subprocess.Popen(
+                [sys.executable, "-c", "import time; time.sleep(1800)"], start_new_session=True
+            )

@@ -20,7 +20,11 @@ class HealthyError(Metric):
         return (samples.ab.double() - truth.double()[:, None]).abs()
 
     def mean(self, samples, each):
-        weights = torch.full_like(each, 1 / each.shape[1]) if samples.weights is None else samples.weights.double()
+        weights = (
+            torch.full_like(each, 1 / each.shape[1])
+            if samples.weights is None
+            else samples.weights.double()
+        )
         return (each * weights).sum(1)
 
 
@@ -38,7 +42,10 @@ class NoSingles(HealthyError):
 
 class Undeclared(HealthyError):
     def score(self, samples, truth, context):
-        return [*super().score(samples, truth, context), Score("other", "all", np.zeros(len(truth)))]
+        return [
+            *super().score(samples, truth, context),
+            Score("other", "all", np.zeros(len(truth))),
+        ]
 
 
 class Sometimes(HealthyError):
@@ -67,7 +74,9 @@ class Noisy(HealthyError):
     def values(self, samples, truth, context):
         generator = torch.Generator()
         generator.seed()
-        return super().values(samples, truth, context) + 0.01 * torch.rand(len(truth), generator=generator)
+        return super().values(samples, truth, context) + 0.01 * torch.rand(
+            len(truth), generator=generator
+        )
 
 
 class SpoilsShared(HealthyError):

@@ -1,6 +1,8 @@
-"""Mondrians: overlapping rectangles, each of one reflectance, under light that falls off along a random direction.
+"""Mondrians: overlapping rectangles, each of one reflectance, under light that falls off along a
+random direction.
 
-The grey picture shows the rectangles and tells little of their colours, so there are many right answers.
+The grey picture shows the rectangles and tells little of their colours, so there are many right
+answers.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -23,7 +25,8 @@ DARKEST = 60
 
 
 class Mondrian(Dataset):
-    """`train-00`, ...; `test-00`, .... The source bytes are PPM files: a header and the pixels, alike on every machine."""
+    """`train-00`, ...; `test-00`, .... The source bytes are PPM files: a header and the pixels,
+    alike on every machine."""
 
     def __init__(self, path: Path | None = None, home: Path | None = None) -> None:
         self.path, self.home = path, home
@@ -32,7 +35,11 @@ class Mondrian(Dataset):
         return keys.digest_of(["mondrian", RECIPE])
 
     def files(self) -> list[str]:
-        return sorted(f"{part}-{number:02}" for part, count in (("train", TRAIN), ("test", TEST)) for number in range(count))
+        return sorted(
+            f"{part}-{number:02}"
+            for part, count in (("train", TRAIN), ("test", TEST))
+            for number in range(count)
+        )
 
     def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         known = self.files()
@@ -44,7 +51,9 @@ class Mondrian(Dataset):
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
         """By name; both parts in an order of no meaning."""
         order = sorted(ids, key=keys.sha256)
-        return [i for i in order if i.startswith("train-")], [i for i in order if i.startswith("test-")]
+        return [i for i in order if i.startswith("train-")], [
+            i for i in order if i.startswith("test-")
+        ]
 
 
 def draw(number: int) -> np.ndarray:

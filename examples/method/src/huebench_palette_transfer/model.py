@@ -1,4 +1,5 @@
-"""After Welsh et al. 2002, without neighbourhoods: lightness is matched by its rank, and colour follows lightness."""
+"""After Welsh et al. 2002, without neighbourhoods: lightness is matched by its rank, and colour
+follows lightness."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ from bench.seeds import uniform
 
 
 class PaletteTransfer(Method):
-    palettes: Tensor  # (N, 2, levels): mean ab of each training photograph's pixels, by rank of lightness
+    palettes: (
+        Tensor  # (N, 2, levels): mean ab of each training photograph's pixels, by rank of lightness
+    )
 
     def __init__(self, *, levels: int) -> None:
         self.levels = levels
@@ -23,7 +26,9 @@ class PaletteTransfer(Method):
         found = []
         for rows in (slice(start, start + 64) for start in range(0, len(train), 64)):
             order = by_lightness(train.grey(rows))[:, None].expand(-1, 2, -1)
-            found.append(adaptive_avg_pool1d(train.truth(rows).flatten(2).gather(2, order), self.levels))
+            found.append(
+                adaptive_avg_pool1d(train.truth(rows).flatten(2).gather(2, order), self.levels)
+            )
         self.palettes = torch.cat(found)
 
     def save(self, folder: Path) -> None:
@@ -33,11 +38,14 @@ class PaletteTransfer(Method):
         self.palettes = load_file(folder / "palettes.safetensors")["palettes"]
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> ColorDistribution:
-        return Transferred(self.palettes, by_lightness(grey).argsort(1) * self.levels // 4096, seeds)
+        return Transferred(
+            self.palettes, by_lightness(grey).argsort(1) * self.levels // 4096, seeds
+        )
 
 
 class Transferred(ColorDistribution):
-    """Any palette `(N, 2, levels)`, all alike in probability, on photographs' pixels `(B, 4096)`, given as levels."""
+    """Any palette `(N, 2, levels)`, all alike in probability, on photographs' pixels `(B, 4096)`,
+    given as levels."""
 
     def __init__(self, palettes: Tensor, pixels: Tensor, seeds: Sequence[int]) -> None:
         self.palettes, self.pixels, self.seeds = palettes, pixels, seeds

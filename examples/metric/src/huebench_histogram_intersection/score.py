@@ -18,7 +18,11 @@ class HistogramIntersection(Metric):
 
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         each = intersection(samples.ab, truth, self.bins)
-        mean = each.mean(1) if samples.weights is None else (each * samples.weights).sum(1) / samples.weights.sum(1)
+        mean = (
+            each.mean(1)
+            if samples.weights is None
+            else (each * samples.weights).sum(1) / samples.weights.sum(1)
+        )
         return [Score("mean", "all", mean.numpy()), Score("best", "all", each.amax(1).numpy())]
 
 
@@ -36,7 +40,8 @@ def intersection(ab: Tensor, truth: Tensor, bins: int) -> Tensor:
 
 
 def _histograms(ab: Tensor, bins: int) -> Tensor:
-    """Shares of pixels `(B, k, bins * bins)` of fields `(B, k, 2, h, w)`; colours outside [-128, 128) are in no bin.
+    """Shares of pixels `(B, k, bins * bins)` of fields `(B, k, 2, h, w)`; colours outside [-128,
+    128) are in no bin.
 
     NaN for a field with a NaN: a value of its other pixels would flatter it.
     """
