@@ -26,6 +26,7 @@ demo: $(READY)
 # The scripts of benchmarks/ are no part of it.
 test: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "make test: run $(BIN)/ruff format" >&2; exit 1; }
 	@rm -rf build $(WHEEL)
 	@$(PIP) install --no-deps --no-build-isolation --no-compile --target $(WHEEL) .
 	@rm -rf build
