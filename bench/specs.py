@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
+from bench import keys
 from bench.errors import BenchError, reason, said, unknown
 
 ParameterType = Literal["int", "float", "bool", "str", "path", "method"]
@@ -63,6 +65,19 @@ class Parameter:
             )
         self._check_range(converted, owner)
         return converted
+
+    def identity(self, value: Any, owner: str = "") -> Any:
+        """What of a value goes into keys. A path stands for its content: of a file, or of all files
+        below a folder, with their names. `owner` begins an error."""
+        if self.type != "path" or value is None:
+            return value
+        path = Path(value).expanduser()
+        try:
+            return keys.folder_digest(path) if path.is_dir() else keys.file_digest(path)
+        except OSError as error:
+            raise BenchError(
+                f"{owner}{error.filename or value} can't be read: {error.strerror}"
+            ) from error
 
     def _left_out(self, owner: str) -> None:
         if self.required:
@@ -295,8 +310,7 @@ class ProtocolSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorSpec(Spec):
-    """A way to execute a plan: its factory is a function `(workshop, cells, finished, **parameters)
-    -> outcomes`.
+    """A way to execute a run (`bench.contracts.Executor`).
 
     limits: it ends a step that takes longer than the request's `timeout`, or more than its
     `memory`. nodes: it can have one fit trained on several machines.

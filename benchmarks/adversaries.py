@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import bench
-from bench.engine.progress import Quiet
+from bench.contracts.execution import Quiet
 from bench.scores.intervals import paired_difference
 
 SETS = ("law-palette", "law-coupled", "law-hue")

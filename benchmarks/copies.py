@@ -19,14 +19,15 @@ import numpy as np
 from measure import table
 from PIL import Image, ImageEnhance, ImageOps
 
+from bench.contracts import PreparedSet
+from bench.contracts.datasets import LEVELS
+from bench.contracts.execution import Quiet
 from bench.data import duplicates, prepare
-from bench.data.prepare import PreparedSet
-from bench.engine.progress import Quiet
 from bench.engine.request import Request
 from bench.exchange import export
 from bench.pictures import images
 from bench.protocol import Protocol
-from bench.store.local import open_store
+from bench.store.opening import open_store
 
 NEAR = 32
 Copy = Callable[[Image.Image], Image.Image]
@@ -77,11 +78,7 @@ def bits(pictures: list[np.ndarray], copy: Copy, protocol: Protocol) -> np.ndarr
 
 def codes(levels: np.ndarray, protocol: Protocol) -> np.ndarray:
     """The lightness as it is kept."""
-    return (
-        np.round(images.prepare(levels, protocol).grey * prepare.LEVELS)
-        .clip(0, 65535)
-        .astype(np.uint16)
-    )
+    return np.round(images.prepare(levels, protocol).grey * LEVELS).clip(0, 65535).astype(np.uint16)
 
 
 def pairs(train: PreparedSet, test: PreparedSet) -> list[object]:

@@ -114,9 +114,9 @@ def _clocked(asked: argparse.Namespace) -> dict[str, float]:
         setattr(owner, name, functools.wraps(function)(lambda *a, **n: timed(function, *a, **n)))
 
     clock(plan, "make", "preparing")
-    clock(work.Workshop, "_make", "asking")
+    clock(work.Work, "_make", "asking")
     clock(scoring, "keep_scores", "scoring")
-    clock(work.Workshop, "_write", "scoring")  # the table; reports are clocked on their own
+    clock(work.Work, "_write", "scoring")  # the table; reports are clocked on their own
     clock(report, "write", "reporting")
     for name in dict.fromkeys((*asked.methods.split(","), *PARTS)):
         clock(registry().get("methods", name).load(), "fit", "fitting")

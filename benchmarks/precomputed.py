@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bench.colour import picture
-from bench.engine.progress import Quiet
+from bench.contracts.execution import Quiet
 from bench.engine.request import Request
 from bench.exchange import export, field_files
 from bench.pictures import images

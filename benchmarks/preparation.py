@@ -61,8 +61,8 @@ def main() -> None:
 
 
 def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> list[str]:
+    from bench.contracts.execution import Quiet
     from bench.data import prepare
-    from bench.engine.progress import Quiet
     from bench.plugins.loader import registry
     from bench.protocol import make_paper
     from bench.store.local import Store

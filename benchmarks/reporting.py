@@ -75,7 +75,7 @@ def main() -> None:
 def make(folder: Path, photographs: int, methods: int, data: Path | None) -> None:
     """A run folder and its store. The samples are made up; the scores are those of the samples."""
     import bench
-    from bench.engine.progress import Quiet
+    from bench.contracts.execution import Quiet
 
     source = data or _drawn(folder / "drawn", 200)
     chosen = _folder(

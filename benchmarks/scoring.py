@@ -82,12 +82,13 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
     import torch
 
     from bench.contracts import SampleSet, colour_weights
+    from bench.contracts.execution import Quiet
     from bench.data import prepare
-    from bench.engine.progress import Quiet
     from bench.plugins.loader import registry
     from bench.protocol import make_paper
     from bench.scores import long_table, samples, scoring
     from bench.scores.cells import CellScores
+    from bench.scores.metrics import LoadedMetric, load_metrics
     from bench.store.local import Store
 
     with tempfile.TemporaryDirectory() as folder:
@@ -123,14 +124,14 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
             "seed": 0,
             "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}],
         }
-        metrics = scoring.load_metrics((), registry())
+        metrics = load_metrics((), registry())
         tested = scoring.HeldOut(
             test, colours, colour_weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made
         )
 
         images = pa.array(test.ids, pa.string())
 
-        def score(chosen: list[scoring.LoadedMetric]) -> tuple[float, int]:
+        def score(chosen: list[LoadedMetric]) -> tuple[float, int]:
             start = time.perf_counter()
             with long_table.writing(Path(folder) / "scores.parquet") as table:
                 CellScores(cell, chosen, tested, store, Path(folder)).write(table, images)

@@ -8,8 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.contracts import ColorDistribution, FitContext, Law, Method, Revealed, SampleSet
-from bench.data.prepare import PreparedSet
+from bench.contracts import (
+    ColorDistribution,
+    FitContext,
+    Law,
+    Method,
+    PreparedSet,
+    Revealed,
+    SampleSet,
+)
 from bench.seeds import derive, normal, uniform
 
 from .cheat import CHEATS

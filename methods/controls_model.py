@@ -14,8 +14,16 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch.nn import functional
 
-from bench.contracts import ColorDistribution, FitContext, Law, Method, Revealed, SampleSet
-from bench.data.prepare import PreparedSet, reopen
+from bench.contracts import (
+    ColorDistribution,
+    FitContext,
+    Law,
+    Method,
+    PreparedSet,
+    Revealed,
+    SampleSet,
+)
+from bench.data.prepare import reopen
 from bench.errors import BenchError
 from bench.seeds import uniform
 from bench.store import records

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
-from bench.data.prepare import PreparedSet
+from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.errors import BenchError
 from bench.seeds import normal
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.contracts import PreparedSet
 from bench.contracts.colour_weights import ColourWeights
 from bench.data.fields import Components, principal_components
-from bench.data.prepare import PreparedSet
 
 from .colour_nets import SCALE
 

@@ -14,8 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
-from bench.data.prepare import PreparedSet
+from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.errors import BenchError
 from bench.seeds import normal
 from bench.store import stored

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from bench import keys
-from bench.contracts import FitContext
-from bench.data.prepare import PreparedSet, give_back
+from bench.contracts import FitContext, PreparedSet
 from bench.errors import BenchError
+from bench.machine.memory import give_back
 from bench.store import stored
 from bench.store.files import allocate
 

@@ -9,8 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.contracts import ColorDistribution, FitContext, Method, Revealed, SampleSet, Wanted
-from bench.data.prepare import PreparedSet
+from bench.contracts import (
+    ColorDistribution,
+    FitContext,
+    Method,
+    PreparedSet,
+    Revealed,
+    SampleSet,
+    Wanted,
+)
 from bench.errors import BenchError
 from bench.exchange import check, field_files, layout
 from bench.exchange.colourizations import Colourizations, find

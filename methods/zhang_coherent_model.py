@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.contracts.colour_weights import bin_centres
-from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
 from bench.seeds import normal
 

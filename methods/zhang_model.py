@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
+from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.contracts.colour_weights import bin_centres, nearest_bin
-from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
 from bench.seeds import uniform
 

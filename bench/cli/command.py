@@ -35,11 +35,10 @@ from bench.cli.options import (
     near_duplicates,
     own_store,
 )
-from bench.cli.table import echo_table
 from bench.errors import BenchError, ExitCode, unknown
 from bench.plugins.loader import KINDS, registry, use
 from bench.specs import CLAIMED
-from bench.text import one_line, prepare_streams, say, say_json
+from bench.text import echo_table, one_line, prepare_streams, say, say_json
 
 FOLDER = click.Path(path_type=Path)
 DEVICE_HELP = "cpu, cuda, cuda:N or mps"
@@ -350,9 +349,9 @@ def env() -> None:
     """Show what results depend on here: versions, machine, folders."""
     from bench.engine import runner
     from bench.machine.environment import environment
-    from bench.store import local
+    from bench.store import opening
 
-    folders = {"store": str(local.default_place()), "data home": str(runner.data_home(None))}
+    folders = {"store": str(opening.default_place()), "data home": str(runner.data_home(None))}
     say_json(environment() | folders)
 
 

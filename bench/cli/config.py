@@ -149,7 +149,7 @@ def _paths(value: Any) -> tuple[Path, ...]:
 
 
 def _place(value: Any) -> Path | str:
-    from bench.store.local import located
+    from bench.store.opening import located
 
     return located(_text(value))
 

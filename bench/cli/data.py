@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from bench.cli.options import Place, Verbs, duplicates, near_duplicates
-from bench.cli.table import echo_table
 from bench.errors import ExitCode
-from bench.text import say, say_json
+from bench.text import echo_table, say, say_json
 
 FOLDER = click.Path(path_type=Path)
 HOME = click.option(

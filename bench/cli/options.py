@@ -131,7 +131,7 @@ class Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path | str:
         """A URL stays text, whose slashes a path would lose."""
-        from bench.store.local import located
+        from bench.store.opening import located
 
         return located(value)
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.table import echo_table
 from bench.errors import ExitCode
 from bench.plugins import loader
-from bench.text import say, say_json
+from bench.text import echo_table, say, say_json
 
 
 @click.group("plugins")

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from bench.cli.options import Age, Place, Size, Verbs
-from bench.cli.table import echo_table
 from bench.errors import ExitCode
-from bench.text import say, say_json
+from bench.text import echo_table, say, say_json
 
 FOLDER = click.option(
     "--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder]."

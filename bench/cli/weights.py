@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from bench.cli.options import STORE, Place, Verbs, own_store
-from bench.cli.table import echo_table
-from bench.text import say
+from bench.text import echo_table, say
 
 FOLDER = click.Path(path_type=Path)
 WHERE = click.option(
@@ -108,7 +107,7 @@ def import_(folder: Path, store: Path | str | None) -> None:
     """Put the exported method in FOLDER into the store: runs on the same photographs take it
     instead of training."""
     from bench.fitted import folders
-    from bench.store.local import open_store
+    from bench.store.opening import open_store
 
     opened = open_store(store)
     keys = folders.bring_in(folder, opened)

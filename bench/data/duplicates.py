@@ -18,11 +18,12 @@ import numpy as np
 
 from bench import keys
 from bench.cli.config import COPIES
-from bench.contracts import Progress, ProgressTask
+from bench.contracts import PreparedSet, Progress, ProgressTask
 from bench.data import prepare
-from bench.data.prepare import PreparedSet, Source
+from bench.data.prepare import Source
 from bench.engine.request import Request
 from bench.errors import BenchError, NothingMeasured, unknown
+from bench.machine.memory import give_back
 from bench.protocol import Protocol
 from bench.store import records
 from bench.store.files import write_json
@@ -280,8 +281,8 @@ class _Prints:
         for start in range(0, len(part), BATCH):
             rows = slice(start, min(start + BATCH, len(part)))
             light, colour = np.array(part.grey_codes[rows]), np.array(part.ab[rows])
-            prepare.give_back(part.grey_codes)
-            prepare.give_back(part.ab)
+            give_back(part.grey_codes)
+            give_back(part.ab)
             digests.update(
                 (name, keys.sha256(a.tobytes() + b.tobytes()))
                 for name, a, b in zip(part.ids[rows], light, colour)

@@ -3,21 +3,21 @@ store."""
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench import keys
-from bench.contracts import Dataset, Photo, Progress, ProgressTask
+from bench.contracts import Dataset, Photo, PreparedSet, Progress, ProgressTask
+from bench.contracts.datasets import LEVELS
 from bench.errors import BenchError, NothingMeasured, SamplesGone, beside
 from bench.machine import threads, workers
-from bench.machine.memory import GIB, NoRoom, Room
+from bench.machine.memory import GIB, NoRoom, Room, give_back
 from bench.pictures import images
 from bench.protocol import Protocol
 from bench.specs import DatasetSpec
@@ -27,14 +27,10 @@ from bench.store.local import Store
 from bench.text import storable
 
 if TYPE_CHECKING:
-    import torch
-
     from bench.data.splits import Split
 
 NAMED = 10
 """Of what is left out."""
-LEVELS = 65535 / 100
-"""L is kept in 16 bits: a step of 0.0015."""
 
 
 @dataclass(frozen=True)
@@ -52,53 +48,6 @@ class Source:
     lists: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True)
-class PreparedSet:
-    """Photographs of one part of a split, as memory-mapped arrays.
-
-    ab: `(N, 2, 64, 64)` float32, CIELAB units. grey_codes: `(N, 256, 256)` uint16, L in steps of
-    0.0015. excluded: id -> reason, for photographs that were left out. grey_only: ids without any
-    colour that were kept.
-    """
-
-    dataset: str
-    key: str
-    ids: tuple[str, ...]
-    ab: np.ndarray
-    grey_codes: np.ndarray
-    excluded: dict[str, str]
-    grey_only: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def grey(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
-        """L `(B, 1, 256, 256)` of some photographs, 0..100."""
-        import torch
-
-        light = self.grey_codes[index].astype(np.float32) / np.float32(LEVELS)
-        give_back(self.grey_codes)
-        return torch.from_numpy(light)[:, None]
-
-    def truth(self, index: slice | Sequence[int] | np.ndarray) -> torch.Tensor:
-        """True colour fields `(B, 2, 64, 64)`."""
-        import torch
-
-        fields = np.array(self.ab[index])
-        give_back(self.ab)
-        return torch.from_numpy(fields)
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """What a manifest says of this part."""
-        return {
-            "photographs": len(self.ids),
-            "ids_digest": keys.digest_of(self.ids),
-            "excluded": self.excluded,
-            "grey_only_kept": list(self.grey_only),
-        }
 
 
 @dataclass(frozen=True)
@@ -433,17 +382,6 @@ def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> Prepare
         mark["excluded"],
         tuple(mark["grey_only"]),
     )
-
-
-def give_back(array: np.ndarray) -> None:
-    """Let go of a memory map's pages, which else count as this process' memory until it ends; they
-    stay in the system's cache. Nothing to do for other arrays, or where the system has no such
-    call."""
-    owner: object = array
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _reasons(excluded: dict[str, str]) -> str:

@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any
 
 from bench import keys
-from bench.contracts import Law, Method, Progress, Wanted
+from bench.contracts import Law, Method, PreparedSet, Progress, Wanted
 from bench.data import duplicates, prepare, splits
 from bench.data.duplicates import Duplicates
-from bench.data.prepare import PreparedSet, Source
+from bench.data.prepare import Source
 from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.machine import places
@@ -23,7 +23,8 @@ from bench.plugins.notation import Choice
 from bench.protocol import Protocol
 from bench.scores import samples
 from bench.specs import MethodSpec
-from bench.store.local import Store, open_store
+from bench.store.local import Store
+from bench.store.opening import open_store
 from bench.text import storable
 
 SEEDS = 2
@@ -305,9 +306,7 @@ def _fit(
     requires = {name: _fit(c, data, seed, below, protocol, registry) for name, c in inner.items()}
     owner = registry.owner("methods", spec.name)
     own = (p for p in spec.parameters if p.name not in requires)
-    described = {
-        p.name: digest_of(p.type, parameters[p.name], f"{spec.name}: {p.name}=") for p in own
-    }
+    described = {p.name: p.identity(parameters[p.name], f"{spec.name}: {p.name}=") for p in own}
     key = keys.key(
         "fit",
         method=[owner.identity, spec.name, spec.version],
@@ -378,20 +377,6 @@ def _ask(name: str, n: int, fit: Fit, data: Data, request: Request, protocol: Pr
         shards.append((key, range(start, start + len(ids))))
         start += len(ids)
     return Ask(name, n, tuple(shards))
-
-
-def digest_of(kind: str, value: Any, owner: str = "") -> Any:
-    """A path stands for its content: of a file, or of all files below a folder, with their names.
-    `owner` begins an error."""
-    if kind != "path" or value is None:
-        return value
-    path = Path(value).expanduser()
-    try:
-        return keys.folder_digest(path) if path.is_dir() else keys.file_digest(path)
-    except OSError as error:
-        raise BenchError(
-            f"{owner}{error.filename or value} can't be read: {error.strerror}"
-        ) from error
 
 
 def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:

@@ -5,27 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.contracts import Progress, ProgressTask
 from bench.text import one_line, say
-
-
-class Quiet:
-    """Shows nothing; for use from Python and in tests."""
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[ProgressTask]:
-        """A bar that nobody sees."""
-        yield _NoBar()
-
-    def say(self, line: str) -> None:
-        """Nothing."""
-
-
-def unheard(what: str, limited: bool, blamed: Sequence[str] = ()) -> None:
-    """A `bench.contracts.Step` that nobody hears of."""
 
 
 class Lines:
@@ -99,10 +83,6 @@ class Bars:
 def choose() -> Progress:
     """Bars where standard error is a terminal, else lines."""
     return Bars() if sys.stderr.isatty() else Lines()
-
-
-class _NoBar:
-    def advance(self, steps: int = 1, note: str = "") -> None: ...
 
 
 class _RichBar:

@@ -12,7 +12,7 @@ from bench.machine import places
 from bench.store import records
 from bench.store.files import write_json
 from bench.store.forms import Asked
-from bench.store.local import located
+from bench.store.opening import located
 
 FILE = "request.json"
 """In a run folder: what was asked for. While the run is on, with the paths that its processes need."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,30 +13,29 @@ from typing import Any
 
 from bench import keys, output
 from bench.contracts import Progress
+from bench.contracts.execution import Executor, Quiet, Result, Task
 from bench.engine import plan
 from bench.engine import request as requests
 from bench.engine.plan import Plan
-from bench.engine.progress import Quiet
 from bench.engine.request import Request
-from bench.engine.schedule import Outcome, Result, Task
+from bench.engine.schedule import Outcome, drive
 from bench.engine.score_run import headline as headline
 from bench.engine.score_run import rescore as rescore
 from bench.engine.score_run import summarise as summarise
-from bench.engine.work import Workshop
+from bench.engine.work import Work
 from bench.errors import BenchError, ExitCode
-from bench.executors.processes import Worker
 from bench.machine import places
 from bench.machine.environment import environment
 from bench.plugins import notation
 from bench.plugins.loader import Registry, registry
 from bench.results import report, run_folder
 from bench.results.run_folder import Results
-from bench.scores import scoring
-from bench.scores.scoring import LoadedMetric
+from bench.scores.metrics import LoadedMetric, load_metrics
 from bench.specs import ExecutorSpec
 from bench.store import records
 from bench.store.files import write_json, write_text
-from bench.store.local import Store, open_store, trust
+from bench.store.local import Store, trust
+from bench.store.opening import open_store
 from bench.text import visible
 
 EXECUTOR = "BENCH_EXECUTOR"
@@ -104,23 +102,23 @@ def _run(
     reports: Task | None = None,
 ) -> Results:
     plugins = registry()
-    with _planned(_with_home(request), plugins, progress, debug) as (workshop, executor):
-        made, store = workshop.plan, workshop.store
-        workshop.folder = folder = _open_folder(out, made)
+    with _planned(_with_home(request), plugins, progress, debug) as (work, executor):
+        made, store = work.plan, work.store
+        work.opened = folder = _open_folder(out, made)
         with _writable(folder):
-            requests.write(folder, replace(made.request, store=store.place), workshop.looks())
-        if workshop.worker:
-            workshop.worker.folder = folder
+            requests.write(folder, replace(made.request, store=store.place), work.looks())
+        if work.helper:
+            work.helper.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
-        outcomes = _execute(workshop, executor, plugins)
+        outcomes = _execute(work, executor, plugins)
         manifest = _manifest(made, outcomes, store, plugins, argv) | run_folder.naming(
             store, folder
         )
         with _writable(folder):
             write_json(folder / run_folder.MANIFEST, manifest)
         traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
-        scored = _written(workshop, Task("scoring", kind="score"))
-        reported = _written(workshop, reports) if reports and not scored.reason else Result()
+        scored = _written(work, Task("scoring", kind="score"))
+        reported = _written(work, reports) if reports and not scored.reason else Result()
         with _writable(folder):
             _keep_traces(
                 folder, [*traces, *(result.trace for result in (scored, reported) if result.trace)]
@@ -129,20 +127,20 @@ def _run(
     if scored.reason:
         raise _as_error(scored)
     measured = run_folder.read(folder, store.place)
-    measured.troubles = [f"{name}: {why}" for name, why in workshop.left_out.items()] + [
+    measured.troubles = [f"{name}: {why}" for name, why in work.left_out.items()] + [
         reported.reason
     ] * bool(reported.reason)
     return measured
 
 
-def _written(workshop: Workshop, task: Task) -> Result:
+def _written(work: Work, task: Task) -> Result:
     """Have tables or reports written, without the metrics or reports at which a process was ended."""
     while True:
-        left_out = workshop.left_out
-        result = workshop.ask(replace(task, without=tuple(sorted(left_out.items()))))
+        left_out = work.left_out
+        result = work.ask(replace(task, without=tuple(sorted(left_out.items()))))
         if not result.reason or not set(result.blamed) - left_out.keys():
             return result
-        workshop.leave_out(result)
+        work.leave_out(result)
 
 
 @contextmanager
@@ -174,51 +172,50 @@ def _as_error(result: Result) -> BenchError:
 @contextmanager
 def _planned(
     request: Request, plugins: Registry, progress: Progress, debug: bool = False
-) -> Iterator[tuple[Workshop, Callable[..., list[Outcome]]]]:
-    """A workshop whose data are prepared and whose methods and metrics were tried, and the
+) -> Iterator[tuple[Work, Executor]]:
+    """Work whose data are prepared and whose methods and metrics were tried, and the
     executor. Where the executor has limits a process of its own does that, and all that plugins do
     afterwards; it is there until the block ends."""
     store = open_store(request.store)
     check_device(request.device)
-    spec, executor = choose_executor(request, plugins)
-    metrics = scoring.load_metrics(request.metrics, plugins)
+    executor = choose_executor(request, plugins)
+    metrics = load_metrics(request.metrics, plugins)
     plan.check(request, plugins)
     with ExitStack() as stack:
         stack.enter_context(store.in_use())
-        worker = None
-        if spec.limits and not debug:
-            worker = Worker(request, store)
-            stack.callback(worker.end)
-            opened = worker.perform(Task("preparing the photographs", kind="open"), progress)
+        helper = None if debug else executor.helper(request, store)
+        if helper:
+            stack.callback(helper.end)
+            opened = helper.perform(Task("preparing the photographs", kind="open"), progress)
             if opened.reason:
                 raise _as_error(replace(opened, mistake=opened.mistake or ExitCode.USAGE))
-            worker.checked = opened.looks
+            helper.checked = opened.looks
             trust(opened.looks)
-        made = plan.make(request, plugins, store, Quiet() if worker else progress)
-        workshop = Workshop(made, store, progress, debug, worker=worker)
-        yield _tried(workshop, metrics), executor
+        made = plan.make(request, plugins, store, Quiet() if helper else progress)
+        work = Work(made, store, progress, debug, helper=helper)
+        yield _tried(work, metrics), executor
 
 
-def _tried(workshop: Workshop, metrics: Sequence[LoadedMetric]) -> Workshop:
-    """The same workshop, after every method and every metric was made once."""
+def _tried(work: Work, metrics: Sequence[LoadedMetric]) -> Work:
+    """The same work, after every method and every metric was made once."""
     unfit: dict[str, str] = {}
     broken: dict[str, str] = {}
-    for cell in workshop.plan.cells:
+    for cell in work.plan.cells:
         for fit in cell.fit.chain():
             if fit.key not in unfit and fit.key not in broken:
-                result = workshop.ask(Task(f"making {fit.label}", cell.key, fit.key, kind="method"))
+                result = work.ask(Task(f"making {fit.label}", cell.key, fit.key, kind="method"))
                 unfit |= {fit.key: result.unfit} if result.unfit else {}
                 broken |= {fit.key: result.reason} if result.reason else {}
     for metric in metrics:
-        result = workshop.ask(
+        result = work.ask(
             Task(f"making {metric.spec.name}", kind="metric", given=(metric.spec.name,))
         )
         if result.mistake:
             raise _as_error(result)
         if result.reason:
-            workshop.leave_out(replace(result, blamed=(metric.spec.name,)))
-    workshop.plan = workshop.plan.tried(unfit, broken)
-    return workshop
+            work.leave_out(replace(result, blamed=(metric.spec.name,)))
+    work.plan = work.plan.tried(unfit, broken)
+    return work
 
 
 def check_device(device: str) -> None:
@@ -239,9 +236,7 @@ def _with_home(request: Request) -> Request:
     return replace(request, data_home=data_home(request.data_home))
 
 
-def choose_executor(
-    request: Request, plugins: Registry
-) -> tuple[ExecutorSpec, Callable[..., list[Outcome]]]:
+def choose_executor(request: Request, plugins: Registry) -> Executor:
     """The executor that is asked for, else `$BENCH_EXECUTOR`, else `process`. BenchError where it
     can't keep the limits."""
     limits = [f"--{name}" for name in ("timeout", "memory") if getattr(request, name) is not None]
@@ -265,27 +260,18 @@ def choose_executor(
                 "dask"
             )
         given["scheduler"] = request.scheduler
-    return spec, functools.partial(spec.load(), **spec.resolve(given))
+    executor: Executor = spec.load()(**spec.resolve(given))
+    return executor
 
 
-def _execute(
-    workshop: Workshop, executor: Callable[..., list[Outcome]], plugins: Registry
-) -> list[Outcome]:
-    progress, run = workshop.progress, workshop.folder.name if workshop.folder else ""
-
+def _execute(work: Work, executor: Executor, plugins: Registry) -> list[Outcome]:
     def finished(outcome: Outcome) -> None:
         why = f": {outcome.reason}" if outcome.reason else ""
-        progress.say(f"{outcome.cell.name}: {outcome.status}{why}")
-        _notify(
-            plugins,
-            progress,
-            "bench_cell_finished",
-            run=run,
-            cell=outcome.cell.name,
-            status=outcome.status,
-        )
+        work.progress.say(f"{outcome.cell.name}: {outcome.status}{why}")
+        told = {"cell": outcome.cell.name, "status": outcome.status}
+        _notify(plugins, work.progress, "bench_cell_finished", run=work.folder.name, **told)
 
-    return executor(workshop, workshop.plan.cells, finished)
+    return drive(work, work.plan.cells, finished, executor)
 
 
 def _open_folder(out: Path | str | None, made: Plan) -> Path:
@@ -423,5 +409,5 @@ def main_argv() -> list[str]:
 
 def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
-    with _planned(_with_home(request), registry(), progress) as (workshop, _):
-        return list(plan.summary(workshop.plan, workshop.store))
+    with _planned(_with_home(request), registry(), progress) as (work, _):
+        return list(plan.summary(work.plan, work.store))

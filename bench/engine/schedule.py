@@ -9,65 +9,14 @@ others; a task whose worker was lost is tried once more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import dataclass, field, replace
 
+from bench.contracts.execution import Executor, Pool, Result, Task
 from bench.engine.plan import Cell, Fit
+from bench.engine.work import Work
 from bench.errors import StoreLost
-
-if TYPE_CHECKING:
-    from bench.engine.work import Workshop
-
-CHUNK = 16
-"""Shards of one sampling task: 256 photographs."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A fit by its key, or the shards `start` to `stop` of a cell, counted over its asks. name:
-    what people call it. cell: for which it is done first. without: metrics that are left out, and
-    why.
-
-    kind: `fit` and `sample`, which pools do; and what a run does before and after these
-    (`bench.engine.work.Workshop.perform`): `open`, to prepare the photographs; `method` and
-    `metric`, to make one and see whether it can be used; `score` and `report`, to write what
-    `given` says.
-    """
-
-    name: str
-    cell: str = ""
-    fit: str = ""
-    start: int = 0
-    stop: int = 0
-    kind: Literal["fit", "sample", "open", "method", "metric", "score", "report"] = "sample"
-    given: tuple[str, ...] = ()
-    without: tuple[tuple[str, str], ...] = ()
-
-    def message(self) -> dict[str, Any]:
-        """What is sent to another process."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a task ended. trace: of a method's error. lost: its worker went, or a disk or network
-    failed, and no method did. fatal: the store can't be used, so nothing else can be done. mistake:
-    exit status of one that the user can mend.
-
-    unfit: why a method can't be fitted on these photographs. blamed: what was at work when a step
-    passed a limit or its process ended, and can be left out: metrics, reports. looks: of prepared
-    photographs (`bench.store.local.Store.looks`).
-    """
-
-    reason: str = ""
-    seconds: float = 0.0
-    trace: str = ""
-    lost: bool = False
-    fatal: bool = False
-    mistake: int = 0
-    unfit: str = ""
-    blamed: tuple[str, ...] = ()
-    looks: tuple[str, ...] = ()
+from bench.scores.samples import TASK
+from bench.store.local import Store
 
 
 @dataclass(frozen=True)
@@ -82,25 +31,22 @@ class Outcome:
     trace: str = ""
 
 
-class Pool(Protocol):
-    """Where tasks are done."""
-
-    @property
-    def slots(self) -> int:
-        """How many tasks it does at once."""
-
-    def start(self, task: Task) -> None:
-        """Begin a task."""
-
-    def wait(self) -> tuple[Task, Result]:
-        """The next of the begun tasks that ends."""
-
-
 def drive(
-    workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None], pool: Pool
+    work: Work, cells: Iterable[Cell], finished: Callable[[Outcome], None], executor: Executor
 ) -> list[Outcome]:
-    """Execute cells in a pool; `finished` hears of each. Outcomes are in the cells' order."""
-    schedule = Schedule(workshop, tuple(cells))
+    """Execute cells in an executor's pool; `finished` hears of each. Outcomes are in the cells'
+    order."""
+    pool = executor.pool(work)
+    try:
+        return _drive(work, cells, finished, pool)
+    finally:
+        pool.end()
+
+
+def _drive(
+    work: Work, cells: Iterable[Cell], finished: Callable[[Outcome], None], pool: Pool
+) -> list[Outcome]:
+    schedule = Schedule(work, tuple(cells))
     running, again = 0, set[Task]()
     while True:
         for outcome in schedule.news():
@@ -116,10 +62,10 @@ def drive(
         running -= 1
         if result.lost and task not in again:
             again.add(task)
-            workshop.progress.say(f"{task.name}: {result.reason}; it is tried once more")
+            work.progress.say(f"{task.name}: {result.reason}; it is tried once more")
             schedule.put_back(task)
         elif result.blamed:
-            workshop.leave_out(result)
+            work.leave_out(result)
             schedule.put_back(task)
         elif result.fatal:
             raise StoreLost(result.reason)
@@ -131,7 +77,7 @@ def drive(
 class Schedule:
     """Which tasks wait, run and are done."""
 
-    workshop: Workshop
+    work: Work
     cells: tuple[Cell, ...]
     waiting: list[Task] = field(default_factory=list)
     running: set[Task] = field(default_factory=set)
@@ -144,7 +90,7 @@ class Schedule:
             fit.key: fit for cell in self.cells for fit in cell.fit.chain()
         }
         for cell in self.cells:
-            settled = self.workshop.settled(cell)
+            settled = _settled(cell, self.work.store)
             if settled:
                 self.outcomes[cell.key] = settled
             else:
@@ -155,7 +101,7 @@ class Schedule:
         for task in self.waiting:
             if self._ready(task):
                 self.waiting.remove(task)
-                begun = replace(task, without=tuple(sorted(self.workshop.left_out.items())))
+                begun = replace(task, without=tuple(sorted(self.work.left_out.items())))
                 self.running.add(begun)
                 return begun
         return None
@@ -194,11 +140,11 @@ class Schedule:
     def _tasks(self, cell: Cell) -> Iterator[Task]:
         known = {task.fit for task in self.waiting}
         for fit in cell.fit.chain():
-            if fit.key not in known and not self.workshop.store.find("fits", fit.key):
+            if fit.key not in known and not self.work.store.find("fits", fit.key):
                 yield Task(f"fitting {fit.label} on {fit.dataset}", cell.key, fit.key, kind="fit")
         count = sum(len(ask.shards) for ask in cell.asks)
-        for start in range(0, count, CHUNK):
-            yield Task(f"sampling {cell.name}", cell.key, "", start, min(start + CHUNK, count))
+        for start in range(0, count, TASK):
+            yield Task(f"sampling {cell.name}", cell.key, "", start, min(start + TASK, count))
 
     def _ready(self, task: Task) -> bool:
         unmade = {other.fit for other in (*self.waiting, *self.running) if other.fit}
@@ -222,17 +168,26 @@ class Schedule:
 
     def _break(self, fit: Fit, result: Result) -> None:
         """A fit failed: so does what needs it."""
-        self.workshop.broken[fit.key] = result.reason
+        self.work.broken[fit.key] = result.reason
         self.waiting = [task for task in self.waiting if task.fit != fit.key]
         needed = Result(f"{fit.label}, which it needs, failed: {result.reason}", trace=result.trace)
         for cell in self.cells:
             if cell.fit.key == fit.key and cell.key not in self.outcomes:
                 self._fail(cell.key, result)
         for other in self._fits.values():
-            if other.key not in self.workshop.broken and any(
+            if other.key not in self.work.broken and any(
                 p.key == fit.key for p in other.requires.values()
             ):
                 self._break(other, needed)
 
     def _cell(self, key: str) -> Cell:
         return next(cell for cell in self.cells if cell.key == key)
+
+
+def _settled(cell: Cell, store: Store) -> Outcome | None:
+    """The outcome of a cell for which nothing is to do."""
+    if cell.broken:
+        return Outcome(cell, "failed", cell.broken)
+    if cell.incompatible:
+        return Outcome(cell, "incompatible", cell.incompatible)
+    return None if cell.missing(store) else Outcome(cell, "cached")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Progress, Step
+from bench.contracts.execution import unheard
 from bench.data import prepare
-from bench.engine.progress import unheard
 from bench.errors import NothingMeasured
 from bench.output import Output
 from bench.plugins.loader import Registry, registry
@@ -21,7 +21,8 @@ from bench.scores import long_table, scoring
 from bench.scores.cells import CellScores, failed
 from bench.scores.columns import UNDEFINED, ScoreColumn, Scores
 from bench.scores.long_table import Writer
-from bench.scores.scoring import IID, HeldOut, LoadedMetric
+from bench.scores.metrics import IID, LoadedMetric, load_metrics
+from bench.scores.scoring import HeldOut
 from bench.specs import MetricSpec
 from bench.store.files import write_bytes, write_json, write_text
 from bench.store.local import Store
@@ -56,7 +57,7 @@ def rescore(
     that these were asked for. store: as `bench.results.run_folder.read` takes it.
     """
     plugins = registry()
-    loaded = scoring.load_metrics(metrics, plugins)
+    loaded = load_metrics(metrics, plugins)
     manifest = run_folder.read_manifest(folder)
     others = run_folder.read(folder) if metrics else None
     opened, left_out = run_folder.open_store_of(folder, manifest, store), scoring.unusable(loaded)

@@ -7,25 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import seeds
 from bench.contracts import FitContext, Method, Progress, Step, colour_weights
 from bench.contracts.colour_weights import ColourWeights
+from bench.contracts.execution import Helper, Result, Task, unheard
 from bench.engine import plan, rendezvous
 from bench.engine.plan import Ask, Cell, Fit, Plan, describe_fit
-from bench.engine.progress import unheard
+from bench.engine.request import Request
 from bench.engine.sampling import Asking
-from bench.engine.schedule import Outcome, Result, Task
 from bench.errors import BenchError, Infrastructure, StoreLost, reason, said, trace
 from bench.machine import threads
 from bench.plugins.loader import registry
 from bench.scores import samples, scoring
-from bench.scores.scoring import HeldOut, LoadedMetric
+from bench.scores.metrics import LoadedMetric, by_plugin, load_metrics
+from bench.scores.scoring import HeldOut
 from bench.store.local import Store
-
-if TYPE_CHECKING:
-    from bench.executors.processes import Worker
 
 
 def failure(error: BaseException, seconds: float = 0.0, whole: bool = False) -> Result:
@@ -37,13 +35,13 @@ def failure(error: BaseException, seconds: float = 0.0, whole: bool = False) -> 
 
 
 @dataclass
-class Workshop:
+class Work:
     """What executing cells needs: the store, the fitted methods of this process and the weights of
     each data set.
 
-    folder: of the run. step: told what begins, whether it is under the limits, and what can be left
+    opened: the run's folder. step: told what begins, whether it is under the limits, and what can be left
     out if it goes wrong. broken: fits that failed, and why: they are not tried again for another
-    cell. left_out: metrics that can't be used, and why. worker: the process that has prepared the
+    cell. left_out: metrics that can't be used, and why. helper: the process that has prepared the
     run, if there is one.
     """
 
@@ -51,19 +49,30 @@ class Workshop:
     store: Store
     progress: Progress
     debug: bool = False
-    folder: Path | None = None
+    opened: Path | None = None
     step: Step = unheard
-    worker: Worker | None = None
+    helper: Helper | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
     held_out: dict[str, HeldOut] = field(default_factory=dict)
 
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.plan.request
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, which is there once the photographs are prepared."""
+        assert self.opened is not None
+        return self.opened
+
     @cached_property
     def metrics(self) -> list[LoadedMetric]:
         """What samples are scored with."""
-        return scoring.load_metrics(self.plan.request.metrics, registry())
+        return load_metrics(self.request.metrics, registry())
 
     def test_set(self, dataset: str) -> HeldOut:
         """What the scores of a data set's samples need."""
@@ -100,33 +109,12 @@ class Workshop:
             self.fitted[fit.key] = method
         return self.fitted[fit.key]
 
-    def settled(self, cell: Cell) -> Outcome | None:
-        """The outcome of a cell for which nothing is to do."""
-        if cell.broken:
-            return Outcome(cell, "failed", cell.broken)
-        if cell.incompatible:
-            return Outcome(cell, "incompatible", cell.incompatible)
-        return None if cell.missing(self.store) else Outcome(cell, "cached")
-
-    def execute(self, cell: Cell) -> Outcome:
-        """Fit what is needed and make the missing shards of a cell."""
-        if settled := self.settled(cell):
-            return settled
-        result = self.perform(
-            Task(cell.name, cell.key, stop=sum(len(ask.shards) for ask in cell.asks))
-        )
-        if result.fatal or result.lost:
-            raise StoreLost(result.reason)
-        return Outcome(
-            cell, "failed" if result.reason else "done", result.reason, result.seconds, result.trace
-        )
-
     def perform(self, task: Task) -> Result:
         """Do a task. What goes wrong in it is in the result; with `debug` a method's error is
         raised."""
         start = time.monotonic()
         try:
-            with threads.pinned(self.plan.request.threads or threads.wanted()):
+            with threads.pinned(self.request.threads or threads.wanted()):
                 done = self._do(task)
         except (
             Exception,
@@ -161,20 +149,15 @@ class Workshop:
     def ask(self, task: Task) -> Result:
         """Have the process do a task that has prepared the run, else this one; once more where it
         was lost."""
-        if not self.worker:
+        if not self.helper:
             return self.perform(task)
-        result = self.worker.perform(task, self.progress)
-        return self.worker.perform(task, self.progress) if result.lost else result
+        result = self.helper.perform(task, self.progress)
+        return self.helper.perform(task, self.progress) if result.lost else result
 
     def looks(self) -> tuple[str, ...]:
         """How the prepared photographs look, which were held against their digests."""
         parts = (part for data in self.plan.data.values() for part in (data.train, data.test))
         return tuple(self.store.looks("prepared", part.key) for part in parts)
-
-    def rest(self) -> None:
-        """End the process that has prepared the run: others do its tasks."""
-        if self.worker:
-            self.worker.end()
 
     def _do(self, task: Task) -> Result:
         if task.kind == "open":
@@ -195,7 +178,7 @@ class Workshop:
             return Result(
                 unfit=plan.unfit(fit, self.plan.data[fit.dataset], self.plan.protocol) or ""
             )
-        if self.plan.request.nodes > 1:
+        if self.request.nodes > 1:
             self._fit_together(fit)
         else:
             self.method(fit)
@@ -218,7 +201,6 @@ class Workshop:
         from bench.engine.score_run import Scoring, score
         from bench.results import report, run_folder
 
-        assert self.folder is not None
         if task.kind == "score":
             manifest, left_out = run_folder.read_manifest(self.folder), dict(task.without)
             score(
@@ -258,7 +240,7 @@ class Workshop:
             fit.method().fit(self.plan.data[fit.dataset].train, context)
 
     def _fit_and_keep(self, method: Method, fit: Fit, context: FitContext) -> None:
-        if self.plan.request.nodes > 1 and not rendezvous.here():
+        if self.request.nodes > 1 and not rendezvous.here():
             raise BenchError(
                 f"the fit of {fit.label}, which several machines made, is gone from the store: run "
                 "again"
@@ -267,7 +249,7 @@ class Workshop:
 
         def build(folder: Path) -> dict[str, Any]:
             made.append(fit.key)
-            if self.plan.request.nodes > 1:
+            if self.request.nodes > 1:
                 rendezvous.say(fit.key, rendezvous.TRAIN)
             return self._fit(method, fit, context, folder)
 
@@ -299,7 +281,7 @@ class Workshop:
         parts = {name: self.method(part) for name, part in fit.requires.items()}
         part_keys = {name: part.key for name, part in fit.requires.items()}
         seed = seeds.of_fit(fit.seed, fit.dataset, fit.spec.name)
-        request = self.plan.request
+        request = self.request
         return FitContext(
             seed,
             request.device,
@@ -331,7 +313,7 @@ class Workshop:
         if missing:
             self._make(cell, missing)
         test, left_out = self.test_set(cell.fit.dataset), {name for name, _ in task.without}
-        for group in scoring.by_plugin([m for m in self.metrics if m.spec.name not in left_out]):
+        for group in by_plugin([m for m in self.metrics if m.spec.name not in left_out]):
             scoring.begin(self.step, cell.name, group)
             at = 0
             for ask in cell.asks:

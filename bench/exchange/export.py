@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__, keys
-from bench.contracts import Progress, Wanted
+from bench.contracts import PreparedSet, Progress, Wanted
 from bench.data import prepare, splits
-from bench.data.prepare import PreparedSet, Source
+from bench.data.prepare import Source
 from bench.engine import plan
 from bench.engine.request import Request
 from bench.errors import BenchError

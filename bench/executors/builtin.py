@@ -1,41 +1,11 @@
-"""The executors that come with huebench, and `serial`, which does one task after the other."""
+"""The executors that come with huebench."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
-from bench.engine.plan import Cell
-from bench.engine.schedule import Outcome, Result, Task, drive
-from bench.engine.work import Workshop
 from bench.hookspecs import hookimpl
 from bench.specs import ExecutorSpec, Parameter
-
-
-@dataclass
-class InThisProcess:
-    """A pool of one slot: a task is done when its result is asked for."""
-
-    workshop: Workshop
-    slots: int = 1
-    begun: list[Task] = field(default_factory=list)
-
-    def start(self, task: Task) -> None:
-        """Remember it."""
-        self.begun.append(task)
-
-    def wait(self) -> tuple[Task, Result]:
-        """Do it."""
-        task = self.begun.pop()
-        return task, self.workshop.perform(task)
-
-
-def serial(
-    workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]
-) -> list[Outcome]:
-    """One task after the other, in this process."""
-    return drive(workshop, cells, finished, InThisProcess(workshop))
-
 
 SLOTS = Parameter(
     "slots",
@@ -54,7 +24,7 @@ def bench_register_executors() -> Iterable[ExecutorSpec]:
     yield ExecutorSpec(
         name="process",
         summary="tasks in processes of their own, which are ended at a limit",
-        factory="bench.executors.processes:process",
+        factory="bench.executors.processes:Process",
         licence=licence,
         limits=True,
         parameters=(SLOTS,),
@@ -62,14 +32,14 @@ def bench_register_executors() -> Iterable[ExecutorSpec]:
     yield ExecutorSpec(
         name="serial",
         summary="one task after the other, in this process",
-        factory="bench.executors.builtin:serial",
+        factory="bench.executors.serial:Serial",
         licence=licence,
     )
     yield ExecutorSpec(
         name="dask",
         summary="tasks on the workers of a dask cluster: a running one, or processes of this "
         "machine",
-        factory="bench.executors.dask_pool:dask",
+        factory="bench.executors.dask_pool:Dask",
         licence=licence,
         limits=True,
         parameters=(
@@ -85,7 +55,7 @@ def bench_register_executors() -> Iterable[ExecutorSpec]:
     yield ExecutorSpec(
         name="submitit",
         summary="tasks as jobs of SLURM, or of the same machine (cluster=local)",
-        factory="bench.executors.submitit_jobs:submitit",
+        factory="bench.executors.submitit_jobs:Submitit",
         licence=licence,
         limits=True,
         nodes=True,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from bench.engine.plan import Cell
-from bench.engine.schedule import Outcome, Task, drive
-from bench.engine.work import Workshop
+from bench.contracts.execution import Job, Pool, Task
 from bench.errors import BenchError
 from bench.executors import remote
-from bench.executors.processes import usual_slots
+from bench.executors.processes import Limited, usual_slots
+from bench.executors.remote import Futures
 from bench.machine import threads
 
 if TYPE_CHECKING:
@@ -21,53 +20,67 @@ if TYPE_CHECKING:
 MISSING = "executor dask needs the package distributed: pip install 'huebench[dask]'"
 
 
-def dask(
-    workshop: Workshop,
-    cells: Iterable[Cell],
-    finished: Callable[[Outcome], None],
-    scheduler: str = "",
-    slots: int | str = "auto",
-) -> list[Outcome]:
+class Dask(Limited):
     """Tasks on the cluster whose scheduler is at an address, else on `slots` processes of this
-    machine (auto: one a core, or one a GPU). A task whose worker dies is tried once more on
-    another. BenchError where the scheduler is lost."""
-    assert workshop.folder is not None
-    workshop.rest()
-    folder, request = workshop.folder, workshop.plan.request
-    usual = usual_slots(request) if request.device == "cuda" else threads.cores()
-    here = 0 if scheduler else usual if slots == "auto" else int(slots)
-    with _client(scheduler, here) as client:
+    machine (auto: one a core, or one a GPU)."""
 
-        def submit(task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
-            future = client.submit(perform, remote.message(folder, task, here or 1), pure=False)
+    def __init__(self, *, scheduler: str = "", slots: int | str = "auto") -> None:
+        self.scheduler, self.slots = scheduler, slots
+
+    def pool(self, job: Job) -> Pool:
+        """A pool over the cluster."""
+        request = job.request
+        usual = usual_slots(request) if request.device == "cuda" else threads.cores()
+        here = usual if self.slots == "auto" else int(self.slots)
+        return Cluster(job, self.scheduler, 0 if self.scheduler else here)
+
+
+class Cluster(Futures):
+    """A task whose worker dies is tried once more on another. BenchError where the scheduler is
+    lost. here: processes of this machine, if it has the cluster."""
+
+    engine = "dask"
+
+    def __init__(self, job: Job, scheduler: str, here: int) -> None:
+        super().__init__(job)
+        self.folder, self.scheduler, self.here = job.folder, scheduler, here
+        self._open = ExitStack()
+        self.client = self._open.enter_context(_client(scheduler, here))
+
+    @property
+    def slots(self) -> int:
+        """Threads of all workers, now."""
+        with self._told():
+            return self.here or max(1, self._threads())
+
+    def submit(self, task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
+        """A future of the client."""
+        text = remote.message(self.folder, task, self.here or 1)
+        with self._told():
+            future = self.client.submit(perform, text, pure=False)
             future.add_done_callback(lambda done: ended(done.result))
 
-        def count() -> int:
-            return sum(
-                worker["nthreads"]
-                for worker in client.scheduler_info(n_workers=-1)["workers"].values()
-            )
+    def end(self) -> None:
+        """End the workers' processes of this run, and the cluster if it is this machine's."""
+        with suppress(Exception):  # workers that are out of reach end their processes when they end
+            self.client.run(remote.end, str(self.folder.resolve()))
+        self._open.close()
 
+    def _threads(self) -> int:
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return sum(worker["nthreads"] for worker in workers)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            return drive(
-                workshop,
-                cells,
-                finished,
-                remote.Futures(workshop, submit, lambda: here or count(), "dask"),
-            )
+            yield
         except Exception as error:
-            if isinstance(error, BenchError) or client.status == "running":
+            if self.client.status == "running":
                 raise
             raise BenchError(
-                f"the dask scheduler {scheduler or 'of this run'} is gone: what is finished stays, "
-                "and the same "
-                "command goes on when there is one again"
+                f"the dask scheduler {self.scheduler or 'of this run'} is gone: what is finished "
+                "stays, and the same command goes on when there is one again"
             ) from error
-        finally:
-            with suppress(
-                Exception
-            ):  # workers that are out of reach end their processes when they end
-                client.run(remote.end, str(folder.resolve()))
 
 
 def perform(text: str) -> str:

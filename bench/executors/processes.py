@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,11 +27,9 @@ from typing import IO, TypedDict
 import psutil
 
 from bench.contracts import Progress, ProgressTask
+from bench.contracts.execution import Executor, Helper, Job, Pool, Result, Task
 from bench.engine import request as requests
-from bench.engine.plan import Cell
 from bench.engine.request import Request
-from bench.engine.schedule import Outcome, Result, Task, drive
-from bench.engine.work import Workshop
 from bench.errors import BenchError, reason
 from bench.machine import threads
 from bench.plugins.loader import switches
@@ -68,23 +66,27 @@ class Lost(Exception):
         self.outside = outside
 
 
-def process(
-    workshop: Workshop,
-    cells: Iterable[Cell],
-    finished: Callable[[Outcome], None],
-    slots: int | str = "auto",
-) -> list[Outcome]:
-    """Tasks in so many processes. Limits are the request's: `timeout` seconds for fitting a method
-    or for sampling some photographs, `memory` GiB."""
-    request = workshop.plan.request
-    count = usual_slots(request) if slots == "auto" else int(slots)
-    if why := crowded(count, request):
-        workshop.progress.say(why)
-    pool = _Pool(workshop, count)
-    try:
-        return drive(workshop, cells, finished, pool)
-    finally:
-        pool.end()
+class Limited(Executor):
+    """An executor whose tasks are done in processes that are ended at the request's limits:
+    `timeout` seconds for fitting a method or for sampling some photographs, `memory` GiB."""
+
+    def helper(self, request: Request, store: Store) -> Helper:
+        """A process of this machine."""
+        return Worker(request, store)
+
+
+class Process(Limited):
+    """Tasks in so many processes of this machine; `auto`: one, or one a GPU."""
+
+    def __init__(self, *, slots: int | str = "auto") -> None:
+        self.slots = slots
+
+    def pool(self, job: Job) -> Pool:
+        """A thread a slot, which waits for the slot's process."""
+        count = usual_slots(job.request) if self.slots == "auto" else int(self.slots)
+        if why := crowded(count, job.request):
+            job.progress.say(why)
+        return Processes(job, count)
 
 
 def usual_slots(request: Request) -> int:
@@ -111,36 +113,30 @@ def crowded(slots: int, request: Request) -> str:
     )
 
 
-class _Pool:
+class Processes(Pool):
     """A thread a slot, which waits for the slot's process. A single slot goes on with the process
     that prepared the run."""
 
-    def __init__(self, workshop: Workshop, slots: int) -> None:
-        assert workshop.folder is not None
-        self.workshop, self.slots = workshop, slots
+    slots = 1
+
+    def __init__(self, job: Job, slots: int) -> None:
+        self.job, self.slots = job, slots
         self._tasks: queue.Queue[Task | None] = queue.Queue()
         self._results: queue.Queue[tuple[Task, Result]] = queue.Queue()
         self._ending = False
-        self._lent = workshop.worker if slots == 1 else None
-        workers = (
-            [self._lent]
-            if self._lent
-            else [
-                Worker(
-                    workshop.plan.request,
-                    workshop.store,
-                    workshop.folder,
-                    workshop.looks(),
-                    place(i, slots, workshop.plan.request),
-                )
-                for i in range(slots)
-            ]
-        )
-        if not self._lent:
-            workshop.rest()
-        self._workers = [worker for worker in workers if worker]
-        for worker in self._workers:
-            threading.Thread(target=self._serve, args=(worker,), daemon=True).start()
+        self._lent = job.helper if slots == 1 else None
+        self._helpers: list[Helper] = [self._lent] if self._lent else self._started(slots)
+        for helper in self._helpers:
+            threading.Thread(target=self._serve, args=(helper,), daemon=True).start()
+
+    def _started(self, slots: int) -> list[Helper]:
+        job, looks = self.job, self.job.looks()
+        if job.helper:  # others do its tasks
+            job.helper.end()
+        return [
+            Worker(job.request, job.store, job.folder, looks, place(i, slots, job.request))
+            for i in range(slots)
+        ]
 
     def start(self, task: Task) -> None:
         """Begin a task."""
@@ -155,21 +151,21 @@ class _Pool:
     def end(self) -> None:
         """End all processes but the one that is lent, which ends with the run."""
         self._ending = True
-        for worker in self._workers:
+        for helper in self._helpers:
             self._tasks.put(None)
-            if worker is not self._lent:
-                worker.end()
+            if helper is not self._lent:
+                helper.end()
 
-    def _serve(self, worker: Worker) -> None:
+    def _serve(self, helper: Helper) -> None:
         while task := self._tasks.get():
             try:
-                told = worker.perform(task, self.workshop.progress)
-                if (result := self.workshop.believed(task, told)) is not told:
-                    worker.end()  # nobody knows what else it would say
+                told = helper.perform(task, self.job.progress)
+                if (result := self.job.believed(task, told)) is not told:
+                    helper.end()  # nobody knows what else it would say
             except Exception as error:  # noqa: BLE001 - the system gives no process, or none of what it is asked: said, tried again
                 result = Result(f"{task.name}: {reason(error)}", lost=True)
             if self._ending:
-                worker.end()
+                helper.end()
                 return
             self._results.put((task, result))
 

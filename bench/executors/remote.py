@@ -13,19 +13,18 @@ import contextlib
 import json
 import queue
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.contracts.execution import Job, Pool, Quiet, Result, Task
 from bench.engine import request
-from bench.engine.progress import Quiet
-from bench.engine.schedule import Result, Task
-from bench.engine.work import Workshop
 from bench.executors.processes import Place, Worker, place
 from bench.plugins.loader import switches
 from bench.store import records
-from bench.store.local import open_store
+from bench.store.opening import open_store
 
 _workers: dict[tuple[str, int], Worker] = {}
 
@@ -80,21 +79,21 @@ def _worker(folder: Path, told: dict[str, Any], slot: int, variables: Mapping[st
     return Worker(asked, open_store(asked.store), folder, request.checked(folder), mine)
 
 
-@dataclass
-class Futures:
-    """A pool over an engine. submit: begins a task and calls back with the text of its result, or
-    raises what the engine says. count: how many tasks the engine does at once, now."""
+class Futures(Pool):
+    """A pool over an engine elsewhere, called `engine`, whose answers come when they come."""
 
-    workshop: Workshop
-    submit: Callable[[Task, Callable[[Callable[[], str]], None]], None]
-    count: Callable[[], int]
-    engine: str
-    _ended: queue.Queue[tuple[Task, Callable[[], str]]] = field(default_factory=queue.Queue)
+    engine = ""
 
-    @property
-    def slots(self) -> int:
-        """How many tasks can be under way."""
-        return max(1, self.count())
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._ended: queue.Queue[tuple[Task, Callable[[], str]]] = queue.Queue()
+        if job.helper:  # others do its tasks
+            job.helper.end()
+
+    @abstractmethod
+    def submit(self, task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
+        """Hand a task to the engine, which calls `ended` with a function that gives the text of the
+        result, or raises what the engine says."""
 
     def start(self, task: Task) -> None:
         """Hand a task to the engine."""
@@ -108,9 +107,8 @@ class Futures:
                 task, answer = self._ended.get(timeout=1.0)
                 break
         try:
-            return task, self.workshop.believed(
-                task, records.checked(json.loads(answer()), Result, "an answer")
-            )
+            told = records.checked(json.loads(answer()), Result, "an answer")
+            return task, self.job.believed(task, told)
         except Exception as error:  # noqa: BLE001 - whatever the engine says of a worker that is gone
             text = " ".join(str(error).split()) or type(error).__name__
             return task, Result(f"{task.name}: {self.engine} lost it: {text[:300]}", lost=True)

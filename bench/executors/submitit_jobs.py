@@ -8,17 +8,17 @@ import queue
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.contracts.execution import Job, Pool, Task
 from bench.engine import rendezvous, request
-from bench.engine.plan import Cell
-from bench.engine.schedule import Outcome, Task, drive
-from bench.engine.work import Workshop
 from bench.errors import BenchError
 from bench.executors import remote
+from bench.executors.processes import Limited
+from bench.executors.remote import Futures
 from bench.store.files import write_bytes
 
 MISSING = "executor submitit needs the package submitit: pip install 'huebench[slurm]'"
@@ -30,50 +30,55 @@ FAILED = "failed.json"
 """In the folder of such a job: the result of one that failed."""
 
 
-def submitit(
-    workshop: Workshop,
-    cells: Iterable[Cell],
-    finished: Callable[[Outcome], None],
-    cluster: str = "slurm",
-    slots: int = 16,
-    **job: Any,
-) -> list[Outcome]:
-    """Tasks as jobs, `slots` at once; logs are in the run folder, below `jobs`. A job that is lost
-    is submitted once more."""
-    assert workshop.folder is not None
-    workshop.rest()
-    folder, machines = workshop.folder, workshop.plan.request.nodes
-    engine = _engine(workshop, cluster, **job)
-    together = _engine(workshop, cluster, **job, count=machines) if machines > 1 else None
-    begun: list[Any] = []
-    free: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for slot in range(slots):
-        free.put(slot)
+class Submitit(Limited):
+    """Tasks as jobs, `slots` at once; logs are in the run folder, below `jobs`. The other
+    parameters are a job's."""
 
-    def submit(task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
-        slot = free.get()
+    def __init__(self, *, cluster: str = "slurm", slots: int = 16, **job: Any) -> None:
+        self.cluster, self.slots, self.job = cluster, slots, job
+
+    def pool(self, job: Job) -> Pool:
+        """A pool over the jobs."""
+        return Jobs(job, self)
+
+
+class Jobs(Futures):
+    """A job that is lost is submitted once more."""
+
+    engine, slots = "submitit", 1
+
+    def __init__(self, job: Job, how: Submitit) -> None:
+        super().__init__(job)
+        self.how, self.slots, machines = how, how.slots, job.request.nodes
+        self.one = _engine(job, how.cluster, **how.job)
+        self.together = (
+            _engine(job, how.cluster, **how.job, count=machines) if machines > 1 else None
+        )
+        self.begun: list[Any] = []
+        self.free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(self.slots):
+            self.free.put(slot)
+
+    def submit(self, task: Task, ended: Callable[[Callable[[], str]], None]) -> None:
+        """A job for one task."""
+        slot = self.free.get()
 
         def done(answer: Callable[[], str]) -> None:
-            free.put(slot)
+            self.free.put(slot)
             ended(answer)
 
-        if task.fit and together:
-            made = together.submit(_perform_together, remote.message(folder, task))
+        folder = self.job.folder
+        if task.fit and self.together:
+            made = self.together.submit(_perform_together, remote.message(folder, task))
         else:
-            made = engine.submit(
-                remote.perform,
-                remote.message(folder, task, slots if cluster == "local" else 1),
-                slot,
-            )
-        begun.append(made)
+            here = self.slots if self.how.cluster == "local" else 1
+            made = self.one.submit(remote.perform, remote.message(folder, task, here), slot)
+        self.begun.append(made)
         threading.Thread(target=_watch, args=(made, done), daemon=True).start()
 
-    try:
-        return drive(
-            workshop, cells, finished, remote.Futures(workshop, submit, lambda: slots, "submitit")
-        )
-    finally:
-        for made in begun:
+    def end(self) -> None:
+        """Cancel what has not ended."""
+        for made in self.begun:
             if not made.done():
                 made.cancel(check=False)
 
@@ -95,7 +100,7 @@ def _perform_together(text: str) -> str:
 
 
 def _engine(
-    workshop: Workshop,
+    run: Job,
     cluster: str,
     minutes: int,
     partition: str,
@@ -108,11 +113,10 @@ def _engine(
         from submitit import AutoExecutor
     except ImportError as error:
         raise BenchError(MISSING) from error
-    assert workshop.folder is not None
     try:
-        engine = AutoExecutor(folder=workshop.folder.resolve() / "jobs" / "%j", cluster=cluster)
-        engine.update_parameters(name=f"huebench-{workshop.folder.name}"[:60], timeout_min=minutes)
-        devices = workshop.plan.request.devices
+        engine = AutoExecutor(folder=run.folder.resolve() / "jobs" / "%j", cluster=cluster)
+        engine.update_parameters(name=f"huebench-{run.folder.name}"[:60], timeout_min=minutes)
+        devices = run.request.devices
         if count > 1 and cluster == "local":
             engine.update_parameters(tasks_per_node=count * devices)  # which stand for the machines
         elif count > 1 and cluster == "slurm":

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bench.contracts import Progress, ProgressTask
+from bench.contracts.execution import Quiet, Result, Task
 from bench.engine import plan, request
-from bench.engine.progress import Quiet
-from bench.engine.schedule import Result, Task
-from bench.engine.work import Workshop, failure
+from bench.engine.work import Work, failure
 from bench.errors import BenchError
 from bench.plugins.loader import registry
 from bench.store import records
-from bench.store.local import open_store, trust
+from bench.store.local import trust
+from bench.store.opening import open_store
 from bench.text import prepare_streams
 
 LONGEST = 2**16
@@ -104,31 +104,31 @@ def main() -> None:
     os.dup2(2, 1)
     prepare_streams()
     telling = Telling(replies)
-    workshop: Workshop | None = None
+    work: Work | None = None
     for line in tasks:
         message = json.loads(line)
         task = records.checked(message["task"], Task, "a message")
         try:
-            if workshop is None:
+            if work is None:
                 telling.step(
                     "opening the run's data", False
                 )  # whose digests take long where there is much
-                workshop = _workshop(message, telling, telling if task.kind == "open" else Quiet())
+                work = _work(message, telling, telling if task.kind == "open" else Quiet())
             folder = Path(message["folder"]) if message["folder"] else None
-            workshop = replace(
-                workshop, folder=folder, broken={}
+            work = replace(
+                work, opened=folder, broken={}
             )  # what failed is known to who sends the tasks
-            result = workshop.perform(task)
+            result = work.perform(task)
         except BenchError as error:
             result = failure(error, whole=True)
         telling.result(result, message["token"])
 
 
-def _workshop(message: Mapping[str, Any], telling: Telling, progress: Progress) -> Workshop:
+def _work(message: Mapping[str, Any], telling: Telling, progress: Progress) -> Work:
     asked = request.told(message["request"])
     store = open_store(asked.store)
     trust(
         message["checked"]
     )  # else each task's process would read all prepared photographs once more
     made = plan.make(asked, registry(), store, progress)
-    return Workshop(made, store, telling, step=telling.step)
+    return Work(made, store, telling, step=telling.step)

@@ -21,8 +21,9 @@ import numpy as np
 
 from bench import seeds
 from bench.contracts import FitContext, Method, Progress, colour_weights
+from bench.contracts.execution import Quiet
+from bench.contracts.methods import restore
 from bench.data.prepare import reopen
-from bench.engine.progress import Quiet
 from bench.errors import BenchError, reason, unknown
 from bench.fetch import archives
 from bench.machine import places
@@ -380,7 +381,7 @@ def _open(
             raise BenchError(
                 f"{place}: {mark['label']} can't be made ({reason(error)}): don't use it"
             ) from error
-        stored.load(method, folders[key], context)
+        restore(method, folders[key], context)
         made[key] = method
     return Fitted(made[card["fit"]], _spec(plugins, card["fits"][card["fit"]]), card)
 

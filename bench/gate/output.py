@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.cli.table import aligned
 from bench.gate.verdict import VERDICTS, Gate, Row
 from bench.machine import places
 from bench.store.files import write_for_user
+from bench.text import aligned, one_line
 from bench.text import markdown as escape
-from bench.text import one_line
 
 SCHEMA = 1
 MARKS = {"regressed": "❌", "not comparable": "🚫", "inconclusive": "⚠️", "ok": "✅"}

@@ -3,10 +3,15 @@ given theirs back."""
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Condition
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 GIB = 2**30
 STRIP = 2**20
@@ -76,3 +81,16 @@ def strips(height: int, width: int) -> Iterator[slice]:
     """The rows of a picture in parts of `STRIP` pixels or less."""
     step = max(1, STRIP // max(1, width))
     yield from (slice(start, min(start + step, height)) for start in range(0, height, step))
+
+
+def give_back(array: np.ndarray) -> None:
+    """Let go of a memory map's pages, which else count as this process' memory until it ends; they
+    stay in the system's cache. Nothing to do for other arrays, or where the system has no such
+    call."""
+    import numpy as np
+
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)

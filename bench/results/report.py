@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from bench import keys
 from bench.contracts import Progress, Step
+from bench.contracts.execution import unheard
 from bench.data import duplicates
-from bench.engine.progress import unheard
 from bench.errors import (
     BenchError,
     ExitCode,

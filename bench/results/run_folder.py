@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import keys
+from bench.contracts import PreparedSet
 from bench.data import prepare
 from bench.errors import BenchError, SamplesGone, unknown
 from bench.machine import places
@@ -20,7 +21,8 @@ from bench.scores.columns import KEYS, FileScores, FrameScores, Scores, has_inde
 from bench.scores.long_table import SET_COLUMNS
 from bench.store import records
 from bench.store.forms import Choices, Manifest
-from bench.store.local import Store, default_place, located, open_store
+from bench.store.local import Store
+from bench.store.opening import default_place, located, open_store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,21 +163,21 @@ class Results:
         opened (`read`)."""
         return self._opens() if self._opens else open_store(self.manifest["store"])
 
-    def _test_set(self, dataset: str) -> prepare.PreparedSet:
+    def _test_set(self, dataset: str) -> PreparedSet:
         if dataset not in self._tests:
             key = self.manifest["datasets"][dataset]["test"]["key"]
             self._tests[dataset] = prepare.reopen(self.store, dataset, key)
         return self._tests[dataset]
 
     @cached_property
-    def _tests(self) -> dict[str, prepare.PreparedSet]:
+    def _tests(self) -> dict[str, PreparedSet]:
         return {}
 
 
 def read(folder: Path, store: Path | str | None = None) -> Results:
     """The results in a run folder; BenchError when it is missing, damaged or of a newer schema.
     store: where its samples are, if they are wanted: the store that the run names is opened only
-    where it is this one or, None, `bench.store.local.default_place`."""
+    where it is this one or, None, `bench.store.opening.default_place`."""
     manifest = read_manifest(folder)
     path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():

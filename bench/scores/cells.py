@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.contracts import Metric, SampleSet, Step
-from bench.engine.progress import unheard
-from bench.engine.schedule import CHUNK
+from bench.contracts.execution import unheard
 from bench.errors import reason
 from bench.machine import places
 from bench.scores import samples
 from bench.scores.columns import ScoreColumn
 from bench.scores.long_table import Writer
-from bench.scores.scoring import IID, HeldOut, LoadedMetric, Scorer, begin, by_plugin, in_threads
+from bench.scores.metrics import IID, LoadedMetric, by_plugin
+from bench.scores.scoring import HeldOut, Scorer, begin, in_threads
 from bench.scores.shards import ShardScores
 from bench.store.local import Store
 
@@ -87,7 +87,7 @@ class CellScores:
         for number, scores in enumerate(
             in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))
         ):
-            if number % CHUNK == 0:
+            if number % samples.TASK == 0:
                 begin(self.step, what, group)
             found.add(number * samples.SHARD, scores)
             if scorer.gathering:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FILE = "samples.safetensors"
 SHARD = 16
 """Photographs in a shard."""
+TASK = 16
+"""Shards of one task: 256 photographs."""
 
 
 def shards(ids: Sequence[str]) -> list[tuple[str, ...]]:

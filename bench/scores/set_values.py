@@ -12,7 +12,7 @@ from bench.contracts import Metric
 from bench.errors import BenchError
 from bench.plugins import notation
 from bench.plugins.loader import Registry
-from bench.scores.scoring import LoadedMetric
+from bench.scores.metrics import LoadedMetric
 from bench.specs import MetricSpec
 
 

@@ -20,7 +20,7 @@ from bench.store import stored
 from bench.store.files import write_bytes
 
 if TYPE_CHECKING:
-    from bench.scores.scoring import LoadedMetric
+    from bench.scores.metrics import LoadedMetric
 
 SCORING = 1
 """Version of what metrics are told beside samples and truth (`bench.scores.scoring.HeldOut`):

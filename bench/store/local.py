@@ -22,7 +22,7 @@ from typing import Any
 from bench.errors import BenchError, StoreLost
 from bench.store import digests, disk, drafts, locks, marks, records
 from bench.store.drafts import machine as machine
-from bench.store.files import for_tensors, write_bytes
+from bench.store.files import write_bytes
 from bench.store.marks import COMMIT_MARK as COMMIT_MARK
 
 RUN = "run-"
@@ -38,33 +38,11 @@ _sound: set[bytes] = set()
 (`digests.look`)."""
 
 
-def open_store(where: Path | str | None = None) -> Store:
-    """The store in a folder, or behind a URL that fsspec knows, as `s3://bucket/store`; None:
-    `default_place`."""
-    place = located(where) if where else default_place()
-    if isinstance(place, Path):
-        return Store(for_tensors(place))
-    from bench.store.remote import RemoteStore
-
-    return RemoteStore(place)
-
-
-def default_place() -> Path | str:
-    """`$BENCH_STORE`, a folder or a URL, else the platform's cache folder."""
-    given = os.environ.get("BENCH_STORE")
-    return located(given) if given else cache_folder() / "store"
-
-
 def cache_folder() -> Path:
     """The platform's cache folder for huebench."""
     from platformdirs import user_cache_path
 
     return user_cache_path("huebench")
-
-
-def located(where: Path | str) -> Path | str:
-    """A URL as text, a folder as a path."""
-    return where if isinstance(where, str) and "://" in where else Path(where)
 
 
 class Store:

@@ -13,16 +13,8 @@ from typing import Any
 from bench.errors import BenchError
 from bench.store import digests, disk, drafts, locks, marks
 from bench.store.files import write_bytes
-from bench.store.local import (
-    COMMIT_MARK,
-    USED,
-    Store,
-    discard,
-    machine,
-    mark_bytes,
-    open_store,
-    wrong_files,
-)
+from bench.store.local import COMMIT_MARK, USED, Store, discard, machine, mark_bytes, wrong_files
+from bench.store.opening import open_store
 
 KINDS = (*marks.KINDS, "work")
 LEFT_OVER = 24 * 3600.0

@@ -1,4 +1,4 @@
-"""Files of finished things, read: arrays, tensors and fitted methods. Digests tell what was
+"""Files of finished things, read: arrays and tensors. Digests tell what was
 damaged; but anyone can write a file with a right digest, and whatever is in it gives one line."""
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from bench.store import disk
 if TYPE_CHECKING:
     import numpy as np
     import torch
-
-    from bench.contracts import FitContext, Method
 
 AGAIN = "remove its folder and run again"
 
@@ -62,17 +60,3 @@ def _unreadable(path: Path, error: Exception) -> BenchError:
             f"{path} can't be read ({why}): run again"
         )
     return BenchError(f"{path} is damaged ({reason(error)}): {AGAIN}")
-
-
-def load(method: Method, folder: Path, context: FitContext) -> None:
-    """Have a method read what it saved. BenchError where it can't, of whatever kind its own error
-    is."""
-    try:
-        method.load(folder, context)
-    except BenchError:
-        raise
-    except Exception as error:
-        raise BenchError(
-            f"{type(method).__name__} can't read what it learned from {folder} ({reason(error)}): "
-            f"{AGAIN}"
-        ) from error

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import FitContext, Method, colour_weights
+from bench.contracts import FitContext, Method, PreparedSet, colour_weights
+from bench.contracts.execution import Quiet
 from bench.data import prepare
-from bench.data.prepare import PreparedSet
-from bench.engine.progress import Quiet
 from bench.machine import threads
 from bench.protocol import Protocol, make_paper
 from bench.store.local import Store

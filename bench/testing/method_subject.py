@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.contracts.execution import Quiet
 from bench.engine import plan
 from bench.engine.plan import Fit, Plan
-from bench.engine.progress import Quiet
 from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.specs import MethodSpec
@@ -92,11 +92,11 @@ class MethodSubject(SpecSubject):
     def recipe(self) -> Recipe:
         """How another process makes it. BenchError where a part can't be fitted; the parts are in
         the store afterwards."""
-        from bench.engine.work import Workshop
+        from bench.engine.work import Work
 
-        workshop = Workshop(self.plan, self.session.ground.store, Quiet())
+        work = Work(self.plan, self.session.ground.store, Quiet())
         for part in self.fit.requires.values():
-            workshop.method(part)
+            work.method(part)
         return _recipe(self.fit)
 
     @cached_property

@@ -1,15 +1,13 @@
-"""Executor `shuffled`: cells in random order, to see that no result depends on the order.
+"""Executor `shuffled`: tasks in random order, to see that no result depends on the order.
 
 Every cell gets its seeds from its photographs, never from what ran before it: two runs agree bit
 for bit.
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from bench.engine.plan import Cell
-from bench.engine.schedule import Outcome
-from bench.engine.work import Workshop
+from bench.contracts import Executor, Job, Pool, Result, Task
 from bench.hookspecs import hookimpl
 from bench.specs import ExecutorSpec
 
@@ -19,20 +17,35 @@ def bench_register_executors() -> Iterable[ExecutorSpec]:
     """One executor."""
     yield ExecutorSpec(
         name="shuffled",
-        summary="one cell after the other, in random order",
-        factory=f"{__name__}:shuffled",
+        summary="one task after the other, in random order",
+        factory=f"{__name__}:Shuffled",
         licence="Apache-2.0",
         citation="an example",
     )
 
 
-def shuffled(
-    workshop: Workshop, cells: Iterable[Cell], finished: Callable[[Outcome], None]
-) -> list[Outcome]:
-    """Executes the cells in random order; the outcomes are in the order of the plan."""
-    planned = list(cells)
-    outcomes: dict[str, Outcome] = {}
-    for cell in random.sample(planned, len(planned)):
-        outcomes[cell.key] = workshop.execute(cell)
-        finished(outcomes[cell.key])
-    return [outcomes[cell.key] for cell in planned]
+class Shuffled(Executor):
+    """Tasks are done in this process, and none before sixteen wait, or all that can."""
+
+    def pool(self, job: Job) -> Pool:
+        """A pool for the tasks of one run."""
+        return Urn(job)
+
+
+class Urn(Pool):
+    """Tasks that were begun, of which any may be the next."""
+
+    slots = 16
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.begun: list[Task] = []
+
+    def start(self, task: Task) -> None:
+        """The task waits for its turn."""
+        self.begun.append(task)
+
+    def wait(self) -> tuple[Task, Result]:
+        """One of them, and its result."""
+        task = self.begun.pop(random.randrange(len(self.begun)))
+        return task, self.job.perform(task)

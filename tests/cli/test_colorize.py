@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from bench.cli import main
 from bench.colour import rgb_to_lab, rgb_to_lightness
-from bench.engine.progress import Quiet
+from bench.contracts.execution import Quiet
 from bench.errors import BenchError
 from bench.fitted import colorize, folders, upsampling
 from bench.pictures import images, profiles

@@ -540,7 +540,7 @@ def test_a_folder_with_anything_else_is_refused(monkeypatch, pair, tmp_path):
 
 
 def test_a_report_of_runs_leaves_out_what_compares_two_and_says_where_it_is(monkeypatch, tmp_path):
-    from bench.engine.progress import Quiet
+    from bench.contracts.execution import Quiet
     from bench.results.report import write as report
 
     plugins = fake(monkeypatch, compares=True)

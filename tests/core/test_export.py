@@ -21,8 +21,8 @@ from skimage.color import rgb2lab
 
 from bench import keys
 from bench.cli import main
-from bench.data.prepare import PreparedSet
-from bench.engine.progress import Quiet
+from bench.contracts import PreparedSet
+from bench.contracts.execution import Quiet
 from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.exchange import export, field_files, layout

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from bench.contracts.execution import Quiet, Task
 from bench.engine import rendezvous, runner
 from bench.engine import request as requests
-from bench.engine.progress import Quiet
 from bench.engine.request import Request
-from bench.engine.schedule import Task
-from bench.engine.work import Workshop
+from bench.engine.work import Work
 from bench.executors import processes, remote
 from bench.executors import worker as worker_module
 from bench.executors.processes import Worker
@@ -41,7 +40,7 @@ def test_a_process_that_can_not_be_started_is_a_lost_task_and_no_endless_wait(
     tmp_path, monkeypatch
 ):
     plan = SimpleNamespace(request=Request(), data={})
-    pool = processes._Pool(Workshop(plan, Store(tmp_path), Quiet(), folder=tmp_path), 1)
+    pool = processes.Processes(Work(plan, Store(tmp_path), Quiet(), opened=tmp_path), 1)
 
     def refuse(*_, **__):
         raise OSError(11, "Resource temporarily unavailable")
@@ -105,9 +104,7 @@ def test_a_task_s_process_does_not_read_all_photographs_against_their_digests_ag
         "request": requests.message(requests.read(tmp_path / "run")),
         "checked": requests.checked(tmp_path / "run"),
     }
-    assert worker_module._workshop(
-        message, worker_module.Telling(io.StringIO()), Quiet()
-    ).plan.cells
+    assert worker_module._work(message, worker_module.Telling(io.StringIO()), Quiet()).plan.cells
     assert read == ["indexes", "duplicates"]  # both are small
 
 

@@ -15,7 +15,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
-from bench.store.local import COMMIT_MARK, Store, open_store
+from bench.store.local import COMMIT_MARK, Store
+from bench.store.opening import open_store
 from bench.store.remote import RemoteStore
 
 from ..patience import LONG
@@ -231,7 +232,7 @@ def test_of_two_machines_that_build_the_same_the_first_mark_stays(machine, far):
 def test_two_processes_of_a_machine_share_one_url(far, tmp_path):
     code = """
 import json, sys, time
-from bench.store.local import open_store
+from bench.store.opening import open_store
 def build(folder):
     with open(sys.argv[3], "a") as log: log.write("built\\n")
     (folder / "weights.safetensors").write_bytes(b"all of it"); time.sleep(0.5); return json.loads(sys.argv[4])

@@ -15,7 +15,8 @@ from bench.plugins.loader import registry
 from bench.scores import long_table, samples
 from bench.scores.cells import CellScores
 from bench.scores.columns import ScoreColumn
-from bench.scores.scoring import HeldOut, LoadedMetric, in_threads, load_metrics
+from bench.scores.metrics import LoadedMetric, load_metrics
+from bench.scores.scoring import HeldOut, in_threads
 from bench.specs import MetricSpec, Parameter
 from bench.store.local import Store
 

@@ -18,7 +18,8 @@ from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
 from bench.store import drafts, marks
 from bench.store.files import allocate, read_json, write_bytes, write_json, write_text
-from bench.store.local import COMMIT_MARK, Store, commit, default_place, trust
+from bench.store.local import COMMIT_MARK, Store, commit, trust
+from bench.store.opening import default_place
 
 from ..patience import LONG
 

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bench import text
-from bench.cli.table import aligned
 from bench.errors import reason, trace
 from bench.scores import long_table
 from bench.scores.columns import FileScores, ScoreColumn
 from bench.store.files import write_json, write_text
 from bench.text import (
+    aligned,
     csv,
     csv_of_data,
     html,

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.engine.progress import Quiet
+from bench.contracts.execution import Quiet
 from bench.errors import BenchError
 from bench.fetch import archives, data_home, downloads
 from bench.fetch.web import PIECE, Limits

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.engine.progress import Quiet
+from bench.contracts.execution import Quiet
 from bench.errors import BenchError
 from bench.fetch import data_home, downloads, web
 from bench.fetch.web import PIECE, Limits

@@ -15,12 +15,13 @@ import torch
 from scipy import stats
 
 from bench import keys
-from bench.data.prepare import LEVELS, make_source, prepare
+from bench.contracts.datasets import LEVELS
+from bench.contracts.execution import Quiet
+from bench.data.prepare import make_source, prepare
 from bench.datasets.drawn import DARK, LIGHT, SHAPES, TEXTURES
 from bench.datasets.law_coupled import LawCoupled
 from bench.datasets.law_hue import CHROMA, LawHue, hues
 from bench.datasets.law_palette import PALETTES, PROBABILITIES, LawPalette
-from bench.engine.progress import Quiet
 from bench.errors import BenchError
 from bench.pictures import images
 from bench.protocol import make_paper

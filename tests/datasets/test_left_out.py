@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.contracts.execution import Quiet
 from bench.data import prepare
 from bench.datasets import sources
 from bench.datasets.folder import FolderOfImages
 from bench.datasets.imagenet_val import ImagenetVal
 from bench.datasets.lfw import Lfw
-from bench.engine.progress import Quiet
 from bench.errors import BenchError, NothingMeasured
 from bench.fetch import archives
 from bench.pictures.images import Unreadable

@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import Ridge
 from torch.nn import functional
 
+from bench.contracts.execution import Quiet
 from bench.data.prepare import Source, prepare
 from bench.datasets.demo import Demo
-from bench.engine.progress import Quiet
 from bench.methods.mean_model import Mean, _design
 from bench.methods.ridge import PENALTIES, Sums, chosen_ridge, ridge
 from bench.specs import DatasetSpec

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.machine import precision
 from bench.methods.precision import computed
 from bench.plugins import loader
-from bench.scores import scoring
+from bench.scores.metrics import load_metrics
 from bench.scores.scoring import HeldOut
 from bench.seeds import derive
 
@@ -66,7 +66,7 @@ def measures(house, method, name, ask):
     assert samples.ab.dtype == torch.float32
     samples = SampleSet(samples.ab.cpu(), samples.kind, samples.weights, samples.n_drawn)
     found = {}
-    for metric in scoring.load_metrics((), registry):
+    for metric in load_metrics((), registry):
         if metric.refusal(ask, samples, False) == "":
             made = metric.new()
             columns = made.score(samples, data.truth(list(rows)), held_out.context(rows))

@@ -14,8 +14,8 @@ from skimage.color import rgb2lab
 
 import bench
 from bench.cli import main
+from bench.contracts.execution import Quiet
 from bench.data import prepare
-from bench.engine.progress import Quiet
 from bench.engine.request import Request
 from bench.engine.runner import dry_run
 from bench.machine import places

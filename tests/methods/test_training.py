@@ -20,8 +20,8 @@ from lightning.fabric.plugins.environments.lightning import find_free_network_po
 from safetensors.torch import load_file
 from torch import nn
 
+from bench.contracts.execution import Quiet
 from bench.engine import rendezvous
-from bench.engine.progress import Quiet
 from bench.errors import BenchError
 from bench.machine import threads
 from bench.methods import checkpoints, mdn_model, parts, training, zhang_model

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import bench as toolkit
-from bench.engine.progress import Quiet
+from bench.contracts.execution import Quiet
 from bench.errors import BenchError
 from bench.output import Output, request
 from bench.plugins.loader import registry

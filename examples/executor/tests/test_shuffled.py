@@ -1,8 +1,8 @@
 from types import SimpleNamespace
 
-from huebench_shuffled import shuffled
+from huebench_shuffled import Shuffled
 
-from bench.engine.schedule import Outcome
+from bench.contracts import Result, Task
 from bench.testing import parametrize_with_checks
 
 
@@ -11,11 +11,12 @@ def test_conformance(check):
     check()
 
 
-def test_every_cell_is_executed_once_and_outcomes_are_in_the_order_of_the_plan():
-    cells = [SimpleNamespace(key=str(number)) for number in range(50)]
-    workshop = SimpleNamespace(execute=lambda cell: Outcome(cell, "done"))
-    told = []
-    outcomes = shuffled(workshop, iter(cells), told.append)
-    assert [outcome.cell for outcome in outcomes] == cells
-    assert sorted(int(outcome.cell.key) for outcome in told) == list(range(50))
-    assert told != outcomes  # in order by chance: once in 50! runs
+def test_every_task_is_done_once_and_not_in_the_order_in_which_they_began():
+    pool = Shuffled().pool(SimpleNamespace(perform=lambda task: Result(reason=task.name)))
+    begun = [Task(str(number)) for number in range(50)]
+    for task in begun:
+        pool.start(task)
+    ended = [pool.wait() for _ in begun]
+    assert all(task.name == result.reason for task, result in ended)
+    assert sorted(int(task.name) for task, _ in ended) == list(range(50))
+    assert [task for task, _ in ended] != begun  # in order by chance: once in 50! runs

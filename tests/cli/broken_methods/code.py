@@ -192,10 +192,10 @@ class LiesWell(Sound):
     """Sees to it that its process says of whatever it is asked for that it is done."""
 
     def predict(self, grey, seeds):
-        from bench.engine.schedule import Result
-        from bench.engine.work import Workshop
+        from bench.contracts.execution import Result
+        from bench.engine.work import Work
 
-        Workshop.perform = lambda *_: Result()
+        Work.perform = lambda *_: Result()
         raise SystemExit
 
 

@@ -189,7 +189,10 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
     },
     "report": {"alone": Mutant("can-be-called", {"factory": ".others:alone"})},
     "protocol": {"no-protocol": Mutant("makes-a-protocol", {"factory": ".others:no_protocol"})},
-    "executor": {"hasty": Mutant("can-be-called", {"factory": ".others:alone"})},
+    "executor": {
+        "no-executor": Mutant("does-every-task-once", {"factory": ".others:no_protocol"}),
+        "Forgetful": Mutant("does-every-task-once"),
+    },
 }
 HEALTHY: dict[str, Spec] = {
     "method": METHOD,

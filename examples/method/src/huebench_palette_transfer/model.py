@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d
 
-from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
-from bench.data.prepare import PreparedSet
+from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.seeds import uniform
 
 

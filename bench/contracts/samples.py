@@ -1,0 +1,82 @@
+"""Sample sets, and distributions over colour fields."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from bench.errors import BenchError
+from bench.specs import PRESENTED, Kind
+
+if TYPE_CHECKING:
+    import torch
+
+
+KINDS: tuple[Kind, ...] = (*PRESENTED, "reconstruction")
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Colour fields for a batch of photographs, and what they are.
+
+    ab: `(B, k, 2, h, w)` float32, CIELAB units. kind: `iid` draws from one distribution, `modes` of
+    it, `centroids` of clustered draws, `point` estimates, or a `reconstruction` made with sight of
+    the truth. weights: `(B, k)` summing to 1 over k, or None (equal). n_drawn: draws that stand
+    behind the k fields. log_prob: the method's log density `(B,)` of the truth, in nats, where it
+    has one.
+    """
+
+    ab: torch.Tensor
+    kind: Kind
+    weights: torch.Tensor | None = None
+    n_drawn: int = 0
+    log_prob: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.ab.ndim != 5 or self.ab.shape[2] != 2:
+            raise ValueError(f"SampleSet.ab must be (B, k, 2, h, w), not {tuple(self.ab.shape)}")
+        if self.kind not in KINDS:
+            raise ValueError(f"SampleSet.kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
+        if self.weights is not None and self.weights.shape != self.ab.shape[:2]:
+            raise ValueError(
+                f"SampleSet.weights must be {tuple(self.ab.shape[:2])}, not "
+                f"{tuple(self.weights.shape)}"
+            )
+
+
+class ColorDistribution(ABC):
+    """P(C | G) for a batch of grey photographs.
+
+    `seeds`, one a photograph, is the only source of randomness: the harness asks for one draw at a
+    time through `reseeded`, and then again from the beginning, to see that no draw depends on
+    another.
+    """
+
+    seeds: Sequence[int]
+
+    @abstractmethod
+    def present(self, k: int) -> SampleSet:
+        """The k colourizations that the method would show a person."""
+
+    def sample(self, n: int) -> SampleSet:
+        """n independent draws, kind `iid`; the first five of ten are the five. BenchError where
+        there are none."""
+        raise BenchError(f"{type(self).__name__} can't draw independent samples")
+
+    def reseeded(self, seeds: Sequence[int]) -> Self:
+        """The same distribution with other seeds, one a photograph."""
+        twin = copy.copy(self)
+        twin.seeds = seeds
+        return twin
+
+    def mean(self) -> torch.Tensor:
+        """One point estimate `(B, 2, h, w)`."""
+        raise BenchError(f"{type(self).__name__} has no mean")
+
+    def log_prob(self, ab: torch.Tensor) -> torch.Tensor:
+        """Log density `(B,)` of colour fields `(B, 2, h, w)`, in nats, in the space that the method
+        documents."""
+        raise BenchError(f"{type(self).__name__} has no density")
