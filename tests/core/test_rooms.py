@@ -1,65 +1,151 @@
-"""The core knows no shelf, and registration is light."""
+"""Rooms stand in layers, no import leads round in a circle, the core knows no shelf, and
+registration is light."""
 
 import ast
+import graphlib
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from ..patience import LONG
 
-CORE = Path(__file__).resolve().parents[2] / "bench"
-SHELVES = {"methods", "metrics", "datasets", "reports"}
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "bench"
+SHELVES = ("methods", "metrics", "datasets", "reports")
+OF_A_SHELF = re.compile(rf"(?<![\w.])bench\.({'|'.join(SHELVES)})\b")
 
 
-def imported(path):
-    """Absolute dotted names that a file of the core imports, anywhere in it, `importlib` by literal
-    included."""
-    package = ["bench", *path.relative_to(CORE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and getattr(
-            node.func, "attr", getattr(node.func, "id", "")
-        ) in ("import_module", "__import__"):
-            yield from (
-                a.value
-                for a in node.args
-                if isinstance(a, ast.Constant) and isinstance(a.value, str)
-            )
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A folder that holds the package as it is installed: the shelves inside `bench`."""
+    folder = tmp_path_factory.mktemp("package")
+    ignored = shutil.ignore_patterns("__pycache__", "templates")
+    shutil.copytree(CORE, folder / "bench", ignore=ignored)
+    for shelf in SHELVES:
+        shutil.copytree(ROOT / shelf, folder / "bench" / shelf, ignore=ignored)
+    return folder
 
 
-def of_a_shelf(name):
-    parts = name.split(".")
-    return parts[0] in SHELVES or (parts[0] == "bench" and len(parts) > 1 and parts[1] in SHELVES)
+def linted(package, *options):
+    """What import-linter says of a package."""
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(*sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "pyproject.toml")],
+        cwd=package,
+        env=os.environ | {"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
-def test_the_core_imports_no_shelf(path):
-    assert [name for name in imported(path) if of_a_shelf(name)] == []
+def circle(package):
+    """Modules that import one another in a loop, the first such loop that is found; imports for
+    type checking and within functions count."""
+    code = (
+        "import grimp, json; graph = grimp.build_graph('bench', cache_dir=None)\n"
+        "print(json.dumps({m: sorted(graph.find_modules_directly_imported_by(m))"
+        " for m in sorted(graph.modules)}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=package,
+        env=os.environ | {"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    arrows = ast.literal_eval(done.stdout)
+    assert len(arrows) > 100
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_a_room_imports_only_what_is_below_it(package):
+    status, said = linted(package)
+    assert status == 0, said
+    assert "Rooms in layers KEPT" in said
+
+
+def test_no_import_leads_round_in_a_circle(package):
+    assert circle(package) == []
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("file", "line"),
     [
-        "import bench.methods.vae",
-        "from bench.metrics import variance",
-        "from bench import datasets",
-        "from . import reports",
-        "from .methods import vae",
-        "def f():\n    import bench.datasets",
-        "import importlib\nimportlib.import_module('bench.methods.vae')",
+        ("store/disk.py", "from bench.engine import plan"),
+        ("errors.py", "def f():\n    from bench.cli import config"),
+        ("keys.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bench.gate"),
+        ("cli/config.py", "import bench.methods.vae"),
+        ("metrics/auc.py", "from bench.reports import page"),
+        ("attic/old.py", ""),
     ],
 )
-def test_the_rule_sees_every_way_to_import_a_shelf(line, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "CORE", tmp_path)
-    (tmp_path / "core.py").write_text(line)
-    assert any(of_a_shelf(name) for name in imported(tmp_path / "core.py"))
+def test_what_breaks_the_layers_is_seen(package, tmp_path, file, line):
+    shutil.copytree(package, tmp_path / "package")
+    path = tmp_path / "package" / "bench" / file
+    path.parent.mkdir(exist_ok=True)
+    (path.parent / "__init__.py").touch()
+    path.write_text(f"{path.read_text() if path.exists() else ''}\n{line}\n")
+    status, said = linted(tmp_path / "package")
+    assert status == 1, said
+
+
+def test_a_circle_is_seen(package, tmp_path):
+    shutil.copytree(package, tmp_path / "package")
+    for one, other in (("keys", "seeds"), ("seeds", "keys")):
+        path = tmp_path / "package" / "bench" / f"{one}.py"
+        path.write_text(f"{path.read_text()}\ndef late():\n    import bench.{other}\n")
+    found = circle(tmp_path / "package")
+    assert {"bench.keys", "bench.seeds"} <= set(found)
+
+
+def named(source):
+    """Shelves' modules that code names in its texts, docstrings apart."""
+    tree = ast.parse(source)
+    docs = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield from (match[0] for match in OF_A_SHELF.finditer(node.value))
+
+
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
+def test_the_core_names_no_module_of_a_shelf(path):
+    assert list(named(path.read_text(encoding="utf-8"))) == []
+
+
+def test_the_rule_sees_a_name_in_a_text():
+    assert list(named("'''bench.methods.vae'''\nx = f'{y} bench.metrics.auc:Auc'")) == [
+        "bench.metrics"
+    ]
+
+
+def test_every_folder_is_packaged():
+    """Editable and built packages hold what pyproject.toml lists: a new folder has to be there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = set(project["tool"]["setuptools"]["packages"])
+    core = {".".join(path.parent.relative_to(ROOT).parts) for path in CORE.rglob("__init__.py")}
+    shelves = {
+        ".".join(("bench", *path.parent.relative_to(ROOT).parts))
+        for shelf in SHELVES
+        for path in (ROOT / shelf).rglob("__init__.py")
+    }
+    assert listed == core | shelves
 
 
 @pytest.mark.parametrize(
