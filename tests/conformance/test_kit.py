@@ -131,7 +131,7 @@ def test_a_rule_is_skipped_where_one_that_it_needs_fails_or_is_skipped():
     ]
     assert (found[2].status, found[2].seen) == (
         "failed",
-        "it raised ZeroDivisionError: first line (test_kit.py:99 in fourth)",
+        "it raised ZeroDivisionError: first line (test_kit.py:117 in fourth)",
     )
 
 
