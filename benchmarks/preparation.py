@@ -63,6 +63,7 @@ def main() -> None:
 def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> list[str]:
     from bench.contracts.execution import Quiet
     from bench.data import prepare
+    from bench.data import source as data_source
     from bench.plugins.loader import registry
     from bench.protocol import make_paper
     from bench.store.local import Store
@@ -81,7 +82,7 @@ def _throughput(size: tuple[int, int], count: int, turns: int, several: int) -> 
             store = Store(Path(folder) / f"store-{next(stores)}")
             with patch("bench.machine.threads.cores", return_value=workers):
                 prepare.prepare(
-                    prepare.Source("made", spec, dataset, "", ids, ()),
+                    data_source.Source("made", spec, dataset, "", ids, ()),
                     "train",
                     None,
                     protocol,

@@ -84,6 +84,7 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
     from bench.contracts import SampleSet, colour_weights
     from bench.contracts.execution import Quiet
     from bench.data import prepare
+    from bench.data import source as data_source
     from bench.plugins.loader import registry
     from bench.protocol import make_paper
     from bench.scores import long_table, samples, scoring
@@ -95,9 +96,9 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
         store, spec = Store(Path(folder) / "store"), registry().get("datasets", dataset)
         made = spec.load()(home=None)
         protocol = make_paper(antialias=False)
-        source = prepare.make_source(spec, dataset, made, protocol, store, Quiet())
+        source = data_source.make_source(spec, dataset, made, protocol, store, Quiet())
         ids = (source.test + source.train)[:photographs]
-        source = prepare.Source(source.name, spec, made, source.digest, source.train, ids)
+        source = data_source.Source(source.name, spec, made, source.digest, source.train, ids)
         test = prepare.prepare(source, "test", None, protocol, store, Quiet())
         colours = colour_weights.fit(protocol.weights, test.ab, protocol.weight_floor)
         keys: list[str] = []

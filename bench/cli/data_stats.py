@@ -10,8 +10,9 @@ import numpy as np
 
 from bench.contracts import Progress
 from bench.data import prepare
+from bench.data import source as data_source
 from bench.data.fields import principal_components
-from bench.engine import plan, runner
+from bench.engine import planning, runner
 from bench.engine.request import Request
 
 COMPONENTS = 20
@@ -31,11 +32,11 @@ def statistics(
     request = Request(
         datasets=(name,), protocol=protocol, store=store, data_home=runner.data_home(data_home)
     )
-    source, rules, kept = plan.first_source(request, progress)
+    source, rules, kept = planning.first_source(request, progress)
     everything = replace(source, train=source.train + source.test, test=())
     fields = prepare.prepare(everything, "train", limit, rules, kept, progress)
     left_out = {**source.left_out, **fields.excluded}
-    prepare.name_left_out(source.name, left_out, progress)
+    data_source.name_left_out(source.name, left_out, progress)
     measured = measure(fields.ab) | {
         "photographs": float(len(fields)),
         "grey-only": float(len(fields.grey_only)),

@@ -20,7 +20,7 @@ from bench import keys
 from bench.cli.config import COPIES
 from bench.contracts import PreparedSet, Progress, ProgressTask
 from bench.data import prepare
-from bench.data.prepare import Source
+from bench.data.source import Source
 from bench.engine.request import Request
 from bench.errors import BenchError, NothingMeasured, unknown
 from bench.machine.memory import give_back

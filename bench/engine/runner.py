@@ -14,7 +14,7 @@ from typing import Any
 from bench import keys, output
 from bench.contracts import Progress
 from bench.contracts.execution import Executor, Quiet, Result, Task
-from bench.engine import plan
+from bench.engine import plan, planning
 from bench.engine import request as requests
 from bench.engine.plan import Plan
 from bench.engine.request import Request
@@ -180,7 +180,7 @@ def _planned(
     check_device(request.device)
     executor = choose_executor(request, plugins)
     metrics = load_metrics(request.metrics, plugins)
-    plan.check(request, plugins)
+    planning.check(request, plugins)
     with ExitStack() as stack:
         stack.enter_context(store.in_use())
         helper = None if debug else executor.helper(request, store)
@@ -191,7 +191,7 @@ def _planned(
                 raise _as_error(replace(opened, mistake=opened.mistake or ExitCode.USAGE))
             helper.checked = opened.looks
             trust(opened.looks)
-        made = plan.make(request, plugins, store, Quiet() if helper else progress)
+        made = planning.make(request, plugins, store, Quiet() if helper else progress)
         work = Work(made, store, progress, debug, helper=helper)
         yield _tried(work, metrics), executor
 
@@ -410,4 +410,4 @@ def main_argv() -> list[str]:
 def dry_run(request: Request, progress: Progress) -> list[dict[str, str]]:
     """What a run would do: one row a step. Photographs are indexed and prepared, nothing is fitted."""
     with _planned(_with_home(request), registry(), progress) as (work, _):
-        return list(plan.summary(work.plan, work.store))
+        return list(planning.summary(work.plan, work.store))

@@ -13,7 +13,7 @@ from bench import seeds
 from bench.contracts import FitContext, Method, Progress, Step, colour_weights
 from bench.contracts.colour_weights import ColourWeights
 from bench.contracts.execution import Helper, Result, Task, unheard
-from bench.engine import plan, rendezvous
+from bench.engine import planning, rendezvous
 from bench.engine.plan import Ask, Cell, Fit, Plan, describe_fit
 from bench.engine.request import Request
 from bench.engine.sampling import Asking
@@ -176,7 +176,7 @@ class Work:
         if task.kind == "method":
             self.step(task.name, True)
             return Result(
-                unfit=plan.unfit(fit, self.plan.data[fit.dataset], self.plan.protocol) or ""
+                unfit=planning.unfit(fit, self.plan.data[fit.dataset], self.plan.protocol) or ""
             )
         if self.request.nodes > 1:
             self._fit_together(fit)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bench import __version__, keys
 from bench.contracts import PreparedSet, Progress, Wanted
 from bench.data import prepare, splits
-from bench.data.prepare import Source
-from bench.engine import plan
+from bench.data.source import Source
+from bench.engine import planning
 from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.exchange import layout
@@ -88,7 +88,7 @@ def grey_levels(light: np.ndarray) -> np.ndarray:
 
 def test_part(request: Request, progress: Progress) -> tuple[Protocol, Source, PreparedSet]:
     """The protocol, the data set and the prepared test photographs of a request's first data set."""
-    source, protocol, store = plan.first_source(request, progress)
+    source, protocol, store = planning.first_source(request, progress)
     splits.check(request.splits, [source.name])
     test = prepare.prepare(
         source,

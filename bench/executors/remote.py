@@ -2,7 +2,7 @@
 futures.
 
 A message is text: the run folder, the task, and which plugins to load. The engine's worker starts a
-process of its own for the task (`bench.executors.processes.Worker`), so limits hold there too and a
+process of its own for the task (`bench.executors.child.Worker`), so limits hold there too and a
 method that crashes leaves the engine alone. The run folder, the store and the data must be where
 all machines see them under the same paths.
 """
@@ -21,7 +21,8 @@ from typing import Any
 
 from bench.contracts.execution import Job, Pool, Quiet, Result, Task
 from bench.engine import request
-from bench.executors.processes import Place, Worker, place
+from bench.executors.child import Place, Worker
+from bench.executors.processes import place
 from bench.plugins.loader import switches
 from bench.store import records
 from bench.store.opening import open_store

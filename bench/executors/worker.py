@@ -5,7 +5,7 @@ bench.executors.worker`, started by `bench.executors.processes`.
 One JSON object a line. In: the `request`, the run's `folder`, looks that were `checked`, a `task`
 (`bench.engine.schedule.Task`) and its `token`. Out: what happens on the way (`step`, `say`,
 `begin`, `advance`, `end`) and, for each task, its `result` and the `token`
-(`bench.executors.processes.Event`). No model is ever sent: the worker makes the plan from the
+(`bench.executors.child.Event`). No model is ever sent: the worker makes the plan from the
 request, and writes to the store itself. `bench.executors.supervisor` ends it, with all that it
 started, when nobody is left to listen.
 """
@@ -24,7 +24,7 @@ from typing import Any, TextIO
 
 from bench.contracts import Progress, ProgressTask
 from bench.contracts.execution import Quiet, Result, Task
-from bench.engine import plan, request
+from bench.engine import planning, request
 from bench.engine.work import Work, failure
 from bench.errors import BenchError
 from bench.plugins.loader import registry
@@ -35,7 +35,7 @@ from bench.text import prepare_streams
 
 LONGEST = 2**16
 """Characters of a text that is told: the line stays below what is read
-(`bench.executors.processes.LONGEST`)."""
+(`bench.executors.child.LONGEST`)."""
 
 
 class Telling:
@@ -130,5 +130,5 @@ def _work(message: Mapping[str, Any], telling: Telling, progress: Progress) -> W
     trust(
         message["checked"]
     )  # else each task's process would read all prepared photographs once more
-    made = plan.make(asked, registry(), store, progress)
+    made = planning.make(asked, registry(), store, progress)
     return Work(made, store, telling, step=telling.step)

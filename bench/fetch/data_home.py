@@ -13,8 +13,9 @@ from typing import Any, TypedDict
 
 from bench import keys
 from bench.contracts import Dataset, Progress
-from bench.data import duplicates, prepare, splits
-from bench.engine import plan, runner
+from bench.data import duplicates, splits
+from bench.data import source as data_source
+from bench.engine import planning, runner
 from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.fetch import archives, downloads
@@ -164,7 +165,7 @@ def check(
     with it."""
     spec = _spec(name)
     place = runner.data_home(home)
-    source, _, _ = plan.first_source(
+    source, _, _ = planning.first_source(
         Request(datasets=(name,), data_home=place, store=store), progress
     )
     count = len(source.train) + len(source.test)
@@ -179,7 +180,7 @@ def check(
         _row("training photographs that are in the test part, too", str(copies), ""),
         _row("test photographs that are copies of others there", str(within), ""),
     ]
-    prepare.name_left_out(source.name, source.left_out, progress)
+    data_source.name_left_out(source.name, source.left_out, progress)
     lies, wanted = source.dataset.place(), spec.download
     known = downloads.recorded(place, "datasets").get(name, {})
     recorded = records.checked(known, _Recorded, place / downloads.RECORD, "move it away")
@@ -211,12 +212,13 @@ def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     a part."""
     duplicates.check(request)
     opened = [
-        plan.first_source(replace(request, datasets=(name,)), progress) for name in request.datasets
+        planning.first_source(replace(request, datasets=(name,)), progress)
+        for name in request.datasets
     ]
     splits.check(request.splits, [source.name for source, _, _ in opened])
     rows = []
     for source, rules, kept in opened:
-        data = plan.prepared(source, request, rules, kept, progress)
+        data = planning.prepared(source, request, rules, kept, progress)
         for part, made in (("train", data.train), ("test", data.test)):
             rows.append(
                 {
@@ -234,8 +236,8 @@ def write_split(
     request: Request, out: Path | None, progress: Progress
 ) -> tuple[dict[str, Any], Path]:
     """Write the split of a request's only data set; returns what is in the file, and where it is."""
-    source, rules, _ = plan.first_source(request, progress)
-    prepare.name_left_out(source.name, source.left_out, progress)
+    source, rules, _ = planning.first_source(request, progress)
+    data_source.name_left_out(source.name, source.left_out, progress)
     for line in duplicates.said_of_files(source):
         progress.say(line)
     place = out or Path(f"{source.name}-split.json")

@@ -14,6 +14,7 @@ from typing import Any
 from bench.contracts import FitContext, Method, PreparedSet, colour_weights
 from bench.contracts.execution import Quiet
 from bench.data import prepare
+from bench.data import source as data_source
 from bench.machine import threads
 from bench.protocol import Protocol, make_paper
 from bench.store.local import Store
@@ -77,7 +78,7 @@ class Ground:
     def prepare(cls, folder: Path) -> Ground:
         """Draw the photographs into a new store."""
         store, protocol = Store(folder), toy_protocol()
-        source = prepare.make_source(SPEC, SPEC.name, Toy(), protocol, store, Quiet())
+        source = data_source.make_source(SPEC, SPEC.name, Toy(), protocol, store, Quiet())
         return cls(
             store,
             *(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contracts.execution import Quiet
-from bench.engine import plan
+from bench.engine import planning
 from bench.engine.plan import Fit, Plan
 from bench.engine.request import Request
 from bench.errors import BenchError
@@ -71,9 +71,9 @@ class MethodSubject(SpecSubject):
             )
         registry = with_specs(self.spec, SPEC)
         request = Request(methods=(self._written(),), datasets=(SPEC.name,))
-        made = plan.make(request, registry, self.session.ground.store, Quiet())
+        made = planning.make(request, registry, self.session.ground.store, Quiet())
         found = (
-            plan.unfit(part, made.data[SPEC.name], made.protocol)
+            planning.unfit(part, made.data[SPEC.name], made.protocol)
             for part in made.cells[0].fit.chain()
         )
         if reason := next(filter(None, found), ""):

@@ -12,6 +12,7 @@ import pytest
 import bench as huebench
 from bench import keys
 from bench.data import prepare
+from bench.data import source as data_source
 from bench.errors import BenchError
 from bench.scores import samples, shards
 from bench.store import maintenance
@@ -380,7 +381,7 @@ def read_all(store, kinds=KINDS):
         "samples": lambda key: samples.read(store, key),
         "scores": lambda key: shards.read(store.path("scores", key), store.describe("scores", key)),
         "prepared": lambda key: prepare.reopen(store, "photographs", key),
-        "indexes": lambda key: prepare.index(_Same(key), store, None),
+        "indexes": lambda key: data_source.index(_Same(key), store, None),
     }
     for kind, function in readers.items():
         if kind not in kinds:
@@ -415,7 +416,7 @@ def test_a_forged_file_with_a_right_digest_is_one_line(broken, content, monkeypa
         assert broken.find(kind, path.name), "digests are right"
     monkeypatch.setattr(
         "bench.keys.key", lambda kind, signature, form: signature
-    )  # of `prepare.index`
+    )  # of `data_source.index`
     said = read_all(broken)
     assert len(said) == 4
     assert all(line.count("\n") == 0 and str(broken.folder) in line for line in said)
@@ -495,7 +496,7 @@ def test_a_forged_mark_is_used_only_where_it_has_the_form_of_its_kind(broken, ki
 def test_a_forged_file_is_read_or_is_one_line(broken, kind, count, monkeypatch, capfd):
     monkeypatch.setattr(
         "bench.keys.key", lambda kind, signature, form: signature
-    )  # of `prepare.index`
+    )  # of `data_source.index`
     chance = random.Random(count)
     path, _ = first(broken, kind)
     contents = {file: file.read_bytes() for file in path.iterdir() if file.name != COMMIT_MARK}

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import bench as toolkit
-from bench.engine import plan
+from bench.engine import planning
 from bench.machine import threads
 from bench.store.local import Store
 
@@ -300,7 +300,7 @@ def test_the_dry_run_estimates_a_fit_by_those_before_of_its_method_and_preset(tm
         for c, name, preset in (("a", "vae", "tiny"), ("b", "mdn", "tiny"), ("c", "mdn", "small"))
     ]
     cell = SimpleNamespace(name="vae on d", incompatible="it draws nothing", broken="")
-    *rows, sampling = plan.summary(SimpleNamespace(fits=lambda: fits, cells=[cell]), store)
+    *rows, sampling = planning.summary(SimpleNamespace(fits=lambda: fits, cells=[cell]), store)
     assert sampling == {
         "step": "sample",
         "what": "vae on d",

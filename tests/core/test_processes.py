@@ -15,7 +15,7 @@ from bench.engine.request import Request
 from bench.engine.work import Work
 from bench.executors import processes, remote
 from bench.executors import worker as worker_module
-from bench.executors.processes import Worker
+from bench.executors.child import Worker
 from bench.machine import threads
 from bench.store.local import Store
 

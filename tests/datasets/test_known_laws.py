@@ -17,7 +17,8 @@ from scipy import stats
 from bench import keys
 from bench.contracts.datasets import LEVELS
 from bench.contracts.execution import Quiet
-from bench.data.prepare import make_source, prepare
+from bench.data.prepare import prepare
+from bench.data.source import make_source
 from bench.datasets.drawn import DARK, LIGHT, SHAPES, TEXTURES
 from bench.datasets.law_coupled import LawCoupled
 from bench.datasets.law_hue import CHROMA, LawHue, hues

@@ -23,6 +23,7 @@ from PIL import Image
 
 from bench.contracts.execution import Quiet
 from bench.data import prepare
+from bench.data import source as data_source
 from bench.datasets import sources
 from bench.datasets.folder import FolderOfImages
 from bench.datasets.imagenet_val import ImagenetVal
@@ -292,7 +293,7 @@ def found(album, tmp_path):
 
     def make(place=album):
         spec = DatasetSpec(name="folder", summary="", factory="x:Y")
-        return prepare.make_source(
+        return data_source.make_source(
             spec, "album", FolderOfImages(path=place), PAPER, store, Quiet()
         ), store
 
@@ -325,14 +326,14 @@ def test_a_failing_disk_costs_a_photograph_for_as_long_as_it_fails(album, tmp_pa
     store, spec = Store(tmp_path / "store"), DatasetSpec(name="folder", summary="", factory="x:Y")
     failing, sound = Failing(path=album), FolderOfImages(path=album)
     failing.fails = frozenset({"3.jpg"})
-    ill = prepare.make_source(spec, "album", failing, PAPER, store, Quiet())
+    ill = data_source.make_source(spec, "album", failing, PAPER, store, Quiet())
     assert ill.left_out == {"3.jpg": "Input/output error"}
     assert "3.jpg" not in {*ill.train, *ill.test}
-    well = prepare.make_source(spec, "album", sound, PAPER, store, Quiet())
+    well = data_source.make_source(spec, "album", sound, PAPER, store, Quiet())
     assert well.left_out == {}
     assert "3.jpg" in {*well.train, *well.test}
     # and one that fails once it was listed
-    for source in (prepare.make_source(spec, "album", failing, PAPER, store, Quiet()), well):
+    for source in (data_source.make_source(spec, "album", failing, PAPER, store, Quiet()), well):
         failing.fails = frozenset({source.train[4]})
         part = prepare.prepare(
             prepare.replace(source, dataset=failing), "train", None, PAPER, store, Quiet()
@@ -369,7 +370,7 @@ def test_nothing_that_can_be_read_is_said_with_the_reason(album, tmp_path):
         NothingMeasured,
         match=r"has 0 photograph\(s\): .*; 12 left out, first 0.jpg: Input/output error",
     ):
-        prepare.make_source(spec, "album", failing, PAPER, store, Quiet())
+        data_source.make_source(spec, "album", failing, PAPER, store, Quiet())
 
 
 def names_of(manifest):

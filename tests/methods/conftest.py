@@ -11,7 +11,8 @@ from torch.nn import functional
 from bench import keys
 from bench.contracts import Dataset, FitContext, colour_weights
 from bench.contracts.execution import Quiet
-from bench.data.prepare import make_source, prepare
+from bench.data.prepare import prepare
+from bench.data.source import make_source
 from bench.methods import cvae, mdn, vae, zhang
 from bench.protocol import make_paper
 from bench.specs import DatasetSpec

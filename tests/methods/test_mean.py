@@ -9,7 +9,8 @@ from sklearn.linear_model import Ridge
 from torch.nn import functional
 
 from bench.contracts.execution import Quiet
-from bench.data.prepare import Source, prepare
+from bench.data.prepare import prepare
+from bench.data.source import Source
 from bench.datasets.demo import Demo
 from bench.methods.mean_model import Mean, _design
 from bench.methods.ridge import PENALTIES, Sums, chosen_ridge, ridge

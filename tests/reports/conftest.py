@@ -11,6 +11,7 @@ from PIL import Image
 
 from bench.contracts import Dataset, SampleSet
 from bench.data import prepare
+from bench.data import source as data_source
 from bench.protocol import make_paper
 from bench.results.run_folder import Results
 from bench.scores import samples
@@ -193,7 +194,7 @@ def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
     hue."""
     store, protocol = Store(folder / "store"), make_paper(antialias=False)
     dataset = photographs or Photographs(14)
-    source = prepare.make_source(
+    source = data_source.make_source(
         DatasetSpec(name=name, summary="", factory=""), name, dataset, protocol, store, Quiet()
     )
     parts = {
