@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench import keys
 from bench.errors import BenchError
 from bench.hookspecs import hookimpl
 from bench.specs import Parameter, ProtocolSpec
+
+if TYPE_CHECKING:
+    from bench.store.forms import Choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +58,9 @@ class Protocol:
             )
         return cls(**records.checked(described, forms.Choices, f"{place}: protocol"))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Choices:
         """All choices, JSON-able."""
-        return asdict(self)
+        return cast("Choices", asdict(self))
 
     @property
     def digest(self) -> str:

@@ -459,12 +459,9 @@ def _finish(result: Any) -> None:
 
     echo_table(headline(result))
     say("fair scores are of independent draws, the others of what a method presents", err=True)
-    failed = [c for c in result.manifest["cells"] if c["status"] != "done"]
+    failed = [c for c in result.cells if c.status != "done"]
     for cell in failed:
-        say(
-            f"bench: {cell['method']} on {cell['dataset']} {cell['status']}: {cell['reason']}",
-            err=True,
-        )
+        say(f"bench: {cell.method} on {cell.dataset} {cell.status}: {cell.reason}", err=True)
     for trouble in result.troubles:
         say(f"bench: {trouble}", err=True)
     if (failed or result.troubles) and (result.folder / FAILURES).is_file():

@@ -23,6 +23,7 @@ from bench.protocol import Protocol
 from bench.store import stored
 from bench.store.files import allocate
 from bench.store.local import Store
+from bench.store.marks import Mark, PreparedMark
 
 if TYPE_CHECKING:
     pass
@@ -231,23 +232,18 @@ class _Rows:
         give_back(self.grey)
 
 
-def _open(dataset: str, key: str, folder: Path, mark: dict[str, Any]) -> PreparedSet:
+def _open(dataset: str, key: str, folder: Path, mark: Mark) -> PreparedSet:
+    assert isinstance(mark, PreparedMark)
     ab = stored.array(folder / "ab.npy", np.float32, (None, 2, None, None))
     grey = stored.array(folder / "grey.npy", np.uint16, (len(ab), None, None))
-    ids = tuple(mark["ids"])
+    ids = mark.ids
     if len(ids) > len(ab):
         raise BenchError(
             f"{folder} holds {len(ab)} photographs, and its mark tells of {len(ids)}: "
             f"{stored.AGAIN}"
         )
     return PreparedSet(
-        dataset,
-        key,
-        ids,
-        ab[: len(ids)],
-        grey[: len(ids)],
-        mark["excluded"],
-        tuple(mark["grey_only"]),
+        dataset, key, ids, ab[: len(ids)], grey[: len(ids)], mark.excluded, mark.grey_only
     )
 
 

@@ -7,13 +7,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from bench import keys
 from bench.errors import BenchError
 from bench.store import records
-from bench.store.forms import Lists
 
 SCHEMA = 1
+
+
+class Lists(TypedDict):
+    """A split."""
+
+    dataset: str
+    train: Annotated[list[str], Meta(min_length=1)]
+    test: Annotated[list[str], Meta(min_length=1)]
+    digest: NotRequired[str]
 
 
 @dataclass(frozen=True)

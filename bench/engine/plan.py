@@ -12,6 +12,7 @@ from bench.data.duplicates import Duplicates
 from bench.data.source import Source
 from bench.engine.request import Request
 from bench.protocol import Protocol
+from bench.scores.manifest import Ask
 from bench.specs import MethodSpec
 from bench.store.local import Store
 
@@ -47,34 +48,6 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a fit is asked for: to `present` k colourizations, for n independent `draws`, to
-    `reconstruct` the truth.
-
-    shards: key and rows in the prepared test set. refused: why the method has none (then there are
-    no shards).
-    """
-
-    name: str
-    n: int
-    shards: tuple[tuple[str, range], ...] = ()
-    refused: str = ""
-
-    def described(self) -> dict[str, Any]:
-        """What a manifest says of it."""
-        return {
-            "ask": self.name,
-            "n": self.n,
-            "shards": [key for key, _ in self.shards],
-            "refused": self.refused,
-        }
-
-    def missing(self, store: Store) -> list[tuple[str, range]]:
-        """The shards that are not in the store."""
-        return [(key, rows) for key, rows in self.shards if store.find("samples", key) is None]
-
-
-@dataclass(frozen=True)
 class Cell:
     """One fit and what it is asked for the photographs of the test part. incompatible: why the
     method can't be fitted; broken: why it can't even be made. Both are known when it was tried
@@ -94,7 +67,8 @@ class Cell:
 
     def missing(self, store: Store) -> int:
         """How many shards are not in the store."""
-        return sum(len(ask.missing(store)) for ask in self.asks)
+        shards = (key for ask in self.asks for key in ask.shards)
+        return sum(store.find("samples", key) is None for key in shards)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bench.contracts import Progress, Wanted
 from bench.data import duplicates, prepare, splits
 from bench.data import source as data_source
 from bench.data.source import Source
-from bench.engine.plan import SEEDS, Ask, Cell, Data, Fit, Plan
+from bench.engine.plan import SEEDS, Cell, Data, Fit, Plan
 from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.machine import places
@@ -22,8 +22,10 @@ from bench.plugins.loader import Registry, registry
 from bench.plugins.notation import Choice
 from bench.protocol import Protocol
 from bench.scores import samples
+from bench.scores.manifest import Ask
 from bench.specs import MethodSpec
 from bench.store.local import Store
+from bench.store.marks import FitMark
 from bench.store.opening import open_store
 from bench.text import storable
 
@@ -202,7 +204,7 @@ def _cell(
     asks = tuple(
         _ask(name, n, fit, data, request, protocol) for name, n in _asks(fit.spec, protocol)
     )
-    key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k, _ in ask.shards])
+    key = keys.key("cell", fit=fit.key, shards=[k for ask in asks for k in ask.shards])
     return Cell(key, fit, asks)
 
 
@@ -226,12 +228,11 @@ def _asks(spec: MethodSpec, protocol: Protocol) -> list[tuple[str, int]]:
 
 def _ask(name: str, n: int, fit: Fit, data: Data, request: Request, protocol: Protocol) -> Ask:
     if name == "draws" and (refused := fit.spec.no_draws(fit.parameters)):
-        return Ask(name, n, refused=refused)
+        return Ask(name=name, n=n, refused=refused)
     source = prepare.prepared_key(data.source, (), protocol)
     asked = {"k": protocol.k, "ask": "present"} if name == "reconstruct" else {"k": n, "ask": name}
-    shards, start = [], 0
-    for ids in samples.shards(data.test.ids):
-        key = keys.key(
+    shards = tuple(
+        keys.key(
             "samples",
             fit=fit.key,
             photographs=[source, keys.digest_of(ids)],
@@ -240,9 +241,9 @@ def _ask(name: str, n: int, fit: Fit, data: Data, request: Request, protocol: Pr
             dtype=request.precision,
             **asked,
         )
-        shards.append((key, range(start, start + len(ids))))
-        start += len(ids)
-    return Ask(name, n, tuple(shards))
+        for ids in samples.shards(data.test.ids)
+    )
+    return Ask(name=name, n=n, shards=shards)
 
 
 def summary(plan: Plan, store: Store) -> Sequence[dict[str, str]]:
@@ -287,10 +288,10 @@ def _past_seconds(store: Store) -> dict[tuple[str, str], str]:
     """How long fits of a method at a preset took before; which was the latest a store does not say."""
     took: dict[tuple[str, str], list[float]] = {}
     for mark in store.all("fits"):
-        if "seconds" in mark:
-            took.setdefault((mark["method"], str(mark["parameters"].get("preset"))), []).append(
-                mark["seconds"]
-            )
+        assert isinstance(mark, FitMark)
+        if mark.seconds:
+            of = mark.method, str(mark.parameters.get("preset"))
+            took.setdefault(of, []).append(mark.seconds)
     return {
         of: f"about {median(seconds):.0f} s (median of {len(seconds)})"
         for of, seconds in took.items()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import keys
+from bench.engine.forms import Asked
 from bench.machine import places
 from bench.store import records
 from bench.store.files import write_json
-from bench.store.forms import Asked
 from bench.store.opening import located
 
 FILE = "request.json"

@@ -30,6 +30,8 @@ from bench.plugins import notation
 from bench.plugins.loader import Registry, registry
 from bench.results import report, run_folder
 from bench.results.run_folder import Results
+from bench.scores import manifest as manifests
+from bench.scores.manifest import Manifest
 from bench.scores.metrics import LoadedMetric, load_metrics
 from bench.specs import ExecutorSpec
 from bench.store import records
@@ -111,11 +113,9 @@ def _run(
             work.helper.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
         outcomes = _execute(work, executor, plugins)
-        manifest = _manifest(made, outcomes, store, plugins, argv) | run_folder.naming(
-            store, folder
-        )
+        manifest = _manifest(made, outcomes, store, plugins, argv)
         with _writable(folder):
-            write_json(folder / run_folder.MANIFEST, manifest)
+            manifests.write(folder, manifest)
         traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
         scored = _written(work, Task("scoring", kind="score"))
         reported = _written(work, reports) if reports and not scored.reason else Result()
@@ -328,9 +328,10 @@ def _settings(made: Plan) -> dict[str, Any]:
 
 def _manifest(
     made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]
-) -> dict[str, Any]:
-    return {
-        "schema_version": run_folder.SCHEMA,
+) -> Manifest:
+    kept = [store.read("fits", fit.key) for fit in made.fits()]
+    found = {
+        "schema_version": manifests.SCHEMA,
         "argv": [places.text(part) for part in argv],
         "protocol": made.protocol.describe(),
         "protocol_digest": made.protocol.digest,
@@ -340,14 +341,13 @@ def _manifest(
         "threads": made.request.threads,
         "datasets": {name: _describe_data(d) for name, d in made.data.items()},
         "cells": [_describe_cell(o, plugins) for o in outcomes],
-        "fits": [
-            places.cleaned(store.describe("fits", f.key))
-            for f in made.fits()
-            if store.find("fits", f.key)
-        ],
+        "fits": [places.cleaned(records.plain(mark)) for _, mark in filter(None, kept)],
         "plugins": [places.cleaned(asdict(p)) for p in plugins.plugins],
         "environment": environment(),
+        "store": store.place,
+        "store_digest": run_folder.digest(store.place),
     }
+    return records.checked(found, Manifest, "the manifest")
 
 
 def _describe_data(data: plan.Data) -> dict[str, Any]:
@@ -387,7 +387,7 @@ def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
         "reason": places.text(outcome.reason),
         "density": fit.spec.density,
         "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
-        "asks": [ask.described() | {"refused": places.text(ask.refused)} for ask in cell.asks],
+        "asks": [places.cleaned(records.plain(ask)) for ask in cell.asks],
         "status": "done" if outcome.status == "cached" else outcome.status,
         "cached": outcome.status == "cached",
         "seconds": round(outcome.seconds, 3),

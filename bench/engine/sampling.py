@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from bench import keys, seeds
 from bench.contracts import ColorDistribution, Method, Revealed, SampleSet
-from bench.engine.plan import Ask, Data, Fit
+from bench.engine.plan import Data, Fit
 from bench.errors import BenchError
+from bench.scores.manifest import Ask
 
 if TYPE_CHECKING:
     import torch

@@ -9,6 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from bench.contracts import Progress, Step
 from bench.contracts.execution import unheard
 from bench.data import prepare
@@ -18,13 +20,15 @@ from bench.plugins.loader import Registry, registry
 from bench.results import report, run_folder
 from bench.results.run_folder import Results
 from bench.scores import long_table, scoring
+from bench.scores import manifest as manifests
 from bench.scores.cells import CellScores, failed
 from bench.scores.columns import UNDEFINED, ScoreColumn, Scores
 from bench.scores.long_table import Writer
+from bench.scores.manifest import Cell, Manifest
 from bench.scores.metrics import IID, LoadedMetric, load_metrics
 from bench.scores.scoring import HeldOut
 from bench.specs import MetricSpec
-from bench.store.files import write_bytes, write_json, write_text
+from bench.store.files import write_bytes, write_text
 from bench.store.local import Store
 from bench.text import csv, storable
 
@@ -39,7 +43,7 @@ class Scoring:
     asked, and why."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     metrics: Sequence[LoadedMetric]
     store: Store
     plugins: Registry
@@ -58,13 +62,13 @@ def rescore(
     """
     plugins = registry()
     loaded = load_metrics(metrics, plugins)
-    manifest = run_folder.read_manifest(folder)
+    manifest = manifests.read(folder)
     others = run_folder.read(folder) if metrics else None
     opened, left_out = run_folder.open_store_of(folder, manifest, store), scoring.unusable(loaded)
     measured = score(Scoring(folder, manifest, loaded, opened, plugins, progress, left_out), others)
     if others is not None:
         asked = list(dict.fromkeys([*others.asked, *(metric.spec.name for metric in loaded)]))
-        write_json(folder / run_folder.MANIFEST, {**manifest, "metrics": asked})
+        manifests.write(folder, replace(manifest, metrics=tuple(asked)))
         measured = run_folder.read(folder, opened.place)
     report.write([measured], Output(folder), plugins, progress)
     return measured
@@ -77,17 +81,17 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     folder, manifest = work.folder, work.manifest
     sets: list[dict[str, Any]] = []
     with (
-        work.progress.task("scoring", len(manifest["cells"])) as bar,
+        work.progress.task("scoring", len(manifest.cells)) as bar,
         long_table.writing(folder / "scores.parquet") as table,
     ):
         for cell, test, images in _cells(work):
-            if cell["status"] == "done":
+            if cell.status == "done":
                 sets += CellScores(
                     cell, work.metrics, test, work.store, folder, work.left_out, work.step
                 ).write(table, images)
             else:
                 table.lose(failed(cell, folder.name))
-            bar.advance(1, cell["method"])
+            bar.advance(1, cell.method)
         names = {metric.spec.name for metric in work.metrics}
         if before is not None:
             _keep(before.table, names, table)
@@ -97,24 +101,21 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     write_text(folder / "summary.csv", csv(summarise(scored.table.columns)))
     if not table.done:
         reasons = "; ".join(
-            sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest["cells"]})
+            sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest.cells})
         )
         raise NothingMeasured(f"nothing was measured: {reasons}")
     return scored
 
 
-def test_set(dataset: str, manifest: Mapping[str, Any], store: Store, plugins: Registry) -> HeldOut:
+def test_set(dataset: str, manifest: Manifest, store: Store, plugins: Registry) -> HeldOut:
     """What scores need of a data set, as a manifest names it."""
-    described = manifest["datasets"][dataset]
+    described = manifest.datasets[dataset]
     test, train = (
-        prepare.reopen(store, dataset, described[part]["key"]) for part in ("test", "train")
+        prepare.reopen(store, dataset, getattr(described, part).key) for part in ("test", "train")
     )
-    spec = plugins.get("datasets", described["plugin"]) if "plugin" in described else None
+    spec = plugins.get("datasets", described.plugin) if described.plugin else None
     return scoring.held_out(
-        test,
-        train,
-        manifest["protocol"],
-        spec.load()(home=None) if spec and spec.known_law else None,
+        test, train, manifest.choices, spec.load()(home=None) if spec and spec.known_law else None
     )
 
 
@@ -184,16 +185,14 @@ _ABOUT = (
 )
 
 
-def _cells(work: Scoring) -> Iterator[tuple[dict[str, Any], HeldOut, pa.Array]]:
+def _cells(work: Scoring) -> Iterator[tuple[Cell, HeldOut, pa.Array]]:
     """Data set by data set, with its test photographs and their ids."""
     import pyarrow as pa
 
-    for dataset in work.manifest["datasets"]:
+    for dataset in work.manifest.datasets:
         test = test_set(dataset, work.manifest, work.store, work.plugins)
         images = pa.array(test.prepared.ids, pa.string())
-        yield from (
-            (cell, test, images) for cell in work.manifest["cells"] if cell["dataset"] == dataset
-        )
+        yield from ((cell, test, images) for cell in work.manifest.cells if cell.dataset == dataset)
 
 
 def _keep(before: Scores, without: Iterable[str], table: Writer) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from bench.contracts import FitContext, Method, Progress, Step, colour_weights
 from bench.contracts.colour_weights import ColourWeights
 from bench.contracts.execution import Helper, Result, Task, unheard
 from bench.engine import planning, rendezvous
-from bench.engine.plan import Ask, Cell, Fit, Plan, describe_fit
+from bench.engine.plan import Cell, Fit, Plan, describe_fit
 from bench.engine.request import Request
 from bench.engine.sampling import Asking
 from bench.errors import BenchError, Infrastructure, StoreLost, reason, said, trace
 from bench.machine import threads
 from bench.plugins.loader import registry
-from bench.scores import samples, scoring
+from bench.scores import manifest, samples, scoring
+from bench.scores.manifest import Ask
 from bench.scores.metrics import LoadedMetric, by_plugin, load_metrics
 from bench.scores.scoring import HeldOut
 from bench.store.local import Store
@@ -202,11 +204,11 @@ class Work:
         from bench.results import report, run_folder
 
         if task.kind == "score":
-            manifest, left_out = run_folder.read_manifest(self.folder), dict(task.without)
+            described, left_out = manifest.read(self.folder), dict(task.without)
             score(
                 Scoring(
                     self.folder,
-                    manifest,
+                    described,
                     self.metrics,
                     self.store,
                     registry(),
@@ -301,7 +303,13 @@ class Work:
 
     def _shards(self, cell: Cell, task: Task) -> list[tuple[Ask, str, range]]:
         """The shards `start` to `stop`, counted over the cell's asks."""
-        return [(ask, *shard) for ask in cell.asks for shard in ask.shards][task.start : task.stop]
+        count = len(self.plan.data[cell.fit.dataset].test)
+        every = (
+            (ask, key, samples.rows(number, count))
+            for ask in cell.asks
+            for number, key in enumerate(ask.shards)
+        )
+        return list(islice(every, task.start, task.stop))
 
     def _sample(self, cell: Cell, task: Task) -> None:
         """Make the missing ones among a task's shards, and score them all, plugin by plugin."""
@@ -318,7 +326,7 @@ class Work:
             at = 0
             for ask in cell.asks:
                 numbers = range(max(task.start - at, 0), min(task.stop - at, len(ask.shards)))
-                scoring.keep_scores(test, group, ask.described(), numbers, self.store)
+                scoring.keep_scores(test, group, ask, numbers, self.store)
                 at += len(ask.shards)
 
     def _make(self, cell: Cell, missing: list[tuple[Ask, str, range]]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NotRequired, TypedDict
 from urllib.parse import quote
 
 from bench import keys
 from bench.contracts import Wanted
 from bench.store import records
-from bench.store.forms import Inputs
+from bench.store.records import Count, Scalar, Small
 
 SCHEMA = 1
 """Version of `inputs.json`."""
@@ -21,6 +22,25 @@ LONGEST = 200
 """Characters of a name between two slashes; file systems take 255 bytes, and `.png` is to follow."""
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 """Names of devices under Windows, whatever their suffix."""
+
+
+class Inputs(TypedDict):
+    """`inputs.json` of exported inputs. preparation: how they were prepared."""
+
+    dataset: str
+    digest: str
+    protocol: dict[str, Scalar]
+    preparation: dict[str, Scalar]
+    photographs: Count
+    k: Small
+    draws: Small
+    schema_version: NotRequired[int]
+    huebench: NotRequired[str]
+    protocol_digest: NotRequired[str]
+    split_digest: NotRequired[str]
+    ids_digest: NotRequired[str]
+    excluded: NotRequired[dict[str, str]]
+    layout: NotRequired[str]
 
 
 def stem(image: str) -> str:

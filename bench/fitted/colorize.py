@@ -20,7 +20,7 @@ from bench.colour import rgb_to_lightness
 from bench.contracts import Progress
 from bench.errors import BenchError, beside, reason
 from bench.fitted import upsampling
-from bench.fitted.folders import Fitted
+from bench.fitted.folders import Opened
 from bench.machine import threads
 from bench.machine.memory import GIB
 from bench.pictures import images, profiles
@@ -120,7 +120,7 @@ def inputs(given: Sequence[str], out: Path) -> tuple[list[Photograph], dict[str,
 
 def colourize(
     photos: Sequence[Photograph],
-    made: Fitted,
+    made: Opened,
     out: Path,
     k: int,
     seed: int,
@@ -245,7 +245,7 @@ def _sheet_name(photo: Photograph) -> str:
 
 
 def _one(
-    photo: Photograph, levels: np.ndarray, kept: Kept, made: Fitted, k: int, seed: int
+    photo: Photograph, levels: np.ndarray, kept: Kept, made: Opened, k: int, seed: int
 ) -> Iterator[tuple[str, bytes]]:
     """Names and contents of a photograph's results."""
     protocol = replace(
@@ -318,18 +318,14 @@ def _png(picture: Image.Image, kept: Kept | None) -> bytes:
 
 def newest(method: str | None, runs: Path = Path("runs")) -> Path:
     """The newest run below a folder in which a method was fitted. BenchError where there is none."""
-    from bench.results import run_folder
+    from bench.scores import manifest
 
     marks = sorted(runs.glob("*/manifest.json"), key=os.path.getmtime, reverse=True)
     for mark in marks:
         with suppress(BenchError):  # a damaged one is not what is meant
-            done = [
-                cell
-                for cell in run_folder.read_manifest(mark.parent)["cells"]
-                if cell["status"] == "done"
-            ]
+            done = [cell for cell in manifest.read(mark.parent).cells if cell.status == "done"]
             if any(
-                c["role"] == "colourizer" if method is None else method in (c["method"], c["name"])
+                c.role == "colourizer" if method is None else method in (c.method, c.name)
                 for c in done
             ):
                 return mark.parent

@@ -22,6 +22,7 @@ import numpy as np
 from bench.errors import BenchError, NothingMeasured
 from bench.gate import noise_floor
 from bench.gate.columns import Chosen, Column, SetValue, choose, image_ids, not_loaded
+from bench.gate.forms import BaselineFile, ColumnOfBaseline, Gated
 from bench.gate.margins import Quantity
 from bench.gate.noise_floor import Floor
 from bench.plugins.loader import Registry
@@ -29,7 +30,6 @@ from bench.results.run_folder import Results
 from bench.scores import long_table
 from bench.store import records
 from bench.store.files import write_for_user
-from bench.store.forms import BaselineFile, ColumnOfBaseline, Gated
 
 SCHEMA = 1
 DIGITS = 6

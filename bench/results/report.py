@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
 
 from bench import keys
@@ -30,7 +30,7 @@ from bench.results.run_folder import Results
 from bench.specs import ReportSpec
 from bench.store import records
 from bench.store.files import write_json, write_text
-from bench.store.forms import Compared
+from bench.store.records import Place
 from bench.text import markdown as escape
 from bench.text import markdown_code as code
 
@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 
 MARKER = "comparison.json"
 """The file by which a folder of a comparison is known."""
+
+
+class Compared(TypedDict):
+    """`comparison.json`: the two run folders, from the comparison's."""
+
+    runs: list[Place]
 
 
 def write(

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench import keys
 from bench.contracts import PreparedSet
 from bench.data import prepare
 from bench.errors import BenchError, SamplesGone, unknown
-from bench.machine import places
 from bench.plugins import notation
 from bench.scores import long_table, samples
+from bench.scores import manifest as manifests
 from bench.scores.columns import KEYS, FileScores, FrameScores, Scores, has_index
 from bench.scores.long_table import SET_COLUMNS
-from bench.store import records
-from bench.store.forms import Choices, Manifest
+from bench.scores.manifest import Cell, Manifest
 from bench.store.local import Store
 from bench.store.opening import default_place, located, open_store
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-MANIFEST = "manifest.json"
-SCHEMA = 2
-"""Version of a run folder's manifest. 2: a cell has several asks (what was presented, draws); 1 had
-one."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Results:
     def __init__(
         self,
         folder: Path,
-        manifest: dict[str, Any],
+        manifest: Manifest,
         scores: Scores | pd.DataFrame,
         set_scores: pd.DataFrame,
         opens: Callable[[], Store] | None = None,
@@ -99,14 +93,14 @@ class Results:
         return self.table.frame(chosen).reset_index(drop=True)
 
     @cached_property
-    def cells(self) -> list[dict[str, Any]]:
+    def cells(self) -> list[Cell]:
         """The cells (one method on one data set with one seed), in the order that was asked for."""
-        return list(self.manifest["cells"])
+        return list(self.manifest.cells)
 
     @property
     def datasets(self) -> list[str]:
         """Names of the data sets, in order."""
-        return list(self.manifest["datasets"])
+        return list(self.manifest.datasets)
 
     def test_images(self, dataset: str) -> list[str]:
         """Ids of the test photographs of a data set, in the split's random order."""
@@ -120,18 +114,14 @@ class Results:
         wanted = [position.get(name, -1) for name in images]
         fields: dict[str, np.ndarray] = {}
         for cell in self.cells:
-            if (
-                cell["dataset"] == dataset
-                and cell["status"] == "done"
-                and cell["method"] not in fields
-            ):
-                shards = cell["asks"][0]["shards"] if cell["asks"] else []
+            if cell.dataset == dataset and cell.status == "done" and cell.method not in fields:
+                shards = cell.asks[0].shards if cell.asks else []
                 if min(wanted, default=0) < 0 or len(shards) != len(samples.shards(test.ids)):
                     raise BenchError(
-                        f"{self.folder / MANIFEST} is damaged: samples of {cell['method']} don't "
+                        f"{self.folder / manifests.FILE} is damaged: samples of {cell['method']} don't "
                         f"fit {dataset}"
                     )
-                fields[cell["method"]] = samples.read_rows(self.store, shards, wanted)
+                fields[cell.method] = samples.read_rows(self.store, shards, wanted)
         grey, truth = test.grey(wanted)[:, 0].numpy(), test.truth(wanted).numpy()
         return [
             Pictures(image, grey[row], truth[row], {m: f[row] for m, f in fields.items()})
@@ -142,9 +132,7 @@ class Results:
     def asked(self) -> list[str]:
         """Names of the metrics that were asked for by name; none where all were computed."""
         return list(
-            dict.fromkeys(
-                choice.name for choice in notation.parse_many(self.manifest.get("metrics") or ())
-            )
+            dict.fromkeys(choice.name for choice in notation.parse_many(self.manifest.metrics))
         )
 
     @cached_property
@@ -152,20 +140,18 @@ class Results:
         """Methods whose draws are independent as whoever made them claims; the harness could not
         check it."""
         return list(
-            dict.fromkeys(
-                c["method"] for c in self.cells if c.get("claims_draws") and c["status"] == "done"
-            )
+            dict.fromkeys(c.method for c in self.cells if c.claims_draws and c.status == "done")
         )
 
     @cached_property
     def store(self) -> Store:
         """The store that holds the samples. SamplesGone where the reader did not say that it may be
         opened (`read`)."""
-        return self._opens() if self._opens else open_store(self.manifest["store"])
+        return self._opens() if self._opens else open_store(self.manifest.store)
 
     def _test_set(self, dataset: str) -> PreparedSet:
         if dataset not in self._tests:
-            key = self.manifest["datasets"][dataset]["test"]["key"]
+            key = self.manifest.datasets[dataset].test.key
             self._tests[dataset] = prepare.reopen(self.store, dataset, key)
         return self._tests[dataset]
 
@@ -178,19 +164,19 @@ def read(folder: Path, store: Path | str | None = None) -> Results:
     """The results in a run folder; BenchError when it is missing, damaged or of a newer schema.
     store: where its samples are, if they are wanted: the store that the run names is opened only
     where it is this one or, None, `bench.store.opening.default_place`."""
-    manifest = read_manifest(folder)
+    manifest = manifests.read(folder)
     path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():
         raise BenchError(
             f"{path} is missing: repeat `bench run` with --out {folder} if it did not finish, else "
             f"`bench score {folder}`"
         )
-    if not sets.is_file() and manifest.get("schema_version", 1) >= SCHEMA:
+    if not sets.is_file() and manifest.schema_version >= manifests.SCHEMA:
         raise BenchError(f"{sets} is missing: `bench score {folder}` makes it again")
     of_sets = (
         long_table.read(sets, SET_COLUMNS) if sets.is_file() else long_table.frame([], SET_COLUMNS)
     )
-    if strange := sorted(set(of_sets["dataset"].dropna()) - manifest["datasets"].keys()):
+    if strange := sorted(set(of_sets["dataset"].dropna()) - manifest.datasets.keys()):
         raise BenchError(
             f"{sets} is damaged: it is of the data set '{strange[0][:80]}', which the run does not "
             "have"
@@ -204,9 +190,9 @@ def read(folder: Path, store: Path | str | None = None) -> Results:
     )
 
 
-def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
+def _scores(path: Path, manifest: Manifest) -> Scores:
     """Column by column where the file says where they are."""
-    ids = {name: data["test"].get("ids") for name, data in manifest["datasets"].items()}
+    ids = {name: data.test.ids or () for name, data in manifest.datasets.items()}
     if has_index(path) and all(ids.values()):
         return FileScores(path, ids)
     table = long_table.read(path)
@@ -218,42 +204,12 @@ def _scores(path: Path, manifest: dict[str, Any]) -> Scores:
     return FrameScores(table)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder (`bench.store.forms.Manifest`); BenchError when it is missing,
-    damaged or of a newer schema."""
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise BenchError(f"{folder} is no run folder: it does not exist")
-    if not path.is_file():
-        raise BenchError(
-            f"{folder} has no {MANIFEST}: it is no run folder, or its run did not finish"
-        )
-    manifest: dict[str, Any] = dict(records.read(path, Manifest, newest=SCHEMA))
-    records.checked(manifest["protocol"], Choices, f"{path}: protocol")
-    if keys.key("protocol", **manifest["protocol"]) != manifest["protocol_digest"]:
-        raise BenchError(
-            f"{path} was changed: its protocol is not that of its digest, which the scores are of"
-        )
-    if strange := next(
-        (c["dataset"] for c in manifest["cells"] if c["dataset"] not in manifest["datasets"]), None
-    ):
-        raise BenchError(
-            f"{path} is damaged: a cell is of the data set '{strange[:80]}', which the run does "
-            "not have"
-        )
-    manifest["cells"] = [_whole(cell) for cell in manifest["cells"]]
-    manifest["store"] = str(places.found(manifest["store"], folder))
-    return manifest
-
-
-def open_store_of(
-    folder: Path, manifest: Mapping[str, Any], where: Path | str | None = None
-) -> Store:
+def open_store_of(folder: Path, manifest: Manifest, where: Path | str | None = None) -> Store:
     """The store of a run: `where` the reader says that it is. Without that, the reader's own, if
     the run names it: whoever made the manifest can't have another one opened, nor even looked at.
     SamplesGone, with what to say, where it names another."""
     if where is None and not _names(manifest, own := default_place()):
-        named = manifest["store"]
+        named = manifest.store
         raise SamplesGone(
             f"{folder} was made with the store {named}, which is not opened, since yours is {own}: "
             "add --store "
@@ -264,20 +220,14 @@ def open_store_of(
 
 def choose(folder: Path, stores: Sequence[Path | str]) -> Path | str | None:
     """The store of a run among some that the reader gives: the one that it names, else the first."""
-    manifest = read_manifest(folder) if len(stores) > 1 else {}
+    manifest = manifests.read(folder) if len(stores) > 1 else None
     return next(
         (store for store in stores if manifest and _names(manifest, store)),
         next(iter(stores), None),
     )
 
 
-def naming(store: Store, folder: Path) -> dict[str, str]:
-    """How a manifest names a store: as seen from the run folder, and by a digest of its place, by
-    which its own readers know it when the folder was moved."""
-    return {"store": places.relative(store.place, folder), "store_digest": _digest(store.place)}
-
-
-def _names(manifest: Mapping[str, Any], store: Path | str) -> bool:
+def _names(manifest: Manifest, store: Path | str) -> bool:
     """Whether a manifest names a store."""
     place = located(store)
     known = (
@@ -285,33 +235,9 @@ def _names(manifest: Mapping[str, Any], store: Path | str) -> bool:
         if isinstance(place, str)
         else {os.path.realpath(place), os.path.abspath(place)}
     )
-    return manifest["store"] in known or any(
-        manifest.get("store_digest") == _digest(each) for each in known
-    )
+    return manifest.store in known or any(manifest.store_digest == digest(each) for each in known)
 
 
-def _digest(place: str) -> str:
+def digest(place: str) -> str:
+    """By which a run's own readers know its store when the folder was moved."""
     return keys.key("store", place=place)
-
-
-def _whole(cell: dict[str, Any]) -> dict[str, Any]:
-    """A cell with all that readers ask of it; one of schema 1 was asked for one thing."""
-    asked = "reconstruct" if cell.get("role") == "codec" else "present"
-    asks = (
-        []
-        if "shards" not in cell
-        else [{"ask": asked, "n": cell.get("k", 0), "shards": cell["shards"], "refused": ""}]
-    )
-    usual = {
-        "name": cell["method"],
-        "version": "",
-        "distribution": "",
-        "role": "colourizer",
-        "parameters": {},
-        "seed": 0,
-        "reason": "",
-        "density": "",
-        "claims_draws": False,
-        "asks": asks,
-    }
-    return usual | cell

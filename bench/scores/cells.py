@@ -20,6 +20,7 @@ from bench.machine import places
 from bench.scores import samples
 from bench.scores.columns import ScoreColumn
 from bench.scores.long_table import Writer
+from bench.scores.manifest import Ask, Cell
 from bench.scores.metrics import IID, LoadedMetric, by_plugin
 from bench.scores.scoring import HeldOut, Scorer, begin, in_threads
 from bench.scores.shards import ShardScores
@@ -36,7 +37,7 @@ class CellScores:
     """Scores one finished cell of a run, which has a folder; `write` appends them to its table.
     left_out: metrics that are not asked, and why."""
 
-    cell: Mapping[str, Any]
+    cell: Cell
     metrics: Sequence[LoadedMetric]
     test: HeldOut
     store: Store
@@ -49,19 +50,19 @@ class CellScores:
         why. images: ids of the test photographs. Returns the values of the whole set
         (`bench.scores.long_table.SET_COLUMNS`)."""
         sets: list[dict[str, Any]] = []
-        for ask in self.cell["asks"]:
-            if ask["refused"]:
+        for ask in self.cell.asks:
+            if ask.refused:
                 self._lose(
                     table,
                     ask,
-                    {m.spec.name: ask["refused"] for m in self.metrics if m.spec.accepts == IID},
+                    {m.spec.name: ask.refused for m in self.metrics if m.spec.accepts == IID},
                 )
             else:
                 sets += self._ask(ask, table, images)
         return sets
 
-    def _ask(self, ask: Mapping[str, Any], table: Writer, images: pa.Array) -> list[dict[str, Any]]:
-        first = samples.read(self.store, ask["shards"][0])
+    def _ask(self, ask: Ask, table: Writer, images: pa.Array) -> list[dict[str, Any]]:
+        first = samples.read(self.store, ask.shards[0])
         with tempfile.TemporaryFile(dir=self.folder) as file:
             found = _Found(
                 _Columns(len(self.test.prepared), file.fileno()), failed=dict(self.left_out)
@@ -78,14 +79,14 @@ class CellScores:
                 for values in found.sets.get(metric.spec.name, ())
             ]
 
-    def _gather(self, group: Sequence[LoadedMetric], ask: Mapping[str, Any], found: _Found) -> None:
+    def _gather(self, group: Sequence[LoadedMetric], ask: Ask, found: _Found) -> None:
         """What the metrics of one plugin say of all shards, and of the whole set."""
         what = f"{self.cell['method']} on {self.cell['dataset']}"
         begin(self.step, what, group)
         scorer = Scorer(self.test, group, self.store)
         found.failed.update(scorer.unmade)
         for number, scores in enumerate(
-            in_threads(lambda i: scorer.scores(ask, i), len(ask["shards"]))
+            in_threads(lambda i: scorer.scores(ask, i), len(ask.shards))
         ):
             if number % samples.TASK == 0:
                 begin(self.step, what, group)
@@ -101,12 +102,7 @@ class CellScores:
                     found.failed[name] = reason(error)
 
     def _columns(
-        self,
-        metric: LoadedMetric,
-        ask: Mapping[str, Any],
-        columns: _Columns,
-        table: Writer,
-        images: pa.Array,
+        self, metric: LoadedMetric, ask: Ask, columns: _Columns, table: Writer, images: pa.Array
     ) -> None:
         spec = metric.spec
         for name, variant, region, k, kind in columns.of(spec.name):
@@ -117,11 +113,7 @@ class CellScores:
             table.add(column, images, rows, values)
 
     def _lose(
-        self,
-        table: Writer,
-        ask: Mapping[str, Any],
-        reasons: Mapping[str, str],
-        status: str = "refused",
+        self, table: Writer, ask: Ask, reasons: Mapping[str, str], status: str = "refused"
     ) -> None:
         for metric in (m for m in self.metrics if m.spec.name in reasons):
             table.lose(
@@ -132,11 +124,11 @@ class CellScores:
                 )
             )
 
-    def _about(self, ask: Mapping[str, Any], metric: LoadedMetric) -> ScoreColumn:
+    def _about(self, ask: Ask, metric: LoadedMetric) -> ScoreColumn:
         spec = metric.spec
         return replace(
             identity(self.cell, self.folder.name),
-            ask=ask["ask"],
+            ask=ask.name,
             metric=spec.name,
             metric_version=metric.version,
             direction=spec.direction,
@@ -147,19 +139,19 @@ class CellScores:
         self,
         metric: LoadedMetric,
         first: SampleSet,
-        ask: Mapping[str, Any],
+        ask: Ask,
         variant: str,
         value: float,
         low: float,
         high: float,
     ) -> dict[str, Any]:
         spec, cell = metric.spec, self.cell
-        same = {name: cell[name] for name in ("dataset", "method", "role", "seed")}
+        same = {name: getattr(cell, name) for name in ("dataset", "method", "role", "seed")}
         return {
             "run": self.folder.name,
-            "cell": cell["key"],
+            "cell": cell.key,
             **same,
-            "ask": ask["ask"],
+            "ask": ask.name,
             "kind": first.kind,
             "k": first.ab.shape[1],
             "metric": spec.name,
@@ -173,22 +165,22 @@ class CellScores:
         }
 
 
-def identity(cell: Mapping[str, Any], run: str) -> ScoreColumn:
+def identity(cell: Cell, run: str) -> ScoreColumn:
     """What all columns of a cell have in common."""
     return ScoreColumn(
         run,
-        cell["key"],
-        cell["dataset"],
-        cell["method"],
-        cell["role"],
-        json.dumps(cell["parameters"], sort_keys=True),
-        cell["seed"],
+        cell.key,
+        cell.dataset,
+        cell.method,
+        cell.role,
+        json.dumps(cell.parameters, sort_keys=True),
+        cell.seed,
     )
 
 
-def failed(cell: Mapping[str, Any], run: str) -> ScoreColumn:
+def failed(cell: Cell, run: str) -> ScoreColumn:
     """A cell without samples is one row that says why."""
-    return replace(identity(cell, run), status=cell["status"], reason=cell["reason"])
+    return replace(identity(cell, run), status=cell.status, reason=cell.reason)
 
 
 @dataclass(frozen=True)

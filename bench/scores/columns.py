@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import LONGEST, BenchError
+from bench.scores.forms import ScoreIndex, ScoreLine
 from bench.specs import Direction
 from bench.store import records
-from bench.store.forms import ScoreIndex, ScoreLine
 
 if TYPE_CHECKING:
     import numpy as np

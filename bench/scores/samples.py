@@ -17,6 +17,7 @@ from bench.errors import BenchError, SamplesGone
 from bench.store import stored
 from bench.store.files import write_bytes
 from bench.store.local import Store
+from bench.store.marks import SampleMark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,11 @@ TASK = 16
 def shards(ids: Sequence[str]) -> list[tuple[str, ...]]:
     """The ids, cut into shards."""
     return [tuple(ids[i : i + SHARD]) for i in range(0, len(ids), SHARD)]
+
+
+def rows(number: int, photographs: int) -> range:
+    """The photographs of a shard, of so many in all."""
+    return range(number * SHARD, min((number + 1) * SHARD, photographs))
 
 
 def write(folder: Path, samples: SampleSet) -> dict[str, Any]:
@@ -55,12 +61,13 @@ def read(store: Store, key: str) -> SampleSet:
     if found is None:
         raise SamplesGone(store.gone("samples", key, f"samples {key[:12]}"))
     folder, mark = found
+    assert isinstance(mark, SampleMark)
     tensors = stored.tensors(folder / FILE)
     given = {
         name: (tensor.dtype.is_floating_point, list(tensor.shape))
         for name, tensor in tensors.items()
     }
-    shape = mark["shape"]
+    shape = list(mark.shape)
     known = {"ab": (True, shape), "weights": (True, shape[:2]), "log_prob": (True, shape[:1])}
     if (
         len(shape) != 5
@@ -73,9 +80,9 @@ def read(store: Store, key: str) -> SampleSet:
         )
     return SampleSet(
         tensors["ab"],
-        mark["sample_kind"],
+        mark.sample_kind,
         tensors.get("weights"),
-        mark["n_drawn"],
+        mark.n_drawn,
         tensors.get("log_prob"),
     )
 

@@ -3,11 +3,11 @@ whichever process scored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bench import keys, seeds
 from bench.contracts import (
@@ -26,8 +26,10 @@ from bench.machine import threads
 from bench.machine.workers import in_order
 from bench.plugins.loader import HOME
 from bench.scores import samples, shards
+from bench.scores.manifest import Ask
 from bench.scores.metrics import LoadedMetric
 from bench.scores.shards import ShardScores
+from bench.store.forms import Choices
 from bench.store.local import Store
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class HeldOut:
 
 
 def held_out(
-    test: PreparedSet, train: PreparedSet, protocol: Mapping[str, Any], drawn: Dataset | None = None
+    test: PreparedSet, train: PreparedSet, protocol: Choices, drawn: Dataset | None = None
 ) -> HeldOut:
     """What scores need, from both prepared parts and what a protocol says of itself
     (`Protocol.describe`, or a manifest's); drawn: the data set, where its law is known."""
@@ -110,13 +112,9 @@ def begin(step: Step, what: str, group: Sequence[LoadedMetric]) -> None:
 
 
 def keep_scores(
-    test: HeldOut,
-    metrics: Sequence[LoadedMetric],
-    ask: Mapping[str, Any],
-    numbers: Sequence[int],
-    store: Store,
+    test: HeldOut, metrics: Sequence[LoadedMetric], ask: Ask, numbers: Sequence[int], store: Store
 ) -> None:
-    """Score some shards of an ask (as a manifest's cell has it) that are in the store, and keep
+    """Score some shards of an ask (`bench.scores.manifest.Ask`) that are in the store, and keep
     what the metrics say there. Metrics that gather (`Metric.finish`) are left to
     `bench.scores.cells`: they have to see all shards."""
     scorer = Scorer(test, metrics, store)
@@ -144,12 +142,12 @@ class Scorer:
         ]
         self.groups = shards.groups([m for m in usable if m not in self.gathering])
 
-    def scores(self, ask: Mapping[str, Any], number: int) -> ShardScores:
+    def scores(self, ask: Ask, number: int) -> ShardScores:
         """What the metrics that don't gather say of a shard."""
         shard = _Shard(self, ask, number)
         return shards.joined([self._kept(shard, group) for group in self.groups])
 
-    def gathered(self, ask: Mapping[str, Any], number: int) -> ShardScores:
+    def gathered(self, ask: Ask, number: int) -> ShardScores:
         """What those say that gather."""
         return _Shard(self, ask, number).scores(self.gathering)
 
@@ -170,19 +168,19 @@ class _Shard:
     """A shard of an ask; samples are read when they are needed."""
 
     scorer: Scorer
-    ask: Mapping[str, Any]
+    ask: Ask
     number: int
 
     @property
     def key(self) -> str:
-        return str(self.ask["shards"][self.number])
+        return str(self.ask.shards[self.number])
 
     def scores(self, metrics: Sequence[LoadedMetric]) -> ShardScores:
         """What some metrics say."""
         given, law = self._samples, self.scorer.test.drawn is not None
         found = ShardScores(given.kind, given.ab.shape[1], len(given.ab))
         for metric in metrics:
-            if refused := metric.refusal(self.ask["ask"], given, law):
+            if refused := metric.refusal(self.ask.name, given, law):
                 found.refused[metric.spec.name] = refused
             else:
                 self._ask(metric.spec.name, found)

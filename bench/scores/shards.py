@@ -7,7 +7,7 @@ since they come and go.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from bench import keys
 from bench.contracts import Score
 from bench.store import stored
 from bench.store.files import write_bytes
+from bench.store.marks import Mark, ScoreMark
 
 if TYPE_CHECKING:
     from bench.scores.metrics import LoadedMetric
@@ -96,18 +97,14 @@ def write(folder: Path, scores: ShardScores) -> dict[str, Any]:
     }
 
 
-def read(folder: Path, mark: Mapping[str, Any]) -> ShardScores:
+def read(folder: Path, mark: Mark) -> ShardScores:
     """What `write` wrote. BenchError when it is damaged."""
-    names = [tuple(name) for name in mark["columns"]]
+    assert isinstance(mark, ScoreMark)
+    names = mark.columns
     values = np.array(stored.array(folder / "values.npy", np.float64, (len(names), None)))
     columns = dict(zip(names, values, strict=True))
     return ShardScores(
-        mark["sample_kind"],
-        mark["k"],
-        values.shape[1],
-        columns,
-        set(mark["metrics"]),
-        dict(mark["refused"]),
+        mark.sample_kind, mark.k, values.shape[1], columns, set(mark.metrics), dict(mark.refused)
     )
 
 

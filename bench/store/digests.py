@@ -7,16 +7,23 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bench.errors import BenchError
+from bench.store.records import Count, Form, Key
 
 DEEPEST = 32
 Found = Mapping[str, os.stat_result]
 """What lies below a folder and is no folder, by its path there with slashes."""
 
 
-def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
+class FileMark(Form, frozen=True, kw_only=True):
+    """Size and digest of a file."""
+
+    bytes: Count
+    sha256: Key
+
+
+def of_folder(folder: Path) -> dict[str, FileMark]:
     """Size and SHA-256 of every file below a folder, by its path in it; each is brought to the disk
     first. BenchError for links and the like."""
     digests = {}
@@ -25,10 +32,8 @@ def of_folder(folder: Path) -> dict[str, dict[str, Any]]:
             raise BenchError(f"{folder / name} is a link, or no plain file: keep plain files only")
         with (folder / name).open("rb") as stream:
             os.fsync(stream.fileno())
-            digests[name] = {
-                "bytes": found.st_size,
-                "sha256": hashlib.file_digest(stream, "sha256").hexdigest(),
-            }
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digests[name] = FileMark(bytes=found.st_size, sha256=digest)
     return digests
 
 
@@ -49,14 +54,9 @@ def scan(folder: Path) -> Found:
     return found
 
 
-def damage(folder: Path, files: Any) -> str:
+def damage(folder: Path, files: Mapping[str, FileMark]) -> str:
     """What is wrong with a folder's files, or nothing. Files that no digest is known of are not
     looked at."""
-    if not (
-        isinstance(files, Mapping)
-        and all(isinstance(f, Mapping) and f.keys() >= {"bytes", "sha256"} for f in files.values())
-    ):
-        return "its mark is malformed"
     try:
         found = scan(folder)
     except FileNotFoundError:
@@ -68,11 +68,11 @@ def damage(folder: Path, files: Any) -> str:
             return f"{name} is missing"
         if not stat.S_ISREG(found[name].st_mode):
             return f"{name} is a link, or no plain file"
-        if found[name].st_size != wanted["bytes"]:
+        if found[name].st_size != wanted.bytes:
             return f"{name} has {found[name].st_size} bytes instead of {wanted['bytes']}"
         try:
             with (folder / name).open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != wanted["sha256"]:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != wanted.sha256:
                     return f"{name} is not what was written: its digest differs"
         except FileNotFoundError:
             return f"{name} is missing"

@@ -24,6 +24,7 @@ from bench.store import digests, disk, drafts, locks, marks, records
 from bench.store.drafts import machine as machine
 from bench.store.files import write_bytes
 from bench.store.marks import COMMIT_MARK as COMMIT_MARK
+from bench.store.marks import Mark
 
 RUN = "run-"
 """How the locks of runs begin."""
@@ -67,18 +68,18 @@ class Store:
         is not found."""
         return self.path(kind, key) if self._mark(kind, key) is not None else None
 
-    def read(self, kind: str, key: str) -> tuple[Path, dict[str, Any]] | None:
+    def read(self, kind: str, key: str) -> tuple[Path, Mark] | None:
         """What `find` finds, and what its mark says (`bench.store.marks`)."""
         mark = self._mark(kind, key)
         return None if mark is None else (self.path(kind, key), marks.read(mark, kind, key))
 
-    def describe(self, kind: str, key: str) -> dict[str, Any]:
+    def describe(self, kind: str, key: str) -> Mark:
         """What the mark of a finished thing says. BenchError where it is not found."""
         if found := self.read(kind, key):
             return found[1]
         raise BenchError(self.gone(kind, key, f"{kind} {key[:12]}"))
 
-    def all(self, kind: str) -> Iterator[dict[str, Any]]:
+    def all(self, kind: str) -> Iterator[Mark]:
         """What the marks of all finished things of a kind say. One that can't be believed is named
         once, and left out."""
         marks.known(kind)
@@ -303,15 +304,15 @@ def whole_mark(path: Path, kind: str, key: str) -> bytes | None:
     return mark
 
 
-def wrong_files(path: Path, found: digests.Found, mark: Mapping[str, Any]) -> str:
+def wrong_files(path: Path, found: digests.Found, mark: Mark) -> str:
     """What is wrong with a thing's files, or nothing."""
     if extra := sorted(
         name
-        for name in found.keys() - mark["files"].keys() - {COMMIT_MARK}
+        for name in found.keys() - mark.files.keys() - {COMMIT_MARK}
         if Path(name).name not in BROWSED
     ):
         return f"it holds {ascii(extra[0])[:80]}, which its mark does not list"
-    return digests.damage(path, mark["files"])
+    return digests.damage(path, mark.files)
 
 
 def mark_bytes(path: Path) -> bytes:

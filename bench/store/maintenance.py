@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.store import digests, disk, drafts, locks, marks
+from bench.store import digests, disk, drafts, locks, marks, records
 from bench.store.files import write_bytes
 from bench.store.local import COMMIT_MARK, USED, Store, discard, machine, mark_bytes, wrong_files
 from bench.store.opening import open_store
@@ -85,7 +85,10 @@ def migrate(store: Store, thing: Thing) -> None:
     mark = marks.read(mark_bytes(thing.path), thing.kind, thing.key, old=True)
     with disk.explained(store.folder):
         draft = store.temporary(thing.path.parent)  # what lay beside its files would be damage
-        write_bytes(draft / COMMIT_MARK, marks.written(thing.kind, thing.key, mark["files"], mark))
+        write_bytes(
+            draft / COMMIT_MARK,
+            marks.written(thing.kind, thing.key, mark.files, records.plain(mark)),
+        )
         os.replace(draft / COMMIT_MARK, thing.path / COMMIT_MARK)
         disk.sync(thing.path)
         draft.rmdir()
@@ -192,13 +195,14 @@ def _what(path: Path, kind: str) -> str:
         return "of an older huebench"
     except (BenchError, OSError):
         return "damaged"
-    if kind == "fits":
-        seed = f" (seed {told['seed']})" if told["seed"] else ""
-        return f"{told['label']} on {told['dataset']}{seed}"
-    if kind == "prepared":
-        return f"{len(told['ids'])} photographs"
-    shape = told.get("shape")
-    return f"{told.get('sample_kind', '')} {'x'.join(map(str, shape))}".strip() if shape else ""
+    if isinstance(told, marks.FitMark):
+        seed = f" (seed {told.seed})" if told.seed else ""
+        return f"{told.label} on {told.dataset}{seed}"
+    if isinstance(told, marks.PreparedMark):
+        return f"{len(told.ids)} photographs"
+    if isinstance(told, marks.SampleMark):
+        return f"{told.sample_kind} {'x'.join(map(str, told.shape))}"
+    return "x".join(map(str, told.shape)) if isinstance(told, marks.FeatureMark) else ""
 
 
 def _bytes(path: Path) -> int:

@@ -13,21 +13,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, NotRequired, TypedDict
+from typing import Any
+
+import msgspec
 
 from bench import keys
 from bench.errors import BenchError
 from bench.specs import Kind as SampleKind
-from bench.store import disk, forms, records
-from bench.store.forms import FileMark
-from bench.store.records import Count, Key
+from bench.store import disk, records
+from bench.store.digests import FileMark
+from bench.store.records import Count, Form, Key, Number, Plain, Whole
 
 COMMIT_MARK = "cell.json"
 SCHEMA = 2
 """Version of a mark. One of version 1 had no digest of itself."""
 
 
-class Mark(TypedDict):
+class Mark(Form, frozen=True, kw_only=True):
     """What all marks say. files: by their names in the thing's folder."""
 
     schema_version: int
@@ -36,43 +38,55 @@ class Mark(TypedDict):
     files: dict[str, FileMark]
 
 
-class FitMark(Mark, forms.Fitted):
+class Fitted(Form, frozen=True, kw_only=True):
+    """What was fitted, on what, and what it said of itself."""
+
+    method: str
+    version: str
+    label: str
+    parameters: dict[str, Plain]
+    dataset: str
+    seed: Whole
+    requires: dict[str, Key]
+    notes: dict[str, Plain] = msgspec.field(default_factory=dict)
+    seconds: Number = 0.0
+    imported: bool = False
+
+
+class FitMark(Mark, Fitted, frozen=True, kw_only=True):
     """Of a fitted method."""
 
-    notes: NotRequired[dict[str, Any]]
-    seconds: NotRequired[float]
 
-
-class SampleMark(Mark):
+class SampleMark(Mark, frozen=True, kw_only=True):
     """Of a shard of samples (`bench.scores.samples`)."""
 
     sample_kind: SampleKind
     n_drawn: Count
-    shape: list[Count]
+    shape: tuple[Count, ...]
 
 
-class ScoreMark(Mark):
+class ScoreMark(Mark, frozen=True, kw_only=True):
     """Of what metrics say of a shard (`bench.scores.shards`)."""
 
     sample_kind: str
     k: Count
-    columns: list[tuple[str, str, str, Count]]
-    metrics: list[str]
+    columns: tuple[tuple[str, str, str, Count], ...]
+    metrics: tuple[str, ...]
     refused: dict[str, str]
 
 
-class FeatureMark(Mark):
+class FeatureMark(Mark, frozen=True, kw_only=True):
     """Of features of photographs."""
 
-    shape: list[Count]
+    shape: tuple[Count, ...]
 
 
-class PreparedMark(Mark):
+class PreparedMark(Mark, frozen=True, kw_only=True):
     """Of prepared photographs (`bench.data.prepare`)."""
 
-    ids: list[str]
+    ids: tuple[str, ...]
     excluded: dict[str, str]
-    grey_only: list[str]
+    grey_only: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class Kind:
     """A kind of thing: the form of its mark, and its files, either by their `names` or, as many as
     there are, by what they end in (`suffixes`). None of them is ever unpickled."""
 
-    mark: type[Any]
+    mark: type[Mark]
     names: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
 
@@ -141,17 +155,20 @@ def is_key(name: Any) -> bool:
     return isinstance(name, str) and re.fullmatch("[0-9a-f]{64}", name) is not None
 
 
-def written(kind: str, key: str, files: Mapping[str, Any], description: Mapping[str, Any]) -> bytes:
+def written(
+    kind: str, key: str, files: Mapping[str, FileMark], description: Mapping[str, Any]
+) -> bytes:
     """The mark of a thing. BenchError where `read` would refuse it."""
+    said = {**description, "schema_version": SCHEMA, "kind": kind, "key": key}
     mark = _formed(
-        {**description, "schema_version": SCHEMA, "kind": kind, "key": key, "files": files}, kind
+        said | {"files": {name: records.plain(file) for name, file in files.items()}}, kind
     )
-    text = json.dumps(mark, indent=2, sort_keys=True)
+    text = json.dumps(records.plain(mark), indent=2, sort_keys=True)
     rest = f"{text.removeprefix('{')}\n".encode()
     return _head(rest) + rest
 
 
-def read(data: bytes, kind: str, key: str, old: bool = False) -> dict[str, Any]:
+def read(data: bytes, kind: str, key: str, old: bool = False) -> Mark:
     """What a mark says. BenchError, a part of a sentence, for one that was changed or cut, is
     another thing's, or does not fit its kind. One that has no digest is `Old`, or, with `old`, is
     believed."""
@@ -163,8 +180,8 @@ def read(data: bytes, kind: str, key: str, old: bool = False) -> dict[str, Any]:
     if not digested and not (old and is_old(found)):
         raise Old(OLD) if is_old(found) else BenchError(CHANGED)
     mark = _formed(found, kind)
-    if (mark["kind"], mark["key"]) != (kind, key):
-        raise BenchError(f"its mark is that of {ascii(mark['kind'])[:40]} {mark['key'][:12]}")
+    if (mark.kind, mark.key) != (kind, key):
+        raise BenchError(f"its mark is that of {ascii(mark.kind)[:40]} {mark.key[:12]}")
     return mark
 
 
@@ -192,10 +209,10 @@ def _head(rest: bytes) -> bytes:
     return f'{{\n  "digest": "{keys.sha256(rest)}",'.encode()
 
 
-def _formed(found: Any, kind: str) -> dict[str, Any]:
+def _formed(found: Any, kind: str) -> Mark:
     """A mark whose fields and files are those of its kind; what else it says is left out."""
     form = known(kind)
-    mark: dict[str, Any] = records.checked(found, form.mark, "its mark", newest=SCHEMA)
-    if strange := form.strange(mark["files"]):
+    mark = records.checked(found, form.mark, "its mark", newest=SCHEMA)
+    if strange := form.strange(mark.files):
         raise BenchError(strange)
     return mark

@@ -1,7 +1,7 @@
 """Files that anyone may have written, read in one place: their text becomes a value of a declared
 type, or one line that says what is wrong with it.
 
-A type is a `TypedDict`, or a dataclass, whose fields say what a reader relies on
+A type is a `Form`, a `TypedDict` or a dataclass, whose fields say what a reader relies on
 (`docs/security.md`). What a file holds beyond these is dropped, so nothing that was not checked can
 be used.
 """
@@ -15,7 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -23,12 +23,44 @@ from bench.errors import LONGEST, BenchError
 
 T = TypeVar("T")
 
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file of JSON says, field by field: a reader relies on these, and on nothing else."""
+
+    def __getitem__(self, name: str) -> Any:  # TODO shim
+        try:
+            return getattr(
+                self, {"ask": "name"}.get(name, name) if type(self).__name__ == "Ask" else name
+            )
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return getattr(self, name, default)
+
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self, name)
+
+
 LARGEST = 2**29
 """Bytes of a file of JSON or TOML that is read: the manifest of a million photographs has a fifth
 of it."""
 Key = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """Of a thing in a store."""
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Whole = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+Positive = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+Small = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+Number = Annotated[float, msgspec.Meta(ge=-1e100, le=1e100)]
+"""A finite one, with whose square one can still calculate."""
+Scalar = str | int | float | bool | None
+Flat = Scalar | list[Scalar] | dict[str, Scalar]
+Deeper = Scalar | list[Flat] | dict[str, Flat]
+Plain = Scalar | list[Deeper] | dict[str, Deeper]
+"""What a plugin may say in notes and parameters: as deep as anybody will look at it."""
+Place = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z", max_length=4096)]
+"""A folder or URL."""
+Direction = Literal["up", "down", "target", "none"]
 
 
 def read(path: Path, kind: type[T], advice: str = "", newest: int | None = None) -> T:
@@ -98,6 +130,12 @@ def checked(
         ValueError,
     ) as error:
         raise BenchError(f"{where} is damaged ({_said(error)}){_ending(advice)}") from error
+
+
+def plain(form: Form) -> dict[str, Any]:
+    """A form as JSON can hold it."""
+    made: dict[str, Any] = msgspec.to_builtins(form)
+    return made
 
 
 def text(data: bytes) -> str:

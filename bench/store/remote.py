@@ -52,7 +52,7 @@ class RemoteStore(Store):
         """Whether the URL has it."""
         return self._mark_there(kind, key) is not None
 
-    def all(self, kind: str) -> Iterator[dict[str, Any]]:
+    def all(self, kind: str) -> Iterator[marks.Mark]:
         """What the marks at the URL say. One that can't be believed is named once, and left out."""
         marks.known(kind)
         with self._reached("read"):
@@ -113,7 +113,7 @@ class RemoteStore(Store):
 
     def _copy(self, kind: str, key: str, mark: bytes, folder: Path) -> None:
         """Fetch a thing's files, which its mark names, into a folder."""
-        files = marks.read(mark, kind, key)["files"]
+        files = marks.read(mark, kind, key).files
         for name in files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with self._reached("read"):
@@ -152,7 +152,7 @@ class RemoteStore(Store):
         folder, mark = self.path(kind, key), self._at(kind, key, COMMIT_MARK)
         draft = f"{self._root}/{kind}/{key[:2]}/tmp-{os.getpid()}-{machine()}-{uuid.uuid4().hex}-{COMMIT_MARK}"
         with self._reached("written"):
-            for name in marks.read(mark_bytes(folder), kind, key)["files"]:
+            for name in marks.read(mark_bytes(folder), kind, key).files:
                 self._put(folder / name, self._at(kind, key, name))
             self._put(folder / COMMIT_MARK, draft)
             self._system.makedirs(
