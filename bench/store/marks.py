@@ -53,8 +53,19 @@ class Fitted(Form, frozen=True, kw_only=True):
     imported: bool = False
 
 
-class FitMark(Mark, Fitted, frozen=True, kw_only=True):
-    """Of a fitted method."""
+class FitMark(Mark, frozen=True, kw_only=True):
+    """Of a fitted method: a `Fitted`, whose fields can't be inherited beside those of `Mark`."""
+
+    method: str
+    version: str
+    label: str
+    parameters: dict[str, Plain]
+    dataset: str
+    seed: Whole
+    requires: dict[str, Key]
+    notes: dict[str, Plain] = msgspec.field(default_factory=dict)
+    seconds: Number = 0.0
+    imported: bool = False
 
 
 class SampleMark(Mark, frozen=True, kw_only=True):

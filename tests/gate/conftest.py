@@ -8,7 +8,7 @@ import pytest
 
 from bench.protocol import make_paper
 from bench.results import run_folder
-from bench.results.run_folder import SCHEMA
+from bench.scores.manifest import SCHEMA
 from bench.scores.long_table import COLUMNS, SET_COLUMNS
 
 N = 40
