@@ -29,12 +29,12 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from bench.extend.precision import Network, computed, placed
 from bench.machine import precision, threads
 from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
 from bench.methods.colour_nets import SCALE, Decoder
 from bench.methods.losses import DecoderLoss, LossChoice
 from bench.methods.phases import PhasedDecoder
-from bench.methods.precision import Network, computed, placed
 from bench.methods.presets import PRESETS, Preset
 from bench.methods.trunk import Trunk
 from bench.methods.zhang_net import BINS, ZhangNet

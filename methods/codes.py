@@ -6,7 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .batches import place
+from bench.extend.batches import place
+
 from .losses import in_float32, kl_divergence, min_photographs
 
 

@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
+from bench.extend import weights
+from bench.extend.features import extractor, stored_features
+from bench.extend.precision import computed, placed
+from bench.extend.training import Schedule, isolated, train
 from bench.seeds import normal
 
-from . import weights_io
 from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder, cat
 from .cvae import STEPS
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
-from .parts import extractor, stored_features
 from .phases import PhasedDecoder
-from .precision import computed, placed
 from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
 from .trunk import Trunk
 
 AT_ONCE = 32
@@ -91,14 +91,14 @@ class Cvae(Method):
         )
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {"d": self.d})
+        weights.save(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
-        self.d = weights_io.config(folder)["d"]
+        self.d = weights.config(folder)["d"]
         self.extractor = extractor(context, "features")
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        weights.load(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> CvaeDistribution:

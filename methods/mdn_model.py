@@ -14,14 +14,22 @@ from torch import Tensor, nn
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
+from bench.extend import weights
+from bench.extend.features import (
+    Codec,
+    Features,
+    codec,
+    codes,
+    extractor,
+    map_batches,
+    stored_features,
+)
+from bench.extend.precision import computed
+from bench.extend.training import Schedule, isolated, train
 from bench.seeds import normal, uniform
 
-from . import weights_io
 from .mdn import STEPS
-from .parts import Codec, Features, codec, codes, extractor, map_batches, stored_features
-from .precision import computed
 from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
 from .trunk import Trunk
 
 
@@ -76,13 +84,13 @@ class Mdn(Method):
         self._finish(features, mean, train_set, context)
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {})
+        weights.save(folder, self.network, {})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
         self._attach(context)
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        weights.load(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> Mixture:

@@ -17,11 +17,11 @@ from torch.nn import functional
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
+from bench.extend.features import Features, extractor, stored_features
 from bench.seeds import normal
 from bench.store import stored
 
 from .controls_model import PointMass
-from .parts import Features, extractor, stored_features
 from .ridge import Sums, chosen_ridge
 
 BATCH, FOLDS = 32, 5

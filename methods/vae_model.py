@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
+from bench.extend import weights
+from bench.extend.precision import computed, placed
+from bench.extend.training import Schedule, isolated, train
 from bench.seeds import normal
 
-from . import weights_io
 from .codes import Balance, code_size, describe_codes, too_few
 from .colour_nets import SCALE, Decoder, Encoder
 from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
 from .phases import PhasedDecoder
-from .precision import computed, placed
 from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
 from .vae import STEPS
 
 
@@ -73,13 +73,13 @@ class Vae(Method):
         context.notes.update(self._describe(train_set, objective))
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {"d": self.d})
+        weights.save(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
-        self.d = weights_io.config(folder)["d"]
+        self.d = weights.config(folder)["d"]
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        weights.load(folder, self.network, context.device)
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> ColorDistribution:
         raise BenchError("vae does not colourize: it only reconstructs; take mdn or cvae")

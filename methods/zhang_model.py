@@ -15,12 +15,12 @@ from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.contracts.colour_weights import bin_centres, nearest_bin
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
+from bench.extend import weights
+from bench.extend.precision import computed, placed
+from bench.extend.training import Schedule, isolated, train
 from bench.seeds import uniform
 
-from . import weights_io
-from .precision import computed, placed
 from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
 from .zhang import STEPS
 from .zhang_net import BINS, ZhangNet, shrink
 
@@ -81,12 +81,12 @@ class Zhang(Method):
         train(objective, fetch, len(train_set), schedule, context, "zhang")
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {})
+        weights.save(folder, self.network, {})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        weights.load(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PixelDistribution:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bench import seeds
 from bench.contracts import SampleSet, ScoreContext
 from bench.datasets.drawn import Dice
+from bench.extend import training
 from bench.fitted import colorize
-from bench.methods import cheat_model, training
+from bench.methods import cheat_model
 from bench.metrics.law import GeneralisedEnergyDistance
 from bench.metrics.ranks import RankHistogram
 from bench.protocol import make_paper

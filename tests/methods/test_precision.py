@@ -8,8 +8,8 @@ import torch
 
 from bench.contracts import SampleSet
 from bench.errors import BenchError
+from bench.extend.precision import computed
 from bench.machine import precision
-from bench.methods.precision import computed
 from bench.plugins import loader
 from bench.scores import scoring
 from bench.scores.scoring import HeldOut

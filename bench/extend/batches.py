@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .devices import Sealed
+from bench.extend.devices import Sealed
 
 Batch = dict[str, Tensor]
 

@@ -3,7 +3,7 @@ report.
 
 Lightning starts a process for each device of this machine (`ddp_spawn`; its `ddp` would start the
 command line of this process again). On several machines an executor has started them already
-(`bench.engine.rendezvous`).
+(`--nodes`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from bench.contracts import FitContext, ProgressTask
-from bench.engine.rendezvous import LONGEST_WAIT
 from bench.errors import BenchError
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn")
+LONGEST_WAIT = 7 * 24 * 3600.0
+"""Seconds that a process waits for the others: who started them ends them all where one fails."""
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
 
 
@@ -86,7 +87,7 @@ def _own_processes(context: FitContext) -> dict[str, Any]:
 
 
 def _processes_of_a_job(context: FitContext) -> dict[str, Any]:
-    """This process is one of several that `bench.engine.rendezvous` tells of."""
+    """This process is one of several of a training on several machines."""
     strategy = DDPStrategy(timeout=timedelta(seconds=LONGEST_WAIT))
     return {
         "num_nodes": context.nodes,

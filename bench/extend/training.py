@@ -27,12 +27,11 @@ from torch import Tensor, nn
 
 from bench.contracts import FitContext
 from bench.errors import BenchError
+from bench.extend.batches import Batch, Batches, InTurn, Shuffled, place
+from bench.extend.checkpoints import Checkpoints, State
+from bench.extend.devices import Sealed, check, end_with_parent, options, quiet, started
 from bench.machine.threads import begin
 from bench.seeds import derive
-
-from .batches import Batch, Batches, InTurn, Shuffled, place
-from .checkpoints import Checkpoints, State
-from .devices import Sealed, check, end_with_parent, options, quiet, started
 
 EVERY = 60.0
 """Seconds between checkpoints, at least: the next validation after that makes one."""
