@@ -29,7 +29,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from bench.extend.precision import Network, computed, placed
+from bench.extend.precision import Network, channels_last, with_precision
 from bench.machine import precision, threads
 from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
 from bench.methods.colour_nets import SCALE, Decoder
@@ -77,7 +77,7 @@ class Bench:
 
     def put(self, network: Network, plain: bool = False) -> Network:
         """A network where the case runs, laid out as the methods do it, or plainly."""
-        return network.to(self.device) if plain else placed(network, self.device)
+        return network.to(self.device) if plain else channels_last(network, self.device)
 
     def random(self, *shape: int) -> Tensor:
         """Normal numbers."""
@@ -181,7 +181,7 @@ def decoding(bench: Bench, kind: str) -> dict[str, list[float]]:
     return compare(
         bench,
         kind,
-        lambda: [computed(kind, network, code) for code in codes],
+        lambda: [with_precision(kind, network, code) for code in codes],
         lambda: [plain(code) for code in codes],
         len(codes) * cvae_model.AT_ONCE,
     )
@@ -193,7 +193,7 @@ def presenting(bench: Bench, kind: str) -> dict[str, list[float]]:
     grey_code = bench.random(1, D)
 
     def decode(code: Tensor, grey_code: Tensor) -> Tensor:
-        return computed(kind, network, torch.cat([code, grey_code], dim=1))
+        return with_precision(kind, network, torch.cat([code, grey_code], dim=1))
 
     def straightforward() -> np.ndarray:
         fields = (

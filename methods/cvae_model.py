@@ -16,10 +16,18 @@ from torch import Tensor, nn
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.extend import weights
-from bench.extend.features import extractor, stored_features
-from bench.extend.precision import computed, placed
-from bench.extend.training import Schedule, isolated, train
+from bench.extend import (
+    Schedule,
+    channels_last,
+    feature_extractor,
+    load_weights,
+    read_config,
+    save_weights,
+    seeded,
+    stored_features,
+    train,
+    with_precision,
+)
 from bench.seeds import normal
 
 from .codes import Balance, code_size, describe_codes, too_few
@@ -70,9 +78,9 @@ class Cvae(Method):
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
         self.precision = context.precision
         self.d = code_size(self.code_size, train_set.dataset)
-        self.extractor = extractor(context, "features")
+        self.extractor = feature_extractor(context, "features", "take zhang")
         features = stored_features(context, "features", train_set)
-        with isolated(context.seed):
+        with seeded(context.seed):
             self._build(context.device)
         objective = _Objective(
             self.network, fit_loss(self.choice, train_set, context.weights, context.seed), self.kl
@@ -91,26 +99,28 @@ class Cvae(Method):
         )
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.network, {"d": self.d})
+        save_weights(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
-        self.d = weights.config(folder)["d"]
-        self.extractor = extractor(context, "features")
+        self.d = read_config(folder)["d"]
+        self.extractor = feature_extractor(context, "features", "take zhang")
         self._build(context.device)
-        weights.load(folder, self.network, context.device)
+        load_weights(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> CvaeDistribution:
-        grey_code = computed(self.precision, self.network.trunk, self.extractor.features(grey))
+        grey_code = with_precision(
+            self.precision, self.network.trunk, self.extractor.features(grey)
+        )
         return CvaeDistribution(self._decode, grey_code, seeds, self.draws)
 
     def _decode(self, code: Tensor, grey_code: Tensor) -> Tensor:
-        return computed(self.precision, self.drawn, cat(code, grey_code))
+        return with_precision(self.precision, self.drawn, cat(code, grey_code))
 
     def _build(self, device: str) -> None:
         network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout)
-        self.network = placed(network, device)
+        self.network = channels_last(network, device)
         self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(

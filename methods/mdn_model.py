@@ -14,20 +14,21 @@ from torch import Tensor, nn
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.extend import weights
-from bench.extend.features import (
-    Codec,
+from bench.extend import (
     Features,
-    codec,
-    codes,
-    extractor,
+    Schedule,
+    feature_extractor,
+    load_weights,
     map_batches,
+    save_weights,
+    seeded,
     stored_features,
+    train,
+    with_precision,
 )
-from bench.extend.precision import computed
-from bench.extend.training import Schedule, isolated, train
 from bench.seeds import normal, uniform
 
+from .codes import Codec, codec, codes
 from .mdn import STEPS
 from .presets import PRESETS, steps
 from .trunk import Trunk
@@ -66,7 +67,7 @@ class Mdn(Method):
         self._attach(context)
         features = stored_features(context, "features", train_set)
         mean, deviation = codes(self.codec, train_set, context)
-        with isolated(context.seed):
+        with seeded(context.seed):
             self._build(context.device)
             if self.start == "kmeans":
                 self._start(mean, context.seed)
@@ -84,21 +85,26 @@ class Mdn(Method):
         self._finish(features, mean, train_set, context)
 
     def save(self, folder: Path) -> None:
-        weights.save(folder, self.network, {})
+        save_weights(folder, self.network)
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
         self._attach(context)
         self._build(context.device)
-        weights.load(folder, self.network, context.device)
+        load_weights(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> Mixture:
-        means, log_weights = computed(self.precision, self.network, self.extractor.features(grey))
+        means, log_weights = with_precision(
+            self.precision, self.network, self.extractor.features(grey)
+        )
         return Mixture(means, log_weights, self.network.variance, self.codec, seeds)
 
     def _attach(self, context: FitContext) -> None:
-        self.extractor, self.codec = extractor(context, "features"), codec(context, "vae")
+        self.extractor, self.codec = (
+            feature_extractor(context, "features", "take zhang"),
+            codec(context, "vae"),
+        )
 
     def _build(self, device: str) -> None:
         first = 1.0 if self.sigma2 == "fit" else float(self.sigma2)

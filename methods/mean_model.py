@@ -17,7 +17,7 @@ from torch.nn import functional
 from bench.contracts import ColorDistribution, FitContext, Method, SampleSet
 from bench.data.prepare import PreparedSet
 from bench.errors import BenchError
-from bench.extend.features import Features, extractor, stored_features
+from bench.extend import Features, feature_extractor, stored_features
 from bench.seeds import normal
 from bench.store import stored
 
@@ -47,7 +47,7 @@ class Mean(Method):
         )
 
     def fit(self, train: PreparedSet, context: FitContext) -> None:
-        self.extractor = extractor(context, "features")
+        self.extractor = feature_extractor(context, "features", "take zhang")
         features = stored_features(context, "features", train)
         self.base = _mean_field(train)
         edges = np.linspace(0, len(train), FOLDS + 1).astype(int).tolist()
@@ -62,7 +62,7 @@ class Mean(Method):
         save_file(tensors, folder / "mean.safetensors")
 
     def load(self, folder: Path, context: FitContext) -> None:
-        self.extractor = extractor(context, "features")
+        self.extractor = feature_extractor(context, "features", "take zhang")
         tensors = stored.tensors(folder / "mean.safetensors")
         self.base, self.weights, self.deviation = (
             tensors[n] for n in ("base", "weights", "deviation")

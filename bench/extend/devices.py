@@ -28,6 +28,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from bench.contracts import FitContext, ProgressTask
@@ -37,6 +38,36 @@ STRATEGIES = ("auto", "ddp", "ddp_spawn")
 LONGEST_WAIT = 7 * 24 * 3600.0
 """Seconds that a process waits for the others: who started them ends them all where one fails."""
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
+
+
+def place() -> tuple[int, int]:
+    """Which of how many devices this process computes on."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def mean_over_devices(value: Tensor) -> Tensor:
+    """The mean of a number over the devices of a training.
+
+    An objective needs it where it changes its own state by what it sees of a batch, such as a
+    running mean of the loss: each device sees its own share. All devices have to call it.
+
+    Parameters
+    ----------
+    value : Tensor
+        One number, without a gradient. It is not changed.
+
+    Returns
+    -------
+    Tensor
+        The same on all devices; outside a training on several devices, `value`.
+    """
+    _, devices = place()
+    if devices > 1:
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+    return value / devices
 
 
 def check(context: FitContext) -> None:

@@ -243,7 +243,7 @@ def test_the_seed_of_a_training_step(monkeypatch):
     monkeypatch.setattr(training, "place", lambda: (1, 2))
     module = training._Module(SimpleNamespace(), training.Schedule(9, 0.1), 5, 2)
     module.start, module.objective = 3, lambda batch: {"loss": batch["x"].sum()}
-    with training.isolated(0):
+    with training.seeded(0):
         module.training_step({"x": torch.ones(1, 1)}, 0)
         assert torch.initial_seed() == recipe(5, "step", 3, 1) == 8517553569176596030
 

@@ -440,7 +440,7 @@ def test_the_shares_of_a_batch_weigh_as_much_as_their_photographs(monkeypatch, s
     gradients = []
     for rank, part in enumerate(x.split(shares)):
         monkeypatch.setattr(training, "place", lambda rank=rank: (rank, len(shares)))
-        with training.isolated(0):
+        with training.seeded(0):
             (gradient,) = torch.autograd.grad(module.training_step({"x": part}, 0), weight)
         gradients.append(float(gradient))
         assert float(module.last) == pytest.approx(float(part.mean()))
