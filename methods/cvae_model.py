@@ -30,13 +30,13 @@ from bench.extend import (
 )
 from bench.seeds import normal
 
-from .codes import Balance, code_size, describe_codes, too_few
-from .colour_nets import SCALE, Decoder, Encoder, cat
 from .cvae import STEPS
-from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
-from .phases import PhasedDecoder
-from .presets import PRESETS, steps
-from .trunk import Trunk
+from .nets.codes import Balance, code_size, describe_codes, too_few
+from .nets.encoder_decoder import SCALE, Decoder, Encoder, cat
+from .nets.fast_decoder import PhasedDecoder
+from .nets.losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from .nets.presets import PRESETS, steps
+from .nets.trunk import Trunk
 
 AT_ONCE = 32
 """Codes decoded at once: at the paper's widths what a layer makes of 64 of them takes a quarter

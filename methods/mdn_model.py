@@ -28,10 +28,10 @@ from bench.extend import (
 )
 from bench.seeds import normal, uniform
 
-from .codes import Codec, codec, codes
 from .mdn import STEPS
-from .presets import PRESETS, steps
-from .trunk import Trunk
+from .nets.codes import Codec, codec, codes
+from .nets.presets import PRESETS, steps
+from .nets.trunk import Trunk
 
 
 class Mdn(Method):

@@ -24,11 +24,11 @@ from bench.extend import (
 )
 from bench.seeds import normal
 
-from .codes import Balance, code_size, describe_codes, too_few
-from .colour_nets import SCALE, Decoder, Encoder
-from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
-from .phases import PhasedDecoder
-from .presets import PRESETS, steps
+from .nets.codes import Balance, code_size, describe_codes, too_few
+from .nets.encoder_decoder import SCALE, Decoder, Encoder
+from .nets.fast_decoder import PhasedDecoder
+from .nets.losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from .nets.presets import PRESETS, steps
 from .vae import STEPS
 
 

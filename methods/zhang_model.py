@@ -26,9 +26,9 @@ from bench.extend import (
 )
 from bench.seeds import uniform
 
-from .presets import PRESETS, steps
+from .nets.presets import PRESETS, steps
+from .nets.zhang import BINS, ZhangNet, shrink
 from .zhang import STEPS
-from .zhang_net import BINS, ZhangNet, shrink
 
 NEIGHBOURS, SIGMA = 10, 5.0
 """Soft encoding: the ten nearest bins with a Gaussian of 5."""

@@ -29,8 +29,8 @@ from bench.extend.checkpoints import Checkpoints, State
 from bench.extend.training import Schedule, train
 from bench.machine import threads
 from bench.methods import mdn_model, zhang_model
-from bench.methods.codes import Balance
-from bench.methods.losses import LossChoice, fit_loss, kl_divergence
+from bench.methods.nets.codes import Balance
+from bench.methods.nets.losses import LossChoice, fit_loss, kl_divergence
 
 STEPS = 12
 """With a validation, and so a checkpoint, every three."""

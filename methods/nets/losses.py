@@ -13,7 +13,7 @@ from bench.data.fields import Components, principal_components
 from bench.data.prepare import PreparedSet
 from bench.extend import in_float32
 
-from .colour_nets import SCALE
+from .encoder_decoder import SCALE
 
 COMPONENTS = 20
 
