@@ -7,7 +7,7 @@ The straightforward version is the same layers in float32 and channels first, al
 photograph decoded at once, scikit-learn's k-means on the fields. Everything that is compared takes
 turns in this process. The share is the time that the multiplications of the straightforward version
 would take as products of large square matrices in the same number format, over the time taken; it
-may be over 100 %, since drawing makes fewer (`bench.methods.phases`): the second share counts those
+may be over 100 %, since drawing makes fewer (`bench.methods.nets.fast_decoder`): the second share counts those
 made. Where the device does not compute with bfloat16, those rows say so.
 """
 
@@ -29,15 +29,15 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from bench.extend.precision import Network, channels_last, with_precision
 from bench.machine import precision, threads
 from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
-from bench.methods.colour_nets import SCALE, Decoder
-from bench.methods.losses import DecoderLoss, LossChoice
-from bench.methods.phases import PhasedDecoder
-from bench.methods.precision import Network, computed, placed
-from bench.methods.presets import PRESETS, Preset
-from bench.methods.trunk import Trunk
-from bench.methods.zhang_net import BINS, ZhangNet
+from bench.methods.nets.encoder_decoder import SCALE, Decoder
+from bench.methods.nets.fast_decoder import PhasedDecoder
+from bench.methods.nets.losses import DecoderLoss, LossChoice
+from bench.methods.nets.presets import PRESETS, Preset
+from bench.methods.nets.trunk import Trunk
+from bench.methods.nets.zhang import BINS, ZhangNet
 
 D, COMPONENTS, DRAWS, K = 128, 8, 256, 5
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -77,7 +77,7 @@ class Bench:
 
     def put(self, network: Network, plain: bool = False) -> Network:
         """A network where the case runs, laid out as the methods do it, or plainly."""
-        return network.to(self.device) if plain else placed(network, self.device)
+        return network.to(self.device) if plain else channels_last(network, self.device)
 
     def random(self, *shape: int) -> Tensor:
         """Normal numbers."""
@@ -181,7 +181,7 @@ def decoding(bench: Bench, kind: str) -> dict[str, list[float]]:
     return compare(
         bench,
         kind,
-        lambda: [computed(kind, network, code) for code in codes],
+        lambda: [with_precision(kind, network, code) for code in codes],
         lambda: [plain(code) for code in codes],
         len(codes) * cvae_model.AT_ONCE,
     )
@@ -193,7 +193,7 @@ def presenting(bench: Bench, kind: str) -> dict[str, list[float]]:
     grey_code = bench.random(1, D)
 
     def decode(code: Tensor, grey_code: Tensor) -> Tensor:
-        return computed(kind, network, torch.cat([code, grey_code], dim=1))
+        return with_precision(kind, network, torch.cat([code, grey_code], dim=1))
 
     def straightforward() -> np.ndarray:
         fields = (

@@ -14,10 +14,10 @@ from measure import machine, ratio, seconds, spread, table
 from sklearn.cluster import KMeans
 
 from bench.machine import threads
-from bench.methods.colour_nets import Decoder
 from bench.methods.cvae_model import AT_ONCE, _centroids
-from bench.methods.phases import PhasedDecoder
-from bench.methods.presets import PRESETS
+from bench.methods.nets.encoder_decoder import Decoder
+from bench.methods.nets.fast_decoder import PhasedDecoder
+from bench.methods.nets.presets import PRESETS
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
 

@@ -11,7 +11,7 @@ from bench.plugins.loader import registry
 from bench.specs import Parameter
 
 project, release = "huebench", __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = "huebench"
@@ -22,6 +22,7 @@ myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_typehints_format = "short"
+napoleon_google_docstring = False
 
 PARAMETERS = re.compile(r"^<!-- parameters: (.+) -->$", re.MULTILINE)
 
@@ -32,7 +33,7 @@ def setup(app: Any) -> None:
         "mathml", inline_renderers=(_inline, None), block_renderers=(_block, None)
     )
     app.connect("source-read", _parameters)
-    app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-process-docstring", _docstring, priority=400)  # before napoleon
 
 
 def _inline(writer: Any, node: Any) -> None:

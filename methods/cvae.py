@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bench.hookspecs import hookimpl
 from bench.specs import MethodSpec, Parameter
 
-from .presets import PRESET, training
+from .nets.presets import PRESET, training
 
 STEPS = {"paper": 20_000, "small": 700, "tiny": 150}
 

@@ -15,19 +15,27 @@ from torch import Tensor, nn
 
 from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.errors import BenchError
+from bench.extend import (
+    Schedule,
+    channels_last,
+    feature_extractor,
+    load_weights,
+    read_config,
+    save_weights,
+    seeded,
+    stored_features,
+    train,
+    with_precision,
+)
 from bench.seeds import normal
 
-from . import weights_io
-from .codes import Balance, code_size, describe_codes, too_few
-from .colour_nets import SCALE, Decoder, Encoder, cat
 from .cvae import STEPS
-from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
-from .parts import extractor, stored_features
-from .phases import PhasedDecoder
-from .precision import computed, placed
-from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
-from .trunk import Trunk
+from .nets.codes import Balance, code_size, describe_codes, too_few
+from .nets.encoder_decoder import SCALE, Decoder, Encoder, cat
+from .nets.fast_decoder import PhasedDecoder
+from .nets.losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from .nets.presets import PRESETS, steps
+from .nets.trunk import Trunk
 
 AT_ONCE = 32
 """Codes decoded at once: at the paper's widths what a layer makes of 64 of them takes a quarter
@@ -69,9 +77,9 @@ class Cvae(Method):
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
         self.precision = context.precision
         self.d = code_size(self.code_size, train_set.dataset)
-        self.extractor = extractor(context, "features")
+        self.extractor = feature_extractor(context, "features", "take zhang")
         features = stored_features(context, "features", train_set)
-        with isolated(context.seed):
+        with seeded(context.seed):
             self._build(context.device)
         objective = _Objective(
             self.network, fit_loss(self.choice, train_set, context.weights, context.seed), self.kl
@@ -90,26 +98,28 @@ class Cvae(Method):
         )
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {"d": self.d})
+        save_weights(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
-        self.d = weights_io.config(folder)["d"]
-        self.extractor = extractor(context, "features")
+        self.d = read_config(folder)["d"]
+        self.extractor = feature_extractor(context, "features", "take zhang")
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        load_weights(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> CvaeDistribution:
-        grey_code = computed(self.precision, self.network.trunk, self.extractor.features(grey))
+        grey_code = with_precision(
+            self.precision, self.network.trunk, self.extractor.features(grey)
+        )
         return CvaeDistribution(self._decode, grey_code, seeds, self.draws)
 
     def _decode(self, code: Tensor, grey_code: Tensor) -> Tensor:
-        return computed(self.precision, self.drawn, cat(code, grey_code))
+        return with_precision(self.precision, self.drawn, cat(code, grey_code))
 
     def _build(self, device: str) -> None:
         network = _Network(self.d, self.extractor.feature_shape, self.preset, self.dropout)
-        self.network = placed(network, device)
+        self.network = channels_last(network, device)
         self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(

@@ -13,15 +13,24 @@ from torch import Tensor, nn
 
 from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.errors import BenchError
+from bench.extend import (
+    Features,
+    Schedule,
+    feature_extractor,
+    load_weights,
+    map_batches,
+    save_weights,
+    seeded,
+    stored_features,
+    train,
+    with_precision,
+)
 from bench.seeds import normal, uniform
 
-from . import weights_io
 from .mdn import STEPS
-from .parts import Codec, Features, codec, codes, extractor, map_batches, stored_features
-from .precision import computed
-from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
-from .trunk import Trunk
+from .nets.codes import Codec, codec, codes
+from .nets.presets import PRESETS, steps
+from .nets.trunk import Trunk
 
 
 class Mdn(Method):
@@ -57,7 +66,7 @@ class Mdn(Method):
         self._attach(context)
         features = stored_features(context, "features", train_set)
         mean, deviation = codes(self.codec, train_set, context)
-        with isolated(context.seed):
+        with seeded(context.seed):
             self._build(context.device)
             if self.start == "kmeans":
                 self._start(mean, context.seed)
@@ -75,21 +84,26 @@ class Mdn(Method):
         self._finish(features, mean, train_set, context)
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {})
+        save_weights(folder, self.network)
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
         self._attach(context)
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        load_weights(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> Mixture:
-        means, log_weights = computed(self.precision, self.network, self.extractor.features(grey))
+        means, log_weights = with_precision(
+            self.precision, self.network, self.extractor.features(grey)
+        )
         return Mixture(means, log_weights, self.network.variance, self.codec, seeds)
 
     def _attach(self, context: FitContext) -> None:
-        self.extractor, self.codec = extractor(context, "features"), codec(context, "vae")
+        self.extractor, self.codec = (
+            feature_extractor(context, "features", "take zhang"),
+            codec(context, "vae"),
+        )
 
     def _build(self, device: str) -> None:
         first = 1.0 if self.sigma2 == "fit" else float(self.sigma2)

@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.errors import BenchError
+from bench.extend import Features, feature_extractor, stored_features
 from bench.seeds import normal
 from bench.store import stored
 
 from .controls_model import PointMass
-from .parts import Features, extractor, stored_features
 from .ridge import Sums, chosen_ridge
 
 BATCH, FOLDS = 32, 5
@@ -46,7 +46,7 @@ class Mean(Method):
         )
 
     def fit(self, train: PreparedSet, context: FitContext) -> None:
-        self.extractor = extractor(context, "features")
+        self.extractor = feature_extractor(context, "features", "take zhang")
         features = stored_features(context, "features", train)
         self.base = _mean_field(train)
         edges = np.linspace(0, len(train), FOLDS + 1).astype(int).tolist()
@@ -61,7 +61,7 @@ class Mean(Method):
         save_file(tensors, folder / "mean.safetensors")
 
     def load(self, folder: Path, context: FitContext) -> None:
-        self.extractor = extractor(context, "features")
+        self.extractor = feature_extractor(context, "features", "take zhang")
         tensors = stored.tensors(folder / "mean.safetensors")
         self.base, self.weights, self.deviation = (
             tensors[n] for n in ("base", "weights", "deviation")

@@ -11,16 +11,23 @@ from torch import Tensor, nn
 
 from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.errors import BenchError
+from bench.extend import (
+    Schedule,
+    channels_last,
+    load_weights,
+    read_config,
+    save_weights,
+    seeded,
+    train,
+    with_precision,
+)
 from bench.seeds import normal
 
-from . import weights_io
-from .codes import Balance, code_size, describe_codes, too_few
-from .colour_nets import SCALE, Decoder, Encoder
-from .losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
-from .phases import PhasedDecoder
-from .precision import computed, placed
-from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
+from .nets.codes import Balance, code_size, describe_codes, too_few
+from .nets.encoder_decoder import SCALE, Decoder, Encoder
+from .nets.fast_decoder import PhasedDecoder
+from .nets.losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from .nets.presets import PRESETS, steps
 from .vae import STEPS
 
 
@@ -57,7 +64,7 @@ class Vae(Method):
         self.precision = context.precision
         self.d = code_size(self.code_size, train_set.dataset)
         loss = fit_loss(self.choice, train_set, context.weights, context.seed)
-        with isolated(context.seed):
+        with seeded(context.seed):
             self._build(context.device)
         objective = _Objective(self.network, loss, self.kl)
         schedule = Schedule(steps(self.steps, STEPS, self.preset), self.rate, self.batch)
@@ -72,13 +79,13 @@ class Vae(Method):
         context.notes.update(self._describe(train_set, objective))
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {"d": self.d})
+        save_weights(folder, self.network, {"d": self.d})
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
-        self.d = weights_io.config(folder)["d"]
+        self.d = read_config(folder)["d"]
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        load_weights(folder, self.network, context.device)
 
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> ColorDistribution:
         raise BenchError("vae does not colourize: it only reconstructs; take mdn or cvae")
@@ -93,7 +100,7 @@ class Vae(Method):
     @torch.inference_mode()
     def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and standard deviation `(B, d)`."""
-        mean, log_variance = computed(
+        mean, log_variance = with_precision(
             self.precision, self.network.encoder, ab.to(self.device) / SCALE
         )
         return mean, (0.5 * log_variance).exp()
@@ -101,7 +108,7 @@ class Vae(Method):
     @torch.inference_mode()
     def decode(self, code: Tensor) -> Tensor:
         """Fields `(B, 2, 64, 64)` in CIELAB units."""
-        return computed(self.precision, self.drawn, code.to(self.device)) * SCALE
+        return with_precision(self.precision, self.drawn, code.to(self.device)) * SCALE
 
     @property
     def device(self) -> torch.device:
@@ -109,7 +116,7 @@ class Vae(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
-        self.network = placed(_Network(self.d, self.preset, self.dropout), device)
+        self.network = channels_last(_Network(self.d, self.preset, self.dropout), device)
         self.drawn = PhasedDecoder(self.network.decoder)
 
     def _describe(self, train_set: PreparedSet, objective: _Objective) -> dict[str, float]:

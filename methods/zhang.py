@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from bench.hookspecs import hookimpl
 from bench.specs import MethodSpec, Parameter
 
-from .presets import PRESET, training
+from .nets.presets import PRESET, training
 
 STEPS = {"paper": 450_000, "small": 240, "tiny": 60}
 

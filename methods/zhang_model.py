@@ -14,14 +14,20 @@ from torch.nn import functional
 from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
 from bench.contracts.colour_weights import bin_centres, nearest_bin
 from bench.errors import BenchError
+from bench.extend import (
+    Schedule,
+    channels_last,
+    load_weights,
+    save_weights,
+    seeded,
+    train,
+    with_precision,
+)
 from bench.seeds import uniform
 
-from . import weights_io
-from .precision import computed, placed
-from .presets import PRESETS, steps
-from .training import Schedule, isolated, train
+from .nets.presets import PRESETS, steps
+from .nets.zhang import BINS, ZhangNet, shrink
 from .zhang import STEPS
-from .zhang_net import BINS, ZhangNet, shrink
 
 NEIGHBOURS, SIGMA = 10, 5.0
 """Soft encoding: the ten nearest bins with a Gaussian of 5."""
@@ -58,7 +64,7 @@ class Zhang(Method):
 
     def fit(self, train_set: PreparedSet, context: FitContext) -> None:
         self.precision = context.precision
-        with isolated(context.seed):
+        with seeded(context.seed):
             self._build(context.device)
         if self.weights:
             self._read_release(context)
@@ -80,16 +86,16 @@ class Zhang(Method):
         train(objective, fetch, len(train_set), schedule, context, "zhang")
 
     def save(self, folder: Path) -> None:
-        weights_io.save(folder, self.network, {})
+        save_weights(folder, self.network)
 
     def load(self, folder: Path, context: FitContext) -> None:
         self.precision = context.precision
         self._build(context.device)
-        weights_io.load(folder, self.network, context.device)
+        load_weights(folder, self.network, context.device)
 
     @torch.inference_mode()
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> PixelDistribution:
-        logits = computed(
+        logits = with_precision(
             self.precision, self.network, shrink(grey.to(self.device), PRESETS[self.preset].grey)
         )
         logits = functional.interpolate(logits, size=(64, 64), mode="bilinear", align_corners=False)
@@ -98,7 +104,7 @@ class Zhang(Method):
     @torch.inference_mode()
     def features(self, grey: Tensor) -> Tensor:
         """conv7 features `(B, *feature_shape)`."""
-        return computed(
+        return with_precision(
             self.precision,
             self.network.conv7,
             shrink(grey.to(self.device), PRESETS[self.preset].feature_grey),
@@ -110,7 +116,7 @@ class Zhang(Method):
         return next(self.network.parameters()).device
 
     def _build(self, device: str) -> None:
-        self.network = placed(ZhangNet(PRESETS[self.preset]), device)
+        self.network = channels_last(ZhangNet(PRESETS[self.preset]), device)
 
     def _read_release(self, context: FitContext) -> None:
         if self.preset != "paper":

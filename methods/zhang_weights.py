@@ -15,8 +15,8 @@ from torch import Tensor
 from bench.contracts.colour_weights import bin_centres
 from bench.errors import BenchError
 
-from .presets import PRESETS
-from .zhang_net import ZhangNet
+from .nets.presets import PRESETS
+from .nets.zhang import ZhangNet
 
 Tensors = dict[str, Tensor]
 

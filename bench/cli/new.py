@@ -23,11 +23,12 @@ from bench.text import say
     show_default=True,
     help="Its licence; for another, see the package's README.",
 )
-def new(kind: str, name: str, out: Path | None, licence: str) -> None:
+@click.option("--network", is_flag=True, help="A method that trains a network.")
+def new(kind: str, name: str, out: Path | None, licence: str, network: bool) -> None:
     """Write a package with a working, tested plugin, to be changed into your own."""
     from bench.plugins.loader import registry
 
-    package = scaffold.Package(kind, name, licence)
+    package = scaffold.Package(kind, name, licence, network)
     folder = scaffold.create(package, registry(), out)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         say(f"  {path.relative_to(folder)}")

@@ -17,9 +17,6 @@ JOB = "HUEBENCH_JOB"
 TRAIN, KEPT = "train", "kept"
 """What the first process tells the others of a fit: that it begins, or that there is nothing to do."""
 
-LONGEST_WAIT = 7 * 24 * 3600.0
-"""Seconds that a process waits for the others: who started them ends them all where one fails."""
-
 
 def variables(
     rank: int, local_rank: int, size: int, address: str, port: int, job: Path

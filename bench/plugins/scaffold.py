@@ -57,15 +57,24 @@ KINDS = {
     ),
 }
 
+NETWORK = Kind(
+    "a small network's mean colours, moved by one random tint for the whole photograph",
+    "model.py",
+    ("numpy>=1.26", "torch>=2.4"),
+    "bench run --methods $name,marginal,grey --limit-train 60 --limit-test 6",
+)
+"""What `bench new method NAME --network` writes."""
+
 
 @dataclass(frozen=True)
 class Package:
-    """A package to be written: the kind and the name of its plugin, and its licence, one of
-    `LICENCES`."""
+    """A package to be written: the kind and the name of its plugin, its licence, one of `LICENCES`,
+    and whether it is a method that trains a network."""
 
     kind: str
     name: str
     licence: str = LICENCES[0]
+    network: bool = False
 
     @property
     def distribution(self) -> str:
@@ -80,10 +89,11 @@ class Package:
         >>> words["module"], words["class_name"], words["file"]
         ('huebench_hue_loss', 'HueLossMetric', 'score.py')
         """
-        kind, snake = KINDS[self.kind], self.name.replace("-", "_")
+        kind, snake = NETWORK if self.network else KINDS[self.kind], self.name.replace("-", "_")
         dependencies = (f"huebench>={__version__}", *kind.dependencies)
         return {
             "kind": self.kind,
+            "command": f"bench new {self.kind} {self.name}{' --network' * self.network}",
             "name": self.name,
             "snake": snake,
             "distribution": self.distribution,
@@ -103,6 +113,8 @@ def create(package: Package, registry: Registry, folder: Path | None = None) -> 
     All of it is there, or nothing. BenchError: a name that can't be one or is taken, a folder that
     isn't empty.
     """
+    if package.network and package.kind != "method":
+        raise BenchError(f"--network: a {package.kind} trains no network, only a method does")
     check_name(package, registry)
     target = (folder or Path(package.distribution)).absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -172,7 +184,7 @@ def _write(package: Package, target: Path) -> None:
 def _rendered(package: Package) -> Iterator[tuple[str, str]]:
     """Path in the package and text of every file."""
     words, root = package.words, files("bench.plugins") / "templates"
-    for part in ("common", package.kind):
+    for part in ("common", "network" if package.network else package.kind):
         for name, file in _files(root / part):
             yield _place(name, words), Template(file.read_text("utf-8")).substitute(words)
     yield (

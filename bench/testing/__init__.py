@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from bench.testing.own_tests import fit_and_kill, toy_photographs
 from bench.testing.results import Broken, CheckResult, NotApplicable, Rule
 from bench.testing.suite import (
     Check,
@@ -28,6 +29,8 @@ __all__ = [
     "check_method",
     "check_metric",
     "checks",
+    "fit_and_kill",
     "parametrize_with_checks",
     "rules",
+    "toy_photographs",
 ]

@@ -13,7 +13,7 @@ import pytest
 from bench import hookspecs
 from bench.cli import config
 from bench.datasets.demo import Demo
-from bench.methods.training import HELD_OUT
+from bench.extend.training import HELD_OUT
 from bench.plugins import loader, selection
 from bench.reports import diversity_table, paper_tables
 from bench.specs import Parameter, Spec

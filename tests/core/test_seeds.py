@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bench import seeds
 from bench.contracts import SampleSet, ScoreContext
 from bench.datasets.drawn import Dice
+from bench.extend import training
 from bench.fitted import colorize
-from bench.methods import cheat_model, training
+from bench.methods import cheat_model
 from bench.metrics.law import GeneralisedEnergyDistance
 from bench.metrics.ranks import RankHistogram
 from bench.protocol import make_paper
@@ -242,7 +243,7 @@ def test_the_seed_of_a_training_step(monkeypatch):
     monkeypatch.setattr(training, "place", lambda: (1, 2))
     module = training._Module(SimpleNamespace(), training.Schedule(9, 0.1), 5, 2)
     module.start, module.objective = 3, lambda batch: {"loss": batch["x"].sum()}
-    with training.isolated(0):
+    with training.seeded(0):
         module.training_step({"x": torch.ones(1, 1)}, 0)
         assert torch.initial_seed() == recipe(5, "step", 3, 1) == 8517553569176596030
 

@@ -70,6 +70,8 @@ def fresh(tmp_path_factory):
     scaffolds = {kind: home / f"huebench-{name}" for kind, name in SCAFFOLDS.items()}
     for kind, name in SCAFFOLDS.items():
         run("bench", "new", kind, name)
+    run("bench", "new", "method", "fresh-network", "--network")
+    scaffolds["network"] = home / "huebench-fresh-network"
     examples = {kind: _copy(path, home / "examples" / kind) for kind, path in EXAMPLES.items()}
     run(python, "-m", "pip", "install", "-q", *examples.values(), *scaffolds.values())
     return SimpleNamespace(

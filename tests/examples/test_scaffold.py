@@ -30,14 +30,14 @@ def packages(tmp_path_factory):
     """Packages of every kind: names of one letter, of several words, and as long as they may be."""
     home = tmp_path_factory.mktemp("packages")
     made = [
-        Package(kind, name, "MIT")
-        for kind in KINDS
+        Package(kind, name, "MIT", network)
+        for kind, network in (*((kind, False) for kind in KINDS), ("method", True))
         for name in ("q", "2".join("abc") + "-d", "a-" + "word" * 7)
     ]
     assert len(made[2].name) == scaffold.LONGEST
     return [
-        (package, scaffold.create(package, registry(), home / f"{package.kind}-{package.name}"))
-        for package in made
+        (package, scaffold.create(package, registry(), home / str(number)))
+        for number, package in enumerate(made)
     ]
 
 
@@ -94,6 +94,7 @@ def test_the_licence_of_apache_is_the_project_s_own_copy():
         (("method", "a--b"), "such as 'a-b'"),
         (("method", "x" * 31), "at most 30 characters"),
         (("method", "../up"), "such as 'up'"),
+        (("metric", "fine", "--network"), "a metric trains no network, only a method does"),
         (("dataset", "class"), "a word of Python"),
         (("dataset", "none"), "a word of Python"),
         (("report", "x"), "'report' is not one of"),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.methods.presets import PRESETS
-from bench.methods.zhang_net import ZhangNet, shrink
+from bench.methods.nets.presets import PRESETS
+from bench.methods.nets.zhang import ZhangNet, shrink
 from bench.results import run_folder
 
 ZHANG, VAE = "zhang[batch=8,steps=4]", "vae[batch=8,d=4,dropout=0,grad=0.1,norm=squared,steps=4]"

@@ -10,8 +10,14 @@ from torch.distributions import kl_divergence as exact_kl
 
 from bench.contracts import colour_weights
 from bench.data.fields import principal_components
-from bench.methods.codes import Balance, code_size, describe_codes, too_few
-from bench.methods.losses import DecoderLoss, LossChoice, fit_loss, kl_divergence, reparameterise
+from bench.methods.nets.codes import Balance, code_size, describe_codes, too_few
+from bench.methods.nets.losses import (
+    DecoderLoss,
+    LossChoice,
+    fit_loss,
+    kl_divergence,
+    reparameterise,
+)
 
 CHOICE = LossChoice("full", "squared", 0.1, 1e-3, 0.0, "mean")
 

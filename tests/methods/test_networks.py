@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.methods.colour_nets import Decoder, Encoder
-from bench.methods.presets import PRESETS, steps
-from bench.methods.trunk import Trunk
-from bench.methods.zhang_net import ZhangNet, shrink
+from bench.methods.nets.encoder_decoder import Decoder, Encoder
+from bench.methods.nets.presets import PRESETS, steps
+from bench.methods.nets.trunk import Trunk
+from bench.methods.nets.zhang import ZhangNet, shrink
 
 
 def build(make, *arguments):

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.contracts.colour_weights import bin_centres
 from bench.methods import cvae_model, mdn_model, vae_model, zhang_model
-from bench.methods.losses import DecoderLoss, LossChoice, fit_loss
+from bench.methods.nets.losses import DecoderLoss, LossChoice, fit_loss
 from bench.methods.zhang_model import rebalancing, soft_prior
 
 L2 = LossChoice("l2", "squared", 0.1, 1e-3, 0.0, "mean")

@@ -8,8 +8,8 @@ import torch
 
 from bench.contracts import SampleSet
 from bench.errors import BenchError
+from bench.extend.precision import with_precision
 from bench.machine import precision
-from bench.methods.precision import computed
 from bench.plugins import loader
 from bench.scores.metrics import load_metrics
 from bench.scores.scoring import HeldOut
@@ -118,14 +118,14 @@ def test_every_metric_agrees_within_a_per_cent(house, fitted, name, ask):
 def test_results_are_float32_whatever_is_inside():
     layer = torch.nn.Linear(64, 3)
     given = torch.randn(5, 64)
-    rough = computed("bfloat16", layer, given)
+    rough = with_precision("bfloat16", layer, given)
     assert rough.dtype == torch.float32
     assert not torch.equal(rough, layer(given))
     torch.testing.assert_close(rough, layer(given), rtol=0.05, atol=0.05)
-    assert torch.equal(computed("float32", layer, given), layer(given))
-    assert [part.dtype for part in computed("bfloat16", lambda x: layer(x).chunk(3, 1), given)] == [
-        torch.float32
-    ] * 3
+    assert torch.equal(with_precision("float32", layer, given), layer(given))
+    assert [
+        part.dtype for part in with_precision("bfloat16", lambda x: layer(x).chunk(3, 1), given)
+    ] == [torch.float32] * 3
 
 
 def test_auto_is_what_the_device_is_fast_at(monkeypatch):

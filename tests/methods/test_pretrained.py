@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from bench.contracts.colour_weights import bin_centres
 from bench.fetch import pretrained
-from bench.methods.presets import PRESETS
-from bench.methods.zhang_net import ZhangNet
+from bench.methods.nets.presets import PRESETS
+from bench.methods.nets.zhang import ZhangNet
 from bench.methods.zhang_weights import read_release
 
 CHANNELS = (64, 128, 256, 512, 512, 512, 512)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.methods.training import Schedule, train
+from bench.extend.training import Schedule, train
 
 
 def photographs(rows):

@@ -23,13 +23,14 @@ from torch import nn
 from bench.contracts.execution import Quiet
 from bench.engine import rendezvous
 from bench.errors import BenchError
+from bench.extend import checkpoints, features, training
+from bench.extend.batches import Batches, InTurn, Shuffled
+from bench.extend.checkpoints import Checkpoints, State
+from bench.extend.training import Schedule, train
 from bench.machine import threads
-from bench.methods import checkpoints, mdn_model, parts, training, zhang_model
-from bench.methods.batches import Batches, InTurn, Shuffled
-from bench.methods.checkpoints import Checkpoints, State
-from bench.methods.codes import Balance
-from bench.methods.losses import LossChoice, fit_loss, kl_divergence
-from bench.methods.training import Schedule, train
+from bench.methods import mdn_model, zhang_model
+from bench.methods.nets.codes import Balance
+from bench.methods.nets.losses import LossChoice, fit_loss, kl_divergence
 
 STEPS = 12
 """With a validation, and so a checkpoint, every three."""
@@ -439,7 +440,7 @@ def test_the_shares_of_a_batch_weigh_as_much_as_their_photographs(monkeypatch, s
     gradients = []
     for rank, part in enumerate(x.split(shares)):
         monkeypatch.setattr(training, "place", lambda rank=rank: (rank, len(shares)))
-        with training.isolated(0):
+        with training.seeded(0):
             (gradient,) = torch.autograd.grad(module.training_step({"x": part}, 0), weight)
         gradients.append(float(gradient))
         assert float(module.last) == pytest.approx(float(part.mean()))
@@ -613,10 +614,10 @@ def test_two_nodes_train_as_two_devices_and_all_have_the_result(house, tmp_path,
 @pytest.mark.parametrize("rows", [slice(0, 32), np.array([3, 0, 7]), slice(1, 2)])
 def test_features_beyond_the_budget_are_computed_again(house, rows):
     part = {"features": house.fit("zhang")}
-    stored = parts.stored_features(house.context(part), "features", house.train)
+    stored = features.stored_features(house.context(part), "features", house.train)
     listener = Listener()
     context = dataclasses.replace(house.context(part), cache_budget=100_000, progress=listener)
-    computed = parts.stored_features(context, "features", house.train)
+    computed = features.stored_features(context, "features", house.train)
     assert len(listener.lines) == 1
     assert "--cache-budget" in listener.lines[0]
     assert not list(context.store.all("features"))
@@ -627,15 +628,15 @@ def test_features_beyond_the_budget_are_computed_again(house, rows):
 def test_the_budget_is_for_all_features_in_the_store(house):
     both = {"features": house.fit("zhang"), "other": house.fit_again("zhang")}
     context = house.context(both)
-    parts.stored_features(context, "features", house.train)
+    features.stored_features(context, "features", house.train)
     (kept,) = context.store.all("features")
     size = 2 * int(np.prod(kept["shape"]))
-    for budget, kind in ((2 * size - 1, parts.Computed), (2 * size, parts.Stored)):
+    for budget, kind in ((2 * size - 1, features.Computed), (2 * size, features.Stored)):
         tight = dataclasses.replace(context, cache_budget=budget)
         assert isinstance(
-            parts.stored_features(tight, "features", house.train), parts.Stored
+            features.stored_features(tight, "features", house.train), features.Stored
         )  # it is there already
-        assert isinstance(parts.stored_features(tight, "other", house.train), kind)
+        assert isinstance(features.stored_features(tight, "other", house.train), kind)
 
 
 def test_methods_train_beyond_the_budget(house):

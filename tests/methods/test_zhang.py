@@ -7,9 +7,9 @@ from scipy.stats import chi2_contingency, chisquare
 from torch import nn
 
 from bench.contracts.colour_weights import bin_centres
-from bench.methods.presets import PRESETS
+from bench.methods.nets.presets import PRESETS
+from bench.methods.nets.zhang import ZhangNet
 from bench.methods.zhang_model import PixelDistribution, rebalancing, soft_encode, soft_prior
-from bench.methods.zhang_net import ZhangNet
 
 # Section 11 of the facts: block, output channels, strides, dilation.
 TABLE = [

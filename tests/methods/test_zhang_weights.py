@@ -12,8 +12,8 @@ from torch import nn
 
 from bench.contracts.colour_weights import bin_centres
 from bench.errors import BenchError
-from bench.methods.presets import PRESETS
-from bench.methods.zhang_net import ZhangNet
+from bench.methods.nets.presets import PRESETS
+from bench.methods.nets.zhang import ZhangNet
 from bench.methods.zhang_weights import CAFFE, read_release
 
 MODULES = {module: layer for layer, module in CAFFE.items()}

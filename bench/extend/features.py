@@ -1,4 +1,4 @@
-"""What one method may ask of another's fitted part, and features kept in the store."""
+"""Features of grey photographs that another method's fitted part computes, kept in the store."""
 
 from __future__ import annotations
 
@@ -22,66 +22,100 @@ from bench.store.files import allocate
 
 @runtime_checkable
 class FeatureExtractor(Protocol):
-    """A method that offers features of grey photographs."""
+    """A method that offers features of grey photographs.
+
+    Any method is one that has these two. Its spec declares the capability `features`.
+
+    Attributes
+    ----------
+    feature_shape : tuple of int
+        Channels, rows and columns `(C, h, w)` of the features of one photograph. It is known once
+        the method is fitted or loaded.
+    """
 
     feature_shape: tuple[int, int, int]
 
     def features(self, grey: Tensor) -> Tensor:
-        """Features `(B, *feature_shape)` of L `(B, 1, 256, 256)`."""
+        """Features of some photographs.
 
+        Parameters
+        ----------
+        grey : Tensor
+            L `(B, 1, 256, 256)`, 0..100.
 
-@runtime_checkable
-class Codec(Protocol):
-    """A method that embeds colour fields."""
-
-    d: int
-
-    def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean and standard deviation `(B, d)` of fields `(B, 2, 64, 64)` in CIELAB
-        units."""
-
-    def decode(self, code: Tensor) -> Tensor:
-        """Fields `(B, 2, 64, 64)` in CIELAB units of codes `(B, d)`."""
-
-
-def extractor(context: FitContext, name: str) -> FeatureExtractor:
-    """The part `name`, which must offer features."""
-    part = context.parts[name]
-    if not isinstance(part, FeatureExtractor):
-        raise BenchError(f"parameter {name}: {type(part).__name__} offers no features; take zhang")
-    return part
-
-
-def codec(context: FitContext, name: str) -> Codec:
-    """The part `name`, which must embed colour fields."""
-    part = context.parts[name]
-    if not isinstance(part, Codec):
-        raise BenchError(
-            f"parameter {name}: {type(part).__name__} does not encode and decode; take vae"
-        )
-    return part
+        Returns
+        -------
+        Tensor
+            `(B, *feature_shape)`.
+        """
 
 
 class Features(Protocol):
-    """Features of all training photographs: of some of them by `[rows]`, float16 `(len(rows),
-    *shape)`."""
+    """Features of all training photographs, of which some are read by `[rows]`."""
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Those of some photographs."""
+        """Those of some photographs, float16 `(len(rows), C, h, w)`."""
+
+
+def feature_extractor(context: FitContext, name: str, advice: str = "") -> FeatureExtractor:
+    """The fitted method that a parameter of type `method` asked for, which must offer features.
+
+    Parameters
+    ----------
+    context : FitContext
+        What `fit` and `load` are given.
+    name : str
+        The name of the parameter.
+    advice : str
+        What the user should do if it offers none, such as "take zhang".
+
+    Raises
+    ------
+    BenchError
+        The method offers no features.
+    """
+    part = context.parts[name]
+    if isinstance(part, FeatureExtractor):
+        return part
+    raise BenchError(
+        f"parameter {name}: {type(part).__name__} offers no features; "
+        f"{advice or 'take a method that has the capability `features`'}"
+    )
 
 
 def stored_features(context: FitContext, name: str, train: PreparedSet) -> Features:
-    """Features of all training photographs by the part `name`, computed once and kept in the store;
-    or, where they and all that are there would be more than `context.cache_budget` bytes, computed
-    again whenever they are asked for."""
-    part = extractor(context, name)
+    """Features of all training photographs by a fitted part.
+
+    They are computed once and kept in the store, by the key of the part's fit: other methods, other
+    parameters and later runs read the same file. Where they would take more than
+    `context.cache_budget` bytes together with all that are kept already, they are computed whenever
+    they are asked for.
+
+    Parameters
+    ----------
+    context : FitContext
+        What `fit` is given.
+    name : str
+        The name of the parameter that asked for the part.
+    train : PreparedSet
+        The training photographs.
+
+    Returns
+    -------
+    Features
+        `features[rows]` is a float16 array `(len(rows), C, h, w)`.
+
+    Raises
+    ------
+    BenchError
+        The part offers no features.
+    """
+    part = feature_extractor(context, name)
     shape = (len(train), *part.feature_shape)
     key = keys.key("features", part=context.part_keys[name], photographs=train.key)
     if context.store.find("features", key) is None:
-        needed, held = (
-            _bytes(shape),
-            sum(_bytes(mark["shape"]) for mark in context.store.all("features")),
-        )
+        needed = _bytes(shape)
+        held = sum(_bytes(mark["shape"]) for mark in context.store.all("features"))
         if needed + held > context.cache_budget:
             context.progress.say(_beyond(needed, held, len(train), context.cache_budget))
             return Computed(part, train)
@@ -144,7 +178,23 @@ def map_batches(
     out: np.ndarray,
     batch: int = 32,
 ) -> None:
-    """Fill `out` with a function of batches of photographs, showing progress."""
+    """Fill an array with a function of all training photographs, batch by batch, and show progress.
+
+    Parameters
+    ----------
+    train : PreparedSet
+        The training photographs.
+    context : FitContext
+        What `fit` is given. Its display of progress is used.
+    what : str
+        What is computed, for the display.
+    function : callable
+        It gets rows of `train` as a slice, and returns a tensor `(len(rows), ...)` on any device.
+    out : ndarray
+        `(len(train), ...)`, in memory or mapped.
+    batch : int
+        Photographs in a batch.
+    """
     with (
         context.progress.task(f"{what} of {train.dataset}", len(train)) as bar,
         torch.inference_mode(),
@@ -154,13 +204,3 @@ def map_batches(
             out[rows] = function(rows).cpu().numpy()
             give_back(out)
             bar.advance(rows.stop - rows.start)
-
-
-def codes(part: Codec, train: PreparedSet, context: FitContext) -> tuple[Tensor, Tensor]:
-    """Posterior means and standard deviations `(N, d)` of all training photographs."""
-    out = np.empty((len(train), 2, part.d), dtype=np.float32)
-    map_batches(
-        train, context, "codes", lambda i: torch.stack(part.encode(train.truth(i)), dim=1), out, 64
-    )
-    both = torch.from_numpy(out)
-    return both[:, 0], both[:, 1]

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .colour_nets import Decoder, coloured, up
+from .encoder_decoder import Decoder, coloured, up
 
 PHASES = (0, 1)
 FEW = 16

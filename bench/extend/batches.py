@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from .devices import Sealed
+from bench.extend.devices import Sealed, place
 
 Batch = dict[str, Tensor]
 
@@ -90,13 +89,6 @@ class Batches(Sealed):
     def _get(self, rows: np.ndarray) -> Batch:
         batch = self.fetch(rows)
         return {name: value.pin_memory() for name, value in batch.items()} if self.pinned else batch
-
-
-def place() -> tuple[int, int]:
-    """Which of how many devices this process computes on."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
 
 
 @lru_cache(2)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +28,19 @@ from torch import Tensor, nn
 
 from bench.contracts import FitContext
 from bench.errors import BenchError
+from bench.extend.batches import Batch, Batches, InTurn, Shuffled
+from bench.extend.checkpoints import Checkpoints, State
+from bench.extend.devices import Sealed, check, end_with_parent, options, place, quiet, started
+from bench.extend.schedule import Schedule
 from bench.machine.threads import begin
 from bench.seeds import derive
 
-from .batches import Batch, Batches, InTurn, Shuffled, place
-from .checkpoints import Checkpoints, State
-from .devices import Sealed, check, end_with_parent, options, quiet, started
-
-EVERY = 60.0
-"""Seconds between checkpoints, at least: the next validation after that makes one."""
+EVERY, VARIABLE = 60.0, "BENCH_CHECKPOINT_SECONDS"
+"""Seconds between checkpoints, at least, and what sets another number: the next validation after
+that makes one."""
 SHARE = 0.05
 """Of the time that writing checkpoints may take: large ones become rarer."""
 HELD_OUT, HELD_OUT_BATCH = 512, 64
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Adam with a linear warm-up and a cosine decay to nothing."""
-
-    steps: int
-    rate: float
-    batch: int = 32
-    warm_up: int = 50
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-
-    def factor(self, step: int) -> float:
-        """Share of the peak rate at a step."""
-        warm = min(self.warm_up, self.steps // 5 + 1)
-        if step < warm:
-            return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
-
-    @property
-    def interval(self) -> int:
-        """Steps between validations."""
-        return max(1, min(50, self.steps // 4))
 
 
 def train(
@@ -73,12 +51,60 @@ def train(
     context: FitContext,
     name: str,
 ) -> None:
-    """Minimise `objective(batch)["loss"]`, a mean over photographs, and leave the best state in
-    `objective`.
+    """Train, and leave the best state in `objective`, on `context.device` and in evaluation mode.
 
-    A tenth of the training photographs (at most 512) is held out to choose the best state; the test
-    part is never seen. With `context.work`, a training that was interrupted goes on where its last
-    checkpoint was made. BenchError when the loss is not finite.
+    A tenth of the training photographs (at most 512, the first ones) is held out. Every
+    `schedule.interval` steps the loss of these is computed, and the state with the lowest one is
+    kept. The test photographs are never seen.
+
+    Everything random follows from `context.seed` and the number of the step. With `context.work`, a
+    checkpoint is written about once a minute. A training that was killed goes on from the last one
+    and ends with the same bits.
+
+    The context also says on which device or devices, with which precision, and where progress is
+    shown. The steps, the best held-out loss and the last training loss are added to
+    `context.notes`.
+
+    Parameters
+    ----------
+    objective : nn.Module
+        `objective(batch)` returns a dictionary whose `loss` is a mean over the photographs of the
+        batch. `objective.training` tells whether these are trained with or held out. What it needs
+        to go on after a kill are its parameters and buffers (`state_dict`).
+    fetch : callable
+        It gets an array of rows of the training set, in ascending order, and returns a dictionary
+        of tensors on the CPU, each with one row a photograph: the batch. It runs in another thread
+        while the batch before is computed, and depends on nothing but the rows.
+    count : int
+        The number of training photographs, `len(train)`.
+    schedule : Schedule
+        Steps, rate and size of a batch.
+    context : FitContext
+        What `fit` is given.
+    name : str
+        Of the training, for messages and for the checkpoints. A method that trains twice in one fit
+        uses two names.
+
+    Raises
+    ------
+    BenchError
+        The loss is not finite, the photographs are too few for the devices, or this machine lacks
+        the devices.
+
+    Examples
+    --------
+    In `Method.fit(self, train_set, context)`::
+
+        with seeded(context.seed):
+            network = channels_last(Network(), context.device)
+        train(
+            Objective(network),
+            lambda rows: {"grey": train_set.grey(rows), "ab": train_set.truth(rows)},
+            len(train_set),
+            Schedule(steps=500, rate=1e-3),
+            context,
+            "my-method",
+        )
     """
     check(context)
     held_out = min(HELD_OUT, count // 10) or min(1, count - 1)
@@ -119,8 +145,27 @@ def train(
 
 
 @contextmanager
-def isolated(seed: int) -> Iterator[None]:
-    """A block with its own seeded global random state; the caller's is untouched."""
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block with PyTorch's global random state seeded, and put the state back afterwards.
+
+    Networks are made in it, since their first weights are drawn from the global state.
+
+    Parameters
+    ----------
+    seed : int
+        `FitContext.seed`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bench.extend import seeded
+    >>> with seeded(7):
+    ...     one = torch.nn.Linear(3, 2)
+    >>> with seeded(7):
+    ...     other = torch.nn.Linear(3, 2)
+    >>> torch.equal(one.weight, other.weight)
+    True
+    """
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -155,7 +200,7 @@ def _run(
     context: FitContext,
     name: str,
 ) -> None:
-    with isolated(context.seed), tempfile.TemporaryDirectory() as folder, _interruptible():
+    with seeded(context.seed), tempfile.TemporaryDirectory() as folder, _interruptible():
         quiet()
         keeper = _Keeper(checkpoints)
         trainer = pl.Trainer(
@@ -308,6 +353,14 @@ class _Module(Sealed, pl.LightningModule):
         return {name: p for name, p in self.objective.named_parameters() if p.requires_grad}
 
 
+def _every() -> float:
+    given = os.environ.get(VARIABLE, "").strip() or EVERY
+    try:
+        return float(given)
+    except ValueError as error:
+        raise BenchError(f"{VARIABLE}: '{given}' is no number of seconds") from error
+
+
 def _fused(device: torch.device) -> bool:
     """Whether Adam may take one pass over the weights: ten times as fast as step by step on a CPU."""
     return device.type in ("cpu", "cuda")
@@ -323,7 +376,7 @@ class _Keeper(Callback):
     advance: Callable[[int, str], None]
 
     def __init__(self, checkpoints: Checkpoints | None) -> None:
-        self.checkpoints, self.every, self.share, self.due = checkpoints, EVERY, SHARE, 0.0
+        self.checkpoints, self.every, self.share, self.due = checkpoints, _every(), SHARE, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.due = time.monotonic() + self.every

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from bench.methods import phases
-from bench.methods.colour_nets import Decoder, block, up
-from bench.methods.phases import (
+from bench.methods.nets import fast_decoder
+from bench.methods.nets.encoder_decoder import Decoder, block, up
+from bench.methods.nets.fast_decoder import (
     BESIDE,
     FEW,
     WIDE,
@@ -19,7 +19,7 @@ from bench.methods.phases import (
     SideBySide,
     UpConv,
 )
-from bench.methods.presets import PRESETS
+from bench.methods.nets.presets import PRESETS
 
 
 @given(
@@ -112,7 +112,9 @@ def test_pytorch_has_what_packing_needs():
     )
 
 
-@pytest.mark.skipif(not phases.PACKING, reason="this processor does not compute with bfloat16")
+@pytest.mark.skipif(
+    not fast_decoder.PACKING, reason="this processor does not compute with bfloat16"
+)
 def test_packed_kernels_give_the_same_bits(monkeypatch):
     torch.manual_seed(0)
     conv = nn.Conv2d(7, 6, 5, padding=2).to(torch.bfloat16)
@@ -128,5 +130,5 @@ def test_packed_kernels_give_the_same_bits(monkeypatch):
             assert torch.equal(got, conv(x).relu())
             assert got.is_contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), monkeypatch.context() as patched:
-        patched.setattr(phases, "PACKING", False)
+        patched.setattr(fast_decoder, "PACKING", False)
         assert torch.equal(step(x), got)

@@ -3,7 +3,7 @@ report.
 
 Lightning starts a process for each device of this machine (`ddp_spawn`; its `ddp` would start the
 command line of this process again). On several machines an executor has started them already
-(`bench.engine.rendezvous`).
+(`--nodes`).
 """
 
 from __future__ import annotations
@@ -28,14 +28,46 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from bench.contracts import FitContext, ProgressTask
-from bench.engine.rendezvous import LONGEST_WAIT
 from bench.errors import BenchError
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn")
+LONGEST_WAIT = 7 * 24 * 3600.0
+"""Seconds that a process waits for the others: who started them ends them all where one fails."""
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT")
+
+
+def place() -> tuple[int, int]:
+    """Which of how many devices this process computes on."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def mean_over_devices(value: Tensor) -> Tensor:
+    """The mean of a number over the devices of a training.
+
+    An objective needs it where it changes its own state by what it sees of a batch, such as a
+    running mean of the loss: each device sees its own share. All devices have to call it.
+
+    Parameters
+    ----------
+    value : Tensor
+        One number, without a gradient. It is not changed.
+
+    Returns
+    -------
+    Tensor
+        The same on all devices; outside a training on several devices, `value`.
+    """
+    _, devices = place()
+    if devices > 1:
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+    return value / devices
 
 
 def check(context: FitContext) -> None:
@@ -86,7 +118,7 @@ def _own_processes(context: FitContext) -> dict[str, Any]:
 
 
 def _processes_of_a_job(context: FitContext) -> dict[str, Any]:
-    """This process is one of several that `bench.engine.rendezvous` tells of."""
+    """This process is one of several of a training on several machines."""
     strategy = DDPStrategy(timeout=timedelta(seconds=LONGEST_WAIT))
     return {
         "num_nodes": context.nodes,

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,28 +11,11 @@ from torch import Tensor, nn
 from bench.contracts import PreparedSet
 from bench.contracts.colour_weights import ColourWeights
 from bench.data.fields import Components, principal_components
+from bench.extend import in_float32
 
-from .colour_nets import SCALE
+from .encoder_decoder import SCALE
 
 COMPONENTS = 20
-
-
-def in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A loss that is computed in float32, although the networks around it compute with bfloat16
-    (autocast)."""
-
-    @wraps(loss)
-    def wide(*given: Any) -> Tensor:
-        device = next(value.device.type for value in given if isinstance(value, Tensor))
-        with torch.autocast(device, enabled=False):
-            return loss(
-                *(
-                    v.float() if isinstance(v, Tensor) and v.dtype == torch.bfloat16 else v
-                    for v in given
-                )
-            )
-
-    return wide
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .colour_nets import block
+from .encoder_decoder import block
 from .presets import Preset
 
 

@@ -1,13 +1,54 @@
-"""Codes: how the KL term is weighed, how large the code is, and how the codes of training
-photographs lie."""
+"""Codes of colour fields: the methods that make them, how the KL term is weighed, how large a code
+is, and how the codes of training photographs lie."""
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .batches import place
-from .losses import in_float32, kl_divergence, min_photographs
+from bench.contracts import FitContext
+from bench.data.prepare import PreparedSet
+from bench.errors import BenchError
+from bench.extend import in_float32, map_batches, mean_over_devices
+
+from .losses import kl_divergence, min_photographs
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """A method that embeds colour fields."""
+
+    d: int
+
+    def encode(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and standard deviation `(B, d)` of fields `(B, 2, 64, 64)` in CIELAB
+        units."""
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Fields `(B, 2, 64, 64)` in CIELAB units of codes `(B, d)`."""
+
+
+def codec(context: FitContext, name: str) -> Codec:
+    """The part `name`, which must embed colour fields."""
+    part = context.parts[name]
+    if not isinstance(part, Codec):
+        raise BenchError(
+            f"parameter {name}: {type(part).__name__} does not encode and decode; take vae"
+        )
+    return part
+
+
+def codes(part: Codec, train: PreparedSet, context: FitContext) -> tuple[Tensor, Tensor]:
+    """Posterior means and standard deviations `(N, d)` of all training photographs."""
+    out = np.empty((len(train), 2, part.d), dtype=np.float32)
+    map_batches(
+        train, context, "codes", lambda i: torch.stack(part.encode(train.truth(i)), dim=1), out, 64
+    )
+    both = torch.from_numpy(out)
+    return both[:, 0], both[:, 1]
 
 
 class Balance(nn.Module):
@@ -28,24 +69,15 @@ class Balance(nn.Module):
 
     @property
     def weight(self) -> float:
-        """Of the KL term, now."""
+        """The present weight of the KL term."""
         return float(self.current)
 
     @in_float32
     def forward(self, reconstruction: Tensor, kl: Tensor, numbers: int) -> Tensor:
         if self.auto and self.training:
-            now = 2 * _of_all_devices(reconstruction.detach()) / numbers
+            now = 2 * mean_over_devices(reconstruction.detach()) / numbers
             self.current.copy_(torch.where(self.current > 0, 0.95 * self.current + 0.05 * now, now))
         return reconstruction + self.current * kl
-
-
-def _of_all_devices(value: Tensor) -> Tensor:
-    """The mean over the devices of a training."""
-    _, devices = place()
-    if devices > 1:
-        value = value.clone()
-        torch.distributed.all_reduce(value)
-    return value / devices
 
 
 def code_size(given: int | str, dataset: str) -> int:

@@ -1,0 +1,1 @@
+"""The networks that the methods share, their losses and their codes."""
