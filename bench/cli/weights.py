@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import STORE, Place, Verbs, own_store
+from bench.cli.options import FOLDER, STORE, Verbs, of_a_run, own_store
 from bench.cli.table import echo_table
 from bench.text import say
 
-FOLDER = click.Path(path_type=Path)
 WHERE = click.option(
     "--folder",
     type=FOLDER,
@@ -103,7 +102,7 @@ def export(
 
 @commands.command("import")
 @click.argument("folder", type=FOLDER)
-@click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
+@of_a_run("store")
 def import_(folder: Path, store: Path | str | None) -> None:
     """Put the exported method in FOLDER into the store: runs on the same photographs take it
     instead of training."""

@@ -87,11 +87,6 @@ def test_every_variable_is_documented(name):
     assert name in PLUGINS
 
 
-@pytest.mark.parametrize("key", config.RUN)
-def test_every_key_of_a_run_is_documented(key):
-    assert f"`{key}`" in CONFIG
-
-
 def test_the_example_of_a_bench_toml_is_one(tmp_path):
     text = re.search(r"```toml\n(.*?)```", CONFIG, re.DOTALL)[1]
     (tmp_path / "bench.toml").write_text(text)
