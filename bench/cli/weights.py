@@ -38,7 +38,7 @@ def list_(folder: Path | None) -> None:
                 "summary": known.summary,
                 "licence": known.licence,
             }
-            for known in pretrained.KNOWN.values()
+            for known in pretrained.known().values()
         ]
     )
 
@@ -62,15 +62,15 @@ def fetch(name: str, folder: Path | None, urls: tuple[str, ...], digest: str) ->
 
     place = pretrained.fetch(name, folder, progress.choose(), urls, digest)
     say(f"{name}: {place}")
-    say(f"use it: -m '{pretrained.get(name).use.format(path=place)}'")
+    say(f"use it: {pretrained.get(name).use.format(path=place)}")
 
 
 @commands.command()
 @click.argument("name", metavar="NAME|FILE")
 @WHERE
 def verify(name: str, folder: Path | None) -> None:
-    """Look into published weights: the digest, every layer's shape, and the 313 colours of the last
-    one."""
+    """Look into published weights: the digest, and what their plugin checks, such as every layer's
+    shape."""
     from bench.fetch import pretrained
 
     echo_table(

@@ -1,6 +1,7 @@
 """The core knows no shelf, and registration is light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,22 @@ def imported(path):
             )
 
 
+NAMED = re.compile(r"\bbench\.(methods|metrics|datasets|reports)\b")
+
+
+def texts(path):
+    """The texts in a file's code, f-strings' parts included, without docstrings."""
+    tree = ast.parse(path.read_text(), str(path))
+    said = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
 def of_a_shelf(name):
     parts = name.split(".")
     return parts[0] in SHELVES or (parts[0] == "bench" and len(parts) > 1 and parts[1] in SHELVES)
@@ -42,6 +59,26 @@ def of_a_shelf(name):
 @pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
 def test_the_core_imports_no_shelf(path):
     assert [name for name in imported(path) if of_a_shelf(name)] == []
+
+
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
+def test_the_core_names_no_shelf_in_a_text(path):
+    assert [text for text in texts(path) if NAMED.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "sees"),
+    [
+        ("factory = 'bench.methods.zhang_weights:inspect'", True),
+        ("def f():\n    return {'inspect': f'bench.metrics.{name}'}", True),
+        ('"""As `bench.methods.vae` does."""', False),
+        ('a = 1\n"""Taken by `bench.reports`."""', False),
+        ("text = 'bench.methodsuite'", False),
+    ],
+)
+def test_the_rule_sees_a_shelf_in_a_text(line, sees, tmp_path):
+    (tmp_path / "core.py").write_text(line)
+    assert any(map(NAMED.search, texts(tmp_path / "core.py"))) == sees
 
 
 @pytest.mark.parametrize(
