@@ -8,7 +8,7 @@ it is used.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -114,12 +114,39 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Weights:
+    """A file of weights that others trained and publish, for `bench weights`.
+
+    file: its name in the folder of weights. urls: where it is, tried in order. sha256: what its
+    digest begins with, as its owners publish it; empty: they don't. gigabytes: about how large it
+    is; more than twice as much is not fetched (0: than 20 GB). inspect: `"module:function"`, called
+    with a path; gives what there is to say of the file, or raises BenchError. use: how a run takes
+    it, with `{path}` in it.
+    """
+
+    name: str
+    summary: str
+    file: str
+    urls: tuple[str, ...]
+    inspect: str
+    use: str
+    sha256: str = ""
+    gigabytes: float = 0.0
+    licence: str = ""
+
+    def look(self, path: Path) -> dict[str, str]:
+        """What there is to say of a file. BenchError where it is not what it should be."""
+        inspect: Callable[[Path], dict[str, str]] = imported(self.inspect, self.name)
+        return inspect(path)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """What every plugin object declares: a name, one line about it, where its code is, and its
     parameters.
 
     `version` is the declared version of the *behaviour*: raise it when results change, and stored
-    results of the older one are no longer reused.
+    results of the older one are no longer reused. `weights`: published files that it can take.
     """
 
     name: str
@@ -129,6 +156,7 @@ class Spec:
     parameters: tuple[Parameter, ...] = ()
     licence: str = ""
     citation: str = ""
+    weights: tuple[Weights, ...] = ()
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters, defaults filled in and `given` converted; BenchError for an unknown or
@@ -141,18 +169,18 @@ class Spec:
 
     def load(self) -> Any:
         """Import and return the factory. BenchError where there is none."""
-        module, _, attribute = self.factory.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
-            why = (
-                said(error)
-                if isinstance(error, ImportError | AttributeError | ValueError)
-                else reason(error)
-            )
-            raise BenchError(
-                f"the code of {self.name}, {self.factory}, can't be imported: {why}"
-            ) from error
+        return imported(self.factory, self.name)
+
+
+def imported(place: str, owner: str) -> Any:
+    """What is at `"module:name"`. BenchError where there is nothing."""
+    module, _, attribute = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:
+        known = isinstance(error, ImportError | AttributeError | ValueError)
+        why = said(error) if known else reason(error)
+        raise BenchError(f"the code of {owner}, {place}, can't be imported: {why}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

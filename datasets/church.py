@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.datasets.sources import Folder, Lmdb, Source, SourceDataset, in_home, statistics
+from bench.datasets.sources import Lmdb, SourceDataset, in_home, statistics
 from bench.hookspecs import hookimpl
+from bench.pictures.folder import Folder, Source
 from bench.specs import DatasetSpec, Download
 
 DATABASE = "church_outdoor_train_lmdb"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.datasets.sources import Folder, Source, SourceDataset
+from bench.datasets.sources import SourceDataset
 from bench.errors import BenchError
 from bench.hookspecs import hookimpl
+from bench.pictures.folder import Folder, Source
 from bench.specs import DatasetSpec
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from bench.datasets.sources import Archive, Folder, Source, SourceDataset, in_home, statistics
+from bench.datasets.sources import Archive, SourceDataset, in_home, statistics
 from bench.hookspecs import hookimpl
+from bench.pictures.folder import Folder, Source
 from bench.specs import DatasetSpec, Download
 
 ARCHIVE = "ILSVRC2012_img_val.tar"

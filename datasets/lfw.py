@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from bench.datasets.sources import Archive, Folder, Source, SourceDataset, in_home, statistics
+from bench.datasets.sources import Archive, SourceDataset, in_home, statistics
 from bench.hookspecs import hookimpl
+from bench.pictures.folder import Folder, Source
 from bench.specs import DatasetSpec, Download
 
 ARCHIVE = "lfw-deepfunneled.tgz"

@@ -6,11 +6,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.hookspecs import hookimpl
-from bench.specs import MethodSpec, Parameter
+from bench.specs import MethodSpec, Parameter, Weights
 
 from .nets.presets import PRESET, training
 
 STEPS = {"paper": 450_000, "small": 240, "tiny": 60}
+_RELEASES = (
+    (
+        "zhang-eccv16",
+        "Zhang et al. 2016, the authors' PyTorch port of their second release",
+        "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",
+        "9b330a0b",
+    ),
+    (
+        "zhang-eccv16-caffe",
+        "the same network as it was released first, for Caffe",
+        "http://eecs.berkeley.edu/~rich.zhang/projects/2016_colorization/files/demo_v2/"
+        "colorization_release_v2.caffemodel",
+        "",
+    ),
+    (
+        "zhang-v1-caffe",
+        "Zhang et al.'s first release, for Caffe: the paper's features are of it",
+        "http://eecs.berkeley.edu/~rich.zhang/projects/2016_colorization/files/demo_v1/"
+        "colorization_release_v1.caffemodel",
+        "",
+    ),
+)
+"""Name, what it is, where, and what its SHA-256 begins with, where that is published."""
 
 
 @hookimpl
@@ -58,4 +81,18 @@ def bench_register_methods() -> Iterable[MethodSpec]:
         licence="Apache-2.0 (own code; released weights: BSD-2-Clause)",
         citation="Zhang, Isola, Efros: Colorful Image Colorization, ECCV 2016, arXiv:1603.08511",
         test_parameters={"preset": "tiny", "steps": 4},
+        weights=tuple(
+            Weights(
+                name=name,
+                summary=summary,
+                file=url.rpartition("/")[2],
+                urls=(url,),
+                sha256=digest,
+                gigabytes=0.13,  # 32 million numbers
+                licence="BSD-2-Clause",
+                inspect=".zhang_weights:inspect",
+                use="-m 'zhang[preset=paper,weights={path}]'",
+            )
+            for name, summary, url, digest in _RELEASES
+        ),
     )

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import STORE, own_store
+from bench.cli.options import FOLDER, STORE, of_a_run, own_store
 from bench.errors import ExitCode
 from bench.text import say
 
-FOLDER = click.Path(path_type=Path)
 NAMED = 10
 """Of what is left out."""
 
@@ -47,7 +46,7 @@ NAMED = 10
     show_default=True,
     help="Folder of the results.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N or mps")
+@of_a_run("device")
 @STORE
 def colorize(
     photos: tuple[str, ...],

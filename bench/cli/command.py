@@ -19,29 +19,24 @@ from bench.cli import plugins as cli_plugins
 from bench.cli import store as cli_store
 from bench.cli.check import check
 from bench.cli.colorize import colorize
-from bench.cli.config import PRESETS
 from bench.cli.export import check_outputs, export_inputs
 from bench.cli.gate import baselines, gate
 from bench.cli.new import new
 from bench.cli.options import (
+    FOLDER,
     STORE,
     STORES,
     SWITCHES,
-    Duration,
-    Place,
     Verbs,
+    all_of_a_run,
     config,
-    duplicates,
-    near_duplicates,
+    of_a_run,
     own_store,
 )
 from bench.errors import BenchError, ExitCode, unknown
 from bench.plugins.loader import KINDS, registry, use
 from bench.specs import CLAIMED
 from bench.text import echo_table, one_line, prepare_streams, say, say_json
-
-FOLDER = click.Path(path_type=Path)
-DEVICE_HELP = "cpu, cuda, cuda:N or mps"
 
 
 @click.group(
@@ -59,100 +54,7 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 @cli.command()
-@click.option(
-    "--methods",
-    "-m",
-    multiple=True,
-    help="Comma-separated: mdn,cvae,zhang,vae[loss=[l2,mah,full]].",
-)
-@click.option(
-    "--dataset",
-    "-d",
-    "datasets",
-    multiple=True,
-    help="A name (`bench list datasets`) or a folder; repeatable.",
-)
-@click.option("--protocol", help="paper or square, with parameters in brackets [paper].")
-@click.option(
-    "--preset", type=click.Choice(PRESETS), help="Network sizes [small; tiny for the demo]."
-)
-@click.option("-k", "--k", type=int, help="Colourizations that a method presents [5].")
-@click.option(
-    "--draws", type=int, help="Independent draws of every distribution, for fair scores [10]."
-)
-@click.option(
-    "--seed", "seeds", type=int, multiple=True, help="Seed of everything random [0]; repeatable."
-)
-@click.option(
-    "--seeds", "count", type=click.IntRange(min=1), help="Train with so many seeds: 0, 1, ..."
-)
-@click.option("--limit-train", type=int, help="Use only so many training photographs.")
-@click.option("--limit-test", type=int, help="Use only so many test photographs.")
-@click.option("--metrics", multiple=True, help="Comma-separated [all].")
-@click.option("--out", type=FOLDER, help="Run folder [runs/<time>]; one that was cut off goes on.")
-@click.option(
-    "--store",
-    type=Place(),
-    help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].",
-)
-@click.option(
-    "--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder]."
-)
-@click.option(
-    "--split",
-    "splits",
-    type=FOLDER,
-    multiple=True,
-    help="Lists of ids to train and test with; one a data set.",
-)
-@duplicates
-@near_duplicates
-@click.option("--device", help=f"{DEVICE_HELP} [cpu].")
-@click.option(
-    "--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out."
-)
-@click.option(
-    "--executor",
-    help="How tasks are executed (`bench list executors`), as process[slots=2] [$BENCH_EXECUTOR, "
-    "process].",
-)
-@click.option(
-    "--timeout",
-    type=Duration(),
-    help="Longest time for fitting a method, or sampling it: 90s, 10m, 2h.",
-)
-@click.option(
-    "--memory",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Most GiB of memory that a method may use.",
-)
-@click.option(
-    "--threads",
-    type=int,
-    help="Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].",
-)
-@click.option(
-    "--precision",
-    help="Of networks: auto, float32, bfloat16 [$BENCH_PRECISION or auto: bfloat16 where it is "
-    "fast].",
-)
-@click.option(
-    "--devices", type=int, help="Accelerators that one training uses on each machine [1]."
-)
-@click.option(
-    "--nodes", type=int, help="Machines that one training uses, with --executor submitit [1]."
-)
-@click.option("--strategy", help="How they work together, as Lightning names it: ddp, ... [auto].")
-@click.option(
-    "--cache-budget",
-    type=click.FloatRange(min=0),
-    metavar="GIB",
-    help="Disk for cached features [24]; beyond it they are computed again.",
-)
-@click.option(
-    "--scheduler", metavar="ADDRESS", help="A running dask scheduler, for --executor dask."
-)
-@click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
+@all_of_a_run
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.pass_obj
 def run(debug: bool, /, dry_run: bool, **options: Any) -> None:
@@ -201,7 +103,7 @@ def score(folder: Path, metrics: tuple[str, ...], store: Path | str | None) -> N
     multiple=True,
     help="Of tables, comma-separated: md, csv, latex, html (and the page) [all].",
 )
-@click.option("--figures", multiple=True, help="Comma-separated names, `all` or `none` [all].")
+@of_a_run("figures")
 @click.option("--reports", multiple=True, help="Comma-separated report names [all].")
 @click.option(
     "--image",

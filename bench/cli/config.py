@@ -19,20 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bench.engine.options import Kind, Option, flag
+from bench.engine.request import OPTIONS
 from bench.errors import BenchError, unknown
 from bench.gate import margins
 from bench.plugins import notation
 from bench.plugins.selection import Switches, locate
 
-PRESETS = ("paper", "small", "tiny")
-"""Sizes of networks that the command line takes."""
-COPIES = ("drop", "keep", "fail")
-"""What may become of photographs to train with that are in the test part, too
-(`bench.data.duplicates`)."""
+UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600})
+"""Of durations, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -118,20 +118,29 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e100:
-        raise TypeError("is no number above 0")
-    return float(value)
-
-
-def _duration(value: Any) -> float:
-    import click
-
-    from bench.cli.options import Duration
-
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("is no number")
     try:
-        return Duration().convert(value, None, None)
-    except click.UsageError:
+        return float(value)
+    except OverflowError:
+        raise ValueError("is too large") from None
+
+
+def seconds(value: Any, units: Mapping[str, float] = UNITS) -> float:
+    """A duration: seconds, or a number with a unit. ValueError for what is none.
+
+    >>> seconds("10m"), seconds(90)
+    (600.0, 90.0)
+    """
+    text = str(value).strip()
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        found = float(number) * units[unit]
+    except ValueError:
         raise ValueError('is no duration: say "90s", "10m" or "2h"') from None
+    if not 0 < found < float("inf"):
+        raise ValueError("is no duration above 0")
+    return found
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
@@ -152,18 +161,6 @@ def _place(value: Any) -> Path | str:
     from bench.store.opening import located
 
     return located(_text(value))
-
-
-def _preset(value: Any) -> str:
-    if value not in PRESETS:
-        raise ValueError(f"is not one of {', '.join(PRESETS)}")
-    return str(value)
-
-
-def _copies(value: Any) -> str:
-    if value not in COPIES:
-        raise ValueError(f"is not one of {', '.join(COPIES)}")
-    return str(value)
 
 
 def _choices(value: Any) -> tuple[str, ...]:
@@ -194,37 +191,31 @@ def _parameter(value: Any) -> str | list[Any]:
     )
 
 
-RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+_READERS: Mapping[Kind, Callable[[Any], Any]] = MappingProxyType(
     {
-        "methods": _choices,
-        "datasets": _texts,
-        "protocol": _text,
-        "preset": _preset,
-        "k": _whole,
-        "draws": _whole,
+        "text": _text,
+        "texts": _texts,
+        "plugins": _choices,
+        "whole": _whole,
         "seeds": _seeds,
-        "limit-train": _whole,
-        "limit-test": _whole,
-        "metrics": _choices,
-        "out": _path,
-        "store": _place,
-        "data-home": _path,
-        "splits": _paths,
-        "duplicates": _copies,
-        "near-duplicates": _whole,
-        "device": _text,
-        "strict": _truth,
-        "executor": _text,
-        "figures": _texts,
-        "timeout": _duration,
-        "memory": _number,
-        "scheduler": _text,
-        "threads": _whole,
-        "precision": _text,
-        "devices": _whole,
-        "nodes": _whole,
-        "strategy": _text,
-        "cache-budget": _number,
+        "number": _number,
+        "seconds": seconds,
+        "truth": _truth,
+        "path": _path,
+        "paths": _paths,
+        "place": _place,
     }
+)
+
+
+def _value(option: Option, value: Any) -> Any:
+    made = _READERS[option.kind](value)
+    if fault := option.fault(made):
+        raise ValueError(fault)
+    return made
+
+
+RUN: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {flag(name)[2:]: partial(_value, option) for name, option in OPTIONS.items()}
 )
 """Keys of `[run]` and what turns their values into what `bench run` takes."""

@@ -8,21 +8,11 @@ from typing import Any
 
 import click
 
-from bench.cli.options import Place, Verbs, duplicates, near_duplicates
+from bench.cli.options import FOLDER, Verbs, of_a_run
 from bench.errors import ExitCode
 from bench.text import echo_table, say, say_json
 
-FOLDER = click.Path(path_type=Path)
-HOME = click.option(
-    "--data-home",
-    "home",
-    type=FOLDER,
-    help="Where data sets are [$BENCH_DATA or the cache folder].",
-)
-STORE = click.option("--store", type=Place(), help="Folder or URL where finished work is kept.")
-PROTOCOL = click.option(
-    "--protocol", default="paper", show_default=True, help="How photographs are prepared."
-)
+HOME, STORE, PROTOCOL = of_a_run("data_home", "home"), of_a_run("store"), of_a_run("protocol")
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 
 
@@ -98,20 +88,12 @@ def fetch(
 @HOME
 @STORE
 @PROTOCOL
-@click.option(
-    "--split",
-    "splits",
-    type=FOLDER,
-    multiple=True,
-    help="Lists of ids, as `bench data split` writes them; repeatable.",
-)
-@click.option("--limit-train", type=int, help="Use only so many training photographs.")
-@click.option("--limit-test", type=int, help="Use only so many test photographs.")
-@duplicates
-@near_duplicates
-@click.option(
-    "--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out."
-)
+@of_a_run("splits")
+@of_a_run("limit_train")
+@of_a_run("limit_test")
+@of_a_run("duplicates")
+@of_a_run("near_duplicates")
+@of_a_run("strict")
 def prepare(names: tuple[str, ...], home: Path | None, **choices: Any) -> None:
     """Prepare the photographs of NAME (or a folder) for runs: read, crop, convert, and keep them in
     the store."""
@@ -119,8 +101,7 @@ def prepare(names: tuple[str, ...], home: Path | None, **choices: Any) -> None:
     from bench.engine.request import Request
     from bench.fetch import data_home
 
-    given = {name: value for name, value in choices.items() if value is not None}
-    request = Request(datasets=names, data_home=runner.data_home(home), **given)
+    request = Request(datasets=names, data_home=runner.data_home(home), **choices)
     echo_table(data_home.prepared(request, progress.choose()))
 
 

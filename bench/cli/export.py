@@ -7,43 +7,22 @@ from typing import Any
 
 import click
 
-from bench.cli.options import Place
+from bench.cli.options import FOLDER, of_a_run
 from bench.specs import PRESENTED
 from bench.text import say
-
-FOLDER = click.Path(path_type=Path)
 
 
 @click.command("export-inputs")
 @click.argument("dataset")
 @click.argument("folder", type=FOLDER, metavar="DIR")
-@click.option(
-    "--protocol",
-    default="paper",
-    show_default=True,
-    help="paper or square, with parameters in brackets.",
-)
-@click.option("-k", type=int, help="Colourizations that will be presented [5].")
-@click.option("--draws", type=int, help="Independent draws that will be scored [10].")
-@click.option("--limit-test", type=int, help="Only so many test photographs.")
-@click.option(
-    "--split",
-    "splits",
-    type=FOLDER,
-    multiple=True,
-    help="Lists of ids, whose test part is written.",
-)
-@click.option(
-    "--store",
-    type=Place(),
-    help="Folder or URL where finished work is kept [$BENCH_STORE or the cache folder].",
-)
-@click.option(
-    "--data-home", type=FOLDER, help="Where data sets are [$BENCH_DATA or the cache folder]."
-)
-@click.option(
-    "--strict", is_flag=True, help="Refuse unreadable photographs instead of leaving them out."
-)
+@of_a_run("protocol")
+@of_a_run("k")
+@of_a_run("draws")
+@of_a_run("limit_test")
+@of_a_run("splits")
+@of_a_run("store")
+@of_a_run("data_home")
+@of_a_run("strict")
 def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
     """Write the grey test photographs of DATASET (or a folder) to DIR, for a program that colours
     them."""
@@ -51,8 +30,8 @@ def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
     from bench.engine.request import Request
     from bench.exchange import export
 
-    given = {name: value for name, value in options.items() if value is not None}
-    count = export.export_inputs(Request(datasets=(dataset,), **given), folder, progress.choose())
+    request = Request(datasets=(dataset,), **options)
+    count = export.export_inputs(request, folder, progress.choose())
     say(f"{count} inputs: {folder}")
     say(export.LAYOUT)
 

@@ -1,4 +1,4 @@
-"""What verbs of the command line share: options that all of them take, and times."""
+"""What verbs of the command line share: options that all of them take, those of a run, and times."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import click
 
-from bench.cli.config import COPIES
+from bench.cli.config import UNITS, Config, read, seconds
+from bench.engine.options import flag
+from bench.engine.request import OPTIONS, Request
 from bench.plugins import loader
 from bench.plugins.selection import Switches, locate
 
-if TYPE_CHECKING:
-    from bench.cli.config import Config
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(path_type=Path)
 
 
 def config() -> Config | None:
@@ -41,8 +43,6 @@ def _choose(
 
 def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is not None:
-        from bench.cli.config import read
-
         context.meta[_CONFIG] = found = read(path)
         loader.use(loader.switches() | found.plugins)
 
@@ -88,20 +88,6 @@ SWITCHES = (
     ),
 )
 """Every verb takes them, before its name or after it."""
-
-
-duplicates = click.option(
-    "--duplicates",
-    type=click.Choice(COPIES),
-    help="What becomes of training photographs that are in the test part, too [drop].",
-)
-near_duplicates = click.option(
-    "--near-duplicates",
-    type=click.IntRange(0, 64),
-    metavar="BITS",
-    help="Also of those that differ in at most so many of 256 bits [0]; 32 finds what was saved "
-    "anew.",
-)
 
 
 class Verbs(click.Group):
@@ -161,28 +147,23 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
     """Seconds, or a number with a unit: 90s, 10m, 2h."""
 
     name = "duration"
-    units = MappingProxyType({"s": 1, "m": 60, "h": 3600})
+    units = UNITS
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """The seconds."""
-        text = str(value).strip()
-        number, unit = (text[:-1], text[-1]) if text[-1:] in self.units else (text, "s")
         try:
-            seconds = float(number) * self.units[unit]
-        except ValueError:
-            self.fail(f"'{value}' is no duration: say 90s, 10m or 2h", param, ctx)
-        if not 0 < seconds < float("inf"):
-            self.fail(f"'{value}' is no duration above 0", param, ctx)
-        return seconds
+            return seconds(value, self.units)
+        except ValueError as error:
+            self.fail(f"'{value}' {error}", param, ctx)
 
 
 class Age(Duration):
     """A duration that may also be in days or weeks: 30d, 8w."""
 
     name = "age"
-    units = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400})
+    units = MappingProxyType({**UNITS, "d": 86400, "w": 7 * 86400})
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
@@ -202,3 +183,48 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         if size < 0:
             self.fail(f"'{value}' is below 0", param, ctx)
         return size
+
+
+_TYPES = {
+    "whole": click.INT,
+    "seeds": click.INT,
+    "number": click.FLOAT,
+    "seconds": Duration(),
+    "path": FOLDER,
+    "paths": FOLDER,
+    "place": Place(),
+}
+
+
+def all_of_a_run(verb: F) -> F:
+    """All options of a run. What is not given is None, or empty: a `bench.toml` may say it."""
+    for name in reversed([*OPTIONS]):
+        if name == "seeds":
+            verb = _COUNT(verb)
+        verb = _option(name)(verb)
+    return verb
+
+
+def of_a_run(name: str, parameter: str = "") -> Callable[[F], F]:
+    """An option of a run for another verb, whose parameter may have another name. What is not given
+    is what a `Request` says."""
+    return _option(name, parameter, default=getattr(Request, name, None))
+
+
+def _option(name: str, parameter: str = "", **more: Any) -> Callable[[F], F]:
+    declared = OPTIONS[name]
+    return click.option(
+        *(declared.flags or (flag(name),)),
+        parameter or name,
+        type=click.Choice(declared.choices) if declared.choices else _TYPES.get(declared.kind),
+        multiple=declared.kind in ("texts", "plugins", "seeds", "paths"),
+        is_flag=declared.kind == "truth",
+        metavar=declared.metavar,
+        help=declared.help,
+        **more,
+    )
+
+
+_COUNT = click.option(
+    "--seeds", "count", type=click.IntRange(min=1), help="Train with so many seeds: 0, 1, ..."
+)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import STORE, Place, Verbs, own_store
+from bench.cli.options import FOLDER, STORE, Verbs, of_a_run, own_store
 from bench.text import echo_table, say
 
-FOLDER = click.Path(path_type=Path)
 WHERE = click.option(
     "--folder",
     type=FOLDER,
@@ -38,7 +37,7 @@ def list_(folder: Path | None) -> None:
                 "summary": known.summary,
                 "licence": known.licence,
             }
-            for known in pretrained.KNOWN.values()
+            for known in pretrained.known().values()
         ]
     )
 
@@ -62,15 +61,15 @@ def fetch(name: str, folder: Path | None, urls: tuple[str, ...], digest: str) ->
 
     place = pretrained.fetch(name, folder, progress.choose(), urls, digest)
     say(f"{name}: {place}")
-    say(f"use it: -m '{pretrained.get(name).use.format(path=place)}'")
+    say(f"use it: {pretrained.get(name).use.format(path=place)}")
 
 
 @commands.command()
 @click.argument("name", metavar="NAME|FILE")
 @WHERE
 def verify(name: str, folder: Path | None) -> None:
-    """Look into published weights: the digest, every layer's shape, and the 313 colours of the last
-    one."""
+    """Look into published weights: the digest, and what their plugin checks, such as every layer's
+    shape."""
     from bench.fetch import pretrained
 
     echo_table(
@@ -102,7 +101,7 @@ def export(
 
 @commands.command("import")
 @click.argument("folder", type=FOLDER)
-@click.option("--store", type=Place(), help="Which store [$BENCH_STORE or the cache folder].")
+@of_a_run("store")
 def import_(folder: Path, store: Path | str | None) -> None:
     """Put the exported method in FOLDER into the store: runs on the same photographs take it
     instead of training."""

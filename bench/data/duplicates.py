@@ -17,12 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import keys
-from bench.cli.config import COPIES
 from bench.contracts import PreparedSet, Progress, ProgressTask
 from bench.data import prepare
 from bench.data.source import Source
-from bench.engine.request import Request
-from bench.errors import BenchError, NothingMeasured, unknown
+from bench.errors import BenchError, NothingMeasured
 from bench.machine.memory import give_back
 from bench.protocol import Protocol
 from bench.store import records
@@ -31,9 +29,6 @@ from bench.store.local import Store
 
 SIDE = 16
 BITS = SIDE * SIDE
-MOST = 64
-"""Bits that near duplicates may differ in: photographs of different things differ in 128 on
-average, and alike ones in 50 or so."""
 EXAMPLES = 3
 BATCH = 64
 PAIRS = "pairs.json"
@@ -55,6 +50,20 @@ class Copy(NamedTuple):
     def reason(self) -> str:
         """Why it is left out."""
         return f"{self.how} as test photograph '{self.of}'"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a run takes of a data set: how many photographs of each part, whether it refuses
+    unreadable ones (`strict`), in how many GiB of memory, and what becomes of copies: `drop`,
+    `keep` or `fail`, and in how many bits they may differ (`bench.engine.request.Request`)."""
+
+    duplicates: str
+    near_duplicates: int
+    limit_train: int | None
+    limit_test: int | None
+    strict: bool
+    memory: float | None
 
 
 @dataclass(frozen=True)
@@ -85,23 +94,11 @@ class Pairs:
     within_test: tuple[Copy, ...]
 
 
-def check(request: Request) -> None:
-    """BenchError for a choice that there is not."""
-    if request.duplicates not in COPIES:
-        raise unknown("choice of --duplicates", request.duplicates, COPIES)
-    if not 0 <= request.near_duplicates <= MOST:
-        raise BenchError(
-            f"--near-duplicates {request.near_duplicates} is not in 0 to {MOST}, of {BITS} bits: "
-            "32 finds copies that "
-            "were made smaller or saved anew"
-        )
-
-
 def parts(
-    source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress
+    source: Source, chosen: Chosen, protocol: Protocol, store: Store, progress: Progress
 ) -> tuple[PreparedSet, PreparedSet, Duplicates]:
     """Both prepared parts of a data set, limited, and what one has of the other; said, and dealt
-    with as the request says.
+    with as is chosen.
 
     What is left out is not replaced. BenchError where copies are to fail; NothingMeasured where
     there is nothing but copies.
@@ -110,23 +107,13 @@ def parts(
     def prepared(ids: Sequence[str]) -> PreparedSet:
         only = replace(source, train=tuple(ids))
         return prepare.prepare(
-            only, "train", None, protocol, store, progress, request.strict, request.memory
+            only, "train", None, protocol, store, progress, chosen.strict, chosen.memory
         )
 
-    choice, near, listed = (
-        request.duplicates,
-        request.near_duplicates,
-        source.train[: request.limit_train],
-    )
+    choice, near = chosen.duplicates, chosen.near_duplicates
+    listed = source.train[: chosen.limit_train]
     test = prepare.prepare(
-        source,
-        "test",
-        request.limit_test,
-        protocol,
-        store,
-        progress,
-        request.strict,
-        request.memory,
+        source, "test", chosen.limit_test, protocol, store, progress, chosen.strict, chosen.memory
     )
     files = same_files(
         source.digests, listed, [name for name in source.test if name not in test.excluded]

@@ -65,7 +65,13 @@ def make(request: Request, registry: Registry, store: Store, progress: Progress)
 def check(request: Request, registry: Registry) -> list[Choice]:
     """The methods of a request. BenchError for any name or parameter that is wrong; no code of a
     method is imported."""
-    _check(request)
+    if request.nodes > 1 and isinstance(request.store, str):
+        raise BenchError(
+            f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines "
+            "share, where checkpoints are for all of them"
+        )
+    if not request.methods or not request.datasets:
+        raise BenchError("no method or no data set given")
     resolve_protocol(request, registry)
     choices = notation.parse_many(request.methods)
     for choice in choices:
@@ -115,7 +121,15 @@ def prepared(
     source: Source, request: Request, protocol: Protocol, store: Store, progress: Progress
 ) -> Data:
     """Both parts of a data set as a run takes them. What is left out is said."""
-    train, test, copies = duplicates.parts(source, request, protocol, store, progress)
+    chosen = duplicates.Chosen(
+        request.duplicates,
+        request.near_duplicates,
+        request.limit_train,
+        request.limit_test,
+        request.strict,
+        request.memory,
+    )
+    train, test, copies = duplicates.parts(source, chosen, protocol, store, progress)
     said = {copy.id for copy in copies.train}
     left_out = {**source.left_out, **train.excluded, **test.excluded}
     data_source.name_left_out(
@@ -133,21 +147,6 @@ def first_source(request: Request, progress: Progress) -> tuple[Source, Protocol
         protocol,
         store,
     )
-
-
-def _check(request: Request) -> None:
-    for name in ("k", "draws", "limit_train", "limit_test", "devices", "nodes", "threads"):
-        if (value := getattr(request, name)) is not None and value < 1:
-            raise BenchError(f"--{name.replace('_', '-')} {value} is below 1")
-    if request.nodes > 1 and isinstance(request.store, str):
-        raise BenchError(
-            f"--nodes {request.nodes}: --store {request.store}: take a folder that all machines "
-            "share, where "
-            "checkpoints are for all of them"
-        )
-    duplicates.check(request)
-    if not request.methods or not request.datasets:
-        raise BenchError("no method or no data set given")
 
 
 def _resolve(

@@ -16,6 +16,7 @@ from bench.contracts import Progress
 from bench.contracts.execution import Executor, Quiet, Result, Task
 from bench.engine import plan, planning
 from bench.engine import request as requests
+from bench.engine.options import declared
 from bench.engine.plan import Plan
 from bench.engine.request import Request
 from bench.engine.schedule import Outcome, drive
@@ -304,25 +305,22 @@ def _open_folder(out: Path | str | None, made: Plan) -> Path:
 
 
 def _settings(made: Plan) -> dict[str, Any]:
+    """What a run folder must have been made with to go on (`bench.engine.options.Option.settings`)."""
     request = made.request
-    return {
+    lists = {name: data.source.lists for name, data in made.data.items() if data.source.lists}
+    meant = {
         "schema_version": keys.SCHEMA,
         "protocol": made.protocol.describe(),
         "methods": sorted({c.fit.label for c in made.cells}),
-        "datasets": {name: d.source.digest for name, d in made.data.items()},
-        "preset": request.preset,
-        "precision": request.precision,
-        "seeds": list(request.seeds),
-        "limit_train": request.limit_train,
-        "limit_test": request.limit_test,
+        "datasets": {name: data.source.digest for name, data in made.data.items()},
         "metrics": list(places.labels(request.metrics).values()),
-        **({"duplicates": request.duplicates} if request.duplicates != "drop" else {}),
-        **({"near_duplicates": request.near_duplicates} if request.near_duplicates else {}),
-        **(
-            {"splits": lists}
-            if (lists := {n: d.source.lists for n, d in made.data.items() if d.source.lists})
-            else {}
-        ),
+        **({"splits": lists} if lists else {}),
+    }
+    return meant | {
+        name: list(value) if isinstance(value := getattr(request, name), tuple) else value
+        for name, each in declared(Request).items()
+        if each.settings == "value"
+        or (each.settings == "changed" and getattr(request, name) != getattr(Request, name))
     }
 
 

@@ -210,7 +210,6 @@ def check(
 def prepared(request: Request, progress: Progress) -> list[dict[str, str]]:
     """Prepare both parts of a request's data sets in the store, as its runs will use them: one row
     a part."""
-    duplicates.check(request)
     opened = [
         planning.first_source(replace(request, datasets=(name,)), progress)
         for name in request.datasets

@@ -3,78 +3,30 @@ should be."""
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from bench.contracts import Progress
 from bench.errors import BenchError, unknown
 from bench.fetch import downloads
 from bench.fetch.web import Limits
+from bench.plugins.loader import registry
+from bench.specs import Weights
 from bench.store.local import cache_folder
 
-GIGABYTES = 0.13
-"""Of each of the files: 32 million numbers."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Pretrained:
-    """A published file. sha256: what its digest begins with, as its owners publish it; empty: they
-    don't. inspect: `"module:function"`, called with a path; gives what there is to say of the file,
-    or raises BenchError. use: how a run takes it, with `{path}` in it."""
-
-    name: str
-    summary: str
-    file: str
-    urls: tuple[str, ...]
-    sha256: str
-    licence: str
-    inspect: str
-    use: str
-
-
-_ZHANG = {
-    "licence": "BSD-2-Clause",
-    "inspect": "bench.methods.zhang_weights:inspect",
-    "use": "zhang[preset=paper,weights={path}]",
-}
-_CAFFE = "http://eecs.berkeley.edu/~rich.zhang/projects/2016_colorization/files"
-KNOWN: Mapping[str, Pretrained] = MappingProxyType(
-    {
-        found.name: found
-        for found in (
-            Pretrained(
-                name="zhang-eccv16",
-                summary="Zhang et al. 2016, the authors' PyTorch port of their second release",
-                sha256="9b330a0b",
-                file="colorization_release_v2-9b330a0b.pth",
-                urls=(
-                    "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",
-                ),
-                **_ZHANG,
-            ),
-            Pretrained(
-                name="zhang-eccv16-caffe",
-                summary="the same network as it was released first, for Caffe",
-                sha256="",
-                file="colorization_release_v2.caffemodel",
-                urls=(f"{_CAFFE}/demo_v2/colorization_release_v2.caffemodel",),
-                **_ZHANG,
-            ),
-            Pretrained(
-                name="zhang-v1-caffe",
-                summary="Zhang et al.'s first release, for Caffe: the paper's features are of it",
-                sha256="",
-                file="colorization_release_v1.caffemodel",
-                urls=(f"{_CAFFE}/demo_v1/colorization_release_v1.caffemodel",),
-                **_ZHANG,
-            ),
-        )
-    }
-)
+def known() -> dict[str, Weights]:
+    """The published files that plugins declare, by name. BenchError where two have one name."""
+    found: dict[str, Weights] = {}
+    for spec in (spec for specs in registry().specs.values() for spec in specs.values()):
+        for weights in spec.weights:
+            if found.setdefault(weights.name, weights) != weights:
+                raise BenchError(
+                    f"weights {weights.name} are declared twice, by {spec.name} and another: leave "
+                    "one out with --no-plugin"
+                )
+    return found
 
 
 def folder(given: Path | None = None) -> Path:
@@ -86,11 +38,11 @@ def folder(given: Path | None = None) -> Path:
     )
 
 
-def get(name: str) -> Pretrained:
+def get(name: str) -> Weights:
     """A published file by name. BenchError with the nearest name for an unknown one."""
-    if name not in KNOWN:
-        raise unknown("weights", name, KNOWN)
-    return KNOWN[name]
+    if name not in (every := known()):
+        raise unknown("weights", name, every)
+    return every[name]
 
 
 def fetch(
@@ -112,10 +64,10 @@ def fetch(
             if place.is_file():
                 return _there(name, where, place, demanded, progress)
             found = downloads.fetch(
-                urls or wanted.urls, draft, demanded, progress, Limits.of(GIGABYTES)
+                urls or wanted.urls, draft, demanded, progress, Limits.of(wanted.gigabytes)
             )
             _begins(found.sha256, wanted, found.url)
-            _inspected(wanted, draft)
+            wanted.look(draft)
             downloads.record(place.parent, "files", wanted.file, found.sha256)
             os.replace(draft, place)
     except OSError as error:
@@ -139,36 +91,36 @@ def _there(name: str, where: Path | None, place: Path, digest: str, progress: Pr
 def verify(name: str, where: Path | None) -> dict[str, str]:
     """What is known of a published file, by its name, or of any file that is said to be one, by its
     path. BenchError where it is not what it should be, or differs from what was fetched."""
-    wanted = KNOWN.get(name) or next(
-        (k for k in KNOWN.values() if k.file == Path(name).name), KNOWN["zhang-eccv16"]
+    every = known()
+    wanted = every.get(name) or next(
+        (each for each in every.values() if each.file == Path(name).name), None
     )
-    path = folder(where) / wanted.file if name in KNOWN else Path(name)
+    path = folder(where) / wanted.file if wanted and name in every else Path(name)
     if not path.is_file():
         how = (
             f"`bench weights fetch {name}` brings it"
-            if name in KNOWN
-            else f"give a file, or one of {', '.join(KNOWN)}"
+            if name in every
+            else f"give a file, or one of {', '.join(every)}"
         )
         raise BenchError(f"weights {path} are not there: {how}")
     sha256 = downloads.Fetched.of(path).sha256
-    if path.name == wanted.file:
+    if wanted:
         _begins(sha256, wanted, str(path))
     recorded = downloads.recorded(path.parent, "files").get(path.name)
     if recorded and recorded != sha256:
         raise BenchError(
             f"weights {path} are not what was fetched: {sha256} instead of {recorded}; remove the "
-            "file, and fetch it "
-            "again"
+            "file, and fetch it again"
         )
     return {
         "file": str(path),
         "digest": sha256,
         "recorded": "the same" if recorded else "no",
-        **_inspected(wanted, path),
+        **_looked(path, [wanted] if wanted else every.values()),
     }
 
 
-def _begins(sha256: str, wanted: Pretrained, where: str) -> None:
+def _begins(sha256: str, wanted: Weights, where: str) -> None:
     if not sha256.startswith(f"sha256:{wanted.sha256}"):
         raise BenchError(
             f"{where} is not {wanted.name}: its digest is {sha256}, and must begin with "
@@ -176,7 +128,13 @@ def _begins(sha256: str, wanted: Pretrained, where: str) -> None:
         )
 
 
-def _inspected(wanted: Pretrained, path: Path) -> dict[str, str]:
-    module, _, name = wanted.inspect.partition(":")
-    look: Callable[[Path], dict[str, str]] = getattr(importlib.import_module(module), name)
-    return look(path)
+def _looked(path: Path, candidates: Iterable[Weights]) -> dict[str, str]:
+    """What there is to say of a file that may be any of these: the first that it is. Else the first
+    BenchError."""
+    refusal = BenchError(f"weights {path}: no plugin that is loaded knows published weights")
+    for i, each in enumerate({each.inspect: each for each in candidates}.values()):
+        try:
+            return each.look(path)
+        except BenchError as error:
+            refusal = error if i == 0 else refusal
+    raise refusal

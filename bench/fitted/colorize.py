@@ -24,8 +24,8 @@ from bench.fitted.folders import Opened
 from bench.machine import threads
 from bench.machine.memory import GIB
 from bench.pictures import images, profiles
+from bench.pictures.folder import Folder
 from bench.pictures.images import Picture, Unreadable
-from bench.plugins.loader import registry
 from bench.store.files import write_bytes
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _meant(text: str, out: Path, left_out: dict[str, str]) -> Iterator[Photograp
             f"the results would lie among the photographs in {text}: choose another --out"
         )
     else:
-        source, listed = registry().get("datasets", "folder").load()(path=path).source(), set()
+        source, listed = Folder(path), set()
         for name, _ in source.members():
             listed.add(name)
             if out not in (path / name).resolve().parents:

@@ -163,19 +163,24 @@ _MEND = "leave one --plugin out, uninstall one, or turn an installed one off wit
 
 
 def _absolute(spec: Spec, module: object) -> Spec:
-    """A factory may be named from where it is registered: `":Class"` in the module itself,
-    `".model:Class"` in its package."""
-    if not spec.factory.startswith((".", ":")):
-        return spec
-    name = getattr(module, "__name__", type(module).__module__)
-    place, _, attribute = spec.factory.partition(":")
-    package = name if hasattr(module, "__path__") else name.rpartition(".")[0]
-    if place and not package:
-        raise ValueError(
-            f"{spec.name}: {spec.factory} is relative, and {name} is in no package: name a class "
-            "in it, ':Class'"
-        )
-    return replace(spec, factory=f"{resolve_name(place, package) if place else name}:{attribute}")
+    """A factory, and what looks into weights, may be named from where it is registered: `":Class"`
+    in the module itself, `".model:Class"` in its package."""
+
+    def absolute(named: str) -> str:
+        if not named.startswith((".", ":")):
+            return named
+        name = getattr(module, "__name__", type(module).__module__)
+        place, _, attribute = named.partition(":")
+        package = name if hasattr(module, "__path__") else name.rpartition(".")[0]
+        if place and not package:
+            raise ValueError(
+                f"{spec.name}: {named} is relative, and {name} is in no package: name a class in "
+                "it, ':Class'"
+            )
+        return f"{resolve_name(place, package) if place else name}:{attribute}"
+
+    weights = tuple(replace(each, inspect=absolute(each.inspect)) for each in spec.weights)
+    return replace(spec, factory=absolute(spec.factory), weights=weights)
 
 
 def _check_hook_names(module: object) -> None:

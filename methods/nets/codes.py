@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.contracts import FitContext
-from bench.data.prepare import PreparedSet
+from bench.contracts import FitContext, PreparedSet
 from bench.errors import BenchError
 from bench.extend import in_float32, map_batches, mean_over_devices
 

@@ -1,10 +1,14 @@
 """`bench.toml`: what it may say, and what is said of what it may not."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from bench.cli import config
+from bench.cli import cli, config
+from bench.engine import options
+from bench.engine.request import OPTIONS, Request
 from bench.errors import BenchError
 from bench.plugins import notation
 from bench.plugins.selection import Switches
@@ -87,14 +91,49 @@ methods = [
 
 
 def test_every_key_is_a_field_of_a_request_or_the_folder():
-    from dataclasses import fields
-
-    from bench.engine.request import Request
-
     assert {key.replace("-", "_") for key in config.RUN} == {f.name for f in fields(Request)} | {
         "out",
         "figures",
     }
+
+
+def test_the_command_line_takes_every_key():
+    of_the_verb = {parameter.name for parameter in cli.commands["run"].params}
+    assert of_the_verb >= {key.replace("-", "_") for key in config.RUN}
+
+
+def test_the_documented_table_is_the_declared_one():
+    page = (Path(__file__).parents[2] / "docs" / "config.md").read_text("utf-8")
+    assert options.page(page, OPTIONS) == page, (
+        "run `python -m bench.engine.options docs/config.md`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"k": 0}, "--k 0 is below 1"),
+        ({"limit_test": -2}, "--limit-test -2 is below 1"),
+        ({"near_duplicates": 65}, "--near-duplicates 65 is not in 0 to 64"),
+        ({"duplicates": "dorp"}, "--duplicates dorp is not one of drop, keep, fail"),
+        ({"memory": 0.0}, "--memory 0.0 is no number above 0"),
+        ({"cache_budget": -0.5}, "--cache-budget -0.5 is not in 0 to 1e"),
+    ],
+)
+def test_a_number_out_of_its_range_is_one_line_in_python_and_in_a_file(tmp_path, given, says):
+    with pytest.raises(BenchError, match=f"^{says}"):
+        Request(**given)
+    ((name, value),) = given.items()
+    key = name.replace("_", "-")
+    written = f"'{value}'" if isinstance(value, str) else value
+    fault = re.escape(says.partition(f"{value} ")[2])
+    text = f"[run]\n{key} = {written}\n"
+    with pytest.raises(BenchError, match=rf"bench.toml \[run\]: {key} = .* {fault}"):
+        config.read(write(tmp_path, text))
+
+
+def test_a_preset_that_only_a_plugin_knows_is_one_in_python():
+    assert Request(preset="huge").preset == "huge"
 
 
 def test_an_empty_file_asks_for_nothing(tmp_path):
@@ -113,6 +152,7 @@ def test_an_empty_file_asks_for_nothing(tmp_path):
         ),
         ("[run]\nlimit_test = 3", "unknown key 'limit_test': did you mean 'limit-test'"),
         ("[run]\nk = 2.5", r"k = 2.5 is no whole number"),
+        ("[run]\nk = 0", r"bench.toml \[run\]: k = 0 is below 1"),
         ("[run]\nk = true", "k = True is no whole number"),
         ("[run]\nseeds = ['a']", "is no whole number"),
         ("[run]\nmethods = [3]", "is no text: put it in quotes"),
@@ -122,6 +162,7 @@ def test_an_empty_file_asks_for_nothing(tmp_path):
         ("[run]\nseeds = []", "is no list of seeds: say"),
         ("[run]\nseeds = 3", "seeds = 3 is no list of seeds: say"),
         ("[gate]\nbaselin = 'b'", "unknown key 'baselin': did you mean 'baseline'"),
+        (f"[run]\nmemory = {10**400}", "memory = 10+ is too large"),
         ("[run]\nmemory = inf", "memory = inf is no number above 0"),
         ("[run]\nmemory = -1", "memory = -1 is no number above 0"),
         ("[run]\npreset = 'tny'", "preset = 'tny' is not one of paper, small, tiny"),

@@ -16,7 +16,7 @@ from bench.datasets.demo import Demo
 from bench.extend.training import HELD_OUT
 from bench.plugins import loader, selection
 from bench.reports import diversity_table, paper_tables
-from bench.specs import Parameter, Spec
+from bench.specs import Parameter, Spec, Weights
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -65,7 +65,7 @@ def test_the_test_sees_a_missing_hook_and_a_missing_argument(spoilt):
 
 
 @pytest.mark.parametrize(
-    "kind", [Spec, *loader.KINDS.values(), Parameter], ids=lambda kind: kind.__name__
+    "kind", [Spec, *loader.KINDS.values(), Parameter, Weights], ids=lambda kind: kind.__name__
 )
 def test_every_field_of_a_spec_is_documented(kind):
     assert [
@@ -85,11 +85,6 @@ def test_the_method_in_one_file_keeps_the_rules(tmp_path, command):
 )
 def test_every_variable_is_documented(name):
     assert name in PLUGINS
-
-
-@pytest.mark.parametrize("key", config.RUN)
-def test_every_key_of_a_run_is_documented(key):
-    assert f"`{key}`" in CONFIG
 
 
 def test_the_example_of_a_bench_toml_is_one(tmp_path):

@@ -13,7 +13,8 @@ from PIL import Image
 
 from bench import keys
 from bench.contracts import Dataset
-from bench.data.prepare import LEVELS, _open, _Rows, prepare, reopen
+from bench.contracts.datasets import LEVELS
+from bench.data.prepare import _open, _Rows, prepare, reopen
 from bench.data.source import Source, index, make_source, split
 from bench.errors import BenchError, ExitCode, NothingMeasured
 from bench.machine import threads

@@ -8,8 +8,8 @@ import pytest
 
 from bench.protocol import make_paper
 from bench.results import run_folder
-from bench.scores.manifest import SCHEMA
 from bench.scores.long_table import COLUMNS, SET_COLUMNS
+from bench.scores.manifest import SCHEMA
 
 N = 40
 IDS = [f"{i:03}" for i in range(N)]

@@ -102,12 +102,18 @@ def known(monkeypatch, release, tmp_path, site):
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "weights"))
     site.files["/w.pth"] = release
     made = replace(
-        pretrained.KNOWN["zhang-eccv16"],
+        pretrained.get("zhang-eccv16"),
         urls=(f"{site.url}/w.pth",),
         sha256=hashlib.sha256(release).hexdigest()[:8],
     )
-    monkeypatch.setattr(pretrained, "KNOWN", {**pretrained.KNOWN, "zhang-eccv16": made})
+    declare(monkeypatch, made)
     return made
+
+
+def declare(monkeypatch, weights):
+    """The registered plugins declare this file in the place of the one of its name."""
+    every = {**pretrained.known(), weights.name: weights}
+    monkeypatch.setattr(pretrained, "known", lambda: every)
 
 
 def left(folder):
@@ -156,7 +162,7 @@ def test_published_weights_are_fetched_verified_and_recorded(command, known, tmp
 def test_what_is_recorded_at_first_counts_where_nobody_publishes_a_digest(
     command, known, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256="")})
+    declare(monkeypatch, replace(known, sha256=""))
     assert command("weights", "fetch", "zhang-eccv16")[0] == 0
     record = tmp_path / "weights" / "fetched.json"
     kept = json.loads(record.read_text())
@@ -182,11 +188,9 @@ def test_weights_that_are_not_what_they_should_be_leave_nothing(
         more = ["--digest", f"sha256:{'0' * 64}"]
     if case in ("centres", "page"):
         begins = hashlib.sha256(site.files["/w.pth"]).hexdigest()[:8]
-        monkeypatch.setattr(pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256=begins)})
+        declare(monkeypatch, replace(known, sha256=begins))
     elif case == "digest":
-        monkeypatch.setattr(
-            pretrained, "KNOWN", {"zhang-eccv16": replace(known, sha256="9b330a0b")}
-        )
+        declare(monkeypatch, replace(known, sha256="9b330a0b"))
     status, out, err = command("weights", "fetch", "zhang-eccv16", *more)
     assert (status, out) == (2, "")
     said = {
@@ -242,3 +246,64 @@ def test_a_folder_that_can_not_be_made_is_said(command, known, tmp_path):
     assert status == 2
     assert "can't be written" in err
     assert len(err.splitlines()) == 1
+
+
+PLUGIN = '''
+from bench.errors import BenchError
+from bench.hookspecs import hookimpl
+from bench.specs import MetricSpec, Weights
+
+
+@hookimpl
+def bench_register_metrics():
+    """A metric with published weights."""
+    yield MetricSpec(
+        name="smooth", summary="smooth", factory=":Smooth", unit="", direction="up",
+        accepts=frozenset({"iid"}),
+        weights=(
+            Weights(
+                name="NAME", summary="of a plugin", file="smooth.bin", urls=("URL",),
+                inspect=":inspect", use="--metrics 'smooth[weights={path}]'", licence="MIT",
+            ),
+        ),
+    )
+
+
+def inspect(path):
+    if path.read_bytes()[:6] != b"smooth":
+        raise BenchError("not smooth at all")
+    return {"bytes": str(path.stat().st_size)}
+'''
+
+
+def plugin(folder, site, name="smooth-1"):
+    (folder / "smooth.py").write_text(
+        PLUGIN.replace("NAME", name).replace("URL", f"{site.url}/smooth.bin")
+    )
+    return "--plugin", folder / "smooth.py"
+
+
+def test_any_plugin_declares_weights(command, site, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "weights"))
+    site.files["/smooth.bin"] = b"smooth!"
+    given = plugin(tmp_path, site)
+    assert "smooth-1  " in command("weights", "list", *given)[1]
+    status, out, err = command("weights", "fetch", "smooth-1", *given)
+    assert status == 0, err
+    path = tmp_path / "weights" / "smooth.bin"
+    assert out == f"smooth-1: {path}\nuse it: --metrics 'smooth[weights={path}]'\n"
+    (tmp_path / "other.bin").write_bytes(b"smooth, too")
+    for name, size in (("smooth-1", 7), (tmp_path / "other.bin", 11)):
+        status, out, err = command("weights", "verify", name, *given)
+        assert (status, err) == (0, "")
+        assert out.splitlines()[-1].split() == ["bytes", str(size)]
+    site.files["/smooth.bin"] = b"rough"
+    status, _, err = command("weights", "fetch", "smooth-1", "--folder", tmp_path / "w", *given)
+    assert (status, err.splitlines()[-1]) == (2, "bench: not smooth at all")
+    assert left(tmp_path / "w") == []
+
+
+def test_weights_of_one_name_are_refused(command, site, tmp_path):
+    status, _, err = command("weights", "list", *plugin(tmp_path, site, "zhang-eccv16"))
+    assert status == 2
+    assert "weights zhang-eccv16 are declared twice" in err

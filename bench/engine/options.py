@@ -1,0 +1,127 @@
+"""How an option of a run is declared: once, for Python, the command line, `bench.toml` and the
+docs.
+
+`python -m bench.engine.options docs/config.md` writes the table of all of them anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal[
+    "text",
+    "texts",
+    "plugins",
+    "whole",
+    "seeds",
+    "number",
+    "seconds",
+    "truth",
+    "path",
+    "paths",
+    "place",
+]
+TAKES: Mapping[Kind, str] = {
+    "text": "text",
+    "texts": "texts",
+    "plugins": "texts or tables",
+    "whole": "a whole number",
+    "seeds": "whole numbers",
+    "number": "a number",
+    "seconds": "seconds, or text",
+    "truth": "true or false",
+    "path": "a path",
+    "paths": "paths",
+    "place": "a folder or a URL",
+}
+"""What a `bench.toml` gives for each kind."""
+MARK = "<!-- What follows is written by `python -m bench.engine.options docs/config.md`. -->"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of a run.
+
+    flags: on the command line, where it is not `--name`. choices: all that there are; of an `open`
+    one plugins may know more, which Python takes. positive: above 0 and finite. settings: what a
+    run folder's settings hold of it: its `value`, its value where it is `changed`, what it `means`
+    (the digest of a data set, for example), or nothing, because results don't depend on it.
+    """
+
+    help: str
+    kind: Kind = "text"
+    flags: tuple[str, ...] = ()
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    open: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    positive: bool = False
+    settings: Literal["", "value", "changed", "means"] = ""
+
+    def fault(self, value: Any) -> str:
+        """What is wrong with a value, for the end of a sentence; empty: nothing."""
+        if self.choices and value not in self.choices:
+            return f"is not one of {', '.join(self.choices)}"
+        if self.positive and not 0 < value < 1e100:
+            return "is no number above 0"
+        if self.minimum is None or self.minimum <= value <= (self.maximum or float("inf")):
+            return ""
+        top = self.maximum
+        return (
+            f"is below {self.minimum:g}"
+            if top is None
+            else f"is not in {self.minimum:g} to {top:g}"
+        )
+
+
+def option(default: Any, help: str, kind: Kind = "text", **more: Any) -> Any:
+    """A field of a dataclass that is an option (`Option`); `{default}` in its help is the default."""
+    shown = f"{default:g}" if kind in ("whole", "number") and default is not None else str(default)
+    declared = Option(help=help.replace("{default}", shown), kind=kind, **more)
+    return dataclasses.field(default=default, metadata={"option": declared})
+
+
+def declared(of: type) -> dict[str, Option]:
+    """The options that a dataclass declares, by the names of its fields."""
+    return {each.name: each.metadata["option"] for each in dataclasses.fields(of)}
+
+
+def flag(name: str) -> str:
+    """What an option is called on the command line, if nothing else is declared.
+
+    >>> flag("limit_test")
+    '--limit-test'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def page(text: str, options: Mapping[str, Option]) -> str:
+    """`docs/config.md` with the table of options, written anew, after the mark."""
+    head = "| key | takes | what it is | as an option |\n|---|---|---|---|"
+    rows = [_row(name, each) for name, each in options.items()]
+    same = ", ".join(f"`{flag(name)[2:]}`" for name, each in options.items() if each.settings)
+    ending = f"A run folder that is there goes on only with the same settings, which are {same}."
+    return "\n".join([text.partition(MARK)[0].rstrip(), "", MARK, "", head, *rows, "", ending, ""])
+
+
+def _row(name: str, declared: Option) -> str:
+    takes = ", ".join(f"`{each}`" for each in declared.choices) or TAKES[declared.kind]
+    flags = ", ".join(f"`{each}`" for each in declared.flags or (flag(name),))
+    shown = re.sub(r"([<$|])", r"\\\1", declared.help)
+    return f"| `{flag(name)[2:]}` | {takes} | {shown} | {flags} |"
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from bench.engine.request import OPTIONS
+    from bench.store.files import write_text
+
+    path = Path(sys.argv[1])
+    write_text(path, page(path.read_text("utf-8"), OPTIONS))
