@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.plugins import lists
+
 from ..patience import LONG
 
 CORE = Path(__file__).resolve().parents[2] / "bench"
@@ -42,6 +44,16 @@ def of_a_shelf(name):
 @pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
 def test_the_core_imports_no_shelf(path):
     assert [name for name in imported(path) if of_a_shelf(name)] == []
+
+
+@pytest.mark.parametrize("shelf", sorted(SHELVES))
+def test_a_shelf_lists_the_modules_that_register_and_no_other(shelf):
+    folder = CORE.parent / shelf
+    registering = {
+        path.stem for path in folder.glob("*.py") if "def bench_register_" in path.read_text()
+    }
+    assert registering
+    assert set(lists.listed(folder / "__init__.py")) == registering
 
 
 @pytest.mark.parametrize(
