@@ -18,7 +18,7 @@ import pluggy
 
 from bench import hookspecs
 from bench.errors import BenchError, DuplicateName, unknown
-from bench.plugins import local
+from bench.plugins import lists, local
 from bench.plugins.selection import Switches, from_environment
 from bench.specs import (
     DatasetSpec,
@@ -131,6 +131,7 @@ class Registry:
         """Register one imported plugin; nothing of it stays if it is refused."""
         before = {kind: dict(specs) for kind, specs in self.specs.items()}
         _check_hook_names(module)
+        lists.refuse_unread(module)
         self.manager.register(module, name=plugin.name)
         try:
             self.manager.check_pending()
@@ -196,7 +197,8 @@ def candidates(switches: Switches) -> list[Candidate]:
 
     BenchError for a local one that is not there, and for an unknown name among those to turn off.
     """
-    found = [_installed(entry, switches) for entry in entry_points(group=hookspecs.GROUP)]
+    entries = entry_points(group=hookspecs.GROUP)
+    found = [candidate for entry in entries for candidate in _installed(entry, switches)]
     known = {name for c in found for name in (c.plugin.name, c.plugin.distribution)}
     for name in sorted(switches.disable - known):
         raise unknown("plugin to turn off", name, known)
@@ -210,7 +212,11 @@ def load(found: Iterable[Candidate | EntryPoint], tolerant: bool = False) -> Reg
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
     seen: dict[str, Plugin] = {}
-    given = [one if isinstance(one, Candidate) else _installed(one, Switches()) for one in found]
+    given = [
+        candidate
+        for one in found
+        for candidate in ([one] if isinstance(one, Candidate) else _installed(one, Switches()))
+    ]
     for candidate in sorted(
         given, key=lambda c: (c.plugin.name, c.plugin.distribution, c.plugin.value)
     ):
@@ -233,16 +239,26 @@ def load(found: Iterable[Candidate | EntryPoint], tolerant: bool = False) -> Reg
     return registry
 
 
-def _installed(entry: EntryPoint, switches: Switches) -> Candidate:
+def _installed(entry: EntryPoint, switches: Switches) -> list[Candidate]:
+    """The plugins of an entry point: one, or those that its package lists."""
     name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
-    off = "--no-plugin" if {entry.name, name} & switches.disable else ""
-    if not switches.autoload and name != HOME:
-        off = off or "--no-plugin-autoload"
-    root = _editable(entry.dist) if entry.dist and name != HOME and not off else None
+    late = "" if switches.autoload or name == HOME else "--no-plugin-autoload"
+    root = _editable(entry.dist) if entry.dist and name != HOME and not late else None
     origin, content = ("editable", local.content(root)) if root else ("installed", "")
-    return Candidate(
-        Plugin(entry.name, entry.value, name, version, None, origin, content, off), entry.load
-    )
+    found = []
+    for one in _expanded(entry):
+        off = "--no-plugin" if {one.name, name} & switches.disable else late
+        plugin = Plugin(one.name, one.value, name, version, None, origin, content, off)
+        found.append(Candidate(plugin, one.load))
+    return found
+
+
+def _expanded(entry: EntryPoint) -> list[EntryPoint]:
+    init = None if ":" in entry.value else lists.init_of(entry.value)
+    return [
+        EntryPoint(lists.plugin_name(name), f"{entry.value}.{name}", entry.group)
+        for name in (lists.listed(init) if init else ())
+    ] or [entry]
 
 
 def _editable(distribution: Distribution) -> Path | None:

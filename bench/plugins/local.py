@@ -2,7 +2,7 @@
 
 What may be given: a Python file, a package (a folder with `__init__.py`), or a project (a folder
 with `pyproject.toml` whose entry points of the group `huebench` name modules in it or in its
-`src`).
+`src`). A package may list its plugins (`bench.plugins.lists`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from bench import keys
 from bench.errors import BenchError
 from bench.hookspecs import GROUP
+from bench.plugins import lists
 
 PREFIX = "_bench_local_"
 """Of the names under which local modules are imported."""
@@ -76,9 +77,8 @@ def find(path: Path) -> list[LocalPlugin]:
     if (path / "pyproject.toml").is_file():
         return list(_project(path))
     if (path / "__init__.py").is_file():
-        return [
-            LocalPlugin(path.name, path / "__init__.py", "local folder", "-", path, content(path))
-        ]
+        init = path / "__init__.py"
+        return _expanded(LocalPlugin(path.name, init, "local folder", "-", path, content(path)))
     raise BenchError(
         f"plugin {path} has neither __init__.py nor pyproject.toml: give a Python file, a package "
         "or a project"
@@ -129,9 +129,19 @@ def _project(folder: Path) -> Iterator[LocalPlugin]:
     for name, value in sorted(entries.items()):
         module, _, attribute = value.partition(":")
         place, inner = _locate(folder, module.strip())
-        yield LocalPlugin(
-            name, place, distribution, version, folder, code, attribute.strip(), inner
+        yield from _expanded(
+            LocalPlugin(name, place, distribution, version, folder, code, attribute.strip(), inner)
         )
+
+
+def _expanded(plugin: LocalPlugin) -> list[LocalPlugin]:
+    """The plugins that a package lists, or the one that it is itself."""
+    init = plugin.module.parent.joinpath(*plugin.inner, "__init__.py")
+    package = plugin.module.name == init.name and not plugin.attribute
+    return [
+        replace(plugin, name=lists.plugin_name(name), inner=(*plugin.inner, name))
+        for name in (lists.listed(init) if package else ())
+    ] or [plugin]
 
 
 def _described(file: Path) -> dict[str, Any]:

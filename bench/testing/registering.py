@@ -40,4 +40,4 @@ def register(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _local(job: dict[str, Any]) -> object:
     found = local.find(Path(job["root"]))
-    return next(one for one in found if str(one.module) == job["value"]).load()
+    return next(one for one in found if one.name == job["name"]).load()

@@ -101,6 +101,27 @@ def test_an_entry_point_may_name_a_module_of_a_package(tmp_path):
     assert only(tmp_path).get("methods", "halo").load().__name__ == "Halo"
 
 
+@pytest.mark.parametrize("kind", ["folder", "project", "project of a package in a package"])
+def test_a_package_lists_its_plugins(tmp_path, kind):
+    inner = {"project of a package in a package": "halo/deep"}.get(kind, "halo")
+    package = tmp_path / inner
+    write(package / "one.py", "first")
+    write(package / "two_more.py", "second", factory=".model:Halo")
+    (package / "model.py").write_text("class Halo: pass\n")
+    (tmp_path / "halo" / "__init__.py").write_text("")
+    (package / "__init__.py").write_text('PLUGINS = ("one", "two_more")\n')
+    if kind == "folder":
+        found = only(package)
+    else:
+        project(tmp_path, {"all": inner.replace("/", ".")})
+        found = only(tmp_path)
+    assert [(p.name, p.error) for p in found.plugins] == [("one", None), ("two-more", None)]
+    assert found.owner("methods", "second").name == "two-more"
+    assert found.get("methods", "first").load().__name__ == "Here"
+    assert found.get("methods", "second").load().__name__ == "Halo"
+    assert len({p.identity for p in found.plugins}) == 1  # of the whole folder's code
+
+
 def test_a_name_registered_twice_by_one_plugin_is_its_error_alone(tmp_path):
     path = write(tmp_path / "halo.py")
     path.write_text(path.read_text().replace("    yield", "    for _ in range(2): yield"))

@@ -28,7 +28,10 @@ def site(tmp_path, monkeypatch):
 
     def install(distribution, source, entry="plug", module=None, version="1.0"):
         module = module or f"mod_{distribution}"
-        (tmp_path / f"{module}.py").write_text(source)
+        files = source if isinstance(source, dict) else {f"{module}.py": source}
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
         info = tmp_path / f"{distribution}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
@@ -202,6 +205,59 @@ def test_the_order_of_loading_is_that_of_names_not_of_the_path(site):
     ):
         assert [plugin.name for plugin in found.plugins] == ["a", "b", "c"]
         assert list(found.specs["methods"]) == ["method-a", "method-b", "method-c"]
+
+
+RAN = "open({ran!r}, 'a').close()\n"
+
+
+@pytest.mark.parametrize("where", ["mod_many", "mod_many.plugins"])
+def test_a_package_lists_plugins_and_each_is_one_of_its_own(site, where):
+    folder, ran = where.replace(".", "/"), str(site.folder / "ran")
+    files = {
+        "mod_many/__init__.py": RAN.format(ran=ran),
+        f"{folder}/__init__.py": RAN.format(ran=ran)
+        + "PLUGINS: tuple[str, ...] = ('one_more', 'bad', 'gone')",
+        f"{folder}/one_more.py": ONE_METHOD.format(name="shady"),
+        f"{folder}/bad.py": "raise RuntimeError('no')",
+        f"{folder}/unlisted.py": ONE_METHOD.format(name="other"),
+    }
+    site("many", files, entry="all", module=where)
+    given = entries(site)
+    assert not (site.folder / "ran").exists()
+    found = loader.load(given)
+    errors = {plugin.name: plugin.error for plugin in found.plugins}
+    assert errors == {
+        "one-more": None,
+        "bad": "RuntimeError: no",
+        "gone": f"ModuleNotFoundError: No module named '{where}.gone'",
+    }
+    owner = found.owner("methods", "shady")
+    assert (owner.name, owner.value, owner.distribution, owner.identity) == (
+        "one-more",
+        f"{where}.one_more",
+        "many",
+        "many",
+    )
+    assert list(found.specs["methods"]) == ["shady"]
+
+
+@pytest.mark.parametrize(
+    "line", ["PLUGINS = ()", "PLUGINS = tuple('ab')", "PLUGINS = ('a.b',)", "PLUGINS = {'a': 'b'}"]
+)
+def test_a_list_that_can_not_be_read_says_how_it_is_written(site, line):
+    site("many", {"mod_many/__init__.py": line}, module="mod_many")
+    assert loader.load(entries(site)).plugins[0].error == (
+        "ValueError: its PLUGINS can't be read: write it out, as a tuple of at least one name of "
+        "a module beside, and in no package that is listed itself"
+    )
+
+
+def test_finding_what_a_package_lists_runs_no_code(site):
+    files = {"mod_many/__init__.py": "raise SystemExit\nPLUGINS = ('one', 'two')"}
+    site("many", files, module="mod_many")
+    found = loader.load(entries(site))
+    assert [plugin.name for plugin in found.plugins] == ["one", "two"]
+    assert {plugin.error for plugin in found.plugins} == {"SystemExit: "}
 
 
 def test_an_unknown_name_gives_the_nearest(site):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.plugins import lists
+
 from ..patience import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +81,16 @@ def test_a_room_imports_only_what_is_below_it(package):
 
 def test_no_import_leads_round_in_a_circle(package):
     assert circle(package) == []
+
+
+@pytest.mark.parametrize("shelf", sorted(SHELVES))
+def test_a_shelf_lists_the_modules_that_register_and_no_other(shelf):
+    folder = CORE.parent / shelf
+    registering = {
+        path.stem for path in folder.glob("*.py") if "def bench_register_" in path.read_text()
+    }
+    assert registering
+    assert set(lists.listed(folder / "__init__.py")) == registering
 
 
 @pytest.mark.parametrize(

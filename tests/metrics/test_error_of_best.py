@@ -9,8 +9,8 @@ import torch
 
 from bench.contracts import SampleSet
 from bench.metrics.absolute_error import AbsoluteError
-from bench.metrics.error_curve import ErrorOfBestCurve, expected_minimum
 from bench.metrics.error_of_best import ErrorOfBest, PixelErrorOfBest
+from bench.metrics.error_of_best_curve import ErrorOfBestCurve, expected_minimum
 
 SCALE = 128.0
 

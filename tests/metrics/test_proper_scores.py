@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.metrics.absolute_error import on
 from bench.metrics.crps import FairCrps, fair_crps
 from bench.metrics.energy_score import EnergyScore, FairEnergyScore, fair_energy, weighted_energy
-from bench.metrics.likelihood import NegativeLogLikelihood
+from bench.metrics.negative_log_likelihood import NegativeLogLikelihood
 from bench.metrics.variogram_score import FairVariogramScore, VariogramScore
 from bench.plugins.loader import registry
 

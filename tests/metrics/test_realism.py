@@ -12,6 +12,7 @@ from skimage.color import lab2rgb
 from torchmetrics.image.fid import _compute_fid
 
 from bench.contracts import SampleSet
+from bench.metrics.chroma_speckle import ChromaSpeckle, energy
 from bench.metrics.colourfulness import (
     Colourfulness,
     ColourfulnessAbs,
@@ -19,7 +20,6 @@ from bench.metrics.colourfulness import (
     colourfulness,
 )
 from bench.metrics.frechet_ab import MOMENTS, SIDES, FrechetAb
-from bench.metrics.speckle import ChromaSpeckle, energy
 
 WEIGHTS = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
 

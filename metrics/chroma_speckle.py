@@ -24,7 +24,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         main="ratio",
         summary="high-frequency energy of ab, samples' over photographs': 1 is right, more is "
         "speckle, less is blur",
-        factory="bench.metrics.speckle:ChromaSpeckle",
+        factory="bench.metrics.chroma_speckle:ChromaSpeckle",
         unit="ratio (columns: ab²)",
         direction="target",
         accepts=frozenset(KINDS),

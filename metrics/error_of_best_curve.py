@@ -22,7 +22,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
     yield MetricSpec(
         name="error-of-best-curve",
         summary="expected error-of-best of n draws, for every n up to the number of draws",
-        factory="bench.metrics.error_curve:ErrorOfBestCurve",
+        factory="bench.metrics.error_of_best_curve:ErrorOfBestCurve",
         unit="ab/128",
         direction="down",
         accepts=frozenset({"iid"}),

@@ -21,7 +21,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         name="negative-log-likelihood",
         summary="minus the log density that the method gives the truth, in the space that the "
         "method names",
-        factory="bench.metrics.likelihood:NegativeLogLikelihood",
+        factory="bench.metrics.negative_log_likelihood:NegativeLogLikelihood",
         unit="nats",
         direction="down",
         accepts=frozenset({"iid"}),
