@@ -1,13 +1,9 @@
 """How an option of a run is declared: once, for Python, the command line, `bench.toml` and the
-docs.
-
-`python -m bench.engine.options docs/config.md` writes the table of all of them anew.
-"""
+docs."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,7 +35,6 @@ TAKES: Mapping[Kind, str] = {
     "place": "a folder or a URL",
 }
 """What a `bench.toml` gives for each kind."""
-MARK = "<!-- What follows is written by `python -m bench.engine.options docs/config.md`. -->"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,30 +93,3 @@ def flag(name: str) -> str:
     '--limit-test'
     """
     return f"--{name.replace('_', '-')}"
-
-
-def page(text: str, options: Mapping[str, Option]) -> str:
-    """`docs/config.md` with the table of options, written anew, after the mark."""
-    head = "| key | takes | what it is | as an option |\n|---|---|---|---|"
-    rows = [_row(name, each) for name, each in options.items()]
-    same = ", ".join(f"`{flag(name)[2:]}`" for name, each in options.items() if each.settings)
-    ending = f"A run folder that is there goes on only with the same settings, which are {same}."
-    return "\n".join([text.partition(MARK)[0].rstrip(), "", MARK, "", head, *rows, "", ending, ""])
-
-
-def _row(name: str, declared: Option) -> str:
-    takes = ", ".join(f"`{each}`" for each in declared.choices) or TAKES[declared.kind]
-    flags = ", ".join(f"`{each}`" for each in declared.flags or (flag(name),))
-    shown = re.sub(r"([<$|])", r"\\\1", declared.help)
-    return f"| `{flag(name)[2:]}` | {takes} | {shown} | {flags} |"
-
-
-if __name__ == "__main__":
-    import sys
-    from pathlib import Path
-
-    from bench.engine.request import OPTIONS
-    from bench.store.files import write_text
-
-    path = Path(sys.argv[1])
-    write_text(path, page(path.read_text("utf-8"), OPTIONS))

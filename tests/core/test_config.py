@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import cli, config
-from bench.engine import options
+from bench.cli import options_page as options
 from bench.engine.request import OPTIONS, Request
 from bench.errors import BenchError
 from bench.plugins import notation
@@ -105,7 +105,7 @@ def test_the_command_line_takes_every_key():
 def test_the_documented_table_is_the_declared_one():
     page = (Path(__file__).parents[2] / "docs" / "config.md").read_text("utf-8")
     assert options.page(page, OPTIONS) == page, (
-        "run `python -m bench.engine.options docs/config.md`"
+        "run `python -m bench.cli.options_page docs/config.md`"
     )
 
 
