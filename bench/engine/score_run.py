@@ -21,8 +21,8 @@ from bench.scores import long_table, scoring
 from bench.scores.cells import CellScores, failed
 from bench.scores.columns import UNDEFINED, ScoreColumn, Scores
 from bench.scores.long_table import Writer
-from bench.scores.scoring import IID, HeldOut, LoadedMetric
-from bench.specs import MetricSpec
+from bench.scores.scoring import HeldOut, LoadedMetric
+from bench.specs import IID, MetricSpec
 from bench.store.files import write_bytes, write_json, write_text
 from bench.store.local import Store
 from bench.text import csv, storable

@@ -21,8 +21,9 @@ from bench.machine import places
 from bench.scores import samples
 from bench.scores.columns import ScoreColumn
 from bench.scores.long_table import Writer
-from bench.scores.scoring import IID, HeldOut, LoadedMetric, Scorer, begin, by_plugin, in_threads
+from bench.scores.scoring import HeldOut, LoadedMetric, Scorer, begin, by_plugin, in_threads
 from bench.scores.shards import ShardScores
+from bench.specs import IID
 from bench.store.local import Store
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from bench.plugins.loader import HOME, Registry
 from bench.plugins.notation import Choice
 from bench.scores import samples, shards
 from bench.scores.shards import ShardScores
-from bench.specs import MetricSpec
+from bench.specs import IID, MetricSpec
 from bench.store.local import Store
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
-IID = frozenset({"iid"})
 
 
 @dataclass(frozen=True)
