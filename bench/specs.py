@@ -21,6 +21,8 @@ Direction = Literal["up", "down", "target", "none"]
 Kind = Literal["iid", "modes", "centroids", "point", "reconstruction"]
 PRESENTED: tuple[Kind, ...] = ("iid", "modes", "centroids", "point")
 """Kinds that a method may present without sight of the truth."""
+IID = frozenset({"iid"})
+"""What a metric accepts that is fair to independent draws alone."""
 Sight = Literal["truth", "law", "identity"]
 Need = Literal["law", "log_prob"]
 Role = Literal["colourizer", "codec", "control"]

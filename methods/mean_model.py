@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
-from bench.errors import BenchError
 from bench.extend import Features, feature_extractor, stored_features
 from bench.seeds import normal
 from bench.store import stored
 
+from .borrowed import Borrowed
 from .controls_model import PointMass
 from .ridge import Sums, chosen_ridge
 
@@ -104,31 +104,17 @@ class Mean(Method):
         return (total / len(train)).sqrt().float()
 
 
-class MeanNoise(Method):
+class MeanNoise(Borrowed):
     """A law whose mean and variance are about right, and nothing else of it."""
 
+    name, kind, lacks = "mean", Mean, "residuals"
     mean: Mean
 
     def __init__(self, *, mean: str, scale: float) -> None:
         self.part, self.scale = mean, scale
 
-    def fit(self, train: PreparedSet, context: FitContext) -> None:
-        self._attach(context)
-
-    def save(self, folder: Path) -> None:
-        pass
-
-    def load(self, folder: Path, context: FitContext) -> None:
-        self._attach(context)
-
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> Noise:
         return Noise(self.mean.predict(grey, seeds).field, self.scale * self.mean.deviation, seeds)
-
-    def _attach(self, context: FitContext) -> None:
-        part = context.parts["mean"]
-        if not isinstance(part, Mean):
-            raise BenchError(f"parameter mean: {type(part).__name__} has no residuals; take mean")
-        self.mean = part
 
 
 class Noise(ColorDistribution):

@@ -4,48 +4,30 @@ correlated."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts import ColorDistribution, FitContext, Method, PreparedSet, SampleSet
+from bench.contracts import ColorDistribution, SampleSet
 from bench.contracts.colour_weights import bin_centres
-from bench.errors import BenchError
 from bench.seeds import normal
 
+from .borrowed import Borrowed
 from .zhang_model import PixelDistribution, Quantiles, Zhang
 
 
-class ZhangCoherent(Method):
+class ZhangCoherent(Borrowed):
     """Another law with the same marginals as its part `zhang`; nothing of its own is fitted."""
 
+    name, kind, lacks = "zhang", Zhang, "distribution for every pixel"
     zhang: Zhang
 
     def __init__(self, *, zhang: str, length: float) -> None:
         self.part, self.length = zhang, length
 
-    def fit(self, train: PreparedSet, context: FitContext) -> None:
-        self._attach(context)
-
-    def save(self, folder: Path) -> None:
-        pass
-
-    def load(self, folder: Path, context: FitContext) -> None:
-        self._attach(context)
-
     def predict(self, grey: Tensor, seeds: Sequence[int]) -> CoherentDistribution:
         return CoherentDistribution(self.zhang.predict(grey, seeds), self.length, seeds)
-
-    def _attach(self, context: FitContext) -> None:
-        part = context.parts["zhang"]
-        if not isinstance(part, Zhang):
-            raise BenchError(
-                f"parameter zhang: {type(part).__name__} has no distribution for every pixel; take "
-                "zhang"
-            )
-        self.zhang = part
 
 
 class CoherentDistribution(ColorDistribution):

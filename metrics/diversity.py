@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from math import log
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec, Parameter
+from bench.specs import PRESENTED, MetricSpec, Parameter
 
 from . import pictures
 
@@ -22,7 +22,7 @@ _MORE_IS_NOT_BETTER = "More is not better: noise, wrong colours and speckle all 
 @hookimpl
 def bench_register_metrics() -> Iterable[MetricSpec]:
     """Pairwise distance, colour entropy and effective modes."""
-    accepts = frozenset(KINDS) - {"reconstruction"}
+    accepts = frozenset(PRESENTED)
     yield MetricSpec(
         name="pairwise-distance",
         summary="mean ab distance between two different samples of a photograph; 0 where there is "

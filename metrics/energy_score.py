@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Metric, SampleSet, Score, ScoreContext
 from bench.errors import BenchError
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec
+from bench.specs import PRESENTED, MetricSpec
+
+from . import pictures
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +53,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         factory="bench.metrics.energy_score:EnergyScore",
         unit="ab/128, root mean square",
         direction="down",
-        accepts=frozenset(KINDS) - {"reconstruction"},
+        accepts=frozenset(PRESENTED),
         variants={"field": "of the whole 64x64x2 field"},
         formula="Σ_m w_m ‖x_m − y‖ − 1/2 Σ_{m,j} w_m w_j ‖x_m − x_j‖, ‖·‖ as in the fair score; "
         "w_m = 1/k where none "
@@ -79,7 +81,9 @@ class EnergyScore(Metric):
             Score(
                 "field",
                 "all",
-                (weighted_energy(samples.ab, truth, weights_of(samples)) / context.scale).numpy(),
+                (
+                    weighted_energy(samples.ab, truth, pictures.shares(samples)) / context.scale
+                ).numpy(),
             )
         ]
 
@@ -103,16 +107,6 @@ def weighted_energy(ab: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor
 
     to_truth, between = _distances(ab, truth)
     return (weights * to_truth).sum(1) - torch.einsum("bi,bj,bij->b", weights, weights, between) / 2
-
-
-def weights_of(samples: SampleSet) -> torch.Tensor:
-    """Weights `(B, k)`, float64, summing to 1: the sample set's own, or equal ones."""
-    import torch
-
-    if samples.weights is None:
-        return torch.full(samples.ab.shape[:2], 1 / samples.ab.shape[1], dtype=torch.float64)
-    weights = samples.weights.double()
-    return weights / weights.sum(1, keepdim=True)
 
 
 def at_least_two(ab: torch.Tensor, what: str) -> int:

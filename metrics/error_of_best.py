@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec
+from bench.specs import PRESENTED, MetricSpec
 
 from .absolute_error import absolute_difference, on
 
@@ -27,7 +27,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         factory="bench.metrics.error_of_best:ErrorOfBest",
         unit="ab/128",
         direction="down",
-        accepts=frozenset(KINDS) - {"reconstruction"},
+        accepts=frozenset(PRESENTED),
         headline="sum",
         variants={"sum": "of |Δa| + |Δb|", "mean": "of their average"},
         formula="min over m of the mean over pixels of |x_m − y|: one colourization is chosen for "
@@ -48,7 +48,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         factory="bench.metrics.error_of_best:PixelErrorOfBest",
         unit="ab/128",
         direction="down",
-        accepts=frozenset(KINDS) - {"reconstruction"},
+        accepts=frozenset(PRESENTED),
         variants={"sum": "of |Δa| + |Δb|", "mean": "of their average"},
         formula="mean over pixels of min over m of |x_m − y|, each channel by itself; regions all "
         "and grid",

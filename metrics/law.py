@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench import seeds
-from bench.contracts import KINDS, Law, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Law, Metric, SampleSet, Score, ScoreContext
 from bench.errors import BenchError
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec, Need
+from bench.specs import PRESENTED, MetricSpec, Need
 
 from . import pictures
 from .energy_score import at_least_two
@@ -27,7 +27,7 @@ DRAWS = 50
 @hookimpl
 def bench_register_metrics() -> Iterable[MetricSpec]:
     """Mode coverage and precision, generalised energy distance, distance to the law."""
-    accepts = frozenset(KINDS) - {"reconstruction"}
+    accepts = frozenset(PRESENTED)
     needs: frozenset[Need] = frozenset({"law"})
     on_a_mode = (
         "a field is on the mode from which its RMS ab deviation (L2) in the worst region is "

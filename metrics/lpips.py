@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
 from bench.errors import BenchError
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec, Parameter
+from bench.specs import PRESENTED, MetricSpec, Parameter
 
 from . import pictures
 from .accuracy import WAYS, three_ways
@@ -79,7 +79,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         factory="bench.metrics.lpips:BetweenSamples",
         unit="",
         direction="none",
-        accepts=frozenset(KINDS) - {"reconstruction"},
+        accepts=frozenset(PRESENTED),
         optional=True,
         parameters=_PARAMETERS,
         variants={

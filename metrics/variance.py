@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec
+from bench.specs import PRESENTED, MetricSpec
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         factory="bench.metrics.variance:Variance",
         unit="(ab/128)^2",
         direction="none",
-        accepts=frozenset(KINDS) - {"reconstruction"},
+        accepts=frozenset(PRESENTED),
         headline="ab",
         variants={"ab": "mean of both channels"},
         formula="mean over pixels and channels of 1/k Σ_m (x_m − x̄)², at scale 1/128",

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
-from bench.specs import MetricSpec, Parameter
+from bench.specs import PRESENTED, MetricSpec, Parameter
 
 from .absolute_error import on
-from .energy_score import at_least_two, weights_of
+from .energy_score import at_least_two
+from .pictures import shares
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,7 @@ def bench_register_metrics() -> Iterable[MetricSpec]:
         parameters=(P,),
         unit="(ab/128)^2p",
         direction="down",
-        accepts=frozenset(KINDS) - {"reconstruction"},
+        accepts=frozenset(PRESENTED),
         variants={
             "grid": "128 numbers a field: 8x8 points, a and b; all 8,128 pairs, equal weights"
         },
@@ -92,7 +93,7 @@ class VariogramScore(Metric):
 
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
         drawn, true = _variograms(samples, truth, self.p, context)
-        return [Score("grid", "all", weighted_variogram(drawn, true, weights_of(samples)).numpy())]
+        return [Score("grid", "all", weighted_variogram(drawn, true, shares(samples)).numpy())]
 
 
 def fair_variogram(drawn: torch.Tensor, true: torch.Tensor) -> torch.Tensor:

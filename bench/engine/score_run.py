@@ -25,9 +25,9 @@ from bench.scores.cells import CellScores, failed
 from bench.scores.columns import UNDEFINED, ScoreColumn, Scores
 from bench.scores.long_table import Writer
 from bench.scores.manifest import Cell, Manifest
-from bench.scores.metrics import IID, LoadedMetric, load_metrics
+from bench.scores.metrics import LoadedMetric, load_metrics
 from bench.scores.scoring import HeldOut
-from bench.specs import MetricSpec
+from bench.specs import IID, MetricSpec
 from bench.store.files import write_bytes, write_text
 from bench.store.local import Store
 from bench.text import csv, storable

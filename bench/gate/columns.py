@@ -16,9 +16,7 @@ from bench.results import series
 from bench.results.run_folder import Results
 from bench.results.series import Key, Place, Side
 from bench.scores import set_values
-from bench.specs import Direction, MetricSpec
-
-IID = frozenset({"iid"})
+from bench.specs import IID, Direction, MetricSpec
 
 
 @dataclass(frozen=True, eq=False)

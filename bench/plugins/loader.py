@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -32,7 +32,6 @@ from bench.specs import (
 
 HOME = "huebench"
 """The distribution of the built-ins: it is loaded also where others are not."""
-S = TypeVar("S", bound=Spec)
 KINDS: dict[str, type[Spec]] = {
     "methods": MethodSpec,
     "datasets": DatasetSpec,

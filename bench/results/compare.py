@@ -23,8 +23,7 @@ from bench.results.run_folder import Results
 from bench.results.series import Column, Place, Side
 from bench.scores import columns
 from bench.scores.intervals import FEW, Estimate, mean_intervals
-from bench.scores.metrics import IID
-from bench.specs import CLAIMED, Direction, MetricSpec
+from bench.specs import CLAIMED, IID, Direction, MetricSpec
 
 if TYPE_CHECKING:
     import pandas as pd

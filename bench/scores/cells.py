@@ -21,9 +21,10 @@ from bench.scores import samples
 from bench.scores.columns import ScoreColumn
 from bench.scores.long_table import Writer
 from bench.scores.manifest import Ask, Cell
-from bench.scores.metrics import IID, LoadedMetric, by_plugin
+from bench.scores.metrics import LoadedMetric, by_plugin
 from bench.scores.scoring import HeldOut, Scorer, begin, in_threads
 from bench.scores.shards import ShardScores
+from bench.specs import IID
 from bench.store.local import Store
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from bench.errors import BenchError
 from bench.plugins import notation
 from bench.plugins.loader import HOME, Registry
 from bench.plugins.notation import Choice
-from bench.specs import MetricSpec
+from bench.specs import IID, MetricSpec
 
-IID = frozenset({"iid"})
 _NAMES = {
     "iid": "independent draws",
     "modes": "modes",
