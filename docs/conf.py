@@ -76,13 +76,22 @@ def _docstring(
     app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]
 ) -> None:
     """Docstrings are Markdown of the plainest kind: code in backticks, and signs that stand for
-    themselves."""
-    lines[:] = [line if line.lstrip().startswith(">>>") else _rst(line) for line in lines]
+    themselves. Examples and literal blocks are code."""
+    example, margin = False, -1  # margin: of the line that a literal block follows
+    for i, line in enumerate(lines):
+        text = line.lstrip()
+        indent = len(line) - len(text)
+        example = bool(text) and (example or text.startswith(">>>"))
+        if text and indent <= margin:
+            margin = -1
+        if not example and margin < 0:
+            margin = indent if text.endswith("::") else -1
+            lines[i] = _rst(line)
 
 
 def _rst(line: str) -> str:
     parts = line.split("`")
     return "".join(
-        f"``{part}``" if i % 2 else re.sub(r"([*|_\\])", r"\\\1", part)
+        f"``{part}``" if i % 2 else re.sub(r"([*|\\]|_(?!\w))", r"\\\1", part)
         for i, part in enumerate(parts)
     )

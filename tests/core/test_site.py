@@ -43,6 +43,13 @@ def test_the_reference_has_every_verb(site):
     assert "limit-train" in text
 
 
+def test_code_in_the_reference_is_spelt_as_it_is_typed(site):
+    text = re.sub(r"<[^>]+>", "", page(site, "reference/api"))
+    assert "def __init__(self, *, level: float = 0.0)" in text
+    assert "load_weights(Path(folder), network" in text
+    assert "\\_" not in text
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -51,6 +58,8 @@ def test_the_reference_has_every_verb(site):
         "bench.contracts.ColorDistribution",
         "bench.hookspecs.bench_register_methods",
         "bench.seeds.normal",
+        "bench.extend.train",
+        "bench.extend.stored_features",
         "bench.testing.check_method",
     ],
 )
