@@ -65,7 +65,7 @@ class Baseline:
         return sorted({c.seed for c in self.columns if c.quantity[:2] == (dataset, method)})
 
     def as_results(self) -> Results:
-        """The manifest, as `bench.results.report.differences` compares them; no scores."""
+        """The manifest, as `bench.results.comparable.differences` compares them; no scores."""
         scores, of_sets = (
             long_table.frame([], columns)
             for columns in (long_table.COLUMNS, long_table.SET_COLUMNS)

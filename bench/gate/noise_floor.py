@@ -20,7 +20,7 @@ from bench.gate.margins import Quantity
 from bench.gate.noninferiority import LEVEL
 from bench.machine import places
 from bench.plugins.loader import Registry
-from bench.results.report import check_comparable
+from bench.results.comparable import check_comparable
 from bench.results.run_folder import Results
 from bench.scores import set_values
 from bench.specs import Direction

@@ -18,7 +18,7 @@ import numpy as np
 from bench.errors import NotComparable, NothingMeasured, unknown
 from bench.plugins.loader import Registry
 from bench.results import series
-from bench.results.report import differences
+from bench.results.comparable import differences
 from bench.results.run_folder import Results
 from bench.results.series import Column, Place, Side
 from bench.scores import columns

@@ -11,8 +11,9 @@ from bench.output import Output
 from bench.plugins.loader import Registry, registry
 from bench.protocol import make_paper
 from bench.results import compare as comparing
+from bench.results.comparable import check_comparable, differences
 from bench.results.compare import Omission, compare, headline, said
-from bench.results.report import check_comparable, differences, write_comparison
+from bench.results.report import write_comparison
 from bench.results.run_folder import Results
 from bench.scores.intervals import paired_difference
 from bench.scores.long_table import COLUMNS, SET_COLUMNS, frame
