@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from bench.results.run_folder import Results
 from bench.scores.columns import ScoreColumn, Scores
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+    from bench.results.run_folder import Results
 
 PART = "part-"
 """Variants that begin so are what a value of the whole set is made of, and no score by themselves."""
@@ -111,6 +111,7 @@ class MethodScores:
 
     def values(self, measure: Measure) -> pd.Series[float]:
         """The same by image id; empty where nothing was measured."""
+        import numpy as np
         import pandas as pd
 
         sums, sizes = (np.zeros(len(self._images)) for _ in range(2))
@@ -137,11 +138,23 @@ class MethodScores:
     @cached_property
     def photographs(self) -> int:
         """How many photographs have a value of any measure."""
+        import numpy as np
+
         there = np.zeros(len(self._images), bool)
         for run, column in sorted(self.columns, key=lambda each: -each[1].rows):
             if not there.all():
                 there[self._position(run, self.tables[run].values(column)[0])] = True
         return int(there.sum())
+
+    def count(self, measure: Measure) -> int:
+        """How many samples stand behind a value, at most; 0 where nothing was measured."""
+        return max((column.k for _, column in self.of(measure)), default=0)
+
+    def variants(self, metric: str, region: str = "all") -> list[str]:
+        """The variants of a metric that were measured, in the order of the table."""
+        return [
+            variant for name, variant, where in self._places if (name, where) == (metric, region)
+        ]
 
     def has(self, *metrics: str, ask: str = "", seed: int | None = None) -> bool:
         """Whether anything was measured of one of these metrics (of an ask, by a seed); empty: of
@@ -164,6 +177,8 @@ class MethodScores:
     def _read(self, measure: Measure) -> Iterator[tuple[ScoreColumn, np.ndarray, np.ndarray]]:
         """Each column with positions of photographs and values; without what an earlier run
         measured, too."""
+        import numpy as np
+
         taken: dict[tuple[object, ...], np.ndarray] = {}
         for run, column in self.of(measure):
             found, values = self.tables[run].values(column)
@@ -180,8 +195,8 @@ class MethodScores:
         return self._positions[run][found] if len(self.tables) > 1 else found
 
     @cached_property
-    def _places(self) -> dict[tuple[str, ...], list[tuple[int, ScoreColumn]]]:
-        found: dict[tuple[str, ...], list[tuple[int, ScoreColumn]]] = {}
+    def _places(self) -> dict[tuple[str, str, str], list[tuple[int, ScoreColumn]]]:
+        found: dict[tuple[str, str, str], list[tuple[int, ScoreColumn]]] = {}
         for run, column in self.columns:
             key = column.metric, column.variant, column.region
             found.setdefault(key, []).append((run, column))
@@ -212,10 +227,11 @@ class MethodScores:
 
 def gathered(
     columns: Sequence[tuple[int, ScoreColumn]],
-    tables: Mapping[int, Scores],
-    refused: Mapping[tuple[int, str, str], str],
+    tables: Sequence[Scores],
+    refused: Mapping[tuple[int, str, str], str] | None = None,
 ) -> MethodScores:
-    """The scores of some columns of one method on one data set. Without what a metric measured
+    """The scores of some columns, with the positions of their tables, of one method on one data
+    set. refused: what it refused itself, as `lost` has it. Without what a metric measured
     before it failed: the mean of some photographs is none of the set."""
     lost: dict[tuple[int, str, str], str] = {}
     for _, c in columns:
@@ -227,7 +243,8 @@ def gathered(
         for run, c in columns
         if c.measured and not (c.metric and (c.seed, c.ask, c.metric) in lost)
     )
-    return MethodScores(whole, tables, {**refused, **lost})
+    used = {run: tables[run] for run in dict.fromkeys(run for run, _ in whole)}
+    return MethodScores(whole, used, {**(refused or {}), **lost})
 
 
 def read(
@@ -245,7 +262,7 @@ def read(
         for ask in (each for each in cell.get("asks", ()) if each.get("refused")):
             found[int(cell.get("seed") or 0), ask["ask"], ""] = f"refused: {ask['refused']}"
     return {
-        place: gathered(columns, {0: result.table}, refused.get(place, {}))
+        place: gathered(columns, [result.table], refused.get(place))
         for place, columns in places.items()
     }
 
