@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.contracts import FitContext, Method
-from bench.data.prepare import PreparedSet
+from bench.contracts import PreparedSet
 from bench.errors import BenchError
 
 

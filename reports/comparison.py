@@ -31,7 +31,8 @@ from .tables import decimals, describe_dataset, describe_protocol, safe_name, wi
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.results.compare import Comparison, Omission, Row, SetRow
+    from bench.results.compare import Comparison, SeriesPair, SetPair
+    from bench.results.omissions import Omission
     from bench.results.run_folder import Pictures
 
 CHANGES = (
@@ -102,7 +103,7 @@ def write(comparison: Comparison, out: Output) -> list[Path]:
 class Change:
     """The photographs of one method that changed most: ids with A's and B's value."""
 
-    row: Row
+    row: SeriesPair
     images: Sequence[tuple[str, float, float]]
 
 
@@ -158,9 +159,9 @@ def _changes(comparison: Comparison, count: int) -> dict[str, list[Change]]:
     return found
 
 
-def _grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+def _grouped(rows: Iterable[SeriesPair]) -> dict[tuple[str, str], list[SeriesPair]]:
     """Rows by data set and method, in their order."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str], list[SeriesPair]] = {}
     for row in rows:
         found.setdefault((row.fact.dataset, row.fact.method), []).append(row)
     return found
@@ -205,22 +206,21 @@ def _headlines(comparison: Comparison) -> Iterator[object]:
     yield table
 
 
-def _method(row: Row) -> str:
-    return escape(row.fact.method) + (" (control)" if row.role == "control" else "")
+def _method(row: SeriesPair) -> str:
+    return escape(row.fact.method) + (" (control)" if row.about.role == "control" else "")
 
 
-def _metric(row: Row | SetRow) -> str:
-    return f"{escape(row.fact.metric)} {ARROWS.get(row.direction, '')}".strip()
+def _metric(row: SeriesPair | SetPair) -> str:
+    return f"{escape(row.fact.metric)} {ARROWS.get(row.about.direction, '')}".strip()
 
 
-def _numbers(row: Row) -> list[str]:
+def _numbers(row: SeriesPair) -> list[str]:
     """A, B, and the difference with its interval."""
     if any(row.undefined) or not row.difference.n:
         return ["–", "–", "–"]
-    digits = decimals([row.first, row.second])
+    digits = decimals(row.means)
     return [
-        f"{row.first:.{digits}f}",
-        f"{row.second:.{digits}f}",
+        *(f"{mean:.{digits}f}" for mean in row.means),
         with_interval(row.difference, digits + 1, "+"),
     ]
 
@@ -308,7 +308,7 @@ def _every_row(comparison: Comparison) -> Iterator[object]:
             [
                 _metric(r),
                 escape(r.fact.variant),
-                escape(f"{r.fact.ask}: {r.kind}"),
+                escape(f"{r.fact.ask}: {r.about.kind}"),
                 escape(r.fact.region),
                 str(r.fact.k),
                 *_numbers(r),
@@ -325,7 +325,7 @@ def _every_row(comparison: Comparison) -> Iterator[object]:
         yield table
 
 
-def _set_row(row: SetRow) -> list[str]:
+def _set_row(row: SetPair) -> list[str]:
     fact, digits = row.fact, decimals([row.first.mean, row.second.mean])
     words = [
         escape(text) for text in (fact.method, fact.dataset, _metric(row), fact.variant, fact.ask)
@@ -346,34 +346,34 @@ def _csv(comparison: Comparison) -> str:
     return csv(table.astype({name: "Int64" for name in COUNTS if name in table}))
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: SeriesPair) -> dict[str, Any]:
     gap, undefined = row.difference, row.undefined
     return {
         **row.fact._asdict(),
-        "role": row.role,
-        "kind": row.kind,
-        "unit": row.unit,
-        "direction": row.direction,
+        "role": row.about.role,
+        "kind": row.about.kind,
+        "unit": row.about.unit,
+        "direction": row.about.direction,
         "images": gap.n,
-        "a_mean": row.first,
-        "b_mean": row.second,
+        "a_mean": row.means[0],
+        "b_mean": row.means[1],
         "difference_mean": gap.mean,
         "difference_low": gap.low,
         "difference_high": gap.high,
         "word": row.word,
         "undefined_a": undefined[0],
         "undefined_b": undefined[1],
-        "unpaired": row.pairs.unpaired,
+        "unpaired": row.unpaired,
     }
 
 
-def _set_record(row: SetRow) -> dict[str, Any]:
+def _set_record(row: SetPair) -> dict[str, Any]:
     a, b = row.first, row.second
     return {
         **row.fact._asdict(),
-        "role": row.role,
-        "unit": row.unit,
-        "direction": row.direction,
+        "role": row.about.role,
+        "unit": row.about.unit,
+        "direction": row.about.direction,
         "images": min(a.n, b.n),
         "a_mean": a.mean,
         "a_low": a.low,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
 from bench.output import Output
+from bench.results.series import Measure
 from bench.specs import ReportSpec
 
-from .facts import Measure
 from .scores import Entry, gather
 from .style import (
     LINE,
@@ -97,7 +97,7 @@ def _names(found: Entries) -> tuple[list[str], frozenset[str]]:
 
 def _with(found: Entries, metric: str) -> Entries:
     """The data sets on which a metric was measured, colourizers first."""
-    some = {d: es for d, es in found.items() if any(e.facts.has(metric) for e in es)}
+    some = {d: es for d, es in found.items() if any(e.scores.has(metric) for e in es)}
     return {d: sorted(es, key=lambda e: e.control) for d, es in some.items()}
 
 
@@ -137,7 +137,7 @@ def _curves(found: Entries, look: Mapping[str, Look], out: Output) -> list[Path]
 
 
 def _histograms(dataset: str, entries: Sequence[Entry], out: Output) -> list[Path]:
-    shown = [e for e in entries if e.facts.has(HISTOGRAM)]
+    shown = [e for e in entries if e.scores.has(HISTOGRAM)]
     figure, grid = panels(len(shown), 4, SMALL, sharey=True)
     for i, (axes, entry) in enumerate(zip(grid, shown)):
         _histogram(axes, entry)
@@ -233,7 +233,7 @@ def _points(entry: Entry) -> dict[int, Estimate]:
     """n -> expected error-of-best of n draws."""
     measures = {
         n: Measure(CURVE, "sum", k=n)
-        for n in range(1, entry.facts.count(Measure(CURVE, "sum")) + 1)
+        for n in range(1, entry.scores.count(Measure(CURVE, "sum")) + 1)
     }
     found = entry.estimates(measures.values())
     return {n: found[m] for n, m in measures.items()}
@@ -242,7 +242,9 @@ def _points(entry: Entry) -> dict[int, Estimate]:
 def _bins(entry: Entry) -> dict[int, Estimate]:
     """Rank -> share of pixels."""
     ranks = [
-        int(v.removeprefix("bin-")) for v in entry.facts.variants(HISTOGRAM) if v.startswith("bin-")
+        int(v.removeprefix("bin-"))
+        for v in entry.scores.variants(HISTOGRAM)
+        if v.startswith("bin-")
     ]
     found = entry.estimates(Measure(HISTOGRAM, f"bin-{rank}") for rank in ranks)
     return {rank: found[Measure(HISTOGRAM, f"bin-{rank}")] for rank in sorted(ranks)}
@@ -269,13 +271,13 @@ def _records(found: Entries, points: Any, metric: str, at: str) -> list[dict[str
 
 
 def _shown(look: Mapping[str, Look], found: Entries, metric: str) -> dict[str, Look]:
-    drawn = {e.label for entries in found.values() for e in entries if e.facts.has(metric)}
+    drawn = {e.label for entries in found.values() for e in entries if e.scores.has(metric)}
     return {label: style for label, style in look.items() if label in drawn}
 
 
 def _absent(entries: Sequence[Entry], metric: str) -> str:
     """What a panel can't show, and why."""
-    absent = {e.label: e.failed(metric) for e in entries if not e.facts.has(metric)}
+    absent = {e.label: e.failed(metric) for e in entries if not e.scores.has(metric)}
     words = [
         f"{plain(label)} ({failed[0].status if failed else 'not measured'})"
         for label, failed in absent.items()

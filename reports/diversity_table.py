@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
 from bench.output import Output
+from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
-from .facts import Measure
 from .markup import Caption, Table
 from .scores import (
     ERROR_OF_BEST,
@@ -133,7 +133,7 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
 
 def trainings(first: Entry, second: Entry, measure: Measure) -> list[float]:
     """The mean difference of each training seed that both have, if there are several."""
-    ones, others = (entry.facts.by_seed(measure) for entry in (first, second))
+    ones, others = (entry.scores.by_seed(measure) for entry in (first, second))
     gaps = [float((ones[seed] - others[seed]).mean()) for seed in ones if seed in others]
     return gaps if len(gaps) > 1 else []
 
@@ -286,7 +286,7 @@ def _difference_cells(record: dict[str, Any], name: str, digits: int) -> tuple[s
 
 def _pairs(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     """Every pair in the data set, as raw numbers."""
-    measured = [e for e in _controls_last(entries) if e.facts.has(*METRICS)]
+    measured = [e for e in _controls_last(entries) if e.scores.has(*METRICS)]
     for first, second in combinations(measured, 2):
         record: dict[str, Any] = {
             "dataset": first.dataset,

@@ -225,7 +225,7 @@ def _measures(wall: Wall) -> list[dict[str, Any]]:
             columns = {
                 e.label.removesuffix(CLAIM): e.values(line.measure)
                 for e in known
-                if e.facts.count(line.measure)
+                if e.scores.count(line.measure)
             }
             values = {
                 visible(label): [_number(v) for v in column.reindex(list(wall.images))]

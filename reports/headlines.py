@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .facts import Measure
+from bench.results.series import Measure
+
 from .scores import Entry
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def headlines(entries: Sequence[Entry], sets: bool = True) -> list[Headline]:
     first; `sets`: values of the whole set for the metrics whose main variant is one, else one that
     photographs have.
     """
-    names = {m for e in entries for m in e.facts.metrics}
+    names = {m.metric for e in entries for m in e.scores.measures if m.region == "all"}
     found = [
         _headline(metric, entries, sets)
         for metric in sorted(names, key=lambda m: (not m.startswith("fair-energy"), m))
@@ -73,25 +74,22 @@ def _headline(metric: str, entries: Sequence[Entry], sets: bool) -> Headline | N
 
     spec = registry().specs["metrics"].get(metric)
     main = getattr(spec, "main", "")
-    facts = next(e.facts for e in entries if metric in e.facts.metrics)
-    measured = facts.variants(metric)
+    scores = next(e.scores for e in entries if e.scores.variants(metric))
+    measured = scores.variants(metric)
     wanted = [getattr(spec, "headline", ""), *getattr(spec, "variants", ()), *measured]
     of_sets = sets and any(e.has_set(metric, main) for e in entries)
     variant = main if of_sets else next((v for v in wanted if v in measured), "")
     if not variant:
         return None
-    direction, unit = facts.words(Measure(metric, measured[0]))
+    first = scores.of(Measure(metric, measured[0]))[0][1]
     # only of some metrics a photograph has several values, by the number of samples: the last one
     # is of all of them
-    measure = Measure(
-        metric,
-        variant,
-        k=facts.count(Measure(metric, variant)) if facts.several(Measure(metric, variant)) else 0,
-    )
+    counts = {column.k for _, column in scores.of(Measure(metric, variant))}
+    measure = Measure(metric, variant, k=max(counts) if len(counts) > 1 else None)
     return Headline(
         measure,
-        direction,
-        unit,
+        first.direction,
+        first.unit,
         getattr(spec, "summary", ""),
         of_sets,
         "log_prob" in getattr(spec, "needs", ()),

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.plugins import notation
+from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
-from .facts import Measure
 from .markup import Caption, Table
 from .scores import Entry, difference, gather, paired
 from .standing import best_set
@@ -159,7 +159,7 @@ def _without_loss(entry: Entry) -> str:
 
 def _said(entries: Sequence[Entry], table: PaperTable) -> bool:
     return any(
-        e.failed(METRIC) or set(table.variants.values()) & set(e.facts.variants(METRIC))
+        e.failed(METRIC) or set(table.variants.values()) & set(e.scores.variants(METRIC))
         for e in entries
     )
 

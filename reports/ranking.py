@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
 from bench.output import Output
+from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
-from .facts import Measure
 from .headlines import meaning
 from .markup import Caption, Table
 from .scores import Entry, gather
@@ -135,7 +135,7 @@ class Contest:
 
     def samples(self) -> str:
         """How many draws, photographs and trainings."""
-        return describe_samples([e for e in self.entries if e.facts.count(ENERGY)])
+        return describe_samples([e for e in self.entries if e.scores.count(ENERGY)])
 
     def parts(self) -> list[object]:
         """The table, what it says in words, and its footnotes."""
@@ -160,7 +160,7 @@ class Contest:
             }
         return {
             **found,
-            "draws": entry.facts.count(ENERGY),
+            "draws": entry.scores.count(ENERGY),
             "images": count,
             "seeds": len(entry.seeds),
             "status": "done" if count else failed[0].status if failed else "not measured",
@@ -281,7 +281,7 @@ def _split(entry: Entry, measure: Measure) -> SeedSplit | None:
 
     from bench.scores.intervals import seed_split
 
-    seeds = entry.facts.by_seed(measure)
+    seeds = entry.scores.by_seed(measure)
     return seed_split(pd.DataFrame(seeds).dropna().to_numpy(float).T) if seeds else None
 
 

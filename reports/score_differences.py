@@ -194,7 +194,7 @@ def _reason(entry: Entry, score: str) -> str:
     metric = SCORES[score].metric
     if failed := entry.failed(metric):
         return failed[0].status
-    return "no value for some photographs" if entry.facts.has(metric) else "not measured"
+    return "no value for some photographs" if entry.scores.has(metric) else "not measured"
 
 
 def _figure(forests: Sequence[Forest]) -> Figure:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.hookspecs import hookimpl
 from bench.output import Output
+from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
-from .facts import Measure
 from .markup import Caption, Table
 from .score_groups import GROUPS, Column, Group, Part
 from .scores import Entry, gather
@@ -216,7 +216,7 @@ class Page:
         """A last row with the photographs' own values, where there are any: every method's table
         holds the same ones."""
         own = {
-            c: next((e for e in self.entries if e.facts.count(Measure(c.metric, c.truth))), None)
+            c: next((e for e in self.entries if e.scores.count(Measure(c.metric, c.truth))), None)
             for c in columns
             if c.truth
         }
@@ -266,7 +266,7 @@ def _spelled_out(column: Column, entries: Sequence[Entry]) -> list[Column]:
     there is none."""
     if column.variant != "*":
         return [column]
-    variants = dict.fromkeys(v for e in entries for v in e.facts.variants(column.metric))
+    variants = dict.fromkeys(v for e in entries for v in e.scores.variants(column.metric))
     return [
         replace(column, title=column.title.format(v.replace("-", " ")), variant=v) for v in variants
     ] or [column]
@@ -291,7 +291,7 @@ def flatness_of(entry: Entry, measure: Measure) -> Estimate:
     (Bonferroni). NaN: can't be tested."""
     from bench.scores.intervals import Estimate, flatness
 
-    seeds, bins = entry.facts.by_seed(measure), entry.facts.count(measure) + 1
+    seeds, bins = entry.scores.by_seed(measure), entry.scores.count(measure) + 1
     whole = all(ranks.notna().all() for ranks in seeds.values())
     p = [flatness(ranks.to_numpy(float), bins).p for ranks in seeds.values()] if whole else []
     worst = min(1.0, len(p) * min(p)) if p and all(x == x for x in p) else float("nan")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from .facts import Facts, Measure, fact, text
+from bench.results.series import Measure, MethodScores, gathered, identity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ class Entry:
 
     `label` is unique in the data set: the method string, the run where two runs mean different
     things by it, and `CLAIM`. `run` is the position of the first run that measured it. `density`
-    names the space of its likelihoods. `facts` are its values, `sets` those of the whole test set.
+    names the space of its likelihoods. `scores` are its values, `sets` those of the whole test set.
     """
 
     dataset: str
@@ -68,7 +68,7 @@ class Entry:
     seeds: tuple[str, ...]
     failures: tuple[Failure, ...]
     density: str
-    facts: Facts = field(repr=False)
+    scores: MethodScores = field(repr=False)
     sets: pd.DataFrame = field(repr=False)
     _estimates: dict[Measure, Estimate] = field(default_factory=dict, repr=False)
 
@@ -80,7 +80,7 @@ class Entry:
     @property
     def measured(self) -> bool:
         """Whether it has any value."""
-        return len(self.facts.columns) > 0
+        return len(self.scores.columns) > 0
 
     @property
     def control(self) -> bool:
@@ -89,7 +89,7 @@ class Entry:
 
     def values(self, measure: Measure) -> pd.Series[float]:
         """One value a photograph, by image id: the mean over seeds, NaN if any seed's value is NaN."""
-        return self.facts.values(measure)
+        return self.scores.values(measure)
 
     def estimate(self, measure: Measure) -> Estimate:
         """The mean over photographs and its interval."""
@@ -97,19 +97,15 @@ class Entry:
 
     def estimates(self, measures: Iterable[Measure]) -> dict[Measure, Estimate]:
         """The same of several measures, resampled together: much faster than one by one."""
-        import numpy as np
-
-        from bench.scores.intervals import mean_intervals
+        from bench.scores.intervals import joint_intervals
 
         wanted = list(dict.fromkeys(measures))
         missing = [m for m in wanted if m not in self._estimates]
-        step = max(1, AT_ONCE // max(1, self.facts.photographs))
+        step = max(1, AT_ONCE // max(1, self.scores.photographs))
         for start in range(0, len(missing), step):
-            found = {m: self.values(m).to_numpy(float) for m in missing[start : start + step]}
-            for size in {len(v) for v in found.values()}:
-                some = [m for m, v in found.items() if len(v) == size]
-                values = np.stack([found.pop(m) for m in some])
-                self._estimates.update(zip(some, mean_intervals(values)))
+            some = missing[start : start + step]
+            values = [self.values(measure).to_numpy(float) for measure in some]
+            self._estimates.update(zip(some, joint_intervals(values)))
         return {m: self._estimates[m] for m in wanted}
 
     def of_set(self, metric: str, variant: str) -> Estimate:
@@ -131,7 +127,7 @@ class Entry:
     def has(self, *metrics: str) -> bool:
         """Whether there is something to say of these metrics: values or a failure."""
         return bool(
-            self.facts.has(*metrics)
+            self.scores.has(*metrics)
             or self.sets["metric"].isin(metrics).any()
             or self.failed(*metrics)
         )
@@ -235,7 +231,7 @@ class _Reader:
         same twice."""
         known: dict[tuple[Any, ...], list[tuple[int, ScoreColumn]]] = {}
         for run, column in columns:
-            known.setdefault(fact(column), []).append((run, column))
+            known.setdefault(identity(column), []).append((run, column))
         pairs = (
             pair
             for some in known.values()
@@ -264,11 +260,11 @@ class _Reader:
         first, runs = columns[0][1], list(dict.fromkeys(run for run, _ in columns))
         dataset, method = first.dataset, first.method
         asked = [each for each in columns if each[1].ask in (*self.asks, WHOLE_CELL)]
-        lost = [column for _, column in asked if not column.measured]
-        measured = _whole([each for each in asked if each[1].measured], lost)
+        scores = gathered(asked, self.tables)
+        measured = scores.columns
         cells = [cell for run in runs for cell in self.cells.get((run, dataset, method), ())]
         claimed = "draws" in self.asks and any(cell.get("claims_draws") for cell in cells)
-        failures = [_failure(column) for column in lost] + [
+        failures = [_failure(column) for _, column in asked if not column.measured] + [
             f for c in cells for f in self._refused(c)
         ]
         return Entry(
@@ -283,10 +279,7 @@ class _Reader:
             seeds=tuple(dict.fromkeys(str(column.seed) for _, column in measured)),
             failures=tuple(dict.fromkeys(failures)),
             density=next((str(c["density"]) for c in cells if c.get("density")), ""),
-            facts=Facts(
-                tuple(measured),
-                {run: self.tables[run] for run in dict.fromkeys(run for run, _ in measured)},
-            ),
+            scores=scores,
             sets=self._sets(dataset, method, runs),
         )
 
@@ -295,7 +288,7 @@ class _Reader:
         refused = [
             a["refused"] for a in cell.get("asks", ()) if a["ask"] in self.asks and a.get("refused")
         ]
-        return [Failure(text(cell.get("seed")), "refused", reason) for reason in refused]
+        return [Failure(str(cell["seed"]), "refused", reason) for reason in refused]
 
     def _sets(self, dataset: str, method: str, runs: Iterable[int]) -> pd.DataFrame:
         """Where two runs measured the same, the value over more photographs counts."""
@@ -305,13 +298,6 @@ class _Reader:
         ]
         largest = found.sort_values("images", ascending=False, kind="stable")
         return largest.drop_duplicates(["seed", "metric", "variant"])
-
-
-def _whole(measured: Columns, lost: Sequence[ScoreColumn]) -> Columns:
-    """Without what a metric measured before it failed: the mean of some photographs is none of the
-    set."""
-    broken = {(column.seed, column.metric) for column in lost if column.metric != WHOLE_CELL}
-    return [each for each in measured if (each[1].seed, each[1].metric) not in broken]
 
 
 def _cells(results: Sequence[Results]) -> Cells:

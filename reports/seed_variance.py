@@ -127,7 +127,7 @@ def _of(entry: Entry) -> Trained | None:
 
     from bench.scores.intervals import seed_split
 
-    seeds = entry.facts.by_seed(ENERGY)
+    seeds = entry.scores.by_seed(ENERGY)
     if not seeds:
         return None
     table = pd.DataFrame(seeds)
@@ -142,7 +142,7 @@ def _reason(entry: Entry) -> str:
         failed[0].status
         if failed
         else "no value in all seeds"
-        if entry.facts.has(ENERGY.metric)
+        if entry.scores.has(ENERGY.metric)
         else "not measured"
     )
 

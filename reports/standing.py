@@ -9,7 +9,8 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from .facts import Measure
+from bench.results.series import Measure
+
 from .scores import Entry
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def unfit(entry: Entry, measure: Measure) -> str:
     )
     if lost and entry.seeds:
         return f"not ranked: training seed {', '.join(lost)} has no value, and a mean over the others would be a chosen one"
-    changed = [version for version in entry.facts.versions(measure) if "[" in version]
+    versions = dict.fromkeys(column.metric_version for _, column in entry.scores.of(measure))
+    changed = [version for version in versions if "[" in version]
     return (
         f"not ranked: {measure.metric} has other parameters than its own, {', '.join(changed)}"
         if changed

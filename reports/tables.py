@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench import keys
 from bench.output import Output
+from bench.results.series import Measure
 from bench.specs import CLAIMED
 from bench.store.files import write_text
 from bench.text import csv
 from bench.text import markdown as escape
 from bench.text import markdown_code as code
 
-from .facts import Measure
 from .markup import Caption, html_page, to_html, to_latex
 from .scores import CLAIM, Entry
 
@@ -168,7 +168,7 @@ def describe_samples(entries: Sequence[Entry]) -> str:
     and who differs."""
     counts = {
         "Samples a photograph": {e.label: e.k for e in entries},
-        "photographs": {e.label: e.facts.photographs for e in entries},
+        "photographs": {e.label: e.scores.photographs for e in entries},
         "training seeds": {e.label: len(e.seeds) for e in entries},
     }
     claimed = (

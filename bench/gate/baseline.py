@@ -12,7 +12,7 @@ import datetime
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ import numpy as np
 
 from bench.errors import BenchError, NothingMeasured
 from bench.gate import noise_floor
-from bench.gate.columns import Chosen, Column, SetValue, choose, image_ids, not_loaded
+from bench.gate.columns import Chosen, SetValue, choose, image_ids, not_loaded, quantity_of
 from bench.gate.forms import BaselineFile, ColumnOfBaseline, Gated
 from bench.gate.margins import Quantity
 from bench.gate.noise_floor import Floor
 from bench.plugins.loader import Registry
 from bench.results.run_folder import Results
+from bench.results.series import Series
 from bench.scores import long_table
+from bench.scores.columns import ScoreColumn
 from bench.store import records
 from bench.store.files import write_for_user
 
@@ -41,12 +43,14 @@ MEND = "write it again, or restore it"
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """Values to hold a run against. manifest: protocol, data sets with the ids of their test
-    photographs, methods and environment, as far as they matter. floors: the noise of training
+    photographs, methods and environment, as far as they matter. series, parts: as
+    `bench.gate.columns.Chosen` has them. floors: the noise of training
     seeds, where it is known."""
 
     path: Path
     manifest: Mapping[str, Any]
-    columns: tuple[Column, ...]
+    series: tuple[Series, ...]
+    parts: frozenset[Quantity]
     sets: tuple[SetValue, ...]
     floors: Mapping[Quantity, Floor]
     left_out: tuple[str, ...]
@@ -54,18 +58,20 @@ class Baseline:
     @property
     def quantities(self) -> list[Quantity]:
         """What is gated, method by method."""
+        series = [quantity_of(each) for each in self.series]
         found = dict.fromkeys(
-            [c.quantity for c in self.columns if not c.part] + [each.quantity for each in self.sets]
+            [q for q in series if q not in self.parts] + [each.quantity for each in self.sets]
         )
-        places = list(dict.fromkeys(quantity[:2] for quantity in found))
-        return sorted(found, key=lambda quantity: places.index(quantity[:2]))
+        places = list(dict.fromkeys(q[:2] for q in found))
+        return sorted(found, key=lambda q: places.index(q[:2]))
 
     def seeds(self, dataset: str, method: str) -> list[int]:
         """The training seeds of a method."""
-        return sorted({c.seed for c in self.columns if c.quantity[:2] == (dataset, method)})
+        about = [each.about for each in self.series]
+        return sorted({a.seed for a in about if (a.dataset, a.method) == (dataset, method)})
 
     def as_results(self) -> Results:
-        """The manifest, as `bench.results.report.differences` compares them; no scores."""
+        """The manifest, as `bench.results.comparable.differences` compares them; no scores."""
         scores, of_sets = (
             long_table.frame([], columns)
             for columns in (long_table.COLUMNS, long_table.SET_COLUMNS)
@@ -103,24 +109,23 @@ def make(
             f"{result.folder}: {chosen.failed[0]}{more}: run it again, or --force a baseline "
             "without what failed"
         )
-    if not any(not c.part for c in chosen.columns) and not chosen.sets:
+    ours = {quantity_of(each) for each in chosen.series}
+    if not (ours - chosen.parts) and not chosen.sets:
         why = [*chosen.left_out, *chosen.failed]
         more = f"; and {len(why) - 6} more" if len(why) > 6 else ""
         raise NothingMeasured(
             f"{result.folder} has nothing to gate: {'; '.join(why[:6]) or 'no values'}{more}"
         )
-    rounded = Chosen(
-        tuple(map(_rounded, chosen.columns)), chosen.sets, chosen.left_out, chosen.failed
-    )
     manifest = _manifest(result)
     trainings = max((len(m["seeds"]) for m in manifest["methods"]), default=1)
     floors = noise_floor.floors([result, *floor_of], names, plugins, trainings)
-    ours = {c.quantity for c in chosen.columns} | {each.quantity for each in chosen.sets}
+    ours |= {each.quantity for each in chosen.sets}
     return Baseline(
         path,
         manifest,
-        rounded.columns,
-        rounded.sets,
+        tuple(map(_rounded, chosen.series)),
+        chosen.parts,
+        chosen.sets,
         {q: f for q, f in floors.items() if q in ours},
         (*chosen.left_out, *(f"{name}: not loaded here" for name in missing), *chosen.failed),
     )
@@ -143,12 +148,15 @@ def read(path: Path) -> Baseline:
     if not isinstance(given, dict) or given.get("form") != FORM:
         raise BenchError(f"{path} is no baseline: `bench baseline write RUN FILE` makes one")
     found = records.checked(given, BaselineFile, path, MEND, SCHEMA)
-    columns = tuple(_column(line) for line in found["columns"])
+    lines = found["columns"]
+    gated = {_quantity(line) for line in lines if not line.get("part")}
+    parts = frozenset(_quantity(line) for line in lines if line.get("part")) - gated
     sets = tuple(SetValue(_quantity(s), tuple(s["parts"]), s["version"]) for s in found["sets"])
     floors = {_quantity(f): Floor(f["floor"], f["seeds"], f["mean"]) for f in found["floors"]}
     said: dict[str, Any] = dict(found)
     manifest = {name: said[name] for name in ("date", *_PROVENANCE, "environment", *_LISTS)}
-    baseline = Baseline(path, manifest, columns, sets, floors, tuple(found["left_out"]))
+    series = tuple(_series(line, manifest["datasets"]) for line in lines)
+    baseline = Baseline(path, manifest, series, parts, sets, floors, tuple(found["left_out"]))
     if wrong := next(_unfit(baseline), ""):
         raise BenchError(f"{path} is damaged ({wrong}): {MEND}")
     return baseline
@@ -180,7 +188,7 @@ def text(baseline: Baseline) -> str:
             {**s.quantity._asdict(), "version": s.version, "parts": list(s.parts)}
             for s in baseline.sets
         ],
-        "columns": [_line(column) for column in baseline.columns],
+        "columns": [_line(series, baseline.parts) for series in baseline.series],
     }
     datasets = ",\n".join(
         f"{json.dumps(name)}: {json.dumps(data)}"
@@ -240,49 +248,44 @@ def _data(name: str, data: Mapping[str, Any], result: Results) -> dict[str, Any]
 
 def _defined(chosen: Chosen, plugins: Registry) -> Chosen:
     """What has a value in every training; the rest is named."""
-    seeds: dict[Quantity, int] = Counter(
-        column.quantity for column in chosen.columns if not column.part
-    )
+    of = [quantity_of(series) for series in chosen.series]
+    seeds: dict[Quantity, int] = Counter(q for q in of if q not in chosen.parts)
     for each in chosen.sets:
-        seeds[each.quantity] = len(
-            {
-                c.seed
-                for c in chosen.columns
-                if c.quantity == each.quantity._replace(variant=each.parts[0])
-            }
-        )
+        seeds[each.quantity] = of.count(each.quantity._replace(variant=each.parts[0]))
     values = noise_floor.seed_values(chosen, plugins)
     lost = {quantity for quantity, count in seeds.items() if len(values.get(quantity, ())) < count}
     sets = tuple(each for each in chosen.sets if each.quantity not in lost)
     parts = {each.quantity._replace(variant=part) for each in sets for part in each.parts}
-    columns = tuple(
-        replace(c, part=True) if c.quantity in lost else c
-        for c in chosen.columns
-        if c.quantity in parts or not (c.part or c.quantity in lost)
-    )
+    gone = {q for q in of if q in lost or q in chosen.parts} - parts
+    series = tuple(each for each, q in zip(chosen.series, of) if q not in gone)
     said = tuple(
         f"{q.metric}:{q.variant}: undefined for {q.method} on {q.dataset}"
         for q in seeds
         if q in lost
     )
-    return replace(chosen, columns=columns, sets=sets, left_out=chosen.left_out + said)
+    return replace(
+        chosen,
+        series=series,
+        parts=frozenset((chosen.parts | lost) & parts),
+        sets=sets,
+        left_out=chosen.left_out + said,
+    )
 
 
-def _rounded(column: Column) -> Column:
-    return replace(column, values=np.array([significant(v) for v in column.values]))
+def _rounded(series: Series) -> Series:
+    return replace(series, values=np.array([significant(v) for v in series.values]))
 
 
-def _line(column: Column) -> dict[str, Any]:
-    about = {
-        name: getattr(column, name)
-        for name in ("seed", "ask", "kind", "k", "version", "unit", "direction")
-    }
-    values = [None if math.isnan(v) else significant(v) for v in column.values]
+def _line(series: Series, parts: Container[Quantity]) -> dict[str, Any]:
+    about, of = series.about, quantity_of(series)
     return {
-        **column.quantity._asdict(),
-        **about,
-        **({"part": True} if column.part else {}),
-        "values": values,
+        **of._asdict(),
+        **{name: getattr(about, name) for name in ("seed", "ask", "kind", "k")},
+        "version": about.metric_version,
+        "unit": about.unit,
+        "direction": about.direction,
+        **({"part": True} if of in parts else {}),
+        "values": [None if math.isnan(v) else significant(v) for v in series.values],
     }
 
 
@@ -300,17 +303,16 @@ def _is_baseline(path: Path) -> bool:
 
 def _unfit(baseline: Baseline) -> Iterator[str]:
     """What does not fit together."""
-    places = [(column.quantity, column.seed) for column in baseline.columns]
+    places = [(quantity_of(series), series.about.seed) for series in baseline.series]
     if len(set(places)) < len(places):
         yield "two columns of one quantity and seed"
-    for column in baseline.columns:
-        data = baseline.manifest["datasets"].get(column.quantity.dataset)
-        if data is None:
-            yield f"a column of {column.quantity}, whose data set it does not have"
-        elif len(column.values) != len(data["test"]["ids"]):
-            yield f"a column of {column.quantity} has {len(column.values)} values, not {len(data['test']['ids'])}"
-        if np.isinf(column.values).any():
-            yield f"an infinite value of {column.quantity}"
+    for series, (of, _) in zip(baseline.series, places):
+        if of.dataset not in baseline.manifest["datasets"]:
+            yield f"a column of {of}, whose data set it does not have"
+        elif len(series.values) != len(series.images):
+            yield f"a column of {of} has {len(series.values)} values, not {len(series.images)}"
+        if np.isinf(series.values).any():
+            yield f"an infinite value of {of}"
     for each in baseline.sets:
         if not each.parts or any(
             each.quantity._replace(variant=part) not in {q for q, _ in places}
@@ -319,22 +321,27 @@ def _unfit(baseline: Baseline) -> Iterator[str]:
             yield f"{str(each.quantity)[:200]} lacks columns that it is made of"
 
 
-def _column(line: ColumnOfBaseline) -> Column:
-    values = np.array(
-        [math.nan if value is None else value for value in line["values"]], dtype=np.float64
+def _series(line: ColumnOfBaseline, datasets: Mapping[str, Any]) -> Series:
+    import pandas as pd
+
+    about = ScoreColumn(
+        **_quantity(line)._asdict(),
+        run="",
+        cell="",
+        role="",
+        parameters="",
+        seed=line["seed"],
+        ask=line["ask"],
+        metric_version=line["version"],
+        direction=line["direction"],
+        unit=line["unit"],
+        region="all",
+        kind=line["kind"],
+        k=line["k"],
     )
-    return Column(
-        _quantity(line),
-        line["seed"],
-        line["ask"],
-        line["kind"],
-        line["k"],
-        line["version"],
-        line["unit"],
-        line["direction"],
-        values,
-        line.get("part", False),
-    )
+    images = datasets[about.dataset]["test"]["ids"] if about.dataset in datasets else []
+    values = [math.nan if value is None else value for value in line["values"]]
+    return Series(about, pd.Index(images, dtype="object"), np.array(values, np.float64))
 
 
 def _quantity(line: Gated) -> Quantity:

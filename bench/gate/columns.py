@@ -1,47 +1,25 @@
-"""What of a run is worth gating: columns of per-photograph values, each training by itself, and
+"""What of a run is worth gating: series of values over photographs, each training by itself, and
 values of sets made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from bench.errors import BenchError, unknown
 from bench.gate.margins import Quantity
 from bench.plugins import notation
 from bench.plugins.loader import Registry
-from bench.results import series
+from bench.results import series as values
 from bench.results.run_folder import Results
-from bench.results.series import Key, Place, Side
+from bench.results.series import Measure, MethodScores, Place, Series
 from bench.scores import set_values
-from bench.specs import IID, Direction, MetricSpec
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """Values `(N,)` of a quantity, or of a part of one, by one training, in the order of the test
-    ids; NaN is undefined.
-
-    k: how many samples stand behind a value. part: it is no quantity by itself.
-    """
-
-    quantity: Quantity
-    seed: int
-    ask: str
-    kind: str
-    k: int
-    version: str
-    unit: str
-    direction: Direction
-    values: np.ndarray = field(repr=False)
-    part: bool = False
+from bench.specs import IID, MetricSpec
 
 
 @dataclass(frozen=True)
 class SetValue:
-    """A quantity of the whole set, that `Metric.combine` makes of columns; `parts` are their
+    """A quantity of the whole set, that `Metric.combine` makes of series; `parts` are their
     variants."""
 
     quantity: Quantity
@@ -51,19 +29,26 @@ class SetValue:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Columns and set's values. left_out: what can't be gated, and why. failed: what has no values
-    because it failed."""
+    """Series of one training each, in the order of the test ids, and set's values. parts: quantities
+    that are only parts of a set's value. left_out: what can't be gated, and why. failed: what has
+    no values because it failed."""
 
-    columns: tuple[Column, ...]
+    series: tuple[Series, ...]
+    parts: frozenset[Quantity]
     sets: tuple[SetValue, ...]
     left_out: tuple[str, ...]
     failed: tuple[str, ...]
 
 
-def by_seed(result: Results, metrics: Sequence[str] = ()) -> dict[int, dict[Place, Side]]:
+def quantity_of(series: Series) -> Quantity:
+    """What a series is of."""
+    return Quantity(*(getattr(series.about, name) for name in Quantity._fields))
+
+
+def by_seed(result: Results, metrics: Sequence[str] = ()) -> dict[int, dict[Place, MethodScores]]:
     """What was measured, each training seed by itself."""
     seeds = dict.fromkeys(int(cell.get("seed") or 0) for cell in result.cells)
-    return {seed: series.read(result, metrics, seed) for seed in seeds}
+    return {seed: values.read(result, metrics, seed) for seed in seeds}
 
 
 def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
@@ -87,13 +72,15 @@ def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
             _Search(result, place, seed, side, specs[metric], wanted.get(metric, ())), plugins
         )
     ]
-    found = sorted((c for c in picked if isinstance(c, Column)), key=lambda c: c.part)
-    columns: dict[tuple[Quantity, int], Column] = {}
-    for column in found:  # one that is gated itself stands before the same as a part
-        columns.setdefault((column.quantity, column.seed), column)
+    found = sorted((each for each in picked if isinstance(each, tuple)), key=lambda each: each[1])
+    kept: dict[tuple[Quantity, int], Series] = {}
+    for each, _ in found:  # one that is gated itself stands before the same as a part
+        kept.setdefault((quantity_of(each), each.about.seed), each)
+    gated = {quantity_of(each) for each, part in found if not part}
     _check_variants(wanted, picked, known)
     return Chosen(
-        tuple(columns.values()),
+        tuple(kept.values()),
+        frozenset(of for of, _ in kept if of not in gated),
         tuple(dict.fromkeys(c for c in picked if isinstance(c, SetValue))),
         tuple(dict.fromkeys(c for c in picked if isinstance(c, str))),
         tuple(_failed(sides, known)),
@@ -102,7 +89,7 @@ def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
 
 def not_loaded(result: Results, plugins: Registry) -> list[str]:
     """Metrics that the run has scores of, and that no loaded plugin registers."""
-    return sorted(series.metrics(result) - plugins.specs["metrics"].keys())
+    return sorted(values.metrics(result) - plugins.specs["metrics"].keys())
 
 
 def image_ids(result: Results, dataset: str) -> list[str]:
@@ -128,7 +115,7 @@ def _check(
     wanted: Mapping[str, Sequence[str]], result: Results, specs: Mapping[str, MetricSpec]
 ) -> list[str]:
     """The metrics to look at."""
-    had = series.metrics(result)
+    had = values.metrics(result)
     for name in wanted:
         if name not in had:
             raise unknown("metric of this run", name, had)
@@ -152,20 +139,20 @@ class _Search:
     result: Results
     place: Place
     seed: int
-    side: Side
+    side: MethodScores
     spec: MetricSpec
     variants: Sequence[str]
 
-    def keys(self) -> dict[str, Key]:
+    def measures(self) -> dict[str, Measure]:
         """Variants of the whole photograph and where they are; of several numbers of samples the
         largest."""
         drawn = self.spec.accepts == IID
         mine = [
-            k
-            for k in self.side.columns
-            if k[1] == self.spec.name and k[3] == "all" and (k[0] == "draws") == drawn
+            m
+            for m in self.side.measures
+            if (m.metric, m.region) == (self.spec.name, "all") and (m.ask == "draws") == drawn
         ]
-        return {key[2]: key for key in sorted(mine, key=lambda key: key[4])}
+        return {m.variant: m for m in sorted(mine, key=lambda m: m.k or 0)}
 
     def set_variants(self) -> list[str]:
         """Variants of the whole set that were measured."""
@@ -177,47 +164,42 @@ class _Search:
         )
         return [str(v) for v in table.loc[mine & (table["seed"] == self.seed), "variant"].unique()]
 
-    def column(self, key: Key, part: bool) -> Column:
-        found = self.side.columns[key]
-        values = found.values.reindex(image_ids(self.result, self.place[0])).to_numpy(float)
-        return Column(
-            Quantity(*self.place, key[1], key[2]),
-            self.seed,
-            key[0],
-            found.kinds,
-            key[4],
-            found.versions,
-            found.unit,
-            self.spec.direction,
-            values,
-            part,
-        )
+    def series(self, measure: Measure) -> Series:
+        import pandas as pd
+
+        images = pd.Index(image_ids(self.result, self.place[0]), dtype="object")
+        found = self.side.series(measure).at(images)
+        return replace(found, about=replace(found.about, direction=self.spec.direction))
 
 
-def _of_metric(search: _Search, plugins: Registry) -> Iterator[Column | SetValue | str]:
-    """A metric's columns, set's values, and what can't be gated."""
-    keys, of_sets, spec = search.keys(), search.set_variants(), search.spec
-    first = [v for v in (*spec.variants, *keys) if v in keys][:1]
+_Picked = tuple[Series, bool] | SetValue | str
+"""A series, and whether it is only a part; a set's value; or what can't be gated."""
+
+
+def _of_metric(search: _Search, plugins: Registry) -> Iterator[_Picked]:
+    """A metric's series, set's values, and what can't be gated."""
+    measures, of_sets, spec = search.measures(), search.set_variants(), search.spec
+    first = [v for v in (*spec.variants, *measures) if v in measures][:1]
     variants = (
         search.variants or [v for v in dict.fromkeys((spec.headline, spec.main)) if v] or first
     )
     for variant in variants:
-        if variant in keys:
-            yield search.column(keys[variant], False)
+        if variant in measures:
+            yield search.series(measures[variant]), False
         elif variant in of_sets:
-            yield from _of_set(search, variant, keys, plugins)
+            yield from _of_set(search, variant, measures, plugins)
 
 
 def _of_set(
-    search: _Search, variant: str, keys: Mapping[str, Key], plugins: Registry
-) -> Iterator[Column | SetValue | str]:
-    columns = {name: search.column(key, True) for name, key in keys.items()}
-    version = next((column.version for column in columns.values()), "")
+    search: _Search, variant: str, measures: Mapping[str, Measure], plugins: Registry
+) -> Iterator[_Picked]:
+    series = {name: search.series(measure) for name, measure in measures.items()}
+    version = next((each.about.metric_version for each in series.values()), "")
     made = set_values.Combined(frozenset(), frozenset())
     if version:
         made = set_values.of(
             set_values.load(search.spec.name, version, plugins),
-            {n: c.values for n, c in columns.items()},
+            {name: each.values for name, each in series.items()},
         )
     if variant not in made.variants:
         yield f"{search.spec.name}:{variant}: the metric makes it at the end, so it can't be resampled by photographs"
@@ -225,19 +207,17 @@ def _of_set(
     yield SetValue(
         Quantity(*search.place, search.spec.name, variant), tuple(sorted(made.parts)), version
     )
-    yield from (columns[part] for part in sorted(made.parts))
+    yield from ((series[part], True) for part in sorted(made.parts))
 
 
 def _check_variants(
-    wanted: Mapping[str, Sequence[str]],
-    picked: Sequence[Column | SetValue | str],
-    known: Sequence[str],
+    wanted: Mapping[str, Sequence[str]], picked: Sequence[_Picked], known: Sequence[str]
 ) -> None:
     found = {
-        (q.metric, q.variant)
+        (of.metric, of.variant)
         for each in picked
         if not isinstance(each, str)
-        for q in (each.quantity,)
+        for of in (quantity_of(each[0]) if isinstance(each, tuple) else each.quantity,)
     }
     said = {each.partition(": ")[0] for each in picked if isinstance(each, str)}
     for metric, variants in wanted.items():
@@ -250,7 +230,9 @@ def _check_variants(
                 )
 
 
-def _failed(sides: Mapping[int, Mapping[Place, Side]], known: Sequence[str]) -> Iterator[str]:
+def _failed(
+    sides: Mapping[int, Mapping[Place, MethodScores]], known: Sequence[str]
+) -> Iterator[str]:
     for seed, places in sides.items():
         for (dataset, method), side in places.items():
             for (_, _, metric), reason in side.lost.items():

@@ -15,13 +15,14 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench.errors import BenchError, NothingMeasured
-from bench.gate.columns import Chosen, Column, SetValue, choose
+from bench.gate.columns import Chosen, SetValue, choose, quantity_of
 from bench.gate.margins import Quantity
 from bench.gate.noninferiority import LEVEL
 from bench.machine import places
 from bench.plugins.loader import Registry
-from bench.results.report import check_comparable
+from bench.results.comparable import check_comparable
 from bench.results.run_folder import Results
+from bench.results.series import Series
 from bench.scores import set_values
 from bench.specs import Direction
 from bench.text import one_line, toml
@@ -87,14 +88,10 @@ def seed_values(
     run: Chosen, plugins: Registry
 ) -> dict[Quantity, list[tuple[int, float, Direction]]]:
     """Seed, value and direction of every quantity; of photographs that have a value in all seeds."""
-    by_quantity: dict[Quantity, dict[int, Column]] = {}
-    for column in run.columns:
-        by_quantity.setdefault(column.quantity, {})[column.seed] = column
-    found = {
-        q: _means(list(c.values()))
-        for q, c in by_quantity.items()
-        if not next(iter(c.values())).part
-    }
+    by_quantity: dict[Quantity, dict[int, Series]] = {}
+    for series in run.series:
+        by_quantity.setdefault(quantity_of(series), {})[series.about.seed] = series
+    found = {q: _means(list(c.values())) for q, c in by_quantity.items() if q not in run.parts}
     for each in run.sets:
         found[each.quantity] = _set_values(each, by_quantity, plugins)
     return {q: values for q, values in found.items() if values}
@@ -114,23 +111,23 @@ def suggest(results: Sequence[Results], names: Sequence[str], plugins: Registry)
     return "\n".join(_fragment(results, known))
 
 
-def _means(columns: Sequence[Column]) -> list[tuple[int, float, Direction]]:
-    kept = np.isfinite([c.values for c in columns]).all(0)
-    return (
-        [(c.seed, float(c.values[kept].mean()), c.direction) for c in columns] if kept.any() else []
-    )
+def _means(series: Sequence[Series]) -> list[tuple[int, float, Direction]]:
+    kept = np.isfinite([each.values for each in series]).all(0)
+    if not kept.any():
+        return []
+    return [(s.about.seed, float(s.values[kept].mean()), s.about.direction) for s in series]
 
 
 def _set_values(
-    each: SetValue, columns: Mapping[Quantity, Mapping[int, Column]], plugins: Registry
+    each: SetValue, series: Mapping[Quantity, Mapping[int, Series]], plugins: Registry
 ) -> list[tuple[int, float, Direction]]:
     metric = set_values.load(each.quantity.metric, each.version, plugins)
-    parts = {name: columns[each.quantity._replace(variant=name)] for name in each.parts}
+    parts = {name: series[each.quantity._replace(variant=name)] for name in each.parts}
     seeds = [
         seed for seed in next(iter(parts.values())) if all(seed in part for part in parts.values())
     ]
     kept = np.isfinite([part[seed].values for part in parts.values() for seed in seeds]).all(0)
-    direction = next(iter(next(iter(parts.values())).values())).direction
+    direction = next(iter(next(iter(parts.values())).values())).about.direction
     values = [
         (
             s,

@@ -12,14 +12,14 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.gate.baseline import DIGITS, Baseline
-from bench.gate.columns import Column, SetValue, by_seed
+from bench.gate.columns import SetValue, by_seed, quantity_of
 from bench.gate.margins import Quantity
 from bench.gate.noninferiority import Change, Columns, difference, of_mean, of_set
 from bench.plugins.loader import Registry
-from bench.results import series
 from bench.results.run_folder import Results
-from bench.results.series import PART, Key, Place, Side
+from bench.results.series import PART, Measure, MethodScores, Place, Series
 from bench.scores import set_values
+from bench.scores.columns import ScoreColumn
 from bench.scores.intervals import Statistic
 from bench.specs import Direction
 
@@ -124,27 +124,27 @@ def pairs(
 ) -> Iterator[tuple[Quantity, Pair | Problem]]:
     """Every quantity of the baseline: its pair, or why there is none."""
     search = _Search(
-        run, baseline, by_seed(run, sorted({c.quantity.metric for c in baseline.columns}))
+        run, baseline, by_seed(run, sorted({each.about.metric for each in baseline.series}))
     )
     sets = {each.quantity: each for each in baseline.sets}
-    for quantity in baseline.quantities:
-        yield quantity, _pair(search, quantity, sets.get(quantity), plugins)
+    for each in baseline.quantities:
+        yield each, _pair(search, each, sets.get(each), plugins)
 
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Where the run's columns are looked for."""
+    """Where the run's series are looked for."""
 
     run: Results
     baseline: Baseline
-    sides: Mapping[int, Mapping[Place, Side]]
+    sides: Mapping[int, Mapping[Place, MethodScores]]
 
     @cached_property
-    def columns(self) -> dict[Quantity, list[Column]]:
+    def series(self) -> dict[Quantity, list[Series]]:
         """The baseline's, a list over seeds."""
-        found: dict[Quantity, list[Column]] = {}
-        for column in self.baseline.columns:
-            found.setdefault(column.quantity, []).append(column)
+        found: dict[Quantity, list[Series]] = {}
+        for series in self.baseline.series:
+            found.setdefault(quantity_of(series), []).append(series)
         return found
 
     @cached_property
@@ -159,37 +159,27 @@ class _Search:
 
 
 def _pair(
-    search: _Search, quantity: Quantity, of_set: SetValue | None, plugins: Registry
+    search: _Search, wanted: Quantity, of_set: SetValue | None, plugins: Registry
 ) -> Pair | Problem:
     combine = None
     if of_set is not None:
         try:
-            combine = set_values.load(quantity.metric, of_set.version, plugins).combine
+            combine = set_values.load(wanted.metric, of_set.version, plugins).combine
         except BenchError as error:
             return Problem("not comparable", str(error))
-    variants = of_set.parts if of_set else (quantity.variant,)
-    before = [
-        column
-        for variant in variants
-        for column in search.columns[quantity._replace(variant=variant)]
-    ]
-    after = [_found(search, column) for column in before]
+    variants = of_set.parts if of_set else (wanted.variant,)
+    before = [s for variant in variants for s in search.series[wanted._replace(variant=variant)]]
+    after = [_found(search, series) for series in before]
     if problems := [each for each in after if isinstance(each, Problem)]:
         return min(problems, key=lambda problem: problem.verdict != "regressed")
     columns = {
-        (run, c.seed, c.quantity.variant): v
-        for c, found in zip(before, after)
+        (run, s.about.seed, s.about.variant): values
+        for s, found in zip(before, after)
         if not isinstance(found, Problem)
-        for run, v in (("before", c.values), ("after", _snapped(c.values, found)))
+        for run, values in (("before", s.values), ("after", _snapped(s.values, found)))
     }
-    pair = Pair(
-        quantity,
-        before[0].direction,
-        before[0].unit,
-        tuple(dict.fromkeys(c.seed for c in before)),
-        columns,
-        combine,
-    )
+    about, seeds = before[0].about, tuple(dict.fromkeys(s.about.seed for s in before))
+    pair = Pair(wanted, about.direction, about.unit, seeds, columns, combine)
     return _undefined(pair) or pair
 
 
@@ -212,42 +202,41 @@ def _undefined(pair: Pair) -> Problem | None:
     return Problem("regressed", "undefined in the run") if np.isnan(pair.value("after")) else None
 
 
-def _found(search: _Search, column: Column) -> np.ndarray | Problem:
-    """The run's values of a column of the baseline, in the baseline's order."""
-    place = column.quantity.dataset, column.quantity.method
-    cells, side = search.cells.get(place, {}), search.sides.get(column.seed, {}).get(place)
-    cell = cells.get(column.seed)
+def _found(search: _Search, series: Series) -> np.ndarray | Problem:
+    """The run's values of what the baseline has, in the baseline's order."""
+    about = series.about
+    place = about.dataset, about.method
+    cells, side = search.cells.get(place, {}), search.sides.get(about.seed, {}).get(place)
+    cell = cells.get(about.seed)
     if cell is None:
-        return _without_cell(search, column, cells)
+        return _without_cell(search, place, cells)
     if cell["status"] != "done":
         return Problem(
             "regressed", f"{cell['status']}: {cell.get('reason') or 'no reason was given'}"
         )
     if side is None:
         return Problem("regressed", "missing: not measured in the run")
-    key = (column.ask, column.quantity.metric, column.quantity.variant, "all", column.k)
-    if key not in side.columns:
-        return _without_column(side, key)
-    found = side.columns[key]
+    measure = Measure(about.metric, about.variant, "all", about.k, about.ask)
+    if measure not in side.measures:
+        return _without_series(side, measure)
     if differ := [
         f"{what} {a} in the baseline, {b} in the run"
-        for what, a, b in _facts(column, found)
+        for what, a, b in _facts(about, side.about(measure))
         if a != b
     ]:
         return Problem("not comparable", "; ".join(differ))
-    ids = search.baseline.manifest["datasets"][place[0]]["test"]["ids"]
-    return found.values.reindex(ids).to_numpy(float)
+    return side.series(measure).at(series.images).values
 
 
-def _facts(before: Column, after: series.Column) -> Iterator[tuple[str, str, str]]:
-    yield "metric version", before.version, after.versions
-    yield "kind", before.kind, after.kinds
-    if not before.quantity.variant.startswith(PART):  # of which the table says no direction
+def _facts(before: ScoreColumn, after: ScoreColumn) -> Iterator[tuple[str, str, str]]:
+    yield "metric version", before.metric_version, after.metric_version
+    yield "kind", before.kind, after.kind
+    if not before.variant.startswith(PART):  # of which the table says no direction
         yield "direction", before.direction, after.direction
 
 
-def _without_cell(search: _Search, column: Column, cells: Mapping[int, object]) -> Problem:
-    dataset, method = column.quantity[:2]
+def _without_cell(search: _Search, place: Place, cells: Mapping[int, object]) -> Problem:
+    dataset, method = place
     if cells:
         wanted, had = (
             ", ".join(map(str, sorted(some)))
@@ -260,15 +249,15 @@ def _without_cell(search: _Search, column: Column, cells: Mapping[int, object]) 
     return Problem("regressed", f"missing: the run has no such {missing}")
 
 
-def _without_column(side: Side, key: Key) -> Problem:
-    ask, metric, variant, region, k = key
-    if reason := side.why(ask, metric):
+def _without_series(side: MethodScores, measure: Measure) -> Problem:
+    if reason := side.why(measure.ask or "", measure.metric):
         return Problem("regressed", reason)
-    for other_ask, *other, other_k in side.columns:
-        if other == [metric, variant, region]:
+    for other in side.measures:
+        if other[:3] == measure[:3]:
             return Problem(
                 "not comparable",
-                f"of {ask}, k = {k} in the baseline, of {other_ask}, k = {other_k} in the run",
+                f"of {measure.ask}, k = {measure.k} in the baseline, of {other.ask}, k = {other.k} "
+                "in the run",
             )
     return Problem("regressed", "missing: not measured in the run")
 

@@ -156,7 +156,7 @@ def _metrics(known: Baseline) -> Iterator[str]:
     from bench.scores import set_values
 
     for name, version in dict.fromkeys(
-        (column.quantity.metric, column.version) for column in known.columns
+        (each.about.metric, each.about.metric_version) for each in known.series
     ):
         yield set_values.text_of(name, version, registry())
 

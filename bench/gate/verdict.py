@@ -24,8 +24,8 @@ from bench.gate.noninferiority import LEVEL, Change, Evidence, band, examine, mi
 from bench.gate.pairs import Pair, Problem, pairs
 from bench.machine import places
 from bench.plugins.loader import Registry
+from bench.results.comparable import differences
 from bench.results.ranks import holm
-from bench.results.report import differences
 from bench.results.run_folder import Results
 from bench.scores.intervals import FEW
 from bench.specs import Direction, MetricSpec

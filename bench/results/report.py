@@ -6,26 +6,19 @@ import difflib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from bench import keys
 from bench.contracts import Progress, Step
 from bench.contracts.execution import unheard
 from bench.data import duplicates
-from bench.errors import (
-    BenchError,
-    ExitCode,
-    NotComparable,
-    SamplesGone,
-    place,
-    reason,
-    trace,
-    unknown,
-)
+from bench.errors import BenchError, ExitCode, SamplesGone, place, reason, trace, unknown
 from bench.machine import places
 from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins.loader import Registry, registry
+from bench.results.comparable import check_comparable
+from bench.results.compare import Comparison
 from bench.results.run_folder import Results
 from bench.specs import ReportSpec
 from bench.store import records
@@ -33,9 +26,6 @@ from bench.store.files import write_json, write_text
 from bench.store.records import Place
 from bench.text import markdown as escape
 from bench.text import markdown_code as code
-
-if TYPE_CHECKING:
-    from bench.results.compare import Comparison
 
 MARKER = "comparison.json"
 """The file by which a folder of a comparison is known."""
@@ -183,41 +173,6 @@ def choose(plugins: Registry, out: Output, names: Sequence[str] = ()) -> list[Re
     for figure in sorted((out.figures or frozenset()) - figures):
         raise unknown("figure", figure, figures)
     return sorted(specs, key=lambda spec: (spec.order, spec.name))
-
-
-def check_comparable(results: Sequence[Results], strict: bool = False) -> None:
-    """Refuse runs under different protocols, or on different photographs under one name; `strict`:
-    as `differences` says."""
-    for other in results[1:]:
-        if differ := differences(results[0], other, strict):
-            raise NotComparable(
-                f"runs {results[0].folder} and others are not comparable: {'; '.join(differ)}"
-            )
-
-
-def differences(first: Results, second: Results, strict: bool = False) -> list[str]:
-    """All that keeps two runs from being comparable: protocols, and test photographs under one
-    name; `strict`: also training photographs, and files that changed under their names."""
-    mine, other = first.manifest, second.manifest
-    before, after = mine["protocol"], other["protocol"]
-    differ = [
-        f"{k}: {before.get(k)} and {after.get(k)}"
-        for k in {**after, **before}
-        if before.get(k) != after.get(k)
-    ]
-    parts = {"test": "test photographs", **({"train": "training photographs"} if strict else {})}
-    for name, data in other["datasets"].items():
-        if same := mine["datasets"].get(name):
-            moved = [
-                word
-                for part, word in parts.items()
-                if same[part].get("ids_digest") != data[part].get("ids_digest")
-            ]
-            changed = strict and not moved and same.get("digest") != data.get("digest")
-            differ += [
-                f"{word} of {name}" for word in (moved or (["source files"] if changed else []))
-            ]
-    return differ
 
 
 def _page(results: Sequence[Results], out: Output) -> str:

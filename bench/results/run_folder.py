@@ -17,7 +17,8 @@ from bench.errors import BenchError, SamplesGone, unknown
 from bench.plugins import notation
 from bench.scores import long_table, samples
 from bench.scores import manifest as manifests
-from bench.scores.columns import KEYS, FileScores, FrameScores, Scores, has_index
+from bench.scores.column_file import FileScores, has_index
+from bench.scores.columns import KEYS, FrameScores, Scores
 from bench.scores.long_table import SET_COLUMNS
 from bench.scores.manifest import Cell, Manifest
 from bench.store.local import Store

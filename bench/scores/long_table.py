@@ -8,15 +8,15 @@ and the file's metadata say where they are and what they are of (`bench.scores.c
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
-from bench.scores.columns import INDEX, UNDEFINED, ScoreColumn, explained, opened, told
-from bench.scores.columns import MEASURED as MEASURED
+from bench.errors import LONGEST, BenchError
+from bench.scores.columns import MEASURED, UNDEFINED, ScoreColumn, told
 from bench.store import drafts
 from bench.text import storable
 
@@ -98,6 +98,11 @@ SET_COLUMNS = (
 
 ROWS = 2**17
 """Rows that are written at a time."""
+INDEX = "huebench.columns"
+"""In the file's metadata: where every column lies."""
+ROOM, PACKED = 2**23, 4
+"""Rows that a file may have, beside so many for each of its bytes: values of photographs take more
+than that."""
 
 
 class Writer:
@@ -232,6 +237,48 @@ def frame(
         ]
     )
     return pd.DataFrame(kept, columns=list(columns))
+
+
+def opened(path: Path) -> Any:
+    """A parquet file. BenchError when it is damaged, or holds more rows than its bytes can: they
+    would fill the memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with explained(path):
+        file = pq.ParquetFile(
+            pa.OSFile(os.fsencode(path))
+        )  # which takes text for UTF-8, whatever the names of the system are
+        if file.metadata.num_rows > ROOM + PACKED * path.stat().st_size:
+            raise BenchError(
+                f"{path} can't be read: {file.metadata.num_rows:,} rows in {path.stat().st_size:,} "
+                "bytes"
+            )
+    return file
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """A block that reads a parquet file: whatever its reader raises is one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except BenchError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        MemoryError,
+        NotImplementedError,
+        pa.ArrowException,
+    ) as error:
+        raise BenchError(
+            f"{path} can't be read: "
+            f"{' '.join(str(error).split())[:LONGEST] or type(error).__name__}"
+        ) from error
 
 
 NUMBERS = ("seed", "k", "images")

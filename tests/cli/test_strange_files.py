@@ -27,7 +27,7 @@ from bench.output import Output
 from bench.plugins import local
 from bench.plugins.loader import registry
 from bench.results import report, run_folder
-from bench.scores.columns import INDEX
+from bench.scores.long_table import INDEX
 
 METHOD = "zhang-coherent[zhang=zhang[batch=4,steps=2]]"
 STRANGE = [

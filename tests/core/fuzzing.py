@@ -119,11 +119,11 @@ def _verb(*arguments: str) -> Callable[[Path], Any]:
 
 def _results(folder: Path) -> Any:
     from bench.engine.score_run import headline
-    from bench.results import report, run_folder
+    from bench.results import comparable, run_folder
 
     read = run_folder.read(folder / "run")
     headline(read)
-    report.check_comparable([read, read], strict=True)
+    comparable.check_comparable([read, read], strict=True)
     for column in read.table.columns[:40]:
         if column.measured:
             read.table.values(column)

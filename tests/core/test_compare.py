@@ -11,8 +11,10 @@ from bench.output import Output
 from bench.plugins.loader import Registry, registry
 from bench.protocol import make_paper
 from bench.results import compare as comparing
-from bench.results.compare import Omission, compare, headline, said
-from bench.results.report import check_comparable, differences, write_comparison
+from bench.results.comparable import check_comparable, differences
+from bench.results.compare import compare, headline, said
+from bench.results.omissions import Omission
+from bench.results.report import write_comparison
 from bench.results.run_folder import Results
 from bench.scores.intervals import paired_difference
 from bench.scores.long_table import COLUMNS, SET_COLUMNS, frame
@@ -127,7 +129,7 @@ def only_row(pair):
 
 def test_means_and_the_paired_difference_are_numpy_s(only_row):
     row = only_row(rows(BASE), rows(BASE + SHIFT))
-    assert (row.first, row.second) == pytest.approx((BASE.mean(), (BASE + SHIFT).mean()))
+    assert row.means == pytest.approx((BASE.mean(), (BASE + SHIFT).mean()))
     assert row.difference.mean == pytest.approx(SHIFT.mean())
     alone = paired_difference(BASE + SHIFT, BASE)
     assert (row.difference.low, row.difference.high, row.difference.n) == pytest.approx(
@@ -169,15 +171,15 @@ def test_noise_shows_no_difference_and_few_photographs_show_nothing(only_row):
 
 def test_parts_of_a_set_s_value_are_neither_better_nor_worse(only_row):
     row = only_row(rows(BASE, variant="part-x"), rows(BASE + SHIFT, variant="part-x"))
-    assert (row.direction, row.word) == ("none", "differs")
+    assert (row.about.direction, row.word) == ("none", "differs")
 
 
 def test_photographs_that_only_one_run_has_are_left_out_and_counted(pair):
     names = [f"{i:03}" for i in range(10, 10 + N)]
     comparison = compare(*pair(rows(BASE), rows(BASE + 1, images=names)))
     (row,) = comparison.rows
-    assert (row.difference.n, row.pairs.unpaired) == (N - 10, 20)
-    assert row.first == pytest.approx(BASE[10:].mean())
+    assert (row.difference.n, row.unpaired) == (N - 10, 20)
+    assert row.means[0] == pytest.approx(BASE[10:].mean())
     assert row.difference.mean == pytest.approx((BASE[:-10] + 1 - BASE[10:]).mean())
     assert any("up to 20 photographs" in remark for remark in comparison.remarks)
 
@@ -212,7 +214,7 @@ def test_an_undefined_value_is_counted_and_enters_no_mean(pair):
     )
     row, other = comparison.rows
     assert (row.word, row.undefined, said(row)) == ("undefined", (0, 3), "undefined: 3 in B of 40")
-    assert np.isnan([row.second, row.difference.mean, row.difference.low]).all()
+    assert np.isnan([row.means[1], row.difference.mean, row.difference.low]).all()
     assert other.word == "worse"
     assert np.isfinite([image[1:] for image in row.changed(N)]).all()
 

@@ -18,7 +18,8 @@ from bench.errors import BenchError
 from bench.results.run_folder import Results
 from bench.scores import long_table, samples, scoring, shards
 from bench.scores.cells import CellScores, _Columns
-from bench.scores.columns import FileScores, FrameScores, has_index
+from bench.scores.column_file import FileScores, has_index
+from bench.scores.columns import FrameScores
 from bench.scores.metrics import LoadedMetric
 from bench.scores.scoring import HeldOut, keep_scores
 from bench.specs import MetricSpec

@@ -21,7 +21,8 @@ from markdown_it import MarkdownIt
 from bench import text
 from bench.errors import reason, trace
 from bench.scores import long_table
-from bench.scores.columns import FileScores, ScoreColumn
+from bench.scores.column_file import FileScores
+from bench.scores.columns import ScoreColumn
 from bench.store.files import write_json, write_text
 from bench.text import (
     aligned,

@@ -8,6 +8,7 @@ import pytest
 from bench.errors import BenchError, NothingMeasured
 from bench.gate import baseline, noise_floor
 from bench.gate.baseline import make, read, significant
+from bench.gate.columns import quantity_of
 from bench.plugins.loader import registry
 
 from .conftest import BASE, IDS, N, data, lost, ratio, rows, set_row
@@ -40,8 +41,9 @@ def test_headlines_are_chosen_at_the_ask_at_which_they_rank(written):
         rows(BASE, "psnr", variant="best-of-n"),
     )
     assert variants(found) == {"fair-energy-score:field", "error-of-best:sum"}
-    (energy,) = (c for c in found.columns if c.quantity.metric == "fair-energy-score")
-    assert (energy.ask, energy.kind, energy.k, energy.version, energy.direction) == (
+    (energy,) = (s for s in found.series if s.about.metric == "fair-energy-score")
+    about = energy.about
+    assert (about.ask, about.kind, about.k, about.metric_version, about.direction) == (
         "draws",
         "iid",
         10,
@@ -71,7 +73,7 @@ def test_a_set_s_value_brings_the_columns_that_it_is_made_of(written):
     found = written(ratio(BASE, BASE + 1), sets=[set_row("spread-skill", "ratio")])
     assert variants(found) == {"spread-skill:ratio"}
     assert found.sets[0].parts == ("skill", "spread")
-    assert [(c.quantity.variant, c.part) for c in found.columns] == [
+    assert [(q.variant, q in found.parts) for q in map(quantity_of, found.series)] == [
         ("skill", True),
         ("spread", True),
     ]
@@ -83,17 +85,17 @@ def test_a_set_s_value_is_of_its_own_method_and_seed(written):
     assert [str(quantity) for quantity in found.quantities] == [
         "spread-skill:ratio of mdn[k=2] on demo"
     ]
-    assert {column.quantity.method for column in found.columns} == {"mdn[k=2]"}
+    assert {series.about.method for series in found.series} == {"mdn[k=2]"}
     seeds = ratio(BASE, BASE + 1) + ratio(BASE, BASE + 2, seed=1)
     found = written(seeds, sets=[set_row("spread-skill", "ratio", seed=1)])
-    assert [column.seed for column in found.columns] == [1, 1]
+    assert [series.about.seed for series in found.series] == [1, 1]
 
 
 def test_a_part_that_is_gated_itself_is_one_column(written):
     names = ["spread-skill:ratio,spread-skill:spread"]
     found = written(ratio(BASE, BASE + 1), sets=[set_row("spread-skill", "ratio")], names=names)
     assert variants(found) == {"spread-skill:ratio", "spread-skill:spread"}
-    assert [(c.quantity.variant, c.part) for c in found.columns] == [
+    assert [(q.variant, q in found.parts) for q in map(quantity_of, found.series)] == [
         ("spread", False),
         ("skill", True),
     ]
@@ -118,7 +120,7 @@ def test_nothing_but_that_is_nothing_to_gate(written):
 def test_training_seeds_stay_apart_and_tell_the_noise_floor(written):
     shifts = (0.0, 0.02, 0.01)
     found = written(*(rows(BASE + shift, seed=seed) for seed, shift in enumerate(shifts)))
-    assert [c.seed for c in found.columns] == [0, 1, 2]
+    assert [series.about.seed for series in found.series] == [0, 1, 2]
     (floor,) = found.floors.values()
     # s √(2 / k) t(S - 1), one-sided 95 % with 2 degrees of freedom: 2.920
     assert floor.value == pytest.approx(np.std(shifts, ddof=1) * np.sqrt(2 / 3) * 2.91999, rel=1e-4)
@@ -150,21 +152,21 @@ def test_suggested_margins_say_their_share_and_whether_seeds_are_few(run, seeds,
 
 def test_of_several_numbers_of_samples_the_largest_is_gated(written):
     found = written(rows(BASE, "error-of-best", k=5), rows(BASE + 1, "error-of-best", k=3))
-    assert [column.k for column in found.columns] == [5]
-    np.testing.assert_allclose(found.columns[0].values, BASE, rtol=1e-5)
+    assert [series.about.k for series in found.series] == [5]
+    np.testing.assert_allclose(found.series[0].values, BASE, rtol=1e-5)
 
 
 def test_undefined_values_are_null_and_come_back(written):
     hole = np.where(np.arange(N) == 5, np.nan, BASE)
     found = written(rows(hole))
-    assert np.flatnonzero(np.isnan(found.columns[0].values)).tolist() == [5]
+    assert np.flatnonzero(np.isnan(found.series[0].values)).tolist() == [5]
     assert "NaN" not in found.path.read_text()
 
 
 def test_values_follow_the_test_ids_whatever_the_table_s_order(written):
     order = np.random.default_rng(0).permutation(N)
     found = written(rows(BASE[order], images=[IDS[i] for i in order]))
-    np.testing.assert_allclose(found.columns[0].values, BASE, rtol=1e-5)
+    np.testing.assert_allclose(found.series[0].values, BASE, rtol=1e-5)
 
 
 def test_the_file_is_small_one_line_a_column_and_the_same_when_it_is_written_again(written):
@@ -221,7 +223,7 @@ def test_what_has_no_value_is_named_and_not_gated(written):
         str(q) for q in found.quantities if q.method == "mdn"
     ]
     assert variants(found) == {"fair-energy-score:field", "spread-skill:ratio"}
-    assert {column.quantity.method for column in found.columns} == {"mdn"}
+    assert {series.about.method for series in found.series} == {"mdn"}
     assert set(found.left_out) == {
         "error-of-best:sum: undefined for mdn on demo",
         "spread-skill:ratio: undefined for truth on demo",

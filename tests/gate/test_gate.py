@@ -261,8 +261,8 @@ def test_what_was_undefined_already_is_left_out_of_both(only):
 )
 def test_what_a_baseline_of_before_has_undefined(run, tmp_path, after, verdict, why):
     made = baseline.make(run("before", rows(BASE)), tmp_path / "b.json", (), registry())
-    nothing = tuple(replace(column, values=np.full(N, np.nan)) for column in made.columns)
-    baseline.write(replace(made, columns=nothing))
+    nothing = tuple(replace(series, values=np.full(N, np.nan)) for series in made.series)
+    baseline.write(replace(made, series=nothing))
     found = judge(
         run("after", rows(after)), baseline.read(made.path), parse({}, ""), registry(), strict=True
     )
@@ -278,8 +278,8 @@ def test_a_set_s_value_that_is_undefined_in_both_is_ok_only_where_its_parts_are_
 
     zero = np.zeros(N)
     made = baseline.make(ratios("before", BASE, BASE), tmp_path / "b.json", (), registry())
-    nothing = tuple(replace(column, values=zero) for column in made.columns)
-    baseline.write(replace(made, columns=nothing))
+    nothing = tuple(replace(series, values=zero) for series in made.series)
+    baseline.write(replace(made, series=nothing))
     for name, below, verdict in (("same", zero, "ok"), ("other", BASE, "inconclusive")):
         (row,) = judge(
             ratios(name, zero, below), baseline.read(made.path), parse({}, ""), registry()

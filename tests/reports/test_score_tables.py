@@ -8,7 +8,8 @@ from bench.output import Output
 from bench.plugins.loader import registry
 from bench.reports.score_groups import GROUPS
 from bench.reports.score_tables import flatness_of, write
-from bench.reports.scores import Measure, gather
+from bench.reports.scores import gather
+from bench.results.series import Measure
 
 N = 220
 RANKS = ("rank-pixel-a", "rank-pixel-b", "rank-mean-a", "rank-mean-b", "rank-distance")
