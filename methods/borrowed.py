@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from bench.contracts import FitContext, Method
-from bench.contracts import PreparedSet
+from bench.contracts import FitContext, Method, PreparedSet
 from bench.errors import BenchError
 
 

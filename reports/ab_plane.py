@@ -230,7 +230,7 @@ def _plane(results: Sequence[Results], dataset: str, entries: Sequence[Entry]) -
 
 def _has_pictures(run: Results, entry: Entry) -> bool:
     wanted = (entry.dataset, entry.method, "done")
-    return any((c["dataset"], c["method"], c["status"]) == wanted for c in run.cells)
+    return any((c.dataset, c.method, c.status) == wanted for c in run.cells)
 
 
 def _pages(run: Results, dataset: str, images: Sequence[str]) -> Iterator[Pictures]:

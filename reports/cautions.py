@@ -28,14 +28,11 @@ def cautions(results: Sequence[Results]) -> list[Caution]:
 
 
 def _cells(result: Results) -> Iterator[Caution]:
-    lost = [c for c in result.cells if c["status"] != "done"]
+    lost = [c for c in result.cells if c.status != "done"]
     if lost:
         yield Caution(
             f"{_count(len(lost), 'cell')} without samples",
-            tuple(
-                f"{c['method']} on {c['dataset']}: {c['status']}: {c.get('reason', '')}"
-                for c in lost
-            ),
+            tuple(f"{c.method} on {c.dataset}: {c.status}: {c.reason}" for c in lost),
         )
 
 
@@ -43,30 +40,28 @@ def _datasets(result: Results) -> Iterator[Caution]:
     from bench.results.report import caution_of
     from bench.scores.intervals import FEW
 
-    for name, data in result.manifest["datasets"].items():
+    for name, data in result.manifest.datasets.items():
         if text := caution_of(data):
             yield Caution(f"{name}: {text}")
-        if (count := data["test"]["photographs"]) < FEW:
+        if (count := data.test.photographs) < FEW:
             yield Caution(f"{name}: {_count(count, 'test photograph')}: too few to show anything")
 
 
 def _photographs(result: Results) -> Iterator[Caution]:
-    from bench.data.duplicates import remarks
+    from bench.results.copies import remarks
 
-    for name, data in result.manifest["datasets"].items():
+    for name, data in result.manifest.datasets.items():
         lines = [
-            f"{part}: {image}: {why}"
-            for part in ("train", "test")
-            for image, why in data[part].get("excluded", {}).items()
+            f"{word}: {image}: {why}"
+            for word, part in data.parts.items()
+            for image, why in part.excluded.items()
         ]
-        lines += [f"{file}: {why}" for file, why in data.get("left_out", {}).items()]
+        lines += [f"{file}: {why}" for file, why in data.left_out.items()]
         if lines:
             yield Caution(f"{name}: {_count(len(lines), 'photograph')} left out", tuple(lines))
         for text, details in remarks(data):
             yield Caution(f"{name}: {text}", tuple(details))
-        grey = [
-            image for part in ("train", "test") for image in data[part].get("grey_only_kept", [])
-        ]
+        grey = [image for part in data.parts.values() for image in part.grey_only_kept]
         if grey:
             yield Caution(
                 f"{name}: {_count(len(grey), 'photograph')} without any colour kept, as the "
@@ -82,9 +77,9 @@ def _claims(result: Results) -> Iterator[Caution]:
             f"{', '.join(result.claimed)}: {CLAIMED}; fair scores and ranks hold only as far as it "
             "is true"
         )
-    for fit in result.manifest.get("fits", []):
-        if caution := fit.get("notes", {}).get("caution"):
-            yield Caution(f"{fit['label']} on {fit['dataset']}: {caution}")
+    for fit in result.manifest.fits:
+        if caution := fit.notes.get("caution"):
+            yield Caution(f"{fit.label} on {fit.dataset}: {caution}")
 
 
 def _scores(result: Results) -> Iterator[Caution]:
@@ -137,23 +132,19 @@ def _optional(result: Results) -> Iterator[Caution]:
 
 
 def _making(result: Results) -> Iterator[Caution]:
-    broken = [p for p in result.manifest.get("plugins", []) if p.get("error")]
+    broken = [p for p in result.manifest.plugins if p.error]
     if broken:
         yield Caution(
             f"{_count(len(broken), 'plugin')} did not load",
-            tuple(
-                f"{p['name']} of {p['distribution']} {p['version']}: {p['error']}" for p in broken
-            ),
+            tuple(f"{p.name} of {p.distribution} {p.version}: {p.error}" for p in broken),
         )
-    if (result.manifest.get("environment", {}).get("git") or {}).get("dirty"):
+    if (git := result.manifest.environment.git) and git.dirty:
         yield Caution(f"{result.folder.name} was made from a checkout with uncommitted changes")
     limits = [
-        f"--limit-{part} left {d[part]['photographs']:,} of {d['listed'][part]:,} photographs of "
-        f"{name}"
-        for name, d in result.manifest["datasets"].items()
-        for part in ("train", "test")
-        if d.get("listed", {}).get(part, 0)
-        > d[part]["photographs"] + len(d[part].get("excluded", {}))
+        f"--limit-{word} left {part.photographs:,} of {listed:,} photographs of {name}"
+        for name, data in result.manifest.datasets.items()
+        for word, part in data.parts.items()
+        if (listed := getattr(data.listed, word, 0)) > part.photographs + len(part.excluded)
     ]
     yield from (Caution(f"only a part of the data: {line}") for line in limits)
 

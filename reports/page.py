@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.hookspecs import hookimpl
 from bench.output import PAGE, Output, Section
 from bench.specs import ReportSpec
-from bench.store import drafts
+from bench.store import drafts, records
 from bench.store.files import write_bytes, write_text
 from bench.text import html as escape
 
@@ -114,7 +114,7 @@ def _page(results: Sequence[Results], out: Output, gallery: bool) -> Iterator[st
 </head>
 <body>
 <header class="top"><h1>huebench report</h1>
-<p class="faded">{escape(names)}; protocol {escape(str(results[0].manifest["protocol"]["name"]))}</p></header>
+<p class="faded">{escape(names)}; protocol {escape(str(results[0].manifest.protocol["name"]))}</p></header>
 <nav aria-label="Sections"><div>{"".join(f'<a href="#{key}">{title}</a>' for key, title in links.items())}
 <label><input type="checkbox" id="controls" checked> show controls</label></div></nav>
 <main>"""
@@ -192,10 +192,10 @@ def _figures(out: Output) -> Iterator[str]:
 
 def _trainings(results: Sequence[Results]) -> str:
     """Scores are means over trainings, pictures are of one: said where there are several."""
-    seeds = {(r.folder, c["dataset"], c["method"]): set[int]() for r in results for c in r.cells}
+    seeds = {(r.folder, c.dataset, c.method): set[int]() for r in results for c in r.cells}
     for r in results:
         for c in r.cells:
-            seeds[r.folder, c["dataset"], c["method"]].add(int(c.get("seed", 0)))
+            seeds[r.folder, c.dataset, c.method].add(c.seed)
     several = max(map(len, seeds.values()), default=1)
     return (
         f"Pictures are of the first training of each method, scores are means over {several} "
@@ -215,24 +215,19 @@ def _foot(results: Sequence[Results]) -> Iterator[str]:
     for result in results:
         manifest = result.manifest
         command = (
-            shlex.join(manifest["argv"]) or "made from Python: settings.json has what was asked for"
+            shlex.join(manifest.argv) or "made from Python: settings.json has what was asked for"
         )
         yield f"<h3>{escape(result.folder.name)}</h3><pre><code>{escape(command)}</code></pre>"
-        yield _facts(
-            "Protocol", {**manifest["protocol"], "digest": manifest.get("protocol_digest", "")}
-        )
-        yield _facts("Environment", _flat(manifest.get("environment", {})))
-        plugins = {
-            p["name"]: f"{p['distribution']} {p['version']}" for p in manifest.get("plugins", [])
-        }
+        yield _facts("Protocol", {**manifest.protocol, "digest": manifest.protocol_digest})
+        yield _facts("Environment", _flat(records.plain(manifest.environment)))
+        plugins = {p.name: f"{p.distribution} {p.version}" for p in manifest.plugins}
         yield _facts("Plugins", plugins)
         yield _facts(
             "Data",
             {
-                f"{name} {part}": f"{d[part]['photographs']:,} photographs, ids "
-                f"{d[part].get('ids_digest', '')[:12]}"
-                for name, d in manifest["datasets"].items()
-                for part in ("train", "test")
+                f"{name} {word}": f"{part.photographs:,} photographs, ids {part.ids_digest[:12]}"
+                for name, data in manifest.datasets.items()
+                for word, part in data.parts.items()
             },
         )
     yield "</footer>"

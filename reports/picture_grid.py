@@ -128,7 +128,7 @@ def _album(
     pages = found[runs[0]] if found else []
     return Album(
         dataset,
-        results[0].manifest["protocol"]["name"],
+        str(results[0].manifest.protocol["name"]),
         images,
         bool(out.images),
         pages,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.results.run_folder import Results
     from bench.scores.columns import ScoreColumn, Scores
     from bench.scores.intervals import Estimate
+    from bench.scores.manifest import Cell
 
 WHOLE_CELL = ""
 """The ask, and the metric, of the row of a cell that failed as a whole."""
@@ -28,7 +29,7 @@ AT_ONCE = 500_000
 
 Columns = Sequence[tuple[int, "ScoreColumn"]]
 """Columns, each with the position of its run."""
-Cells = Mapping[tuple[int, str, str], Sequence[Mapping[str, Any]]]
+Cells = Mapping[tuple[int, str, str], Sequence["Cell"]]
 """The manifests' cells by run, data set and method: one a seed."""
 
 ERROR_OF_BEST = Measure("error-of-best", "sum")
@@ -263,7 +264,7 @@ class _Reader:
         scores = gathered(asked, self.tables)
         measured = scores.columns
         cells = [cell for run in runs for cell in self.cells.get((run, dataset, method), ())]
-        claimed = "draws" in self.asks and any(cell.get("claims_draws") for cell in cells)
+        claimed = "draws" in self.asks and any(cell.claims_draws for cell in cells)
         failures = [_failure(column) for _, column in asked if not column.measured] + [
             f for c in cells for f in self._refused(c)
         ]
@@ -278,17 +279,15 @@ class _Reader:
             k=max((column.k for _, column in measured), default=0),
             seeds=tuple(dict.fromkeys(str(column.seed) for _, column in measured)),
             failures=tuple(dict.fromkeys(failures)),
-            density=next((str(c["density"]) for c in cells if c.get("density")), ""),
+            density=next((c.density for c in cells if c.density), ""),
             scores=scores,
             sets=self._sets(dataset, method, runs),
         )
 
-    def _refused(self, cell: Mapping[str, Any]) -> list[Failure]:
+    def _refused(self, cell: Cell) -> list[Failure]:
         """What the method itself refused: the table says so of fair scores only."""
-        refused = [
-            a["refused"] for a in cell.get("asks", ()) if a["ask"] in self.asks and a.get("refused")
-        ]
-        return [Failure(str(cell["seed"]), "refused", reason) for reason in refused]
+        refused = [a.refused for a in cell.asks if a.name in self.asks and a.refused]
+        return [Failure(str(cell.seed), "refused", reason) for reason in refused]
 
     def _sets(self, dataset: str, method: str, runs: Iterable[int]) -> pd.DataFrame:
         """Where two runs measured the same, the value over more photographs counts."""
@@ -301,10 +300,10 @@ class _Reader:
 
 
 def _cells(results: Sequence[Results]) -> Cells:
-    found: dict[tuple[int, str, str], list[Mapping[str, Any]]] = {}
+    found: dict[tuple[int, str, str], list[Cell]] = {}
     for i, result in enumerate(results):
         for cell in result.cells:
-            found.setdefault((i, cell["dataset"], cell["method"]), []).append(cell)
+            found.setdefault((i, cell.dataset, cell.method), []).append(cell)
     return found
 
 

@@ -89,9 +89,7 @@ def _places(labels: Sequence[str], results: Sequence[Results]) -> dict[str, int]
     """Where the methods stand that labels begin with; the next free place for a second label of
     one, and for an unknown one."""
     methods = list(
-        dict.fromkeys(
-            cell["method"] for r in results for cell in r.cells if cell.get("role") != "codec"
-        )
+        dict.fromkeys(cell.method for r in results for cell in r.cells if cell.role != "codec")
     )
     found: dict[str, int] = {}
     for label in labels:

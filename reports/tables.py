@@ -25,6 +25,7 @@ from .scores import CLAIM, Entry
 if TYPE_CHECKING:
     from bench.results.run_folder import Results
     from bench.scores.intervals import Estimate
+    from bench.scores.manifest import Part
 
 NOTHING = "–"
 NOT_MEASURED = (
@@ -137,18 +138,18 @@ def verdict(estimate: Estimate) -> str:
 def describe_protocol(results: Sequence[Results], draws: bool = False) -> Caption:
     """What every caption says: the protocol, the scale, how many samples, and what the intervals
     are."""
-    protocol = results[0].manifest["protocol"]
+    protocol = results[0].manifest.protocol
     samples = (
         f"{protocol.get('draws', 'no')} independent draws a photograph"
         if draws
         else f"k = {protocol['k']}"
     )
-    digest = str(results[0].manifest.get("protocol_digest", ""))[:12]
-    presets = dict.fromkeys(str(r.manifest["preset"]) for r in results if r.manifest.get("preset"))
+    digest = results[0].manifest.protocol_digest[:12]
+    presets = dict.fromkeys(str(r.manifest.preset) for r in results if r.manifest.preset)
     return Caption(
-        f"Protocol {code(protocol['name'])} (digest {escape(digest)}), preset "
+        f"Protocol {code(str(protocol['name']))} (digest {escape(digest)}), preset "
         f"{escape(' and '.join(presets) or 'unknown')}, "
-        f"weights {escape(protocol['weights'])}; ab divided by {protocol['scale']:g} before errors "
+        f"weights {escape(str(protocol['weights']))}; ab divided by {protocol['scale']:g} before errors "
         "and variances are "
         f"taken; {samples}. In brackets: 95 % bootstrap intervals over test photographs, after "
         "averaging "
@@ -158,8 +159,8 @@ def describe_protocol(results: Sequence[Results], draws: bool = False) -> Captio
 
 def describe_dataset(results: Sequence[Results], dataset: str) -> str:
     """`lfw: 1,000 test and 12,233 training photographs`; runs that differ are told apart by `or`."""
-    parts = [r.manifest["datasets"][dataset] for r in results if dataset in r.manifest["datasets"]]
-    counts = {name: _counts([p[name] for p in parts if name in p]) for name in ("test", "train")}
+    parts = [r.manifest.datasets[dataset] for r in results if dataset in r.manifest.datasets]
+    counts = {name: _counts([p.parts[name] for p in parts]) for name in ("test", "train")}
     return f"{escape(dataset)}: {counts['test']} test and {counts['train']} training photographs"
 
 
@@ -234,7 +235,7 @@ def _undefined(entry: Entry, measure: Measure, digits: int) -> str:
     return f"{escape(entry.label)} on {escape(entry.dataset)}: no value for {missing}{others}"
 
 
-def _counts(parts: Sequence[Mapping[str, Any]]) -> str:
+def _counts(parts: Sequence[Part]) -> str:
     return " or ".join(dict.fromkeys(_count(p) for p in parts)) or "?"
 
 
@@ -247,6 +248,6 @@ def _usual(counts: Mapping[str, int]) -> str:
     return f"{usual:,}" + (f" ({others})" if others else "")
 
 
-def _count(part: Mapping[str, Any]) -> str:
-    left_out = f" ({len(part['excluded'])} left out)" if part.get("excluded") else ""
-    return f"{part['photographs']:,}{left_out}"
+def _count(part: Part) -> str:
+    left_out = f" ({len(part.excluded)} left out)" if part.excluded else ""
+    return f"{part.photographs:,}{left_out}"

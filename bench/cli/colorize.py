@@ -76,8 +76,8 @@ def colorize(
     stdin = sys.stdin.buffer.read() if any(photo.path is None for photo in meant) else b""
     with folders.opened(place, method, dataset, trained, device, show, own_store(store)) as made:
         show.say(
-            f"{made.card['label']}, fitted on {made.card['data']['name']} with seed "
-            f"{made.card['seed']}, of {place}"
+            f"{made.card.label}, fitted on {made.card.data.name} with seed "
+            f"{made.card.seed}, of {place}"
         )
         failed = colorizing.colourize(meant, made, out, k, seed, show, stdin)
     for photo, why in failed:

@@ -193,32 +193,6 @@ def hashes(light: np.ndarray) -> np.ndarray:
     return np.packbits((means[..., 1:] > means[..., :-1]).reshape(len(light), -1), axis=1)
 
 
-def remarks(data: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What a reader of a manifest's data set has to know of copies that were not left out, and
-    which ones these are."""
-    told = data.get("duplicates") or {}
-    train, test = (
-        [Copy(*copy) for copy in told.get(part, ())] for part in ("train", "within_test")
-    )
-    found = []
-    if train and told.get("choice") != "drop":
-        text = _count(
-            len(train), "training photograph is a copy", "training photographs are copies"
-        )
-        found.append(
-            (f"{text} of test photographs", [f"train: {copy.id}: {copy.reason}" for copy in train])
-        )
-    if test:
-        found.append((_within(len(test)), [f"test: {copy.id}: {copy.reason}" for copy in test]))
-    return found
-
-
-def left_out(data: Mapping[str, Any]) -> int:
-    """How many photographs of a manifest's data set were left out as copies."""
-    told = data.get("duplicates") or {}
-    return len(told.get("train", ())) if told.get("choice") == "drop" else 0
-
-
 def said_of_files(source: Source) -> list[str]:
     """Lines about a split, as far as digests of files tell."""
     train, within = (
@@ -346,11 +320,11 @@ def _lines(
             f"({_examples(found.train)})"
         )
     if found.within_test:
-        yield f"{name}: {_within(len(found.within_test), f'of {tested:,} ')} ({_examples(found.within_test)})"
+        yield f"{name}: {within(len(found.within_test), f'of {tested:,} ')} ({_examples(found.within_test)})"
 
 
-def _within(count: int, of: str = "") -> str:
-    return _count(
+def within(count: int, of: str = "") -> str:
+    return counted(
         count,
         f"{of}test photograph{'s' if of else ''} is a copy of another there, and counts once more",
         f"{of}test photographs are copies of others there, and count once more each",
@@ -362,5 +336,5 @@ def _examples(copies: Sequence[Copy]) -> str:
     return "; ".join(map(str, copies[:EXAMPLES])) + more
 
 
-def _count(n: int, one: str, many: str) -> str:
+def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"

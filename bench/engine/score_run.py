@@ -101,7 +101,7 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     write_text(folder / "summary.csv", csv(summarise(scored.table.columns)))
     if not table.done:
         reasons = "; ".join(
-            sorted({f"{c['method']} on {c['dataset']}: {c['reason']}" for c in manifest.cells})
+            sorted({f"{c.method} on {c.dataset}: {c.reason}" for c in manifest.cells})
         )
         raise NothingMeasured(f"nothing was measured: {reasons}")
     return scored

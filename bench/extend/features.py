@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.machine.memory import give_back
 from bench.store import stored
 from bench.store.files import allocate
+from bench.store.marks import FeatureMark
 
 
 @runtime_checkable
@@ -115,7 +116,8 @@ def stored_features(context: FitContext, name: str, train: PreparedSet) -> Featu
     key = keys.key("features", part=context.part_keys[name], photographs=train.key)
     if context.store.find("features", key) is None:
         needed = _bytes(shape)
-        held = sum(_bytes(mark["shape"]) for mark in context.store.all("features"))
+        kept = (m for m in context.store.all("features") if isinstance(m, FeatureMark))
+        held = sum(_bytes(mark.shape) for mark in kept)
         if needed + held > context.cache_budget:
             context.progress.say(_beyond(needed, held, len(train), context.cache_budget))
             return Computed(part, train)

@@ -22,14 +22,23 @@ import numpy as np
 from bench.errors import BenchError, NothingMeasured
 from bench.gate import noise_floor
 from bench.gate.columns import Chosen, SetValue, choose, image_ids, not_loaded, quantity_of
-from bench.gate.forms import BaselineFile, ColumnOfBaseline, Gated
+from bench.gate.forms import (
+    BaselineFile,
+    ColumnOfBaseline,
+    DataOfBaseline,
+    Gated,
+    Ids,
+    Libraries,
+    MethodOfBaseline,
+    Origin,
+)
 from bench.gate.margins import Quantity
 from bench.gate.noise_floor import Floor
 from bench.plugins.loader import Registry
 from bench.results.run_folder import Results
 from bench.results.series import Series
-from bench.scores import long_table
 from bench.scores.columns import ScoreColumn
+from bench.scores.manifest import Cell, DataSet
 from bench.store import records
 from bench.store.files import write_for_user
 
@@ -42,13 +51,13 @@ MEND = "write it again, or restore it"
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Values to hold a run against. manifest: protocol, data sets with the ids of their test
+    """Values to hold a run against. origin: protocol, data sets with the ids of their test
     photographs, methods and environment, as far as they matter. series, parts: as
     `bench.gate.columns.Chosen` has them. floors: the noise of training
     seeds, where it is known."""
 
     path: Path
-    manifest: Mapping[str, Any]
+    origin: Origin
     series: tuple[Series, ...]
     parts: frozenset[Quantity]
     sets: tuple[SetValue, ...]
@@ -69,14 +78,6 @@ class Baseline:
         """The training seeds of a method."""
         about = [each.about for each in self.series]
         return sorted({a.seed for a in about if (a.dataset, a.method) == (dataset, method)})
-
-    def as_results(self) -> Results:
-        """The manifest, as `bench.results.comparable.differences` compares them; no scores."""
-        scores, of_sets = (
-            long_table.frame([], columns)
-            for columns in (long_table.COLUMNS, long_table.SET_COLUMNS)
-        )
-        return Results(self.path, dict(self.manifest), scores, of_sets)
 
 
 def make(
@@ -116,13 +117,13 @@ def make(
         raise NothingMeasured(
             f"{result.folder} has nothing to gate: {'; '.join(why[:6]) or 'no values'}{more}"
         )
-    manifest = _manifest(result)
-    trainings = max((len(m["seeds"]) for m in manifest["methods"]), default=1)
+    origin = _origin(result)
+    trainings = max((len(m.seeds) for m in origin.methods), default=1)
     floors = noise_floor.floors([result, *floor_of], names, plugins, trainings)
     ours |= {each.quantity for each in chosen.sets}
     return Baseline(
         path,
-        manifest,
+        origin,
         tuple(map(_rounded, chosen.series)),
         chosen.parts,
         chosen.sets,
@@ -148,15 +149,12 @@ def read(path: Path) -> Baseline:
     if not isinstance(given, dict) or given.get("form") != FORM:
         raise BenchError(f"{path} is no baseline: `bench baseline write RUN FILE` makes one")
     found = records.checked(given, BaselineFile, path, MEND, SCHEMA)
-    lines = found["columns"]
-    gated = {_quantity(line) for line in lines if not line.get("part")}
-    parts = frozenset(_quantity(line) for line in lines if line.get("part")) - gated
-    sets = tuple(SetValue(_quantity(s), tuple(s["parts"]), s["version"]) for s in found["sets"])
-    floors = {_quantity(f): Floor(f["floor"], f["seeds"], f["mean"]) for f in found["floors"]}
-    said: dict[str, Any] = dict(found)
-    manifest = {name: said[name] for name in ("date", *_PROVENANCE, "environment", *_LISTS)}
-    series = tuple(_series(line, manifest["datasets"]) for line in lines)
-    baseline = Baseline(path, manifest, series, parts, sets, floors, tuple(found["left_out"]))
+    gated = {_quantity(line) for line in found.columns if not line.part}
+    parts = frozenset(_quantity(line) for line in found.columns if line.part) - gated
+    sets = tuple(SetValue(_quantity(s), s.parts, s.version) for s in found.sets)
+    floors = {_quantity(f): Floor(f.floor, f.seeds, f.mean) for f in found.floors}
+    series = tuple(_series(line, found.datasets) for line in found.columns)
+    baseline = Baseline(path, found, series, parts, sets, floors, found.left_out)
     if wrong := next(_unfit(baseline), ""):
         raise BenchError(f"{path} is damaged ({wrong}): {MEND}")
     return baseline
@@ -164,16 +162,18 @@ def read(path: Path) -> Baseline:
 
 def text(baseline: Baseline) -> str:
     """The file: one line a column, and one a data set, method, set's value and floor."""
+    origin = records.plain(baseline.origin)
     head = {
         "form": FORM,
         "schema_version": SCHEMA,
-        **{k: v for k, v in baseline.manifest.items() if k not in _LISTS},
+        "date": origin["date"],
+        **{key: origin[key] for key in ("protocol", "protocol_digest", "preset", "environment")},
     }
     parts = [
         f"{json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in head.items()
     ]
     lists: dict[str, list[Any]] = {
-        "methods": list(baseline.manifest["methods"]),
+        "methods": origin["methods"],
         "left_out": list(baseline.left_out),
         "floors": [
             {
@@ -191,8 +191,7 @@ def text(baseline: Baseline) -> str:
         "columns": [_line(series, baseline.parts) for series in baseline.series],
     }
     datasets = ",\n".join(
-        f"{json.dumps(name)}: {json.dumps(data)}"
-        for name, data in baseline.manifest["datasets"].items()
+        f"{json.dumps(name)}: {json.dumps(data)}" for name, data in origin["datasets"].items()
     )
     parts.append(f'"datasets": {{\n{datasets}\n}}')
     parts += [f"{json.dumps(key)}: [{_lines(values)}]" for key, values in lists.items()]
@@ -208,42 +207,39 @@ def significant(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-_LISTS = ("methods", "datasets")
-_PROVENANCE = ("protocol", "protocol_digest", "preset")
-
-
-def _manifest(result: Results) -> dict[str, Any]:
-    """What a reader, and a comparison, need of a run's manifest."""
+def _origin(result: Results) -> Origin:
     given = result.manifest
-    environment = given.get("environment", {})
-    methods: dict[tuple[str, str], dict[str, Any]] = {}
+    methods: dict[tuple[str, str], list[Cell]] = {}
     for cell in result.cells:
-        kept = {
-            k: cell.get(k)
-            for k in ("dataset", "method", "name", "version", "distribution", "parameters")
-        }
-        methods.setdefault((cell["dataset"], cell["method"]), {**kept, "seeds": []})[
-            "seeds"
-        ].append(int(cell.get("seed") or 0))
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        **{key: given.get(key) for key in _PROVENANCE},
-        "environment": {"libraries": environment.get("libraries", {})},
-        "datasets": {name: _data(name, data, result) for name, data in given["datasets"].items()},
-        "methods": list(methods.values()),
-    }
+        methods.setdefault((cell.dataset, cell.method), []).append(cell)
+    return Origin(
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        protocol=given.protocol,
+        protocol_digest=given.protocol_digest,
+        preset=given.preset,
+        environment=Libraries(libraries=given.environment.libraries),
+        datasets={name: _data(name, data, result) for name, data in given.datasets.items()},
+        methods=tuple(
+            MethodOfBaseline(
+                dataset=cells[0].dataset,
+                method=cells[0].method,
+                seeds=tuple(cell.seed for cell in cells),
+                name=cells[0].name,
+                version=cells[0].version,
+                distribution=cells[0].distribution,
+                parameters=cells[0].parameters,
+            )
+            for cells in methods.values()
+        ),
+    )
 
 
-def _data(name: str, data: Mapping[str, Any], result: Results) -> dict[str, Any]:
-    parts = {
-        part: {k: data[part].get(k) for k in ("photographs", "ids_digest")}
-        for part in ("train", "test")
-    }
-    return {
-        "digest": data.get("digest"),
-        "train": parts["train"],
-        "test": {**parts["test"], "ids": image_ids(result, name)},
-    }
+def _data(name: str, data: DataSet, result: Results) -> DataOfBaseline:
+    train, test = (
+        Ids(ids_digest=part.ids_digest, photographs=part.photographs, ids=ids)
+        for part, ids in ((data.train, ()), (data.test, tuple(image_ids(result, name))))
+    )
+    return DataOfBaseline(digest=data.digest, train=train, test=test)
 
 
 def _defined(chosen: Chosen, plugins: Registry) -> Chosen:
@@ -307,7 +303,7 @@ def _unfit(baseline: Baseline) -> Iterator[str]:
     if len(set(places)) < len(places):
         yield "two columns of one quantity and seed"
     for series, (of, _) in zip(baseline.series, places):
-        if of.dataset not in baseline.manifest["datasets"]:
+        if of.dataset not in baseline.origin.datasets:
             yield f"a column of {of}, whose data set it does not have"
         elif len(series.values) != len(series.images):
             yield f"a column of {of} has {len(series.values)} values, not {len(series.images)}"
@@ -321,7 +317,7 @@ def _unfit(baseline: Baseline) -> Iterator[str]:
             yield f"{str(each.quantity)[:200]} lacks columns that it is made of"
 
 
-def _series(line: ColumnOfBaseline, datasets: Mapping[str, Any]) -> Series:
+def _series(line: ColumnOfBaseline, datasets: Mapping[str, DataOfBaseline]) -> Series:
     import pandas as pd
 
     about = ScoreColumn(
@@ -330,19 +326,19 @@ def _series(line: ColumnOfBaseline, datasets: Mapping[str, Any]) -> Series:
         cell="",
         role="",
         parameters="",
-        seed=line["seed"],
-        ask=line["ask"],
-        metric_version=line["version"],
-        direction=line["direction"],
-        unit=line["unit"],
+        seed=line.seed,
+        ask=line.ask,
+        metric_version=line.version,
+        direction=line.direction,
+        unit=line.unit,
         region="all",
-        kind=line["kind"],
-        k=line["k"],
+        kind=line.kind,
+        k=line.k,
     )
-    images = datasets[about.dataset]["test"]["ids"] if about.dataset in datasets else []
-    values = [math.nan if value is None else value for value in line["values"]]
+    images = datasets[about.dataset].test.ids if about.dataset in datasets else ()
+    values = [math.nan if value is None else value for value in line.values]
     return Series(about, pd.Index(images, dtype="object"), np.array(values, np.float64))
 
 
 def _quantity(line: Gated) -> Quantity:
-    return Quantity(line["dataset"], line["method"], line["metric"], line["variant"])
+    return Quantity(line.dataset, line.method, line.metric, line.variant)

@@ -47,7 +47,7 @@ def quantity_of(series: Series) -> Quantity:
 
 def by_seed(result: Results, metrics: Sequence[str] = ()) -> dict[int, dict[Place, MethodScores]]:
     """What was measured, each training seed by itself."""
-    seeds = dict.fromkeys(int(cell.get("seed") or 0) for cell in result.cells)
+    seeds = dict.fromkeys(cell.seed for cell in result.cells)
     return {seed: values.read(result, metrics, seed) for seed in seeds}
 
 
@@ -94,13 +94,13 @@ def not_loaded(result: Results, plugins: Registry) -> list[str]:
 
 def image_ids(result: Results, dataset: str) -> list[str]:
     """Ids of the test photographs, as the manifest has them; BenchError where an old one does not."""
-    test = result.manifest["datasets"][dataset]["test"]
-    if "ids" not in test:
+    ids = result.manifest.datasets[dataset].test.ids
+    if ids is None:
         raise BenchError(
             f"{result.folder} does not say which photographs of {dataset} it tested: repeat its "
             "`bench run`"
         )
-    return [str(name) for name in test["ids"]]
+    return list(ids)
 
 
 def _wanted(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
-
-from bench.store.records import Count, Direction, Number, Plain, Scalar, Whole
+from bench.store.records import Count, Direction, Form, Number, Plain, Scalar, Whole
 
 
-class Ids(TypedDict):
-    """A digest of a part's ids, in a baseline."""
+class Ids(Form, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a data set. ids: of the test part's photographs."""
 
     ids_digest: str | None
-    photographs: NotRequired[Count | None]
+    photographs: Count | None = None
+    ids: tuple[str, ...] = ()
 
 
-class TestIds(Ids):
-    """The test part's, with the ids."""
-
-    ids: list[str]
-
-
-class DataOfBaseline(TypedDict):
-    """A data set in a baseline."""
+class DataOfBaseline(Form, frozen=True, kw_only=True):
+    """A data set."""
 
     digest: str | None
     train: Ids
-    test: TestIds
+    test: Ids
 
 
-class MethodOfBaseline(TypedDict):
-    """A method in a baseline."""
+class MethodOfBaseline(Form, frozen=True, kw_only=True):
+    """A method, with all its trainings."""
 
     dataset: str
     method: str
-    seeds: list[Whole]
-    name: NotRequired[str | None]
-    version: NotRequired[str | None]
-    distribution: NotRequired[str | None]
-    parameters: NotRequired[dict[str, Plain] | None]
+    seeds: tuple[Whole, ...]
+    name: str | None = None
+    version: str | None = None
+    distribution: str | None = None
+    parameters: dict[str, Plain] | None = None
 
 
-class Libraries(TypedDict):
-    """A baseline's environment."""
+class Libraries(Form, frozen=True, kw_only=True):
+    """What a baseline was made with."""
 
     libraries: dict[str, str]
 
 
-class Gated(TypedDict):
+class Origin(Form, frozen=True, kw_only=True):
+    """What a reader, and a comparison, need of the manifest of the run that a baseline is of."""
+
+    date: str
+    protocol: dict[str, Scalar]
+    protocol_digest: str
+    preset: str | None
+    environment: Libraries
+    datasets: dict[str, DataOfBaseline]
+    methods: tuple[MethodOfBaseline, ...]
+
+
+class Gated(Form, frozen=True, kw_only=True):
     """A quantity (`bench.gate.margins.Quantity`)."""
 
     dataset: str
@@ -55,7 +60,7 @@ class Gated(TypedDict):
     variant: str
 
 
-class ColumnOfBaseline(Gated):
+class ColumnOfBaseline(Gated, frozen=True, kw_only=True):
     """Values of all test photographs."""
 
     seed: Whole
@@ -65,18 +70,18 @@ class ColumnOfBaseline(Gated):
     version: str
     unit: str
     direction: Direction
-    values: list[float | None]
-    part: NotRequired[bool]
+    values: tuple[float | None, ...]
+    part: bool = False
 
 
-class SetOfBaseline(Gated):
+class SetOfBaseline(Gated, frozen=True, kw_only=True):
     """A value of the whole set."""
 
     version: str
-    parts: list[str]
+    parts: tuple[str, ...]
 
 
-class FloorOfBaseline(Gated):
+class FloorOfBaseline(Gated, frozen=True, kw_only=True):
     """The noise of training seeds."""
 
     floor: Number
@@ -84,17 +89,10 @@ class FloorOfBaseline(Gated):
     seeds: Count
 
 
-class BaselineFile(TypedDict):
+class BaselineFile(Origin, frozen=True, kw_only=True):
     """A baseline of the gate."""
 
-    date: str
-    protocol: dict[str, Scalar]
-    protocol_digest: str
-    preset: str | None
-    environment: Libraries
-    datasets: dict[str, DataOfBaseline]
-    methods: list[MethodOfBaseline]
-    left_out: list[str]
-    floors: list[FloorOfBaseline]
-    sets: list[SetOfBaseline]
-    columns: list[ColumnOfBaseline]
+    left_out: tuple[str, ...]
+    floors: tuple[FloorOfBaseline, ...]
+    sets: tuple[SetOfBaseline, ...]
+    columns: tuple[ColumnOfBaseline, ...]

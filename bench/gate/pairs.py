@@ -21,6 +21,7 @@ from bench.results.series import PART, Measure, MethodScores, Place, Series
 from bench.scores import set_values
 from bench.scores.columns import ScoreColumn
 from bench.scores.intervals import Statistic
+from bench.scores.manifest import Cell
 from bench.specs import Direction
 
 
@@ -148,13 +149,11 @@ class _Search:
         return found
 
     @cached_property
-    def cells(self) -> dict[tuple[str, str], dict[int, Mapping[str, str]]]:
+    def cells(self) -> dict[tuple[str, str], dict[int, Cell]]:
         """The run's, by place and seed."""
-        found: dict[tuple[str, str], dict[int, Mapping[str, str]]] = {}
+        found: dict[tuple[str, str], dict[int, Cell]] = {}
         for cell in self.run.cells:
-            found.setdefault((cell["dataset"], cell["method"]), {})[int(cell.get("seed") or 0)] = (
-                cell
-            )
+            found.setdefault((cell.dataset, cell.method), {})[cell.seed] = cell
         return found
 
 
@@ -210,10 +209,8 @@ def _found(search: _Search, series: Series) -> np.ndarray | Problem:
     cell = cells.get(about.seed)
     if cell is None:
         return _without_cell(search, place, cells)
-    if cell["status"] != "done":
-        return Problem(
-            "regressed", f"{cell['status']}: {cell.get('reason') or 'no reason was given'}"
-        )
+    if cell.status != "done":
+        return Problem("regressed", f"{cell.status}: {cell.reason or 'no reason was given'}")
     if side is None:
         return Problem("regressed", "missing: not measured in the run")
     measure = Measure(about.metric, about.variant, "all", about.k, about.ask)

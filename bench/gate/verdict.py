@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from bench.errors import ExitCode, NothingMeasured
 from bench.gate.baseline import Baseline
+from bench.gate.forms import MethodOfBaseline
 from bench.gate.margins import Margin, Quantity, Settings
 from bench.gate.noninferiority import LEVEL, Change, Evidence, band, examine, mirrored
 from bench.gate.pairs import Pair, Problem, pairs
@@ -28,6 +29,7 @@ from bench.results.comparable import differences
 from bench.results.ranks import holm
 from bench.results.run_folder import Results
 from bench.scores.intervals import FEW
+from bench.scores.manifest import Cell
 from bench.specs import Direction, MetricSpec
 
 Verdict = Literal["regressed", "not comparable", "inconclusive", "ok"]
@@ -123,7 +125,7 @@ def judge(
     is to be gated.
     """
     strict = settings.inconclusive == "fail" if strict is None else strict
-    if refusals := differences(baseline.as_results(), run, strict=True):
+    if refusals := differences(baseline.origin, run.manifest, strict=True):
         return Gate(run.folder, baseline.path, refusals=tuple(refusals), strict=strict)
     _check_shared(run, baseline)
     rows, notes = [], []
@@ -226,7 +228,7 @@ def _one_sided(direction: Direction) -> bool:
 
 def _check_shared(run: Results, baseline: Baseline) -> None:
     mine = list(dict.fromkeys(q[:2] for q in baseline.quantities))
-    theirs = {(cell["dataset"], cell["method"]) for cell in run.cells}
+    theirs = {(cell.dataset, cell.method) for cell in run.cells}
     if not theirs.intersection(mine):
         had, wanted = (
             ", ".join(f"{m} on {d}" for d, m in some) or "nothing"
@@ -262,11 +264,7 @@ def _warnings(rows: Sequence[Row], baseline: Baseline, settings: Settings) -> It
 def _notes(run: Results, baseline: Baseline, plugins: Registry) -> Iterator[str]:
     yield from (f"not gated: {text}" for text in baseline.left_out)
     known = {q[:2] for q in baseline.quantities}
-    new = [
-        f"{c['method']} on {c['dataset']}"
-        for c in run.cells
-        if (c["dataset"], c["method"]) not in known
-    ]
+    new = [f"{c.method} on {c.dataset}" for c in run.cells if (c.dataset, c.method) not in known]
     if new:
         yield f"new in the run, and not gated: {', '.join(dict.fromkeys(new))}"
     gated = {q.metric for q in baseline.quantities} | {
@@ -289,27 +287,29 @@ def _notes(run: Results, baseline: Baseline, plugins: Registry) -> Iterator[str]
 
 def _remarks(run: Results, baseline: Baseline) -> Iterator[str]:
     """What differs and is no reason not to compare."""
-    before, after = baseline.manifest, run.manifest
-    if before.get("preset") != after.get("preset"):
-        yield f"preset {before.get('preset')} in the baseline, {after.get('preset')} in the run"
-    libraries = [m.get("environment", {}).get("libraries", {}) for m in (before, after)]
+    before, after = baseline.origin, run.manifest
+    if before.preset != after.preset:
+        yield f"preset {before.preset} in the baseline, {after.preset} in the run"
+    libraries = [made.environment.libraries for made in (before, after)]
     for name in sorted(libraries[0].keys() & libraries[1].keys()):
         if libraries[0][name] != libraries[1][name]:
             yield f"{name} {libraries[0][name]} in the baseline, {libraries[1][name]} in the run"
-    cells = {(cell["dataset"], cell["method"]): cell for cell in run.cells}
-    for method in before["methods"]:
-        if cell := cells.get((method["dataset"], method["method"])):
+    cells = {(cell.dataset, cell.method): cell for cell in run.cells}
+    for method in before.methods:
+        if cell := cells.get((method.dataset, method.method)):
             yield from (
-                f"{text}: {method['method']} on {method['dataset']}"
-                for text in _differ(method, cell)
+                f"{text}: {method.method} on {method.dataset}" for text in _differ(method, cell)
             )
 
 
-def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _differ(before: MethodOfBaseline, after: Cell) -> Iterator[str]:
     for key in ("version", "distribution"):
-        if before.get(key) != after.get(key):
-            yield f"method {key} {before.get(key)} in the baseline, {after.get(key)} in the run"
-    mine, other = before.get("parameters") or {}, after.get("parameters") or {}
-    for key in sorted({*mine, *other}):
-        if mine.get(key) != other.get(key):
-            yield f"parameter {key} = {mine.get(key)} in the baseline, {other.get(key)} in the run"
+        mine, other = getattr(before, key), getattr(after, key)
+        if mine != other:
+            yield f"method {key} {mine} in the baseline, {other} in the run"
+    given, theirs = before.parameters or {}, after.parameters
+    for key in sorted({*given, *theirs}):
+        if given.get(key) != theirs.get(key):
+            yield (
+                f"parameter {key} = {given.get(key)} in the baseline, {theirs.get(key)} in the run"
+            )

@@ -26,6 +26,7 @@ from bench.results.series import MethodScores, Place, Series
 from bench.scores import columns
 from bench.scores.columns import ScoreColumn
 from bench.scores.intervals import FEW, Estimate, joint_intervals
+from bench.scores.manifest import Cell
 from bench.specs import CLAIMED, IID, MetricSpec
 
 Word = Literal[
@@ -142,7 +143,7 @@ def compare(first: Results, second: Results, metrics: Sequence[str] = ()) -> Com
     the runs share no value. BenchError for a metric that neither run has.
     """
     runs = (first, second)
-    if differ := differences(first, second, strict=True):
+    if differ := differences(first.manifest, second.manifest, strict=True):
         raise NotComparable(
             f"runs {first.folder} and {second.folder} are not comparable: {'; '.join(differ)}"
         )
@@ -325,9 +326,9 @@ def _remarks(
     if runs[0].folder.resolve() == runs[1].folder.resolve():
         yield "A and B are the same run"
     first, second = (run.manifest for run in runs)
-    if first.get("preset") != second.get("preset"):
-        yield f"preset {first.get('preset')} in A, {second.get('preset')} in B"
-    libraries = [m.get("environment", {}).get("libraries", {}) for m in (first, second)]
+    if first.preset != second.preset:
+        yield f"preset {first.preset} in A, {second.preset} in B"
+    libraries = [made.environment.libraries for made in (first, second)]
     for name in sorted(libraries[0].keys() & libraries[1].keys()):
         if libraries[0][name] != libraries[1][name]:
             yield f"{name} {libraries[0][name]} in A, {libraries[1][name]} in B"
@@ -347,18 +348,24 @@ def _remarks(
 
 
 def _cells_differ(
-    cells: Sequence[Sequence[Mapping[str, Any]]], sides: Sequence[MethodScores], place: Place
+    cells: Sequence[Sequence[Cell]], sides: Sequence[MethodScores], place: Place
 ) -> Iterator[str]:
     """How a method of one name differs between the runs."""
     seeds = [", ".join(map(str, side.seeds)) for side in sides]
     if all(seeds) and seeds[0] != seeds[1]:
         yield f"training seeds {seeds[0]} in A, {seeds[1]} in B"
-    mine = [next((c for c in some if (c["dataset"], c["method"]) == place), {}) for some in cells]
+    mine = [
+        cell
+        for some in cells
+        if (cell := next((c for c in some if (c.dataset, c.method) == place), None))
+    ]
+    if len(mine) < len(cells):
+        return
     for key in ("version", "distribution"):
-        values = [cell.get(key) for cell in mine]
+        values = [getattr(cell, key) for cell in mine]
         if all(values) and values[0] != values[1]:
             yield f"method {key} {values[0]} in A, {values[1]} in B"
-    parameters = [cell.get("parameters", {}) for cell in mine]
+    parameters = [cell.parameters for cell in mine]
     for key in sorted(parameters[0].keys() & parameters[1].keys()):
         if parameters[0][key] != parameters[1][key]:
             yield f"parameter {key} = {parameters[0][key]} in A, {parameters[1][key]} in B"

@@ -12,14 +12,15 @@ from urllib.parse import quote
 from bench import keys
 from bench.contracts import Progress, Step
 from bench.contracts.execution import unheard
-from bench.data import duplicates
 from bench.errors import BenchError, ExitCode, SamplesGone, place, reason, trace, unknown
 from bench.machine import places
 from bench.output import FORMATS, PAGE, Output, Section
 from bench.plugins.loader import Registry, registry
+from bench.results import copies
 from bench.results.comparable import check_comparable
 from bench.results.compare import Comparison
 from bench.results.run_folder import Results
+from bench.scores.manifest import DataSet, Manifest
 from bench.specs import ReportSpec
 from bench.store import records
 from bench.store.files import write_json, write_text
@@ -128,8 +129,8 @@ def _check_images(results: Sequence[Results], images: Sequence[str]) -> None:
     known = {
         str(name)
         for r in results
-        for data in r.manifest["datasets"].values()
-        for name in data["test"].get("ids", ())
+        for data in r.manifest.datasets.values()
+        for name in data.test.ids or ()
     }
     for name in images:
         if name not in known:
@@ -197,54 +198,49 @@ def _page(results: Sequence[Results], out: Output) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _head(manifest: dict[str, Any]) -> list[str]:
-    protocol = manifest["protocol"]
+def _head(manifest: Manifest) -> list[str]:
+    protocol = manifest.protocol
     lines = [
-        f"Protocol {code(protocol['name'])} (digest {code(manifest['protocol_digest'][:12])}), k = "
+        f"Protocol {code(protocol['name'])} (digest {code(manifest.protocol_digest[:12])}), k = "
         f"{protocol['k']}, "
         f"errors divided by {protocol['scale']:g}.",
         "",
     ]
-    for name, data in manifest["datasets"].items():
+    for name, data in manifest.datasets.items():
         caution = caution_of(data)
-        copies = "".join(f". **{escape(said)}**" for said, _ in duplicates.remarks(data))
+        said = "".join(f". **{escape(remark)}**" for remark, _ in copies.remarks(data))
         lines.append(
-            f"- {code(name)}: {data['train']['photographs']} train, {data['test']['photographs']} "
+            f"- {code(name)}: {data.train.photographs} train, {data.test.photographs} "
             "test photographs"
-            f"{_left_out(data)}{copies}{caution and f'. **{escape(caution)}**'}"
+            f"{_left_out(data)}{said}{caution and f'. **{escape(caution)}**'}"
         )
-    command = " ".join(manifest["argv"])
+    command = " ".join(manifest.argv)
     return [*lines, "", *([f"Command: {code(command)}", ""] if command else []), *_fits(manifest)]
 
 
-def caution_of(data: dict[str, Any]) -> str:
+def caution_of(data: DataSet) -> str:
     """What a data set of a manifest says of itself, if it does (`bench.specs.DatasetSpec.caution`)."""
-    return getattr(registry().specs["datasets"].get(data.get("plugin", "")), "caution", "")
+    return getattr(registry().specs["datasets"].get(data.plugin), "caution", "")
 
 
-def _left_out(data: dict[str, Any]) -> str:
-    count = len(data.get("left_out", {})) + sum(
-        len(data[part]["excluded"]) for part in ("train", "test")
-    )
-    kept = sum(len(data[part]["grey_only_kept"]) for part in ("train", "test"))
-    copies = (
-        f", {dropped} of them copies of test photographs"
-        if (dropped := duplicates.left_out(data))
-        else ""
-    )
-    return (f"; {count} left out (named in manifest.json){copies}" if count else "") + (
+def _left_out(data: DataSet) -> str:
+    parts = (data.train, data.test)
+    count = len(data.left_out) + sum(len(part.excluded) for part in parts)
+    kept = sum(len(part.grey_only_kept) for part in parts)
+    dropped = copies.left_out(data)
+    which = f", {dropped} of them copies of test photographs" if dropped else ""
+    return (f"; {count} left out (named in manifest.json){which}" if count else "") + (
         f"; {kept} grey-only kept" if kept else ""
     )
 
 
-def _fits(manifest: dict[str, Any]) -> list[str]:
+def _fits(manifest: Manifest) -> list[str]:
     """What every fit noted: whether codes are used, components in use, final losses."""
     lines = ["| fit | data set | seconds | notes |", "|---|---|---|---|"]
-    for fit in manifest["fits"]:
-        notes = ", ".join(f"{k} {_short(v)}" for k, v in fit["notes"].items())
+    for fit in manifest.fits:
+        notes = ", ".join(f"{k} {_short(v)}" for k, v in fit.notes.items())
         lines.append(
-            f"| {escape(fit['label'])} | {escape(fit['dataset'])} | {fit['seconds']:.0f} | "
-            f"{escape(notes)} |"
+            f"| {escape(fit.label)} | {escape(fit.dataset)} | {fit.seconds:.0f} | {escape(notes)} |"
         )
     return [*lines, ""]
 

@@ -119,7 +119,7 @@ class Results:
                 shards = cell.asks[0].shards if cell.asks else []
                 if min(wanted, default=0) < 0 or len(shards) != len(samples.shards(test.ids)):
                     raise BenchError(
-                        f"{self.folder / manifests.FILE} is damaged: samples of {cell['method']} don't "
+                        f"{self.folder / manifests.FILE} is damaged: samples of {cell.method} don't "
                         f"fit {dataset}"
                     )
                 fields[cell.method] = samples.read_rows(self.store, shards, wanted)

@@ -258,9 +258,9 @@ def read(
             places.setdefault((column.dataset, column.method), []).append((0, column))
     refused: dict[Place, dict[tuple[int, str, str], str]] = {}
     for cell in reversed(result.cells):  # the table says of fair scores only what a method refused
-        found = refused.setdefault((cell["dataset"], cell["method"]), {})
-        for ask in (each for each in cell.get("asks", ()) if each.get("refused")):
-            found[int(cell.get("seed") or 0), ask["ask"], ""] = f"refused: {ask['refused']}"
+        found = refused.setdefault((cell.dataset, cell.method), {})
+        for ask in (each for each in cell.asks if each.refused):
+            found[cell.seed, ask.name, ""] = f"refused: {ask.refused}"
     return {
         place: gathered(columns, [result.table], refused.get(place))
         for place, columns in places.items()

@@ -82,7 +82,7 @@ class CellScores:
 
     def _gather(self, group: Sequence[LoadedMetric], ask: Ask, found: _Found) -> None:
         """What the metrics of one plugin say of all shards, and of the whole set."""
-        what = f"{self.cell['method']} on {self.cell['dataset']}"
+        what = f"{self.cell.method} on {self.cell.dataset}"
         begin(self.step, what, group)
         scorer = Scorer(self.test, group, self.store)
         found.failed.update(scorer.unmade)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.scores.columns import NUMBERS, ScoreColumn, Scores
+from bench.scores.forms import ScoreIndex, ScoreLine
 from bench.scores.long_table import INDEX, explained, opened, schema
 from bench.store import records
-from bench.scores.forms import ScoreIndex, ScoreLine
 
 if TYPE_CHECKING:
     import numpy as np

@@ -71,6 +71,11 @@ class DataSet(Form, frozen=True, kw_only=True):
     duplicates: Copies | None = None
     left_out: dict[str, str] = msgspec.field(default_factory=dict)
 
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Both parts, by name."""
+        return {"train": self.train, "test": self.test}
+
 
 class Ask(Form, frozen=True, kw_only=True, rename={"name": "ask"}):
     """What a fit is asked for: to `present` k colourizations, for n independent `draws`, to

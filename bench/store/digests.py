@@ -69,7 +69,7 @@ def damage(folder: Path, files: Mapping[str, FileMark]) -> str:
         if not stat.S_ISREG(found[name].st_mode):
             return f"{name} is a link, or no plain file"
         if found[name].st_size != wanted.bytes:
-            return f"{name} has {found[name].st_size} bytes instead of {wanted['bytes']}"
+            return f"{name} has {found[name].st_size} bytes instead of {wanted.bytes}"
         try:
             with (folder / name).open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != wanted.sha256:

@@ -27,20 +27,6 @@ T = TypeVar("T")
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """What a file of JSON says, field by field: a reader relies on these, and on nothing else."""
 
-    def __getitem__(self, name: str) -> Any:  # TODO shim
-        try:
-            return getattr(
-                self, {"ask": "name"}.get(name, name) if type(self).__name__ == "Ask" else name
-            )
-        except AttributeError:
-            raise KeyError(name) from None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return getattr(self, name, default)
-
-    def __contains__(self, name: str) -> bool:
-        return hasattr(self, name)
-
 
 LARGEST = 2**29
 """Bytes of a file of JSON or TOML that is read: the manifest of a million photographs has a fifth
