@@ -72,13 +72,11 @@ def row(result: bench.results.run_folder.Results, dataset: str, method: str) -> 
     scores = result.scores.query(
         "dataset == @dataset and ask == 'draws' and status == 'done' and region == 'all'"
     )
-    cell = next(
-        c for c in result.manifest["cells"] if (c["dataset"], c["method"]) == (dataset, method)
-    )
-    if cell["status"] != "done":
-        found_out = "must depend on their own seed only" in cell["reason"]
+    cell = next(c for c in result.cells if (c.dataset, c.method) == (dataset, method))
+    if cell.status != "done":
+        found_out = "must depend on their own seed only" in cell.reason
         return [
-            f"refused: {'its draws depend on one another' if found_out else cell['reason']}",
+            f"refused: {'its draws depend on one another' if found_out else cell.reason}",
             "",
             "",
             "",

@@ -89,6 +89,7 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
     from bench.protocol import make_paper
     from bench.scores import long_table, samples, scoring
     from bench.scores.cells import CellScores
+    from bench.scores.manifest import Ask, Cell
     from bench.scores.metrics import LoadedMetric, load_metrics
     from bench.store.local import Store
 
@@ -116,15 +117,10 @@ def measure(photographs: int, draws: int, dataset: str, per_metric: bool) -> dic
                 draws, list(range(number * 16, number * 16 + len(part)))
             )
             keep(ab + 5 * torch.randn(ab.shape, generator=torch.Generator().manual_seed(number)))
-        cell = {
-            "key": "cell",
-            "dataset": dataset,
-            "method": "made",
-            "role": "control",
-            "parameters": {},
-            "seed": 0,
-            "asks": [{"ask": "draws", "n": draws, "shards": keys, "refused": ""}],
-        }
+        ask = Ask(name="draws", n=draws, shards=tuple(keys))
+        cell = Cell(
+            key="cell", dataset=dataset, method="made", status="done", role="control", asks=(ask,)
+        )
         metrics = load_metrics((), registry())
         tested = scoring.HeldOut(
             test, colours, colour_weights.fit("zhang313", test.ab, 1e-5).prior, protocol.scale, made

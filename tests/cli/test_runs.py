@@ -119,17 +119,17 @@ def test_threads_of_torch_before_a_run_change_nothing(first, photographs, tmp_pa
 
 
 def test_a_second_run_fits_and_samples_nothing(first, photographs, tmp_path):
-    store = Path(first.manifest["store"])
+    store = Path(first.manifest.store)
     before = {p: p.stat().st_mtime_ns for p in store.rglob("cell.json")}
     again = compare(photographs, store, tmp_path / "run")
     assert {p: p.stat().st_mtime_ns for p in store.rglob("cell.json")} == before
-    assert {c["cached"] for c in again.manifest["cells"]} == {True}
+    assert {c.cached for c in again.cells} == {True}
     pd.testing.assert_frame_equal(scores(first), scores(again), check_exact=True)
 
 
 def test_a_resumed_run_gives_the_same_bits(first, photographs, tmp_path):
     store = tmp_path / "store"
-    shutil.copytree(first.manifest["store"], store)
+    shutil.copytree(first.manifest.store, store)
     lost = sorted((store / "samples").glob("??/*"))[::2]
     for folder in lost:
         shutil.rmtree(folder)
@@ -199,7 +199,7 @@ def test_an_interrupt_is_one_line_and_status_130(photographs, tmp_path):
 
 
 def test_a_limited_run_is_a_prefix(first, photographs):
-    store = Path(first.manifest["store"])
+    store = Path(first.manifest.store)
     few = compare(photographs, store, first.folder.parent / "few", methods=(QUICK,), limit_test=2)
     whole = scores(first).query("method == @QUICK")
     joined = scores(few).merge(whole, on=[*FACT, "k"], suffixes=("_few", "_all"))
@@ -210,7 +210,7 @@ def test_a_limited_run_is_a_prefix(first, photographs):
 def test_another_seed_gives_other_samples(first, photographs):
     other = compare(
         photographs,
-        Path(first.manifest["store"]),
+        Path(first.manifest.store),
         first.folder.parent / "seed",
         methods=(QUICK,),
         seeds=(1,),
@@ -316,9 +316,9 @@ def test_the_dry_run_estimates_a_fit_by_those_before_of_its_method_and_preset(tm
 
 
 def test_shared_parts_are_fitted_once(first):
-    labels = [f["label"] for f in first.manifest["fits"]]
+    labels = [f.label for f in first.manifest.fits]
     assert sorted(labels) == sorted({QUICK, VAE, MDN, CVAE})
-    stored = [f for f in Store(Path(first.manifest["store"])).all("fits") if f["seed"] == 0]
+    stored = [f for f in Store(Path(first.manifest.store)).all("fits") if f.seed == 0]
     assert len(stored) == 4
 
 

@@ -39,7 +39,7 @@ def _fill(folder, i):
 
 
 def kept(store):
-    return [mark["key"] for mark in store.all("fits")]
+    return [mark.key for mark in store.all("fits")]
 
 
 def test_ls_shows_what_is_kept(command, store):

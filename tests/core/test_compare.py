@@ -20,6 +20,8 @@ from bench.scores.intervals import paired_difference
 from bench.scores.long_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import ReportSpec
 
+from ..manifests import make_manifest
+
 N = 40
 BASE = np.random.default_rng(0).gamma(4, 0.05, N)
 SHIFT = 0.02 + 0.01 * np.random.default_rng(1).standard_normal(N)
@@ -95,15 +97,10 @@ def lost(status, reason, method="mdn", *, dataset="lfw", metric="", ask="", seed
 
 def run(name, *parts, datasets=None, protocol=None, sets=(), cells=(), **manifest):
     described = (protocol or PAPER).describe() if not isinstance(protocol, dict) else protocol
-    manifest = {
-        "protocol": described,
-        "datasets": datasets or {"lfw": DATA},
-        "cells": list(cells),
-        "preset": "tiny",
-        **manifest,
-    }
+    known = {"protocol": described, "preset": "tiny", **manifest}
+    made = make_manifest(cells, datasets or {"lfw": DATA}, **known)
     table = frame([row for part in parts for row in part], COLUMNS)
-    return Results(name, manifest, table, frame(list(sets), SET_COLUMNS))
+    return Results(name, made, table, frame(list(sets), SET_COLUMNS))
 
 
 @pytest.fixture
@@ -407,8 +404,8 @@ def test_other_training_photographs_and_changed_files_are_refused_here_but_not_i
         ({"digest": "e"}, "source files of lfw"),
     ):
         second = run(tmp_path / "b", rows(BASE), datasets={"lfw": DATA | change})
-        assert differences(first, second) == []
-        assert differences(first, second, strict=True) == [says]
+        assert differences(first.manifest, second.manifest) == []
+        assert differences(first.manifest, second.manifest, strict=True) == [says]
         check_comparable([first, second])
         with pytest.raises(NotComparable, match=says):
             compare(first, second)
@@ -416,7 +413,10 @@ def test_other_training_photographs_and_changed_files_are_refused_here_but_not_i
 
 def test_a_choice_that_one_protocol_lacks_differs_in_either_order(tmp_path):
     older = {k: v for k, v in PAPER.describe().items() if k != "draws"}
-    runs = run(tmp_path / "a", rows(BASE)), run(tmp_path / "b", rows(BASE), protocol=older)
+    runs = [
+        run(tmp_path / name, rows(BASE), protocol=p).manifest
+        for name, p in (("a", PAPER), ("b", older))
+    ]
     assert differences(*runs) == ["draws: 10 and None"]
     assert differences(*runs[::-1]) == ["draws: None and 10"]
 

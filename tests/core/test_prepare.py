@@ -22,6 +22,7 @@ from bench.pictures import images, profiles
 from bench.protocol import make_paper, make_square
 from bench.specs import DatasetSpec
 from bench.store.local import Store
+from bench.store.marks import PreparedMark
 
 PAPER = make_paper(antialias=False)
 
@@ -408,7 +409,15 @@ def test_reading_photographs_one_by_one_keeps_none_of_the_file_in_memory(tmp_pat
         ("grey", (count, 256, 256), np.uint16),
     ):
         np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", kind, shape).flush()
-    mark = {"ids": [str(i) for i in range(count)], "excluded": {}, "grey_only": []}
+    mark = PreparedMark(
+        schema_version=2,
+        kind="prepared",
+        key="0" * 64,
+        files={},
+        ids=tuple(str(i) for i in range(count)),
+        excluded={},
+        grey_only=(),
+    )
     found = _open("set", "key", tmp_path, mark)
     before = mapped_megabytes()
     for start in range(0, count, 16):

@@ -13,7 +13,7 @@ from bench.engine import rendezvous, runner
 from bench.engine import request as requests
 from bench.engine.request import Request
 from bench.engine.work import Work
-from bench.executors import processes, remote
+from bench.executors import child, processes, remote
 from bench.executors import worker as worker_module
 from bench.executors.child import Worker
 from bench.machine import threads
@@ -32,7 +32,7 @@ def test_a_process_is_ended_once(worker, monkeypatch):
     gone = worker._spawn()
     worker.end()
     assert gone.returncode is not None
-    monkeypatch.setattr(processes, "_kill", None)
+    monkeypatch.setattr(child, "_kill", None)
     worker.end()
 
 

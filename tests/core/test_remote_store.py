@@ -124,7 +124,7 @@ def test_what_one_machine_builds_another_finds(machine, far):
     assert found != made
     assert (found / "deep" / "weights.safetensors").read_bytes() == b"all of it"
     assert machine("elsewhere").get("fits", KEY, must_not_build) == found
-    assert machine("elsewhere").describe("fits", KEY)["notes"] == {"by": "first"}
+    assert machine("elsewhere").describe("fits", KEY).notes == {"by": "first"}
     assert Store(far).find("fits", KEY), "the layout is that of a folder"
     assert sorted(p.name for p in there(far).rglob("*")) == [
         "a.json",
@@ -132,7 +132,7 @@ def test_what_one_machine_builds_another_finds(machine, far):
         "deep",
         "weights.safetensors",
     ]
-    assert [mark["key"] for mark in machine("third").all("fits")] == [KEY]
+    assert [mark.key for mark in machine("third").all("fits")] == [KEY]
     assert list(machine("third").all("samples")) == []
     assert machine().place == f"file://{far}"
     assert not list(machine().folder.rglob("tmp-*")) + list(machine().folder.rglob("*.lock"))
@@ -224,7 +224,7 @@ def test_of_two_machines_that_build_the_same_the_first_mark_stays(machine, far):
 
     machine("here").get("fits", KEY, slow)
     assert json.loads((there(far) / COMMIT_MARK).read_text())["notes"] == {"by": "first"}
-    assert machine("third").describe("fits", machine("third").find("fits", KEY).name)["notes"] == {
+    assert machine("third").describe("fits", machine("third").find("fits", KEY).name).notes == {
         "by": "first"
     }
 
@@ -368,7 +368,7 @@ def test_a_server_that_goes_away_at_any_moment_leaves_nothing_half(machine, far)
             for path in machine("elsewhere").folder.rglob("*")
             if path.is_file() and path.suffix != ".lock"
         ]
-    assert [mark["key"] for mark in machine("elsewhere", "faulty").all("fits")] == [KEY]
+    assert [mark.key for mark in machine("elsewhere", "faulty").all("fits")] == [KEY]
     for said in gone(lambda: list(machine("elsewhere", "faulty").all("fits"))):
         assert "is out of reach" in said
 

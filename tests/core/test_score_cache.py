@@ -20,14 +20,18 @@ from bench.scores import long_table, samples, scoring, shards
 from bench.scores.cells import CellScores, _Columns
 from bench.scores.column_file import FileScores, has_index
 from bench.scores.columns import FrameScores
+from bench.scores.manifest import Ask
 from bench.scores.metrics import LoadedMetric
 from bench.scores.scoring import HeldOut, keep_scores
 from bench.specs import MetricSpec
+from bench.store import records
 from bench.store.local import Store
+
+from ..manifests import make_cell
 
 IDS = tuple(f"{i:02}" for i in range(40))
 SHARDS = [f"{number:064}" for number in range(3)]
-ASK = {"ask": "draws", "n": 3, "shards": SHARDS, "refused": ""}
+ASK = Ask(name="draws", n=3, shards=tuple(SHARDS))
 asked: list[str] = []
 
 
@@ -160,15 +164,15 @@ def store(tmp_path):
 @pytest.fixture
 def written(store, tmp_path):
     """`written(metrics)`: the run folder with the table, and the set's values."""
-    cell = {
-        "key": "c",
-        "dataset": "set",
-        "method": "m",
-        "role": "control",
-        "parameters": {"p": 1},
-        "seed": 0,
-        "asks": [ASK],
-    }
+    cell = make_cell(
+        key="c",
+        dataset="set",
+        method="m",
+        role="control",
+        parameters={"p": 1},
+        seed=0,
+        asks=[records.plain(ASK)],
+    )
 
     def write(metrics, test=None, name="run"):
         folder = tmp_path / name
@@ -225,7 +229,7 @@ def test_metrics_of_one_plugin_are_one_folder_a_shard_and_optional_ones_are_alon
     ]
     Fails.broken = False
     keep_scores(held_out(), metrics, ASK, [0], store)
-    kept = [sorted(mark["metrics"]) for mark in store.all("scores")]
+    kept = [sorted(mark.metrics) for mark in store.all("scores")]
     assert sorted(kept) == [["fails"], ["means", "noise"], ["refuses"]]
     asked.clear()
     keep_scores(held_out(), [metric("fails", optional=True)], ASK, [0], store)

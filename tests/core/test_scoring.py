@@ -20,6 +20,8 @@ from bench.scores.scoring import HeldOut, in_threads
 from bench.specs import MetricSpec, Parameter
 from bench.store.local import Store
 
+from ..manifests import make_cell
+
 COUNT = 40
 
 
@@ -91,15 +93,10 @@ def cell(tmp_path):
                 keys[-1],
                 lambda f, ab=ab: samples.write(f, SampleSet(ab, kind, n_drawn=k)),
             )
-        described = {
-            "key": "c",
-            "dataset": "set",
-            "method": "m",
-            "role": "control",
-            "parameters": {},
-            "seed": 0,
-            "asks": [{"ask": ask, "n": k, "shards": [] if refused else keys, "refused": refused}],
-        }
+        asked = {"ask": ask, "n": k, "shards": [] if refused else keys, "refused": refused}
+        described = make_cell(
+            key="c", dataset="set", method="m", role="control", parameters={}, seed=0, asks=[asked]
+        )
         path = path or tmp_path / "scores.parquet"
         with long_table.writing(path) as table:
             sets = CellScores(

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from bench import keys
 from bench.errors import BenchError, Infrastructure, StoreLost
-from bench.store import drafts, marks
+from bench.store import drafts, marks, records
 from bench.store.files import allocate, read_json, write_bytes, write_json, write_text
 from bench.store.local import COMMIT_MARK, Store, commit, trust
 from bench.store.opening import default_place
@@ -64,8 +64,10 @@ def test_a_thing_is_built_once_and_found_again(store):
         == store.find("fits", KEY)
         == store.path("fits", KEY)
     )
-    assert Store(store.folder).describe("fits", KEY) == {
+    assert records.plain(Store(store.folder).describe("fits", KEY)) == {
         **FIT,
+        "imported": False,
+        "seconds": 0.0,
         "schema_version": marks.SCHEMA,
         "kind": "fits",
         "key": KEY,
@@ -85,7 +87,7 @@ def test_all_lists_the_marks_of_one_kind_sorted(store):
     for key in ("cd" * 32, KEY, "ab" + "0" * 62):
         store.get("fits", key, build)
     store.get("features", "ef" * 32, lambda folder: {"shape": [0]})
-    assert [mark["key"] for mark in store.all("fits")] == ["ab" + "0" * 62, KEY, "cd" * 32]
+    assert [mark.key for mark in store.all("fits")] == ["ab" + "0" * 62, KEY, "cd" * 32]
     assert list(store.all("samples")) == []
 
 
@@ -97,7 +99,7 @@ def test_all_is_in_the_order_of_the_keys_whatever_the_folders(store):
         folder = store.path("features", key)
         folder.mkdir(parents=True)
         commit(folder, "features", key, {"shape": [0]})
-    assert [mark["key"] for mark in store.all("features")] == sorted(made)
+    assert [mark.key for mark in store.all("features")] == sorted(made)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
@@ -145,7 +147,7 @@ def test_of_two_that_build_the_same_thing_the_first_to_finish_stays(store):
 
     folder = store.get("fits", KEY, slow)
     assert (folder / "weights.safetensors").read_bytes() == b"all of it"
-    assert store.describe("fits", KEY)["notes"] == {"by": "first"}
+    assert store.describe("fits", KEY).notes == {"by": "first"}
     assert left_overs(store) == []
 
 

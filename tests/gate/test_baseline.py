@@ -125,7 +125,7 @@ def test_training_seeds_stay_apart_and_tell_the_noise_floor(written):
     # s √(2 / k) t(S - 1), one-sided 95 % with 2 degrees of freedom: 2.920
     assert floor.value == pytest.approx(np.std(shifts, ddof=1) * np.sqrt(2 / 3) * 2.91999, rel=1e-4)
     assert floor.seeds == 3
-    assert found.manifest["methods"][0]["seeds"] == [0, 1, 2]
+    assert found.origin.methods[0].seeds == (0, 1, 2)
 
 
 def test_the_noise_floor_of_what_has_no_better_direction_is_two_sided():
@@ -187,7 +187,7 @@ def test_the_file_is_small_one_line_a_column_and_the_same_when_it_is_written_aga
     said = json.loads(text)
     assert said["schema_version"] == 1
     assert said["datasets"]["demo"]["test"]["ids"] == IDS
-    assert said["protocol_digest"] == found.manifest["protocol_digest"]
+    assert said["protocol_digest"] == found.origin.protocol_digest
     assert said["methods"][0]["distribution"] == "huebench 0.1.0"
 
 

@@ -35,8 +35,8 @@ ROUNDING = {"vae last_train_loss": 0.005, "mdn last_train_loss": 0.1}
 def learnt(gate):
     """Losses; the last ones tell of every step."""
     return {
-        f"{fit['method']} {note}": fit["notes"][note]
-        for fit in run_folder.read(gate.run).manifest["fits"]
+        f"{fit.method} {note}": fit.notes[note]
+        for fit in run_folder.read(gate.run).manifest.fits
         for note in ("best_held_out_loss", "last_train_loss")
     }
 

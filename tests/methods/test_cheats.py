@@ -25,11 +25,7 @@ def compare(folder, cheats, scenes):
         store=folder / "store",
         out=folder / "run",
     )
-    failed = {
-        (c["method"], c["dataset"]): c["reason"]
-        for c in result.manifest["cells"]
-        if c["status"] != "done"
-    }
+    failed = {(c.method, c.dataset): c.reason for c in result.cells if c.status != "done"}
     done = result.scores.query("status == 'done' and ask == 'draws'")
     table = done.pivot_table(
         index=["metric", "dataset", "image"], columns="method", values="value", observed=True

@@ -214,7 +214,7 @@ def test_features_of_zhang_are_stored_once(house, name):
     method = house.fit_again(name, context)
     house.fit_again(name, context)
     (mark,) = context.store.all("features")
-    stored = np.load(context.store.path("features", mark["key"]) / "features.npy")
+    stored = np.load(context.store.path("features", mark.key) / "features.npy")
     assert stored.shape == (len(house.train), 64, 7, 7)
     direct = parts["features"].features(house.train.grey([0, 5]))
     np.testing.assert_allclose(stored[[0, 5]], direct, atol=2e-3, rtol=2e-3)

@@ -106,4 +106,4 @@ def test_what_a_method_calls_key_stays_its_own(tmp_path):
         )
     finally:
         use(None)
-    assert [cell["reason"] for cell in result.cells] == ["", ""]
+    assert [cell.reason for cell in result.cells] == ["", ""]

@@ -117,8 +117,8 @@ class House:
 
     def fields(self, method, ask):
         """What a method of the first run gave `(photographs, k, 2, 64, 64)`."""
-        cell = next(c for c in self.first.cells if c["method"] == method)
-        shards = next(a["shards"] for a in cell["asks"] if a["ask"] == ask)
+        cell = next(c for c in self.first.cells if c.method == method)
+        shards = next(a.shards for a in cell.asks if a.name == ask)
         return samples.read_rows(self.first.store, shards, range(len(self.test)))
 
     def outputs(self, name, colour):
@@ -357,7 +357,7 @@ def test_modes_need_k_files_and_give_their_weights(house, tmp_path):
     (copy / "outputs.csv").write_text("\n".join(lines), encoding="utf-8")
     method = f"precomputed[folder={copy},kind=modes]"
     result = house.run(tmp_path / "run", method, limit_test=2)
-    shard = samples.read(Store(house.folder / "store"), result.cells[0]["asks"][0]["shards"][0])
+    shard = samples.read(Store(house.folder / "store"), result.cells[0].asks[0].shards[0])
     np.testing.assert_allclose(
         shard.weights, np.tile(np.array([10, 9, 8, 7, 6]) / 40, (2, 1)), rtol=1e-6
     )
@@ -373,11 +373,11 @@ def test_a_folder_of_any_name(house, tmp_path, monkeypatch, name):
     shutil.copytree(house.folder / "tinted", name)
     quoted = name.replace('"', '""')
     result = house.run("run", f'precomputed[folder="{quoted}",kind=iid]', "grey", limit_test=2)
-    assert [cell["reason"] for cell in result.cells] == ["", ""]
+    assert [cell.reason for cell in result.cells] == ["", ""]
     label = result.cells[0]["method"]
     assert dict(notation.parse(label).given) == {"folder": name, "kind": "iid"}
     assert (
-        result.cells[0]["fit"]
+        result.cells[0].fit
         == house.run(
             "plain", f"precomputed[folder={house.folder / 'tinted'},kind=iid]", limit_test=2
         ).cells[0]["fit"]

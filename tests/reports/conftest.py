@@ -19,6 +19,8 @@ from bench.scores.long_table import COLUMNS, SET_COLUMNS, frame
 from bench.specs import DatasetSpec
 from bench.store.local import Store
 
+from ..manifests import make_manifest
+
 
 def score_rows(
     method,
@@ -134,17 +136,10 @@ def set_row(
 
 def make_results(folder, rows, datasets=("lfw",), cells=(), sets=(), **manifest):
     """A run's results without a store."""
-    part = {"key": "ab" * 32, "photographs": 30, "excluded": {}}
-    protocol = make_paper(antialias=False)
-    manifest = {
-        "protocol": protocol.describe(),
-        "protocol_digest": protocol.digest,
-        "cells": list(cells),
-        "preset": "tiny",
-        "datasets": {d: {"train": part | {"photographs": 1234}, "test": part} for d in datasets},
-        **manifest,
-    }
-    return Results(folder, manifest, frame(rows, COLUMNS), frame(sets, SET_COLUMNS))
+    if not isinstance(datasets, dict):
+        datasets = {name: {"train": {"photographs": 1234}} for name in datasets}
+    made = make_manifest(cells, datasets, **{"preset": "tiny", **manifest})
+    return Results(folder, made, frame(rows, COLUMNS), frame(sets, SET_COLUMNS))
 
 
 class Quiet:
@@ -238,9 +233,7 @@ def pictured_results(folder, methods, name="lfw", photographs=None, failed=()):
         )
     rows += [failed_row(label, "no memory", dataset=name) for label in failed]
     described = {part: {"key": p.key, **p.summary} for part, p in parts.items()}
-    made = make_results(folder / "run", rows, (name,), cells, store=str(store.folder))
-    made.manifest["datasets"] = {name: described}
-    return made
+    return make_results(folder / "run", rows, {name: described}, cells, store=str(store.folder))
 
 
 def turned(truth, k, angle):

@@ -11,6 +11,8 @@ from bench.reports.cautions import cautions
 from bench.reports.scores import gather
 from bench.results.compare import compare
 
+from ..manifests import make_manifest
+
 FAIR = {
     ("fair-energy-score", "field"): 0.3,
     ("fair-variogram-score", "grid"): 0.2,
@@ -44,14 +46,20 @@ def results(make, tmp_path):
             method, {("error-of-best", "sum", "all"): rng.random(30)}
         )
     notes = {"files[kind=iid]": {"caution": "two files are one"}, "mdn": {"loss": 0.1}}
-    fits = [{"label": label, "dataset": "lfw", "notes": some} for label, some in notes.items()]
-    part = {"ids_digest": "", "key": "", "grey_only_kept": []}
-    made = make.results(
+    same = {
+        "method": "m",
+        "version": "1",
+        "parameters": {},
+        "dataset": "lfw",
+        "seed": 0,
+        "requires": {},
+    }
+    fits = [
+        same | {"key": "ab" * 32, "label": label, "notes": some} for label, some in notes.items()
+    ]
+    return make.results(
         tmp_path / "run", rows, cells=[cell("files[kind=iid]", True), cell("mdn", False)], fits=fits
     )
-    for described in made.manifest["datasets"]["lfw"].values():
-        described.update(part)
-    return made
 
 
 @pytest.mark.parametrize(
@@ -107,8 +115,8 @@ def test_cautions_tell_what_a_data_set_says_of_itself_and_where_there_are_too_fe
     results,
 ):
     assert not any(caution.text.startswith("lfw:") for caution in cautions([results]))
-    results.manifest["datasets"]["lfw"]["plugin"] = "demo"
-    results.manifest["datasets"]["lfw"]["test"]["photographs"] = 5
+    few = {"lfw": {"plugin": "demo", "test": {"photographs": 5}}}
+    results.manifest = make_manifest(datasets=few)
     texts = [caution.text for caution in cautions([results])]
     assert texts[0].startswith(
         "lfw: crops of six photographs, which training and test crops share: this shows how things "

@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 from bench.reports.style import looks, plain
 
+from ..manifests import make_cell
+
 
 def run(*methods):
     return SimpleNamespace(
-        cells=[{"method": m, "role": "codec" if m == "vae" else "colourizer"} for m in methods]
+        cells=[make_cell(method=m, role="codec" if m == "vae" else "colourizer") for m in methods]
     )
 
 
