@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal, cast
 
 from bench.errors import BenchError, reason, said, unknown
@@ -128,7 +129,7 @@ class Spec:
         """Import and return the factory. BenchError where there is none."""
         module, _, attribute = self.factory.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            return attrgetter(attribute)(importlib.import_module(module))
         except (Exception, SystemExit) as error:
             why = (
                 said(error)
