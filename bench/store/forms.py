@@ -3,7 +3,7 @@
 
 A field that no form has is dropped when a file is read. A key, of which a path in a store is made,
 is 64 hexadecimal digits. Names of data sets and methods are any text, and no path is made of them
-but by `bench.reports.tables.safe_name`.
+but by `bench.extend.tables.safe_name`.
 """
 
 from __future__ import annotations
