@@ -76,7 +76,7 @@ def _docstring(
 ) -> None:
     """Docstrings are Markdown of the plainest kind: code in backticks, and signs that stand for
     themselves."""
-    lines[:] = [line if line.lstrip().startswith(">>>") else _rst(line) for line in lines]
+    lines[:] = [line if line.lstrip().startswith((">>>", "... ")) else _rst(line) for line in lines]
 
 
 def _rst(line: str) -> str:

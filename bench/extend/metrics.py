@@ -34,13 +34,11 @@ def metric(
     The function is named as the metric, with underscores. It takes, in any order, some of `ab`
     (the samples' fields, `(B, k, 2, h, w)`, CIELAB units), `truth` `(B, 2, h, w)`, `samples` (the
     whole `SampleSet`) and `context` (a `ScoreContext`); what stands behind a `*` are parameters,
-    which `parameters` declares. It returns values of one of these shapes, or a dictionary of
-    variants with such values:
+    which `parameters` declares.
 
-    * `(B,)`: one value a photograph;
-    * `(B, k)`: one a sample; the mean over the samples is taken, by their weights;
-    * `(B, h, w)` or `(B, k, h, w)`: one a pixel; the mean over the pixels is taken, too, over those
-      of each region.
+    It returns values, or a dictionary of variants with values: `(B,)` is one a photograph; of
+    `(B, k)`, one a sample, the mean over the samples is taken, by their weights; of `(B, h, w)` and
+    `(B, k, h, w)`, one a pixel, the mean over the pixels of each region is taken, too.
 
     A photograph whose samples have a number that is not finite has no value (NaN), whatever the
     function returns. The function itself stays as it is, so that tests and other metrics can call
