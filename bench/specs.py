@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -178,7 +179,7 @@ def imported(place: str, owner: str) -> Any:
     """What is at `"module:name"`. BenchError where there is nothing."""
     module, _, attribute = place.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return attrgetter(attribute)(importlib.import_module(module))
     except (Exception, SystemExit) as error:
         known = isinstance(error, ImportError | AttributeError | ValueError)
         why = said(error) if known else reason(error)

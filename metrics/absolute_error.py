@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import on
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
@@ -69,12 +70,3 @@ def absolute_difference(
         lambda: (samples.ab.double() - truth.double()[:, None]).abs_().div_(context.scale),
     )
     return made
-
-
-def on(region: str, values: torch.Tensor) -> torch.Tensor:
-    """Values `(..., 64, 64)` on `all` pixels, or on the `grid` of 8x8 points at rows and columns 4,
-    12, ..., 60."""
-    if region == "all":
-        return values
-    step = values.shape[-1] // 8
-    return values[..., step // 2 :: step, step // 2 :: step]

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import mean_over
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
@@ -174,11 +175,7 @@ def three_ways(
     samples: SampleSet, each: Tensor, mean: Tensor, best: Literal["min", "max"], prefix: str = ""
 ) -> list[Score]:
     """`WAYS` as scores, of each sample's value `(B, k)` and the mean field's `(B,)`."""
-    values = (
-        pictures.mean_over(samples, each),
-        mean,
-        each.amin(1) if best == "min" else each.amax(1),
-    )
+    values = (mean_over(samples, each), mean, each.amin(1) if best == "min" else each.amax(1))
     return [Score(prefix + way, "all", v.numpy()) for way, v in zip(WAYS, values)]
 
 

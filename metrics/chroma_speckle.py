@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import mean_over
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
-
-from . import pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +55,7 @@ class ChromaSpeckle(Metric):
         import torch
 
         each = torch.stack([energy(fields) for fields in samples.ab])
-        mean = pictures.mean_over(samples, each)
+        mean = mean_over(samples, each)
         return [Score("samples", "all", mean.numpy()), Score("truth", "all", energy(truth).numpy())]
 
     def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import mean_over
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
@@ -99,7 +100,7 @@ class Colourfulness(Metric):
 
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         each, true = _both(samples, truth, context, self.absolute)
-        mean = pictures.mean_over(samples, each)
+        mean = mean_over(samples, each)
         return [Score("mean-of-n", "all", mean.numpy()), Score("truth", "all", true.numpy())]
 
 
@@ -117,10 +118,8 @@ class ColourfulnessDistance(Metric):
         for name, absolute in (("signed", False), ("abs", True)):
             each, true = _both(samples, truth, context, absolute)
             bias = each - true[:, None]
-            scores.append(Score(name, "all", pictures.mean_over(samples, bias.abs()).numpy()))
-            scores.append(
-                Score(f"part-{name}-bias", "all", pictures.mean_over(samples, bias).numpy())
-            )
+            scores.append(Score(name, "all", mean_over(samples, bias.abs()).numpy()))
+            scores.append(Score(f"part-{name}-bias", "all", mean_over(samples, bias).numpy()))
         return scores
 
     def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

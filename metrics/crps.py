@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.contracts import Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import on
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
-from .absolute_error import on
 from .energy_score import at_least_two
 
 if TYPE_CHECKING:

@@ -3,157 +3,129 @@ effective number of modes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import log
 from typing import TYPE_CHECKING
 
-from bench.contracts import Metric, SampleSet, Score, ScoreContext
-from bench.hookspecs import hookimpl
-from bench.specs import PRESENTED, MetricSpec, Parameter
-
-from . import pictures
+from bench.contracts import SampleSet, ScoreContext
+from bench.extend.metrics import mean_over, metric, shares
+from bench.specs import PRESENTED, Parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _MORE_IS_NOT_BETTER = "More is not better: noise, wrong colours and speckle all raise it, and it never looks at the truth. "
+_ACCEPTS = frozenset(PRESENTED)
 
 
-@hookimpl
-def bench_register_metrics() -> Iterable[MetricSpec]:
-    """Pairwise distance, colour entropy and effective modes."""
-    accepts = frozenset(PRESENTED)
-    yield MetricSpec(
-        name="pairwise-distance",
-        summary="mean ab distance between two different samples of a photograph; 0 where there is "
-        "only one",
-        factory="bench.metrics.diversity:PairwiseDistance",
-        unit="ab/128",
-        direction="none",
-        accepts=accepts,
-        variants={
-            "ab": "mean over all pairs and pixels of the distance (L2) in ab, at the protocol's "
-            "scale"
-        },
-        formula="Σ_{i<j} w_i w_j d_ij / Σ_{i<j} w_i w_j, d_ij = mean over pixels of √(Δa² + Δb²) / "
-        "scale; w = 1/k without weights",
-        gaming=_MORE_IS_NOT_BETTER + "Read it beside a fair score.",
-        checked="a loop over pairs in NumPy",
-        citation="the weight-free counterpart of mean pairwise LPIPS (Zhu et al. 2017, "
-        "BicycleGAN); Rao 1982 for weights",
-    )
-    yield MetricSpec(
-        name="colour-entropy",
-        summary="entropy of colours over Zhang's 313 bins: in all samples, in one sample, in the "
-        "truth, and from sample to sample",
-        factory="bench.metrics.diversity:ColourEntropy",
-        unit="bit",
-        direction="none",
-        accepts=accepts,
-        variants={
-            "pooled": "of the histogram of all pixels of all samples",
-            "mean-of-n": "of one sample's histogram, averaged over samples: to be read beside "
-            "`truth`",
-            "truth": "of the true field's histogram",
-            "per-pixel": "over the samples at one pixel, averaged over pixels: at most log2 k",
-        },
-        formula="-Σ p log2 p, p = shares of the 313 bins (nearest centre), at most log2 313 = "
-        "8.29. Samples count by their "
-        "weights; pooled - mean-of-n is the Jensen-Shannon divergence of the samples' palettes",
-        gaming=_MORE_IS_NOT_BETTER
-        + "Uniform random colours reach the maximum. pooled and mean-of-n don't see where colours "
-        "are; per-pixel is highest for independent pixels (speckle). A step over a bin's border "
-        "counts like a step across "
-        "the gamut.",
-        checked="scipy.stats.entropy of NumPy histograms",
-        citation="Shannon 1948; bins of Zhang, Isola and Efros 2016",
-    )
-    yield MetricSpec(
-        name="effective-modes",
-        summary="effective number of different samples, 1 (all alike) to k (all far apart): the "
-        "Vendi score",
-        factory="bench.metrics.diversity:EffectiveModes",
-        unit="modes",
-        direction="none",
-        accepts=accepts,
-        parameters=(
-            Parameter(
-                "bandwidth",
-                "float",
-                10.0,
-                "RMS ab distance at which fields begin to differ, CIELAB units",
-                minimum=0.01,
-            ),
-        ),
-        variants={"field": "kernel on whole 64x64 colour fields"},
-        formula="exp(-Σ λ ln λ), λ = eigenvalues of √w_i K_ij √w_j, K_ij = exp(-r_ij² / (2 "
-        "bandwidth²)), r_ij = root mean "
-        "square over pixels of the ab distance (L2), unscaled; w = 1/k without weights",
-        gaming=_MORE_IS_NOT_BETTER
-        + "Independent noise of a few bandwidths makes every sample its own mode. At most k: "
-        "compare at equal k only. It depends on the bandwidth, 10 by default: the step of Zhang's "
-        "grid of colours.",
-        checked="the definition in NumPy and SciPy (eigenvalues of the explicit kernel)",
-        citation="Friedman and Dieng 2023, The Vendi Score: A Diversity Evaluation Metric for "
-        "Machine Learning",
-    )
-
-
-class PairwiseDistance(Metric):
+@metric(
+    summary="mean ab distance between two different samples of a photograph; 0 where there is "
+    "only one",
+    unit="ab/128",
+    direction="none",
+    accepts=_ACCEPTS,
+    variants={
+        "ab": "mean over all pairs and pixels of the distance (L2) in ab, at the protocol's scale"
+    },
+    formula="Σ_{i<j} w_i w_j d_ij / Σ_{i<j} w_i w_j, d_ij = mean over pixels of √(Δa² + Δb²) / "
+    "scale; w = 1/k without weights",
+    gaming=_MORE_IS_NOT_BETTER + "Read it beside a fair score.",
+    checked="a loop over pairs in NumPy",
+    citation="the weight-free counterpart of mean pairwise LPIPS (Zhu et al. 2017, "
+    "BicycleGAN); Rao 1982 for weights",
+    headline="",
+)
+def pairwise_distance(samples: SampleSet, context: ScoreContext) -> Tensor:
     """A pair counts by the product of its weights; 0 where no pair has any (k = 1)."""
+    import torch
 
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        import torch
+    def between(ab: Tensor) -> Callable[[int], Tensor]:
+        return lambda s: (ab[s:] - ab[:-s]).square().sum(1).sqrt().mean((-1, -2))
 
-        def between(ab: Tensor) -> Callable[[int], Tensor]:
-            return lambda s: (ab[s:] - ab[:-s]).square().sum(1).sqrt().mean((-1, -2))
-
-        pairs = zip(pictures.shares(samples), samples.ab)
-        values = torch.stack([mean_over_pairs(w, between(ab.double())) for w, ab in pairs])
-        return [Score("ab", "all", (values / context.scale).numpy())]
+    pairs = zip(shares(samples), samples.ab)
+    values = torch.stack([mean_over_pairs(w, between(ab.double())) for w, ab in pairs])
+    return values / context.scale
 
 
-class ColourEntropy(Metric):
+@metric(
+    summary="entropy of colours over Zhang's 313 bins: in all samples, in one sample, in the "
+    "truth, and from sample to sample",
+    unit="bit",
+    direction="none",
+    accepts=_ACCEPTS,
+    variants={
+        "pooled": "of the histogram of all pixels of all samples",
+        "mean-of-n": "of one sample's histogram, averaged over samples: to be read beside `truth`",
+        "truth": "of the true field's histogram",
+        "per-pixel": "over the samples at one pixel, averaged over pixels: at most log2 k",
+    },
+    formula="-Σ p log2 p, p = shares of the 313 bins (nearest centre), at most log2 313 = "
+    "8.29. Samples count by their "
+    "weights; pooled - mean-of-n is the Jensen-Shannon divergence of the samples' palettes",
+    gaming=_MORE_IS_NOT_BETTER
+    + "Uniform random colours reach the maximum. pooled and mean-of-n don't see where colours "
+    "are; per-pixel is highest for independent pixels (speckle). A step over a bin's border "
+    "counts like a step across "
+    "the gamut.",
+    checked="scipy.stats.entropy of NumPy histograms",
+    citation="Shannon 1948; bins of Zhang, Isola and Efros 2016",
+    headline="",
+)
+def colour_entropy(samples: SampleSet, truth: Tensor) -> dict[str, Tensor]:
     """Entropies in bits."""
+    from bench.contracts.colour_weights import nearest_bin
 
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        from bench.contracts.colour_weights import nearest_bin
-
-        bins, defined = (
-            nearest_bin(samples.ab.nan_to_num()).flatten(2),
-            pictures.zero_or_nan(samples),
-        )
-        palettes = _palettes(bins)
-        values = {
-            "pooled": _entropy(pictures.mean_over(samples, palettes)) + defined,
-            "mean-of-n": pictures.mean_over(samples, _entropy(palettes)) + defined,
-            "truth": _entropy(_palettes(nearest_bin(truth).flatten(1))),
-            "per-pixel": _entropy_at_pixels(bins, pictures.shares(samples)).mean(-1) + defined,
-        }
-        return [Score(name, "all", v.numpy()) for name, v in values.items()]
+    bins = nearest_bin(samples.ab.nan_to_num()).flatten(2)
+    palettes = _palettes(bins)
+    return {
+        "pooled": _entropy(mean_over(samples, palettes)),
+        "mean-of-n": _entropy(palettes),
+        "truth": _entropy(_palettes(nearest_bin(truth).flatten(1))),
+        "per-pixel": _entropy_at_pixels(bins, shares(samples)).mean(-1),
+    }
 
 
-class EffectiveModes(Metric):
+@metric(
+    summary="effective number of different samples, 1 (all alike) to k (all far apart): the "
+    "Vendi score",
+    unit="modes",
+    direction="none",
+    accepts=_ACCEPTS,
+    parameters=(
+        Parameter(
+            "bandwidth",
+            "float",
+            10.0,
+            "RMS ab distance at which fields begin to differ, CIELAB units",
+            minimum=0.01,
+        ),
+    ),
+    variants={"field": "kernel on whole 64x64 colour fields"},
+    formula="exp(-Σ λ ln λ), λ = eigenvalues of √w_i K_ij √w_j, K_ij = exp(-r_ij² / (2 "
+    "bandwidth²)), r_ij = root mean "
+    "square over pixels of the ab distance (L2), unscaled; w = 1/k without weights",
+    gaming=_MORE_IS_NOT_BETTER
+    + "Independent noise of a few bandwidths makes every sample its own mode. At most k: "
+    "compare at equal k only. It depends on the bandwidth, 10 by default: the step of Zhang's "
+    "grid of colours.",
+    checked="the definition in NumPy and SciPy (eigenvalues of the explicit kernel)",
+    citation="Friedman and Dieng 2023, The Vendi Score: A Diversity Evaluation Metric for "
+    "Machine Learning",
+    headline="",
+)
+def effective_modes(samples: SampleSet, *, bandwidth: float) -> Tensor:
     """1 for k = 1 and for samples that are all alike."""
+    import torch
 
-    def __init__(self, *, bandwidth: float = 10.0) -> None:
-        self.bandwidth = bandwidth
-
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        import torch
-
-        fields, defined = samples.ab.nan_to_num().double().flatten(2), pictures.zero_or_nan(samples)
-        pixels = fields.shape[-1] / 2
-        distances = [
-            torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist") for f in fields
-        ]  # exact 0 for fields alike
-        squared = torch.stack(distances).square() / pixels
-        root = pictures.shares(samples).sqrt()
-        kernel = (-squared / (2 * self.bandwidth**2)).exp() * root[:, :, None] * root[:, None]
-        spectrum = torch.linalg.eigvalsh(kernel).clamp(min=0)
-        return [
-            Score("field", "all", (torch.special.entr(spectrum).sum(-1).exp() + defined).numpy())
-        ]
+    fields = samples.ab.nan_to_num().double().flatten(2)
+    distances = [
+        torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist") for f in fields
+    ]  # exact 0 for fields alike
+    squared = torch.stack(distances).square() / (fields.shape[-1] / 2)
+    root = shares(samples).sqrt()
+    kernel = (-squared / (2 * bandwidth**2)).exp() * root[:, :, None] * root[:, None]
+    spectrum = torch.linalg.eigvalsh(kernel).clamp(min=0)
+    return torch.special.entr(spectrum).sum(-1).exp()
 
 
 def mean_over_pairs(weights: Tensor, distances: Callable[[int], Tensor]) -> Tensor:

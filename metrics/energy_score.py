@@ -3,92 +3,69 @@ presented."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import Metric, SampleSet, Score, ScoreContext
+from bench.contracts import SampleSet, ScoreContext
 from bench.errors import BenchError
-from bench.hookspecs import hookimpl
-from bench.specs import PRESENTED, MetricSpec
-
-from . import pictures
+from bench.extend.metrics import metric, shares
+from bench.specs import PRESENTED
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 CITATION = "Gneiting & Raftery 2007, JASA 102:359, equation 22"
 CHECKED = "scoringrules 0.10 es_ensemble"
 
 
-@hookimpl
-def bench_register_metrics() -> Iterable[MetricSpec]:
-    """Both energy scores."""
-    yield MetricSpec(
-        name="fair-energy-score",
-        summary="strictly proper score of whole fields, with an expectation that does not depend "
-        "on the number of "
-        "draws: the ranking score",
-        factory="bench.metrics.energy_score:FairEnergyScore",
-        unit="ab/128, root mean square",
-        direction="down",
-        accepts=frozenset({"iid"}),
-        least=2,
-        headline="field",
-        variants={"field": "of the whole 64x64x2 field"},
-        formula="1/M Σ_m ‖x_m − y‖ − 1/(2M(M−1)) Σ_{m≠j} ‖x_m − x_j‖, with ‖v‖ = sqrt(mean of v² "
-        "over pixels and "
-        "channels) / 128",
-        citation=f"{CITATION}; Ferro 2014, QJRMS 140:1917 (fair)",
-        gaming="Not by spread, bias or repetition: in expectation the true law is best. By draws "
-        "that depend on one "
-        "another, which the harness checks. It hardly sees how pixels hang together: read the "
-        "variogram score beside "
-        "it.",
-        checked=f'{CHECKED}, estimator="fair"',
-    )
-    yield MetricSpec(
-        name="energy-score",
-        summary="the plain energy score with the sample set's own weights: for modes, centroids "
-        "and point estimates",
-        factory="bench.metrics.energy_score:EnergyScore",
-        unit="ab/128, root mean square",
-        direction="down",
-        accepts=frozenset(PRESENTED),
-        variants={"field": "of the whole 64x64x2 field"},
-        formula="Σ_m w_m ‖x_m − y‖ − 1/2 Σ_{m,j} w_m w_j ‖x_m − x_j‖, ‖·‖ as in the fair score; "
-        "w_m = 1/k where none "
-        "are given",
-        citation=CITATION,
-        gaming="It scores the k weighted fields as if they were the whole law. Of k draws it "
-        "prefers too little spread "
-        "(70 % of the true one at k = 5), so numbers of different k or kind don't compare.",
-        checked=f"{CHECKED} with ens_w",
-    )
-
-
-class FairEnergyScore(Metric):
+@metric(
+    summary="strictly proper score of whole fields, with an expectation that does not depend "
+    "on the number of "
+    "draws: the ranking score",
+    unit="ab/128, root mean square",
+    direction="down",
+    accepts=frozenset({"iid"}),
+    least=2,
+    headline="field",
+    variants={"field": "of the whole 64x64x2 field"},
+    formula="1/M Σ_m ‖x_m − y‖ − 1/(2M(M−1)) Σ_{m≠j} ‖x_m − x_j‖, with ‖v‖ = sqrt(mean of v² "
+    "over pixels and "
+    "channels) / 128",
+    citation=f"{CITATION}; Ferro 2014, QJRMS 140:1917 (fair)",
+    gaming="Not by spread, bias or repetition: in expectation the true law is best. By draws "
+    "that depend on one "
+    "another, which the harness checks. It hardly sees how pixels hang together: read the "
+    "variogram score beside "
+    "it.",
+    checked=f'{CHECKED}, estimator="fair"',
+)
+def fair_energy_score(ab: Tensor, truth: Tensor, context: ScoreContext) -> Tensor:
     """Of independent draws; at least two."""
-
-    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        return [Score("field", "all", (fair_energy(samples.ab, truth) / context.scale).numpy())]
+    return fair_energy(ab, truth) / context.scale
 
 
-class EnergyScore(Metric):
+@metric(
+    summary="the plain energy score with the sample set's own weights: for modes, centroids "
+    "and point estimates",
+    unit="ab/128, root mean square",
+    direction="down",
+    accepts=frozenset(PRESENTED),
+    variants={"field": "of the whole 64x64x2 field"},
+    formula="Σ_m w_m ‖x_m − y‖ − 1/2 Σ_{m,j} w_m w_j ‖x_m − x_j‖, ‖·‖ as in the fair score; "
+    "w_m = 1/k where none "
+    "are given",
+    citation=CITATION,
+    gaming="It scores the k weighted fields as if they were the whole law. Of k draws it "
+    "prefers too little spread "
+    "(70 % of the true one at k = 5), so numbers of different k or kind don't compare.",
+    checked=f"{CHECKED} with ens_w",
+    headline="",
+)
+def energy_score(samples: SampleSet, truth: Tensor, context: ScoreContext) -> Tensor:
     """Of k weighted fields; for k = 1 the distance from the truth."""
-
-    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        return [
-            Score(
-                "field",
-                "all",
-                (
-                    weighted_energy(samples.ab, truth, pictures.shares(samples)) / context.scale
-                ).numpy(),
-            )
-        ]
+    return weighted_energy(samples.ab, truth, shares(samples)) / context.scale
 
 
-def fair_energy(ab: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+def fair_energy(ab: Tensor, truth: Tensor) -> Tensor:
     """Fair energy score `(B,)`, float64, in units of ab, of draws `(B, M, 2, h, w)`. BenchError for
     M = 1.
 
@@ -101,7 +78,7 @@ def fair_energy(ab: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return to_truth.mean(1) - between.sum((1, 2)) / (2 * m * (m - 1))
 
 
-def weighted_energy(ab: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def weighted_energy(ab: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """Energy score `(B,)`, float64, of fields `(B, k, 2, h, w)` with weights `(B, k)`."""
     import torch
 
@@ -109,7 +86,7 @@ def weighted_energy(ab: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor
     return (weights * to_truth).sum(1) - torch.einsum("bi,bj,bij->b", weights, weights, between) / 2
 
 
-def at_least_two(ab: torch.Tensor, what: str) -> int:
+def at_least_two(ab: Tensor, what: str) -> int:
     """The number of draws; BenchError when one draw is all there is."""
     if ab.shape[1] < 2:
         raise BenchError(
@@ -118,7 +95,7 @@ def at_least_two(ab: torch.Tensor, what: str) -> int:
     return ab.shape[1]
 
 
-def _distances(ab: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _distances(ab: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Root-mean-square distances to the truth `(B, k)` and between the fields `(B, k, k)`, from
     differences: through the Gram matrix, fields that nearly agree would lose all digits."""
     import torch

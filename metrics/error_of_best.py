@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.contracts import Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import on
 from bench.hookspecs import hookimpl
 from bench.specs import PRESENTED, MetricSpec
 
-from .absolute_error import absolute_difference, on
+from .absolute_error import absolute_difference
 
 if TYPE_CHECKING:
     import torch

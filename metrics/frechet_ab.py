@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
+from bench.extend.metrics import mean_over
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
-
-from . import pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +61,7 @@ class FrechetAb(Metric):
         import torch
 
         each = torch.stack([_moments(fields) for fields in samples.ab])
-        means = {"samples": pictures.mean_over(samples, each), "truth": _moments(truth)}
+        means = {"samples": mean_over(samples, each), "truth": _moments(truth)}
         return [
             Score(f"part-{side}-{name}", "all", means[side][:, i].numpy())
             for side in SIDES

@@ -3,16 +3,14 @@ to the law."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench import seeds
-from bench.contracts import Law, Metric, SampleSet, Score, ScoreContext
+from bench.contracts import Law, SampleSet, ScoreContext
 from bench.errors import BenchError
-from bench.hookspecs import hookimpl
-from bench.specs import PRESENTED, MetricSpec, Need
+from bench.extend.metrics import metric
+from bench.specs import PRESENTED
 
-from . import pictures
 from .energy_score import at_least_two
 
 if TYPE_CHECKING:
@@ -22,171 +20,136 @@ TOLERANCE = 16.0
 """RMS deviation in ab units, in every region, up to which a field is on a mode."""
 DRAWS = 50
 """Draws of the law behind a generalised energy distance."""
+ACCEPTS = frozenset(PRESENTED)
+ON_A_MODE = (
+    "a field is on the mode from which its RMS ab deviation (L2) in the worst region is "
+    f"least, if at most {TOLERANCE:g} ab "
+    "units; a region holds the pixels that have one colour in every mode"
+)
 
 
-@hookimpl
-def bench_register_metrics() -> Iterable[MetricSpec]:
-    """Mode coverage and precision, generalised energy distance, distance to the law."""
-    accepts = frozenset(PRESENTED)
-    needs: frozenset[Need] = frozenset({"law"})
-    on_a_mode = (
-        "a field is on the mode from which its RMS ab deviation (L2) in the worst region is "
-        f"least, if at most {TOLERANCE:g} ab "
-        "units; a region holds the pixels that have one colour in every mode"
-    )
-    yield MetricSpec(
-        name="mode-coverage",
-        summary="how much of the known law's probability lies on modes that at least one sample "
-        "shows",
-        factory="bench.metrics.law:ModeCoverage",
-        unit="probability",
-        direction="up",
-        accepts=accepts,
-        needs=needs,
-        headline="mass",
-        variants={
-            "mass": "probability of the modes that are hit",
-            "count": "share of the modes that are hit, all alike",
-            "expected": "what `mass` is for as many draws of the law itself, on average",
-        },
-        formula=f"mass = Σ_m p_m [mode m is hit], expected = Σ_m p_m (1 - (1 - p_m)^n); {on_a_mode}",
-        gaming="More than `expected` is not better: samples that avoid each other, or draws of a "
-        "flattened law, hit more modes "
-        "than the law itself. Bad samples beside good ones cost nothing: read it with "
-        "mode-precision, and rank by a fair score. "
-        "No value for a continuous law.",
-        checked="plain loops over objects in NumPy; `expected` by simulation",
-        citation="in the way of Kohl et al. 2018, A Probabilistic U-Net, who count the modes of a "
-        "known law",
-    )
-    yield MetricSpec(
-        name="mode-precision",
-        summary="share of the samples that are on some mode of the known law",
-        factory="bench.metrics.law:ModePrecision",
-        unit="share",
-        direction="up",
-        accepts=accepts,
-        needs=needs,
-        variants={"field": "all regions of a field must fit one mode"},
-        formula=f"Σ_i w_i [sample i is on a mode], w = 1/k without weights; {on_a_mode}",
-        gaming="One mode, repeated, has precision 1. It doesn't see probabilities. No value for a "
-        "continuous law.",
-        checked="plain loops over objects in NumPy",
-        citation="precision of Kynkäänniemi et al. 2019, with modes in place of a manifold",
-    )
-    yield MetricSpec(
-        name="ged",
-        summary="generalised energy distance (GED²) between the draws and the known law, without "
-        "bias",
-        factory="bench.metrics.law:GeneralisedEnergyDistance",
-        unit="ab/128, root mean square",
-        direction="down",
-        accepts=frozenset({"iid"}),
-        needs=needs,
-        least=2,
-        variants={"field": "of the whole 64x64x2 field"},
-        formula=f"2 E d(S, Y) - E d(S, S') - E d(Y, Y'), S the samples, Y {DRAWS} draws of the law "
-        "with seeds that all methods "
-        "share, d = sqrt(mean of squares over pixels and channels) / 128; means over pairs of "
-        "different draws, so that the law's "
-        "own expectation is 0 and single values may be below 0. Twice the expected excess of the "
-        "fair energy score",
-        gaming="In expectation over independent draws not at all: it is 0 for the law alone. Weak "
-        "where coupling or a small object "
-        "is wrong: whole fields are compared, and large regions dominate.",
-        checked="plain loops over pairs in NumPy",
-        citation="Székely and Rizzo 2013; Kohl et al. 2018, A Probabilistic U-Net (with another d)",
-    )
-    yield MetricSpec(
-        name="law-distance",
-        summary="squared distance between the law of the draws and the known law, in the law's own "
-        "coordinates, without bias",
-        factory="bench.metrics.law:LawDistance",
-        unit="squared distance",
-        direction="down",
-        accepts=frozenset({"iid"}),
-        needs=needs,
-        least=2,
-        variants={
-            "law": "what the data set's law defines: for the drawn sets 0 for the law, and at most "
-            "2 in expectation"
-        },
-        formula="MMD² = mean_{i≠j} K(x_i, x_j) - 2 mean_i E K(x_i, Y) + E K(Y, Y'), half of it "
-        "with the product of the kernels of "
-        "all choices, half with their mean. Palettes: K = [same colour], so that it is Σ_c (p̂_c - "
-        "p_c)² - p̂_c (1 - p̂_c)/(n - 1). "
-        "Hues: K = wrapped normal of 0.5 radians. What is near no colour of the law counts as a "
-        "colour of probability 0",
-        gaming="In expectation over independent draws not at all, down to the tolerance by which "
-        "colours are read (RMS 16 ab units "
-        "in a region, 10 for hues): small errors of a colour, blur and noise below it are not seen.",
-        checked="Brier sums over joint colours in NumPy; numerical integration over hues",
-        citation="Gretton et al. 2012, JMLR 13, Lemma 6, one side known; Ferro 2014 for the fair "
-        "Brier score",
-    )
-
-
-class ModeCoverage(Metric):
+@metric(
+    summary="how much of the known law's probability lies on modes that at least one sample shows",
+    unit="probability",
+    direction="up",
+    accepts=ACCEPTS,
+    needs=frozenset({"law"}),
+    headline="mass",
+    variants={
+        "mass": "probability of the modes that are hit",
+        "count": "share of the modes that are hit, all alike",
+        "expected": "what `mass` is for as many draws of the law itself, on average",
+    },
+    formula=f"mass = Σ_m p_m [mode m is hit], expected = Σ_m p_m (1 - (1 - p_m)^n); {ON_A_MODE}",
+    gaming="More than `expected` is not better: samples that avoid each other, or draws of a "
+    "flattened law, hit more modes "
+    "than the law itself. Bad samples beside good ones cost nothing: read it with "
+    "mode-precision, and rank by a fair score. "
+    "No value for a continuous law.",
+    checked="plain loops over objects in NumPy; `expected` by simulation",
+    citation="in the way of Kohl et al. 2018, A Probabilistic U-Net, who count the modes of a "
+    "known law",
+)
+def mode_coverage(samples: SampleSet, context: ScoreContext) -> dict[str, Tensor]:
     """Between 0 and 1. BenchError for a continuous law, which has no modes."""
+    import torch
 
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        import torch
-
-        k = samples.ab.shape[1]
-        mass, count, expected = [], [], []
-        for p, found in modes_found(samples, context):
-            hit = torch.zeros(len(p) + 1, dtype=torch.float64).index_fill(0, found, 1.0)[
-                :-1
-            ]  # -1, no mode, is the last
-            mass.append(hit @ p)
-            count.append(hit.mean())
-            expected.append(p @ (1 - (1 - p) ** k))
-        defined = pictures.zero_or_nan(samples)
-        columns = {
-            "mass": torch.stack(mass) + defined,
-            "count": torch.stack(count) + defined,
-            "expected": torch.stack(expected),
-        }
-        return [Score(name, "all", values.numpy()) for name, values in columns.items()]
+    k = samples.ab.shape[1]
+    mass, count, expected = [], [], []
+    for p, found in modes_found(samples, context):
+        hit = torch.zeros(len(p) + 1, dtype=torch.float64).index_fill(0, found, 1.0)[
+            :-1
+        ]  # -1, no mode, is the last
+        mass.append(hit @ p)
+        count.append(hit.mean())
+        expected.append(p @ (1 - (1 - p) ** k))
+    columns = {"mass": mass, "count": count, "expected": expected}
+    return {name: torch.stack(values) for name, values in columns.items()}
 
 
-class ModePrecision(Metric):
+@metric(
+    summary="share of the samples that are on some mode of the known law",
+    unit="share",
+    direction="up",
+    accepts=ACCEPTS,
+    needs=frozenset({"law"}),
+    variants={"field": "all regions of a field must fit one mode"},
+    formula=f"Σ_i w_i [sample i is on a mode], w = 1/k without weights; {ON_A_MODE}",
+    gaming="One mode, repeated, has precision 1. It doesn't see probabilities. No value for a "
+    "continuous law.",
+    checked="plain loops over objects in NumPy",
+    citation="precision of Kynkäänniemi et al. 2019, with modes in place of a manifold",
+    headline="",
+)
+def mode_precision(samples: SampleSet, context: ScoreContext) -> Tensor:
     """Between 0 and 1. BenchError for a continuous law, which has no modes."""
+    import torch
 
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        import torch
-
-        on = torch.stack([found >= 0 for _, found in modes_found(samples, context)]).double()
-        return [
-            Score(
-                "field",
-                "all",
-                (pictures.mean_over(samples, on) + pictures.zero_or_nan(samples)).numpy(),
-            )
-        ]
+    return torch.stack([found >= 0 for _, found in modes_found(samples, context)])
 
 
-class GeneralisedEnergyDistance(Metric):
+@metric(
+    name="ged",
+    summary="generalised energy distance (GED²) between the draws and the known law, without bias",
+    unit="ab/128, root mean square",
+    direction="down",
+    accepts=frozenset({"iid"}),
+    needs=frozenset({"law"}),
+    least=2,
+    variants={"field": "of the whole 64x64x2 field"},
+    formula=f"2 E d(S, Y) - E d(S, S') - E d(Y, Y'), S the samples, Y {DRAWS} draws of the law "
+    "with seeds that all methods "
+    "share, d = sqrt(mean of squares over pixels and channels) / 128; means over pairs of "
+    "different draws, so that the law's "
+    "own expectation is 0 and single values may be below 0. Twice the expected excess of the "
+    "fair energy score",
+    gaming="In expectation over independent draws not at all: it is 0 for the law alone. Weak "
+    "where coupling or a small object "
+    "is wrong: whole fields are compared, and large regions dominate.",
+    checked="plain loops over pairs in NumPy",
+    citation="Székely and Rizzo 2013; Kohl et al. 2018, A Probabilistic U-Net (with another d)",
+    headline="",
+)
+def generalised_energy_distance(ab: Tensor, context: ScoreContext) -> Tensor:
     """At the protocol's scale, 1/128; BenchError below two samples."""
+    import torch
 
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        import torch
-
-        at_least_two(samples.ab, "the generalised energy distance")
-        law = _law(context)
-        draws = law.sample(DRAWS, [seeds.derive(seed, "ged") for seed in context.seeds])
-        values = torch.stack(
-            [_energy_distance(s.double(), y.double()) for s, y in zip(samples.ab, draws)]
-        )
-        return [Score("field", "all", (values / context.scale).numpy())]
+    at_least_two(ab, "the generalised energy distance")
+    draws = _law(context).sample(DRAWS, [seeds.derive(seed, "ged") for seed in context.seeds])
+    values = [_energy_distance(s.double(), y.double()) for s, y in zip(ab, draws)]
+    return torch.stack(values) / context.scale
 
 
-class LawDistance(Metric):
+@metric(
+    summary="squared distance between the law of the draws and the known law, in the law's own "
+    "coordinates, without bias",
+    unit="squared distance",
+    direction="down",
+    accepts=frozenset({"iid"}),
+    needs=frozenset({"law"}),
+    least=2,
+    variants={
+        "law": "what the data set's law defines: for the drawn sets 0 for the law, and at most "
+        "2 in expectation"
+    },
+    formula="MMD² = mean_{i≠j} K(x_i, x_j) - 2 mean_i E K(x_i, Y) + E K(Y, Y'), half of it "
+    "with the product of the kernels of "
+    "all choices, half with their mean. Palettes: K = [same colour], so that it is Σ_c (p̂_c - "
+    "p_c)² - p̂_c (1 - p̂_c)/(n - 1). "
+    "Hues: K = wrapped normal of 0.5 radians. What is near no colour of the law counts as a "
+    "colour of probability 0",
+    gaming="In expectation over independent draws not at all, down to the tolerance by which "
+    "colours are read (RMS 16 ab units "
+    "in a region, 10 for hues): small errors of a colour, blur and noise below it are not seen.",
+    checked="Brier sums over joint colours in NumPy; numerical integration over hues",
+    citation="Gretton et al. 2012, JMLR 13, Lemma 6, one side known; Ferro 2014 for the fair "
+    "Brier score",
+    headline="",
+)
+def law_distance(ab: Tensor, context: ScoreContext) -> Tensor:
     """What `Law.distance` says; BenchError below two samples."""
-
-    def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
-        at_least_two(samples.ab, "the distance to the law")
-        return [Score("law", "all", _law(context).distance(samples.ab).numpy())]
+    at_least_two(ab, "the distance to the law")
+    return _law(context).distance(ab)
 
 
 def modes_found(samples: SampleSet, context: ScoreContext) -> list[tuple[Tensor, Tensor]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
 from bench.errors import BenchError
+from bench.extend.metrics import shares
 from bench.hookspecs import hookimpl
 from bench.specs import PRESENTED, MetricSpec, Parameter
 
@@ -151,9 +152,7 @@ class BetweenSamples(_Perceptual):
     def measure(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         import torch
 
-        rows = [
-            self._pairs(*one) for one in zip(context.grey, samples.ab, pictures.shares(samples))
-        ]
+        rows = [self._pairs(*one) for one in zip(context.grey, samples.ab, shares(samples))]
         values = torch.tensor(rows, dtype=torch.float64).T.numpy()
         return [Score(f"{self.net}-{name}", "all", v) for name, v in zip(PAIRS, values)]
 

@@ -7,34 +7,10 @@ from typing import TYPE_CHECKING
 
 from bench.colour import lab_to_rgb
 from bench.contracts import SampleSet, ScoreContext
+from bench.extend.metrics import mean_over
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def shares(samples: SampleSet) -> Tensor:
-    """The probability of each sample `(B, k)`, float64, summing to 1: its weight, or 1/k where
-    there are none."""
-    import torch
-
-    if samples.weights is None:
-        count, k = samples.ab.shape[:2]
-        return torch.full((count, k), 1 / k, dtype=torch.float64)
-    weights = samples.weights.double()
-    return weights / weights.sum(1, keepdim=True)
-
-
-def mean_over(samples: SampleSet, values: Tensor) -> Tensor:
-    """The mean `(B, ...)` of values `(B, k, ...)` over the samples, each counted by its share."""
-    import torch
-
-    return torch.einsum("bk,bk...->b...", shares(samples), values)
-
-
-def zero_or_nan(samples: SampleSet) -> Tensor:
-    """`(B,)` float64 to be added to values: NaN where a sample of a photograph has a number that is
-    not finite, else 0."""
-    return samples.ab.flatten(1).sum(1).double() * 0
 
 
 def mean_field(samples: SampleSet, context: ScoreContext) -> Tensor:

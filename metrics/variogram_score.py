@@ -3,100 +3,74 @@ should."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.contracts import Metric, SampleSet, Score, ScoreContext
-from bench.hookspecs import hookimpl
-from bench.specs import PRESENTED, MetricSpec, Parameter
+from bench.contracts import SampleSet, ScoreContext
+from bench.extend.metrics import metric, on, shares
+from bench.specs import PRESENTED, Parameter
 
-from .absolute_error import on
 from .energy_score import at_least_two
-from .pictures import shares
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 P = Parameter("p", "float", 0.5, "exponent of the differences", minimum=0.01, maximum=4)
 CITATION = "Scheuerer & Hamill 2015, Monthly Weather Review 143:1321"
 
 
-@hookimpl
-def bench_register_metrics() -> Iterable[MetricSpec]:
-    """Both variogram scores."""
-    yield MetricSpec(
-        name="fair-variogram-score",
-        summary="proper score of the differences between pixels on the 8x8 grid, both channels; "
-        "sees speckle and "
-        "broken coupling; the draws' own noise is taken off",
-        factory="bench.metrics.variogram_score:FairVariogramScore",
-        parameters=(P,),
-        unit="(ab/128)^2p",
-        direction="down",
-        accepts=frozenset({"iid"}),
-        least=2,
-        headline="grid",
-        variants={
-            "grid": "128 numbers a field: 8x8 points, a and b; all 8,128 pairs, equal weights"
-        },
-        formula="mean over pairs i<j of (|y_i − y_j|^p − v̂_ij)² − s²_ij/M, v̂_ij and s²_ij the "
-        "mean and the unbiased "
-        "variance over draws of |x_i − x_j|^p, p = 0.5, at scale 1/128",
-        citation=f"{CITATION}; fair: E(v̂ − v)² = (E v̂ − v)² + s²/M",
-        gaming="Blind to a shift of the whole field and to swapped signs: a proper score, but not "
-        "a strict one. Read "
-        "it beside the energy score. Single values may be below 0, as the correction is right on "
-        "average only.",
-        checked='scoringrules 0.10 vs_ensemble, estimator="fair"; the correction by simulation',
-    )
-    yield MetricSpec(
-        name="variogram-score",
-        summary="the plain variogram score with the sample set's own weights: for modes, centroids "
-        "and point estimates",
-        factory="bench.metrics.variogram_score:VariogramScore",
-        parameters=(P,),
-        unit="(ab/128)^2p",
-        direction="down",
-        accepts=frozenset(PRESENTED),
-        variants={
-            "grid": "128 numbers a field: 8x8 points, a and b; all 8,128 pairs, equal weights"
-        },
-        formula="mean over pairs i<j of (|y_i − y_j|^p − Σ_m w_m |x_mi − x_mj|^p)², p = 0.5, at "
-        "scale 1/128",
-        citation=CITATION,
-        gaming="As the fair one; and few draws cost more than the same law's many, so numbers of "
-        "different k don't compare.",
-        checked="scoringrules 0.10 vs_ensemble with ens_w",
-    )
-
-
-class FairVariogramScore(Metric):
+@metric(
+    summary="proper score of the differences between pixels on the 8x8 grid, both channels; "
+    "sees speckle and "
+    "broken coupling; the draws' own noise is taken off",
+    parameters=(P,),
+    unit="(ab/128)^2p",
+    direction="down",
+    accepts=frozenset({"iid"}),
+    least=2,
+    headline="grid",
+    variants={"grid": "128 numbers a field: 8x8 points, a and b; all 8,128 pairs, equal weights"},
+    formula="mean over pairs i<j of (|y_i − y_j|^p − v̂_ij)² − s²_ij/M, v̂_ij and s²_ij the "
+    "mean and the unbiased "
+    "variance over draws of |x_i − x_j|^p, p = 0.5, at scale 1/128",
+    citation=f"{CITATION}; fair: E(v̂ − v)² = (E v̂ − v)² + s²/M",
+    gaming="Blind to a shift of the whole field and to swapped signs: a proper score, but not "
+    "a strict one. Read "
+    "it beside the energy score. Single values may be below 0, as the correction is right on "
+    "average only.",
+    checked='scoringrules 0.10 vs_ensemble, estimator="fair"; the correction by simulation',
+)
+def fair_variogram_score(
+    samples: SampleSet, truth: Tensor, context: ScoreContext, *, p: float
+) -> Tensor:
     """Of independent draws; at least two."""
-
-    def __init__(self, *, p: float = 0.5) -> None:
-        self.p = p
-
-    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        at_least_two(samples.ab, "the fair variogram score")
-        return [
-            Score(
-                "grid", "all", fair_variogram(*_variograms(samples, truth, self.p, context)).numpy()
-            )
-        ]
+    at_least_two(samples.ab, "the fair variogram score")
+    return fair_variogram(*_variograms(samples, truth, p, context))
 
 
-class VariogramScore(Metric):
+@metric(
+    summary="the plain variogram score with the sample set's own weights: for modes, centroids "
+    "and point estimates",
+    parameters=(P,),
+    unit="(ab/128)^2p",
+    direction="down",
+    accepts=frozenset(PRESENTED),
+    variants={"grid": "128 numbers a field: 8x8 points, a and b; all 8,128 pairs, equal weights"},
+    formula="mean over pairs i<j of (|y_i − y_j|^p − Σ_m w_m |x_mi − x_mj|^p)², p = 0.5, at "
+    "scale 1/128",
+    citation=CITATION,
+    gaming="As the fair one; and few draws cost more than the same law's many, so numbers of "
+    "different k don't compare.",
+    checked="scoringrules 0.10 vs_ensemble with ens_w",
+    headline="",
+)
+def variogram_score(
+    samples: SampleSet, truth: Tensor, context: ScoreContext, *, p: float
+) -> Tensor:
     """Of k weighted fields."""
-
-    def __init__(self, *, p: float = 0.5) -> None:
-        self.p = p
-
-    def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        drawn, true = _variograms(samples, truth, self.p, context)
-        return [Score("grid", "all", weighted_variogram(drawn, true, shares(samples)).numpy())]
+    return weighted_variogram(*_variograms(samples, truth, p, context), shares(samples))
 
 
-def fair_variogram(drawn: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+def fair_variogram(drawn: Tensor, true: Tensor) -> Tensor:
     """Fair variogram score `(B,)` from |x_i − x_j|^p of M >= 2 draws `(B, M, pairs)` and of truths
     `(B, pairs)`.
 
@@ -108,14 +82,12 @@ def fair_variogram(drawn: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     return ((true - mean).square() - variance / m).mean(1)
 
 
-def weighted_variogram(
-    drawn: torch.Tensor, true: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
+def weighted_variogram(drawn: Tensor, true: Tensor, weights: Tensor) -> Tensor:
     """Plain variogram score `(B,)` from the same of k fields with weights `(B, k)`."""
     return (true - (weights[:, None] @ drawn)[:, 0]).square().mean(1)
 
 
-def powered_differences(ab: torch.Tensor, p: float) -> torch.Tensor:
+def powered_differences(ab: Tensor, p: float) -> Tensor:
     """|x_i − x_j|^p, float64, of all pairs i < j of the 128 numbers of the 8x8 grid: `(..., 8128)` of `(..., 2, h, w)`."""
     import torch
 
@@ -127,10 +99,10 @@ def powered_differences(ab: torch.Tensor, p: float) -> torch.Tensor:
 
 
 def _variograms(
-    samples: SampleSet, truth: torch.Tensor, p: float, context: ScoreContext
-) -> tuple[torch.Tensor, torch.Tensor]:
+    samples: SampleSet, truth: Tensor, p: float, context: ScoreContext
+) -> tuple[Tensor, Tensor]:
     """Of the draws and the truth, at the protocol's scale; made once for both scores."""
-    made: tuple[torch.Tensor, torch.Tensor] = context.once(
+    made: tuple[Tensor, Tensor] = context.once(
         f"variograms-{p}",
         lambda: tuple(
             powered_differences(ab, p).div_(context.scale**p) for ab in (samples.ab, truth)

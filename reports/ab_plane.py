@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.style import panels, paper_style, plain, save_figure, unparsed
+from bench.extend.tables import safe_name, write_csv
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
 from .scores import Entry, gather, shared_images
-from .style import panels, paper_style, plain, save_figure, unparsed
-from .tables import safe_name, write_csv
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bench.errors import BenchError
+from bench.extend.markup import Table, html_page, to_html, to_latex
+from bench.extend.style import plain, save_bytes
+from bench.extend.tables import decimals, safe_name, with_interval
 from bench.hookspecs import hookimpl
 from bench.machine import places
 from bench.output import Output
@@ -22,11 +25,9 @@ from bench.text import csv, html
 from bench.text import markdown as escape
 
 from .headlines import ARROWS
-from .markup import Table, html_page, to_html, to_latex
 from .picture_grid import picture_of
 from .sheet import Group, column_sheet
-from .style import plain, save_bytes
-from .tables import decimals, describe_dataset, describe_protocol, safe_name, with_interval
+from .tables import describe_dataset, describe_protocol
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,13 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.hookspecs import hookimpl
-from bench.output import Output
-from bench.results.series import Measure
-from bench.specs import ReportSpec
-
-from .scores import Entry, gather
-from .style import (
+from bench.extend.style import (
     LINE,
     Look,
     legend,
@@ -25,7 +19,13 @@ from .style import (
     save_figure,
     unparsed,
 )
-from .tables import safe_name, write_csv
+from bench.extend.tables import safe_name, write_csv
+from bench.hookspecs import hookimpl
+from bench.output import Output
+from bench.results.series import Measure
+from bench.specs import ReportSpec
+
+from .scores import Entry, gather
 
 if TYPE_CHECKING:
     import numpy as np

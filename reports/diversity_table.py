@@ -9,13 +9,22 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.markup import Caption, Table
+from bench.extend.tables import (
+    NOTHING,
+    columns,
+    decimals,
+    from_columns,
+    with_interval,
+    write_csv,
+    write_tables,
+)
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
-from .markup import Caption, Table
 from .scores import (
     ERROR_OF_BEST,
     ERROR_OF_BEST_GRID,
@@ -25,19 +34,7 @@ from .scores import (
     difference,
     gather,
 )
-from .tables import (
-    NOTHING,
-    Notes,
-    columns,
-    decimals,
-    describe_dataset,
-    describe_protocol,
-    from_columns,
-    verdict,
-    with_interval,
-    write_csv,
-    write_tables,
-)
+from .tables import Notes, describe_dataset, describe_protocol, verdict
 
 if TYPE_CHECKING:
     from bench.results.run_folder import Results

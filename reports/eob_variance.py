@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.hookspecs import hookimpl
-from bench.output import Output
-from bench.specs import ReportSpec
-
-from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
-from .style import (
+from bench.extend.style import (
     MEAN,
     Look,
     legend,
@@ -26,6 +21,11 @@ from .style import (
     save_figure,
     unparsed,
 )
+from bench.hookspecs import hookimpl
+from bench.output import Output
+from bench.specs import ReportSpec
+
+from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
 
 if TYPE_CHECKING:
     import pandas as pd

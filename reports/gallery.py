@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.extend.tables import safe_name
 from bench.store.files import write_bytes
 from bench.text import visible
 
 from .headlines import headlines
 from .scores import CLAIM, Entry, gather, shared_images
-from .tables import safe_name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,26 +6,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.markup import Caption, Table
+from bench.extend.tables import columns, decimals, with_interval, write_csv, write_tables
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
 from .headlines import Headline, headlines
-from .markup import Caption, Table
 from .scores import Entry, gather
 from .standing import best_set
-from .tables import (
-    Notes,
-    columns,
-    decimals,
-    describe_dataset,
-    describe_protocol,
-    describe_samples,
-    with_interval,
-    write_csv,
-    write_tables,
-)
+from .tables import Notes, describe_dataset, describe_protocol, describe_samples
 
 if TYPE_CHECKING:
     from bench.results.run_folder import Results

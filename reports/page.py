@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.extend.markup import BEGIN, END
 from bench.hookspecs import hookimpl
 from bench.output import PAGE, Output, Section
 from bench.specs import ReportSpec
@@ -22,7 +23,6 @@ from bench.text import html as escape
 
 from .cautions import cautions
 from .gallery import PHOTOGRAPHS, hang, walls
-from .markup import BEGIN, END
 
 if TYPE_CHECKING:
     from bench.results.run_folder import Results

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.extend.style import plain, save_bytes
+from bench.extend.tables import safe_name
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
 from .scores import Entry, gather, shared_images
 from .sheet import CELL, Group, column_sheet, row_sheet
-from .style import plain, save_bytes
-from .tables import safe_name
 
 if TYPE_CHECKING:
     import numpy as np

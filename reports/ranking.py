@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.markup import Caption, Table
+from bench.extend.tables import NOTHING, columns, decimals, write_csv, write_tables
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.results.series import Measure
@@ -16,20 +18,9 @@ from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
 from .headlines import meaning
-from .markup import Caption, Table
 from .scores import Entry, gather
 from .standing import Standing, stand, unfit
-from .tables import (
-    NOTHING,
-    Notes,
-    columns,
-    decimals,
-    describe_dataset,
-    describe_protocol,
-    describe_samples,
-    write_csv,
-    write_tables,
-)
+from .tables import Notes, describe_dataset, describe_protocol, describe_samples
 
 if TYPE_CHECKING:
     from bench.results.run_folder import Results

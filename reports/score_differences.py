@@ -10,6 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.style import (
+    Look,
+    looks,
+    panels,
+    paper_style,
+    plain,
+    remark,
+    save_figure,
+    unparsed,
+)
+from bench.extend.tables import write_csv
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import CLAIMED, ReportSpec
@@ -17,8 +28,6 @@ from bench.specs import CLAIMED, ReportSpec
 from .ranking import ENERGY, VARIOGRAM
 from .scores import CLAIM, Entry, gather
 from .standing import LEVEL, Standing, stand
-from .style import Look, looks, panels, paper_style, plain, remark, save_figure, unparsed
-from .tables import write_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,26 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.markup import Caption, Table
+from bench.extend.tables import NOTHING, decimals, with_interval, write_csv, write_tables
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
-from .markup import Caption, Table
 from .score_groups import GROUPS, Column, Group, Part
 from .scores import Entry, gather
-from .tables import (
-    NOT_MEASURED,
-    NOTHING,
-    Notes,
-    decimals,
-    describe_protocol,
-    describe_samples,
-    with_interval,
-    write_csv,
-    write_tables,
-)
+from .tables import NOT_MEASURED, Notes, describe_protocol, describe_samples
 
 if TYPE_CHECKING:
     from bench.results.run_folder import Results

@@ -9,14 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.extend.style import (
+    Look,
+    looks,
+    panels,
+    paper_style,
+    plain,
+    remark,
+    save_figure,
+    unparsed,
+)
+from bench.extend.tables import write_csv
 from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
 from .ranking import ENERGY
 from .scores import Entry, gather
-from .style import Look, looks, panels, paper_style, plain, remark, save_figure, unparsed
-from .tables import write_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

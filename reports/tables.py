@@ -1,25 +1,19 @@
-"""Tables as people read them (Markdown, HTML, LaTeX) and as programs do (CSV), and what every
-caption says."""
+"""What the tables of several reports say: footnotes, verdicts, and what is in every caption."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench import keys
-from bench.output import Output
+from bench.extend.markup import Caption
+from bench.extend.tables import NOTHING, with_interval
 from bench.results.series import Measure
 from bench.specs import CLAIMED
-from bench.store.files import write_text
-from bench.text import csv
 from bench.text import markdown as escape
 from bench.text import markdown_code as code
 
-from .markup import Caption, html_page, to_html, to_latex
 from .scores import CLAIM, Entry
 
 if TYPE_CHECKING:
@@ -27,7 +21,6 @@ if TYPE_CHECKING:
     from bench.scores.intervals import Estimate
     from bench.scores.manifest import Part
 
-NOTHING = "–"
 NOT_MEASURED = (
     "not measured: it is optional, or was not among the run's --metrics, or is newer than the run"
 )
@@ -79,47 +72,6 @@ class Notes:
         """As `cell`, and what was not measured has its note too."""
         found = self.cell(entry, metric, text)
         return f"{NOTHING} {self.mark(NOT_MEASURED)}" if found == NOTHING else found
-
-
-def safe_name(name: str) -> str:
-    """A file name for any data set name; a changed name gets a digest, so that no two share a file.
-
-    >>> safe_name("lfw"), safe_name("../my photos")
-    ('lfw', 'my-photos-2ae7f0')
-    """
-    safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:60]
-    return safe if safe and safe == name else f"{safe}-{keys.sha256(name)[:6]}".lstrip("-")
-
-
-def decimals(values: Sequence[float]) -> int:
-    """Decimals that show three digits of all values but the smallest quarter."""
-    sizes = sorted(abs(v) for v in values if math.isfinite(v) and v)
-    return 3 if not sizes else max(0, min(6, 2 - math.floor(math.log10(sizes[len(sizes) // 4]))))
-
-
-def with_interval(estimate: Estimate, digits: int, sign: str = "") -> str:
-    """`0.079 [0.078, 0.081]`, `undefined`, or nothing where nothing was measured; never more than
-    four digits of a large value."""
-    if estimate.n and math.isnan(estimate.mean):
-        return "undefined"
-    digits = min(digits, 1 + decimals([estimate.mean]))
-    return format(estimate, f"{sign}.{digits}f") if estimate.n else ""
-
-
-def columns(prefix: str, estimate: Estimate) -> dict[str, float]:
-    """An estimate as raw numbers for a CSV file."""
-    return {
-        f"{prefix}_mean": estimate.mean,
-        f"{prefix}_low": estimate.low,
-        f"{prefix}_high": estimate.high,
-    }
-
-
-def from_columns(prefix: str, record: Mapping[str, Any], n: int) -> Estimate:
-    """What `columns` wrote."""
-    from bench.scores.intervals import Estimate
-
-    return Estimate(record[f"{prefix}_mean"], record[f"{prefix}_low"], record[f"{prefix}_high"], n)
 
 
 def verdict(estimate: Estimate) -> str:
@@ -180,43 +132,6 @@ def describe_samples(entries: Sequence[Entry]) -> str:
         if entries
         else ""
     )
-
-
-def write_tables(out: Output, name: str, parts: Sequence[object]) -> list[Path]:
-    """`tables/<name>.md`, `.html` and `.tex`, as far as they are wanted, from parts: Markdown,
-    captions, tables and notes."""
-    wanted = {
-        "md": _markdown,
-        "html": lambda some: html_page(name, to_html(some)),
-        "latex": to_latex,
-    }
-    endings = {"latex": "tex"}
-    return [
-        _write(out, f"{name}.{endings.get(form, form)}", make(parts))
-        for form, make in wanted.items()
-        if out.wants(form)
-    ]
-
-
-def write_csv(out: Output, name: str, records: Sequence[Mapping[str, Any]]) -> list[Path]:
-    """`tables/<name>.csv` with a column for every key, if it is wanted."""
-    import pandas as pd
-
-    return (
-        [_write(out, f"{name}.csv", csv(pd.DataFrame(list(records))))] if out.wants("csv") else []
-    )
-
-
-def _markdown(parts: Sequence[object]) -> str:
-    """A blank line between parts; empty parts are left out."""
-    return "\n\n".join(t for t in map(str, parts) if t) + "\n"
-
-
-def _write(out: Output, name: str, text: str) -> Path:
-    path = out.folder / "tables" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
-    return path
 
 
 def _undefined(entry: Entry, measure: Measure, digits: int) -> str:

@@ -19,6 +19,7 @@ import pluggy
 from bench import hookspecs
 from bench.errors import BenchError, DuplicateName, unknown
 from bench.plugins import lists, local
+from bench.plugins.decorated import registered
 from bench.plugins.selection import Switches, from_environment
 from bench.specs import (
     DatasetSpec,
@@ -143,8 +144,7 @@ class Registry:
             raise
 
     def _collect(self, kind: str, plugin: Plugin, module: object) -> None:
-        hook = getattr(module, f"bench_register_{kind}", None)
-        for spec in hook() if hook is not None else ():
+        for spec in registered(module, kind, KINDS[kind]):
             if not isinstance(spec, KINDS[kind]):
                 raise TypeError(
                     f"bench_register_{kind} returned {type(spec).__name__}, not "

@@ -27,13 +27,15 @@ LONGEST = 30
 
 @dataclass(frozen=True)
 class Kind:
-    """What packages of a kind of plugin have in common. file: of the class. use: a command that
-    uses the plugin `$name`."""
+    """What packages of a kind of plugin have in common. file: of the class, where the registering
+    module has not all of it. use: a command that uses the plugin `$name`. dev: what its tests
+    need."""
 
     summary: str
     file: str
     dependencies: tuple[str, ...]
     use: str
+    dev: tuple[str, ...] = ("mypy>=1.10", "pytest>=8", "ruff>=0.5")
 
 
 KINDS = {
@@ -51,9 +53,22 @@ KINDS = {
     ),
     "metric": Kind(
         "root mean square over pixels of the error of a field",
-        "score.py",
-        ("numpy>=1.26",),
+        "",
+        ("torch>=2.4",),
         "bench run --metrics $name,absolute-error --methods marginal,grey",
+    ),
+    "report": Kind(
+        "the mean absolute error of each method",
+        "",
+        ("matplotlib>=3.8", "pandas>=2.2"),
+        "bench run --methods marginal,grey --reports $name",
+        ("mypy>=1.10", "pandas-stubs>=2.2", "pytest>=8", "ruff>=0.5"),
+    ),
+    "protocol": Kind(
+        "centre square, antialiased; ten colourizations and twenty draws of each photograph",
+        "",
+        (),
+        "bench run --protocol $name --methods marginal,grey",
     ),
 }
 
@@ -86,8 +101,8 @@ class Package:
         """What templates are filled with.
 
         >>> words = Package("metric", "hue-loss").words
-        >>> words["module"], words["class_name"], words["file"]
-        ('huebench_hue_loss', 'HueLossMetric', 'score.py')
+        >>> words["module"], words["class_name"]
+        ('huebench_hue_loss', 'HueLossMetric')
         """
         kind, snake = NETWORK if self.network else KINDS[self.kind], self.name.replace("-", "_")
         dependencies = (f"huebench>={__version__}", *kind.dependencies)
@@ -101,10 +116,20 @@ class Package:
             "class_name": "".join(part.capitalize() for part in (*self.name.split("-"), self.kind)),
             "licence": self.licence,
             "summary": kind.summary,
-            "file": kind.file,
+            "files": self._files(kind),
             "dependencies": ", ".join(f'"{name}"' for name in dependencies),
+            "dev": ", ".join(f'"{name}"' for name in kind.dev),
             "use": Template(kind.use).substitute(name=self.name),
         }
+
+    def _files(self, kind: Kind) -> str:
+        """The rows of the README's table that say where the plugin is."""
+        folder = f"src/huebench_{self.name.replace('-', '_')}"
+        light = "name, parameters, licence, citation. Imports nothing heavy"
+        if not kind.file:
+            return f"| `{folder}/__init__.py` | the {self.kind}, all of it: {light} |"
+        registers = f"| `{folder}/__init__.py` | registers `{self.name}`: {light} |"
+        return f"{registers}\n| `{folder}/{kind.file}` | the class |"
 
 
 def create(package: Package, registry: Registry, folder: Path | None = None) -> Path:

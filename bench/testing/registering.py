@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.hookspecs import GROUP
 from bench.plugins import local
+from bench.plugins.decorated import registered
 
 HEAVY = (
     "torch",
@@ -31,10 +32,8 @@ def register(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     from bench.plugins.loader import KINDS
 
     plugin = _local(job) if job["root"] else EntryPoint(job["name"], job["value"], GROUP).load()
-    for kind in KINDS:
-        hook = getattr(plugin, f"bench_register_{kind}", None)
-        if hook is not None:
-            list(hook())
+    for kind, type_ in KINDS.items():
+        list(registered(plugin, kind, type_))
     return {"heavy": [name for name in HEAVY if name in sys.modules]}
 
 

@@ -6,62 +6,44 @@ differences is tested. The built-in report `ranking` does neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.hookspecs import hookimpl
-from bench.output import Output
+from bench.extend import table
 from bench.scores.long_table import MEASURED
-from bench.specs import ReportSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from bench.results.run_folder import Results
 
-TEXT = (
-    "Rank of each method by the mean over photographs, averaged over metrics that have a "
-    "direction, of independent draws. "
-    "Controls, methods that can't draw and metrics that a method has no value of are left out. "
-    "Nothing is tested for chance."
+
+def mean_rank_bars(axes: Axes, rows: pd.DataFrame) -> None:
+    """Mean rank of each method; 1 is best."""
+    axes.barh(rows["dataset"] + ": " + rows["method"], rows["rank"])
+    axes.set_xlabel("mean rank")
+    axes.invert_yaxis()
+
+
+@table(
+    title="Mean ranks",
+    columns={"dataset": "Data set", "rank": "Mean rank"},
+    figures=[mean_rank_bars],
+    order=40,
+    licence="Apache-2.0",
+    citation="an example",
 )
+def mean_rank(results: Sequence[Results]) -> pd.DataFrame:
+    """Mean ranks over metrics.
 
-
-@hookimpl
-def bench_register_reports() -> Iterable[ReportSpec]:
-    """One report."""
-    yield ReportSpec(
-        name="mean-rank",
-        summary="mean ranks over metrics",
-        factory=f"{__name__}:write",
-        order=40,
-        licence="Apache-2.0",
-        citation="an example",
-    )
-
-
-def write(results: Sequence[Results], out: Output) -> list[Path]:
-    """`tables/mean-rank.*`, in the formats that are wanted, or nothing where nothing is ranked."""
+    Rank of each method by the mean over photographs, averaged over metrics that have a direction,
+    of independent draws. Controls, methods that can't draw and metrics that a method has no value
+    of are left out. Nothing is tested for chance.
+    """
     import pandas as pd
 
-    from bench.reports.markup import Table
-    from bench.reports.tables import write_csv, write_tables
-    from bench.text import markdown
-
-    ranks = mean_ranks(pd.concat([result.scores for result in results]))
-    if ranks.empty:
-        return []
-    records = [dict(zip(map(str, ranks.columns), row)) for row in ranks.itertuples(index=False)]
-    table = Table(["Data set", "Method", "Mean rank", "Metrics"], words=2)
-    table.rows = [
-        [markdown(r["dataset"]), markdown(r["method"]), f"{r['rank']:.2f}", f"{r['metrics']}"]
-        for r in records
-    ]
-    return [
-        *write_tables(out, "mean-rank", ["### Mean ranks", TEXT, table]),
-        *write_csv(out, "mean-rank", records),
-    ]
+    return mean_ranks(pd.concat([result.scores for result in results]))
 
 
 def mean_ranks(scores: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,25 @@ def test_every_field_of_a_spec_is_documented(kind):
     ] == []
 
 
+@pytest.mark.parametrize(
+    ("page", "section", "names"),
+    [
+        ("docs/own-metric.md", "# Your own metric", ["grey-share"]),
+        (
+            "docs/plugins.md",
+            "## A metric or a table is one function",
+            ["grey-share", "photographs"],
+        ),
+    ],
+)
+def test_decorated_functions_of_a_page_keep_the_rules(tmp_path, command, page, section, names):
+    text = PAGES[page].partition(section)[2]
+    source = re.search(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
+    (tmp_path / "mine.py").write_text(source)
+    status, out, err = command("check", "--plugin", "mine.py", *names)
+    assert status == 0, out + err
+
+
 def test_the_method_in_one_file_keeps_the_rules(tmp_path, command):
     example = PLUGINS.partition("## A complete example")[2]
     source = re.search(r"^```python\n(.*?)^```", example, re.DOTALL | re.MULTILINE)[1]

@@ -15,7 +15,7 @@ from bench.datasets.drawn import Dice
 from bench.extend import training
 from bench.fitted import colorize
 from bench.methods import cheat_model
-from bench.metrics.law import GeneralisedEnergyDistance
+from bench.metrics.law import generalised_energy_distance
 from bench.metrics.ranks import RankHistogram
 from bench.protocol import make_paper
 from bench.scores.scoring import HeldOut
@@ -226,7 +226,9 @@ def test_the_seeds_of_ranks(made):
 def test_the_seeds_of_the_law_s_draws_in_the_energy_distance():
     law = Recorder()
     fields, context = torch.zeros(1, 2, 2, 64, 64), ScoreContext(None, None, 128.0, None, [5], law)
-    GeneralisedEnergyDistance().score(SampleSet(fields, "iid", n_drawn=2), fields[:, 0], context)
+    generalised_energy_distance.metric().score(
+        SampleSet(fields, "iid", n_drawn=2), fields[:, 0], context
+    )
     assert law.seen == [[recipe(5, "ged")]] == [[7217005483145864875]]
 
 

@@ -1,4 +1,4 @@
-"""A fresh environment: huebench as a wheel of this tree, the examples and three scaffolds,
+"""A fresh environment: huebench as a wheel of this tree, the examples and a scaffold of each kind,
 installed by pip.
 
 What they depend on is not downloaded: links to the packages of the running environment, huebench
@@ -22,7 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {
     path.parent.name: path.parent for path in sorted((ROOT / "examples").glob("*/pyproject.toml"))
 }
-SCAFFOLDS = {"method": "fresh-tint", "dataset": "fresh-set", "metric": "fresh-error"}
+SCAFFOLDS = {
+    "method": "fresh-tint",
+    "dataset": "fresh-set",
+    "metric": "fresh-error",
+    "report": "fresh-table",
+    "protocol": "fresh-rules",
+}
 SOURCES = (
     "bench",
     "methods",

@@ -62,6 +62,8 @@ HOLDERS = {
     "path/to/caltech-101": "path/to/photos",
 }
 """What the docs leave to the reader."""
+FILES = re.compile(r"`(\w+\.py)`:\n\n```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+"""Files that a page asks the reader to write."""
 
 
 def pages(commands_of):
@@ -348,6 +350,8 @@ class Reader:
         """A copy for a page, without the runs that it makes."""
         copy = self.base.parent / f"{self.base.name}-{page.replace('/', '-')}"
         shutil.copytree(self.base, copy, symlinks=True)
+        for name, source in FILES.findall((ROOT / page).read_text()):
+            (copy / name).write_text(source)
         for made in re.findall(r"--out (runs/\S+)", " ".join(PAGES.get(page, []))):
             shutil.rmtree(copy / made, ignore_errors=True)
         return copy

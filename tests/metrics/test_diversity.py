@@ -10,10 +10,10 @@ from scipy.stats import entropy
 
 from bench.contracts import SampleSet
 from bench.contracts.colour_weights import bin_centres
-from bench.metrics.diversity import ColourEntropy, EffectiveModes, PairwiseDistance
+from bench.metrics.diversity import colour_entropy, effective_modes, pairwise_distance
 
 SCALE = 128.0
-ALL = (PairwiseDistance(), ColourEntropy(), EffectiveModes())
+ALL = (pairwise_distance.metric(), colour_entropy.metric(), effective_modes.metric())
 
 
 def some_weights(count, k):
@@ -49,7 +49,7 @@ def batch(request, fields):
 
 def test_pairwise_distance_is_the_loop_over_pairs(score, batch):
     samples, truth, ab, weights = batch
-    found = score(PairwiseDistance(), samples, truth)["ab", "all"]
+    found = score(pairwise_distance.metric(), samples, truth)["ab", "all"]
     for fields, share, value in zip(ab, weights, found):
         total = mass = 0.0
         for i, j in itertools.combinations(range(len(fields)), 2):
@@ -60,7 +60,7 @@ def test_pairwise_distance_is_the_loop_over_pairs(score, batch):
 
 def test_colour_entropy_is_scipys_of_numpys_histograms(score, batch):
     samples, truth, ab, weights = batch
-    found = score(ColourEntropy(), samples, truth)
+    found = score(colour_entropy.metric(), samples, truth)
     for b in range(len(ab)):
         bins = np.array([bins_of(field) for field in ab[b]])
         palettes = np.array([np.bincount(row, minlength=313) / 4096 for row in bins])
@@ -84,7 +84,7 @@ def test_colour_entropy_is_scipys_of_numpys_histograms(score, batch):
 @pytest.mark.parametrize("bandwidth", [3.0, 10.0])
 def test_effective_modes_are_the_entropy_of_the_kernels_spectrum(score, batch, bandwidth):
     samples, truth, ab, weights = batch
-    found = score(EffectiveModes(bandwidth=bandwidth), samples, truth)["field", "all"]
+    found = score(effective_modes.metric(bandwidth=bandwidth), samples, truth)["field", "all"]
     for fields, share, value in zip(ab, weights, found):
         squared = squareform(pdist(fields.reshape(len(fields), -1), "sqeuclidean")) / 4096
         kernel = np.exp(-squared / (2 * bandwidth**2)) * np.sqrt(np.outer(share, share))

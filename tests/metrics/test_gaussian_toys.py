@@ -13,9 +13,9 @@ from torchmetrics.functional.regression import continuous_ranked_probability_sco
 
 from bench.contracts import SampleSet
 from bench.metrics.crps import FairCrps
-from bench.metrics.energy_score import EnergyScore, FairEnergyScore
+from bench.metrics.energy_score import energy_score, fair_energy_score
 from bench.metrics.error_of_best import ErrorOfBest, PixelErrorOfBest
-from bench.metrics.variogram_score import FairVariogramScore
+from bench.metrics.variogram_score import fair_variogram_score
 
 SIGMA = 20.0
 """Standard deviation of every pixel, in units of ab."""
@@ -23,7 +23,7 @@ CLEARLY = 3.0
 """Standard errors of the mean difference."""
 CHUNK = 200
 SPREADS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 1.0, 1.2, 1.4)
-ENERGY, CRPS, VARIOGRAM = FairEnergyScore, FairCrps, FairVariogramScore
+ENERGY, CRPS, VARIOGRAM = fair_energy_score.metric, FairCrps, fair_variogram_score.metric
 
 
 def blocks(d):
@@ -255,7 +255,10 @@ def test_the_plain_energy_score_is_gamed_by_too_little_spread(by_spread, law, k,
     """Its optimum in many dimensions: s / sqrt(1 + s²) = (1 - 1/k) / sqrt(2), which is 0.69 for 5
     and 0.79 for 8."""
     count = 200 if law == "independent pixels" else 1000
-    plain, fair = (by_spread(metric, law, k, count) for metric in (EnergyScore, FairEnergyScore))
+    plain, fair = (
+        by_spread(metric, law, k, count)
+        for metric in (energy_score.metric, fair_energy_score.metric)
+    )
     assert best(plain) == spread
     assert gain(plain, spread) > CLEARLY
     assert best(fair) == 1
@@ -276,6 +279,6 @@ def test_few_draws_cost_the_law_itself_in_the_plain_energy_score(by_spread):
     for k in (2, 5, 10):
         plain, fair = (
             by_spread(metric, "256 numbers", k, 100, (1.0,))[1.0].mean()
-            for metric in (EnergyScore, FairEnergyScore)
+            for metric in (energy_score.metric, fair_energy_score.metric)
         )
         assert plain / fair == pytest.approx(1 + 1 / k, rel=0.01)

@@ -19,18 +19,18 @@ from bench.datasets.law_coupled import LawCoupled
 from bench.datasets.law_hue import LawHue
 from bench.datasets.law_palette import LawPalette
 from bench.datasets.laws import MOST, SceneLaw
-from bench.metrics.absolute_error import on
+from bench.extend.metrics import on
 from bench.metrics.crps import FairCrps
-from bench.metrics.energy_score import FairEnergyScore
+from bench.metrics.energy_score import fair_energy_score
 from bench.metrics.error_of_best import ErrorOfBest, PixelErrorOfBest
-from bench.metrics.variogram_score import FairVariogramScore
+from bench.metrics.variogram_score import fair_variogram_score
 
 SCENES, DRAWS, TRUTHS = 160, 10, 8
 FEW = 60, 2
 """Scenes and truths for the variogram score, which takes its time."""
 CLEARLY = 3.0
 """Standard errors of the mean difference."""
-ENERGY, CRPS, VARIOGRAM = FairEnergyScore, FairCrps, FairVariogramScore
+ENERGY, CRPS, VARIOGRAM = fair_energy_score.metric, FairCrps, fair_variogram_score.metric
 SETS = (LawPalette, LawCoupled, LawHue)
 
 

@@ -15,13 +15,20 @@ from bench.metrics import law as metrics
 from bench.metrics.energy_score import fair_energy
 from bench.metrics.law import (
     DRAWS,
-    GeneralisedEnergyDistance,
-    LawDistance,
-    ModeCoverage,
-    ModePrecision,
+    generalised_energy_distance,
+    law_distance,
+    mode_coverage,
+    mode_precision,
 )
+from bench.plugins.decorated import registered
+from bench.specs import MetricSpec
 
-ALL = (ModeCoverage, ModePrecision, GeneralisedEnergyDistance, LawDistance)
+ALL = (
+    mode_coverage.metric,
+    mode_precision.metric,
+    generalised_energy_distance.metric,
+    law_distance.metric,
+)
 DISCRETE = (LawPalette, LawCoupled)
 MASS, COUNT, EXPECTED, FIELD = (
     ("mass", "all"),
@@ -83,8 +90,8 @@ def mode_of(field, law):
 def test_modes_against_plain_loops(of, score, context):
     laws = some_law(of, 3, first=40)
     ab = torch.stack([mixed(s, 8, number) for number, s in enumerate(laws.scenes)])
-    coverage = score(ModeCoverage(), ab, ab[:, 0], context(3, law=laws))
-    precision = score(ModePrecision(), ab, ab[:, 0], context(3, law=laws))
+    coverage = score(mode_coverage.metric(), ab, ab[:, 0], context(3, law=laws))
+    precision = score(mode_precision.metric(), ab, ab[:, 0], context(3, law=laws))
     for b, law in enumerate(laws.scenes):
         found = [mode_of(field.numpy(), law) for field in ab[b]]
         probability = {
@@ -105,7 +112,10 @@ def test_expected_coverage_is_what_the_law_has(score, context):
     laws, errors = some_law(LawPalette, 8), []
     for run in range(40):
         found = score(
-            ModeCoverage(), laws.sample(5, range(8 * run, 8 * run + 8)), None, context(8, law=laws)
+            mode_coverage.metric(),
+            laws.sample(5, range(8 * run, 8 * run + 8)),
+            None,
+            context(8, law=laws),
         )
         errors += [*(found[MASS] - found[EXPECTED])]
     assert abs(np.mean(errors)) < 3 * np.std(errors) / len(errors) ** 0.5 < 0.03
@@ -115,23 +125,23 @@ def test_all_modes_have_coverage_one_and_a_repeated_one_its_own(score, context):
     laws = some_law(LawCoupled, 4)
     for b, (fields, probabilities) in enumerate(laws.modes()):
         one = DrawnLaw(laws.scenes[b : b + 1])
-        assert score(ModeCoverage(), fields[None], None, context(1, law=one))[
+        assert score(mode_coverage.metric(), fields[None], None, context(1, law=one))[
             MASS
         ] == pytest.approx([1])
         repeated = fields[None, -1:].expand(-1, 7, -1, -1, -1)
-        assert score(ModeCoverage(), repeated, None, context(1, law=one))[MASS] == pytest.approx(
-            [float(probabilities[-1])]
-        )
-        assert score(ModePrecision(), repeated, None, context(1, law=one))[FIELD] == pytest.approx(
-            [1]
-        )
+        assert score(mode_coverage.metric(), repeated, None, context(1, law=one))[
+            MASS
+        ] == pytest.approx([float(probabilities[-1])])
+        assert score(mode_precision.metric(), repeated, None, context(1, law=one))[
+            FIELD
+        ] == pytest.approx([1])
 
 
 def test_partners_of_different_colour_are_on_no_mode(score, context):
     laws = some_law(LawCoupled, 16)
     ab = torch.stack([uncoupled(s)(20, number) for number, s in enumerate(laws.scenes)])
     possible = torch.isfinite(laws.log_prob(ab)).double().mean(1)
-    assert score(ModePrecision(), ab, None, context(16, law=laws))[FIELD] == pytest.approx(
+    assert score(mode_precision.metric(), ab, None, context(16, law=laws))[FIELD] == pytest.approx(
         possible.numpy(), abs=1e-12
     )
     assert float(possible.max()) < 1
@@ -142,7 +152,9 @@ def test_precision_counts_samples_by_their_weights(score, context):
     ab = laws.sample(3, [0])
     ab[:, 1] = 0
     weights = torch.tensor([[0.5, 0.3, 0.2]])
-    found = score(ModePrecision(), SampleSet(ab, "modes", weights), None, context(1, law=laws))
+    found = score(
+        mode_precision.metric(), SampleSet(ab, "modes", weights), None, context(1, law=laws)
+    )
     assert found[FIELD] == pytest.approx([0.7])
 
 
@@ -151,7 +163,7 @@ def test_precision_counts_samples_by_their_weights(score, context):
 def test_the_generalised_energy_distance_against_plain_loops(of, k, score, context):
     laws, given = some_law(of, 2), context(2, law=some_law(of, 2))
     samples = laws.sample(k, [8, 9]) + 3
-    found = score(GeneralisedEnergyDistance(), samples, None, given)[FIELD]
+    found = score(generalised_energy_distance.metric(), samples, None, given)[FIELD]
     draws = laws.sample(DRAWS, [seeds.derive(s, "ged") for s in given.seeds]).numpy().astype(float)
     for b in range(2):
         s, y = samples[b].numpy().astype(float), draws[b]
@@ -176,11 +188,11 @@ def test_the_generalised_energy_distance_is_twice_the_excess_of_the_energy_score
             for i in range(DRAWS)
         ]
     )
-    found = score(GeneralisedEnergyDistance(), samples, None, context(1, law=laws))[FIELD]
+    found = score(generalised_energy_distance.metric(), samples, None, context(1, law=laws))[FIELD]
     assert found == pytest.approx([2 * (float(of_samples) - of_law) / 128], rel=1e-9)
 
 
-@pytest.mark.parametrize("metric", [GeneralisedEnergyDistance, LawDistance])
+@pytest.mark.parametrize("metric", [generalised_energy_distance.metric, law_distance.metric])
 @pytest.mark.parametrize("of", [LawPalette, LawCoupled, LawHue])
 def test_the_law_has_no_distance_and_others_have(metric, of, score, context):
     laws = some_law(of, 100)
@@ -221,7 +233,7 @@ def test_identical_samples_are_defined(metric, score, context):
         assert np.isfinite(values).all()
 
 
-@pytest.mark.parametrize("metric", [GeneralisedEnergyDistance, LawDistance])
+@pytest.mark.parametrize("metric", [generalised_energy_distance.metric, law_distance.metric])
 def test_one_draw_is_refused(metric, score, context):
     laws = some_law(LawPalette, 1)
     with pytest.raises(BenchError, match="needs at least 2 draws"):
@@ -234,7 +246,7 @@ def test_photographs_without_a_law_are_refused(metric, score, context):
         score(metric(), torch.zeros(1, 2, 2, 64, 64), None, context(1))
 
 
-@pytest.mark.parametrize("metric", [ModeCoverage, ModePrecision])
+@pytest.mark.parametrize("metric", [mode_coverage.metric, mode_precision.metric])
 def test_a_continuous_law_has_no_modes(metric, score, context):
     laws = some_law(LawHue, 2)
     with pytest.raises(BenchError, match="hues are continuous"):
@@ -249,13 +261,13 @@ def test_modes_are_looked_for_once(context, monkeypatch):
         lambda ab, modes: calls.append(1) or torch.zeros(len(ab), dtype=torch.long),
     )
     given, samples = context(2, law=laws), SampleSet(laws.sample(3, [0, 1]), "iid")
-    for metric in (ModeCoverage(), ModePrecision()):
+    for metric in (mode_coverage.metric(), mode_precision.metric()):
         metric.score(samples, None, given)
     assert len(calls) == 2
 
 
 def test_the_specs_are_complete():
-    specs = {s.name: s for s in metrics.bench_register_metrics()}
+    specs = {s.name: s for s in registered(metrics, "metrics", MetricSpec)}
     assert set(specs) == {"mode-coverage", "mode-precision", "ged", "law-distance"}
     for spec in specs.values():
         assert spec.needs == {"law"}

@@ -12,17 +12,17 @@ from torchmetrics.functional.regression import continuous_ranked_probability_sco
 
 from bench.contracts import SampleSet
 from bench.errors import BenchError
-from bench.metrics.absolute_error import on
+from bench.extend.metrics import on
 from bench.metrics.crps import FairCrps, fair_crps
-from bench.metrics.energy_score import EnergyScore, FairEnergyScore, fair_energy, weighted_energy
-from bench.metrics.negative_log_likelihood import NegativeLogLikelihood
-from bench.metrics.variogram_score import FairVariogramScore, VariogramScore
+from bench.metrics.energy_score import energy_score, fair_energy, fair_energy_score, weighted_energy
+from bench.metrics.negative_log_likelihood import negative_log_likelihood
+from bench.metrics.variogram_score import fair_variogram_score, variogram_score
 from bench.plugins.loader import registry
 
 SCALE = 128.0
 FIELD, GRID = ("field", "all"), ("grid", "all")
-FAIR = {FairEnergyScore: FIELD, FairCrps: ("ab", "all"), FairVariogramScore: GRID}
-PLAIN = {EnergyScore: FIELD, VariogramScore: GRID}
+FAIR = {fair_energy_score.metric: FIELD, FairCrps: ("ab", "all"), fair_variogram_score.metric: GRID}
+PLAIN = {energy_score.metric: FIELD, variogram_score.metric: GRID}
 NAMES = {
     "fair-energy-score",
     "energy-score",
@@ -71,7 +71,7 @@ def test_fair_energy_score_is_scoringrules(score, batch):
         scoringrules.es_ensemble(true, rows, estimator="fair", backend="numpy")
         / rows.shape[-1] ** 0.5
     )
-    assert score(FairEnergyScore(), ab, truth)[FIELD] == pytest.approx(wanted, rel=1e-6)
+    assert score(fair_energy_score.metric(), ab, truth)[FIELD] == pytest.approx(wanted, rel=1e-6)
 
 
 @pytest.mark.parametrize("weighted", [True, False])
@@ -83,7 +83,7 @@ def test_energy_score_is_scoringrules(score, batch, weighted):
     samples = SampleSet(
         ab, "centroids", torch.from_numpy(weights).to(ab.dtype) if weighted else None
     )
-    assert score(EnergyScore(), samples, truth)[FIELD] == pytest.approx(wanted, rel=1e-6)
+    assert score(energy_score.metric(), samples, truth)[FIELD] == pytest.approx(wanted, rel=1e-6)
 
 
 def test_fair_crps_is_scoringrules(score, batch):
@@ -124,7 +124,7 @@ def test_fair_variogram_score_is_scoringrules(score, batch):
         scoringrules.vs_ensemble(true, draws[[i, j]], estimator="fair", backend="numpy")
         for i, j in itertools.combinations(range(len(draws)), 2)
     ]
-    assert score(FairVariogramScore(), ab, truth)[GRID] == pytest.approx(
+    assert score(fair_variogram_score.metric(), ab, truth)[GRID] == pytest.approx(
         [of_pairs(np.mean(wanted))], rel=1e-6
     )
 
@@ -132,7 +132,10 @@ def test_fair_variogram_score_is_scoringrules(score, batch):
 @pytest.mark.parametrize("p", [0.5, 1.0, 2.0])
 def test_variogram_scores_of_other_powers(score, fields, p):
     ab, truth = fields(1, 2, 5, 2, 16, 16), fields(2, 2, 2, 16, 16)
-    for metric, estimator in ((FairVariogramScore(p=p), "fair"), (VariogramScore(p=p), "nrg")):
+    for metric, estimator in (
+        (fair_variogram_score.metric(p=p), "fair"),
+        (variogram_score.metric(p=p), "nrg"),
+    ):
         wanted = scoringrules.vs_ensemble(
             on_grid(truth), on_grid(ab), p=p, estimator=estimator, backend="numpy"
         )
@@ -146,7 +149,7 @@ def test_variogram_score_is_scoringrules(score, batch, weighted):
     given = {"ens_w": weights} if weighted else {}
     wanted = scoringrules.vs_ensemble(on_grid(truth), on_grid(ab), backend="numpy", **given)
     samples = SampleSet(ab, "modes", torch.from_numpy(weights).to(ab.dtype) if weighted else None)
-    assert score(VariogramScore(), samples, truth)[GRID] == pytest.approx(
+    assert score(variogram_score.metric(), samples, truth)[GRID] == pytest.approx(
         of_pairs(wanted), rel=1e-6
     )
 
@@ -166,7 +169,7 @@ def test_variogram_scores_are_plain_loops_over_pairs(score, fields):
         plain += (true - np.mean(drawn)) ** 2
         fair += (true - np.mean(drawn)) ** 2 - ((drawn - np.mean(drawn)) ** 2).sum() / 2 / 3
     pairs = len(points) * (len(points) - 1) // 2
-    for metric, total in ((VariogramScore(), plain), (FairVariogramScore(), fair)):
+    for metric, total in ((variogram_score.metric(), plain), (fair_variogram_score.metric(), fair)):
         assert score(metric, torch.tensor(ab), torch.tensor(truth))[GRID] == pytest.approx(
             [total / pairs], rel=1e-6
         )
@@ -174,7 +177,10 @@ def test_variogram_scores_are_plain_loops_over_pairs(score, fields):
 
 @pytest.mark.parametrize(
     ("fair", "plain", "column"),
-    [(FairEnergyScore, EnergyScore, FIELD), (FairVariogramScore, VariogramScore, GRID)],
+    [
+        (fair_energy_score.metric, energy_score.metric, FIELD),
+        (fair_variogram_score.metric, variogram_score.metric, GRID),
+    ],
 )
 def test_the_expectation_of_a_fair_score_does_not_depend_on_the_number_of_draws(
     score, context, fair, plain, column
@@ -237,14 +243,14 @@ def test_draws_alike_have_their_distance_from_the_truth(score, fields, k):
     difference = ((one[:, 0].double() - truth) / SCALE).numpy()
     ab = one.expand(-1, k, -1, -1, -1)
     distance = np.sqrt((difference**2).mean((1, 2, 3)))
-    assert score(FairEnergyScore(), ab, truth)[FIELD] == pytest.approx(distance, rel=1e-12)
-    assert score(EnergyScore(), ab, truth)[FIELD] == pytest.approx(distance, rel=1e-12)
+    assert score(fair_energy_score.metric(), ab, truth)[FIELD] == pytest.approx(distance, rel=1e-12)
+    assert score(energy_score.metric(), ab, truth)[FIELD] == pytest.approx(distance, rel=1e-12)
     assert score(FairCrps(), ab, truth)["ab", "all"] == pytest.approx(
         np.abs(difference).mean((1, 2, 3)), rel=1e-12
     )
-    alone = score(VariogramScore(), one, truth)[GRID]
-    assert score(VariogramScore(), ab, truth)[GRID] == pytest.approx(alone, rel=1e-12)
-    assert score(FairVariogramScore(), ab, truth)[GRID] == pytest.approx(alone, rel=1e-12)
+    alone = score(variogram_score.metric(), one, truth)[GRID]
+    assert score(variogram_score.metric(), ab, truth)[GRID] == pytest.approx(alone, rel=1e-12)
+    assert score(fair_variogram_score.metric(), ab, truth)[GRID] == pytest.approx(alone, rel=1e-12)
     for metric, column in {**FAIR, **PLAIN}.items():
         assert score(metric(), ab, one[:, 0])[column] == pytest.approx([0, 0], abs=1e-12)
 
@@ -255,7 +261,7 @@ def test_one_draw_is_refused_by_fair_scores_and_scored_by_plain_ones(score, fiel
         with pytest.raises(BenchError, match=r"at least 2 draws .* there is 1"):
             score(metric(), ab, truth)
     distance = (((ab[:, 0].double() - truth) / SCALE) ** 2).mean((1, 2, 3)).sqrt().numpy()
-    assert score(EnergyScore(), SampleSet(ab, "point"), truth)[FIELD] == pytest.approx(
+    assert score(energy_score.metric(), SampleSet(ab, "point"), truth)[FIELD] == pytest.approx(
         distance, rel=1e-12
     )
 
@@ -297,10 +303,10 @@ def test_the_batch_the_order_and_the_scale(score, fields, context):
 def test_negative_log_likelihood_is_the_methods_own_in_nats(score, fields):
     ab = fields(1, 3, 2, 2, 8, 8)
     samples = SampleSet(ab, "iid", log_prob=torch.tensor([-3.5, 12.25, -torch.inf]))
-    found = score(NegativeLogLikelihood(), samples, ab[:, 0])["photograph", "all"]
+    found = score(negative_log_likelihood.metric(), samples, ab[:, 0])["photograph", "all"]
     assert found.tolist() == [3.5, -12.25, np.inf]  # the harness calls what is not finite undefined
     with pytest.raises(BenchError, match="no density"):
-        score(NegativeLogLikelihood(), ab, ab[:, 0])
+        score(negative_log_likelihood.metric(), ab, ab[:, 0])
 
 
 def test_fair_scores_accept_independent_draws_only_and_plain_ones_no_reconstruction():

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.contracts import SampleSet, ScoreContext, colour_weights
-from bench.metrics.absolute_error import AbsoluteError, on
+from bench.extend.metrics import on
+from bench.metrics.absolute_error import AbsoluteError
 from bench.metrics.error_of_best import ErrorOfBest
-from bench.metrics.variance import Variance
+from bench.metrics.variance import variance
 
 SCALE = 128.0
 
@@ -37,7 +38,7 @@ def values(metric, samples, truth, colours):
 def test_the_truth_has_no_error_and_no_variance(colours):
     truth = fields(0, 3, 2, 64, 64)
     samples = SampleSet(truth[:, None].expand(-1, 5, -1, -1, -1), "iid", n_drawn=5)
-    for metric in (AbsoluteError(), ErrorOfBest(), Variance()):
+    for metric in (AbsoluteError(), ErrorOfBest(), variance.metric()):
         for found in values(metric, samples, truth, colours).values():
             assert np.abs(found).max() <= 1e-6
 
@@ -68,8 +69,8 @@ def test_truth_plus_known_noise_has_the_known_error(shift_a, shift_b):
     assert found["sum", "grid"] == pytest.approx(np.full(2, error), abs=1e-6)
     assert found["mean", "all"] == pytest.approx(np.full(2, error / 2), abs=1e-6)
     assert found["weighted-sum", "all"] == pytest.approx(np.full(2, 64 * error), abs=1e-4)
-    variance = values(Variance(), samples, truth, flat)["ab", "all"]
-    assert variance == pytest.approx(np.full(2, (shift_a**2 + shift_b**2) / 2 / SCALE**2), abs=1e-6)
+    found = values(variance.metric(), samples, truth, flat)["ab", "all"]
+    assert found == pytest.approx(np.full(2, (shift_a**2 + shift_b**2) / 2 / SCALE**2), abs=1e-6)
 
 
 def test_against_plain_loops(colours):
@@ -115,7 +116,7 @@ def test_the_grid_is_rows_and_columns_4_12_to_60():
 def test_order_of_the_samples_and_the_batch_change_nothing(seed, k):
     truth, ab = fields(seed, 3, 2, 64, 64), fields(seed + 1, 3, k, 2, 64, 64)
     flat = colour_weights.ColourWeights("channel64", np.full((2, 64), 1 / 64))
-    for metric in (AbsoluteError(), ErrorOfBest(), Variance()):
+    for metric in (AbsoluteError(), ErrorOfBest(), variance.metric()):
         whole = values(metric, SampleSet(ab, "iid"), truth, flat)
         turned = values(metric, SampleSet(ab.flip(1), "iid"), truth, flat)
         alone = values(metric, SampleSet(ab[1:2], "iid"), truth[1:2], flat)

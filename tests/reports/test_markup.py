@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.extend.markup import Caption, Table, to_html, to_latex
 from bench.output import Output
 from bench.reports import diversity_table, overview, paper_tables, ranking, score_tables
-from bench.reports.markup import Caption, Table, to_html, to_latex
 from bench.text import latex
 from bench.text import markdown as escape
 

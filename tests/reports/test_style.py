@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from bench.reports.style import looks, plain
+from bench.extend.style import looks, plain
 
 from ..manifests import make_cell
 

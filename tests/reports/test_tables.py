@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from bench.extend.tables import decimals, safe_name
 from bench.reports import tables
-from bench.reports.tables import decimals, safe_name, verdict
+from bench.reports.tables import verdict
 from bench.scores.intervals import Estimate
 from bench.text import markdown as escape
 
