@@ -12,8 +12,8 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
+from .figures.style import panels, paper_style, plain, save_figure, unparsed
 from .scores import Entry, gather, shared_images
-from .style import panels, paper_style, plain, save_figure, unparsed
 from .tables import safe_name, write_csv
 
 if TYPE_CHECKING:

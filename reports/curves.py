@@ -12,8 +12,7 @@ from bench.output import Output
 from bench.results.series import Measure
 from bench.specs import ReportSpec
 
-from .scores import Entry, gather
-from .style import (
+from .figures.style import (
     LINE,
     Look,
     legend,
@@ -25,6 +24,7 @@ from .style import (
     save_figure,
     unparsed,
 )
+from .scores import Entry, gather
 from .tables import safe_name, write_csv
 
 if TYPE_CHECKING:

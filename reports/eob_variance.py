@@ -13,8 +13,7 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
-from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
-from .style import (
+from .figures.style import (
     MEAN,
     Look,
     legend,
@@ -26,6 +25,7 @@ from .style import (
     save_figure,
     unparsed,
 )
+from .scores import ERROR_OF_BEST, VARIANCE, Entry, gather
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from bench.text import markdown as escape
 
 from .headlines import Headline, headlines
 from .markup import Caption, Table
+from .score_ranks import best_set
 from .scores import Entry, gather
-from .standing import best_set
 from .tables import (
     Notes,
     columns,

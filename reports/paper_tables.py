@@ -17,8 +17,8 @@ from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
 from .markup import Caption, Table
+from .score_ranks import best_set
 from .scores import Entry, difference, gather, paired
-from .standing import best_set
 from .tables import (
     NOTHING,
     Notes,

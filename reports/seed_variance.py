@@ -13,9 +13,9 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
+from .figures.style import Look, looks, panels, paper_style, plain, remark, save_figure, unparsed
 from .ranking import ENERGY
 from .scores import Entry, gather
-from .style import Look, looks, panels, paper_style, plain, remark, save_figure, unparsed
 from .tables import write_csv
 
 if TYPE_CHECKING:

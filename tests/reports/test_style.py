@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from bench.reports.style import looks, plain
+from bench.reports.figures.style import looks, plain
 
 
 def run(*methods):
