@@ -250,7 +250,7 @@ def _without_cell(search: _Search, place: Place, cells: Mapping[int, object]) ->
 
 
 def _without_series(side: MethodScores, measure: Measure) -> Problem:
-    if reason := side.why(measure.ask or "", measure.metric):
+    if reason := side.why(measure.ask, measure.metric):
         return Problem("regressed", reason)
     for other in side.measures:
         if other[:3] == measure[:3]:
