@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bench.errors import BenchError
 from bench.extend.markup import Table, html_page, to_html, to_latex
-from bench.extend.style import plain, save_bytes
-from bench.extend.tables import decimals, safe_name, with_interval
+from bench.extend.style import plain
+from bench.extend.tables import decimals, with_interval
 from bench.hookspecs import hookimpl
 from bench.machine import places
 from bench.output import Output
@@ -24,26 +23,14 @@ from bench.store.files import write_text
 from bench.text import csv, html
 from bench.text import markdown as escape
 
+from .figures.changed_photographs import ChangedSheet, changes, draw, grouped
 from .headlines import ARROWS
-from .picture_grid import picture_of
-from .sheet import Group, column_sheet
 from .tables import describe_dataset, describe_protocol
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bench.results.compare import Comparison, SeriesPair, SetPair
     from bench.results.omissions import Omission
-    from bench.results.run_folder import Pictures
 
-CHANGES = (
-    ("draws", "fair-energy-score", "field"),
-    ("present", "error-of-best", "sum"),
-    ("reconstruct", "absolute-error", "sum"),
-)
-"""By which value photographs changed most: ask, metric and variant; the first that a method has."""
-SHOWN = 5
-"""Colourizations of a run side by side in a sheet."""
 QUALITY = 85
 """Of a sheet inside the HTML page."""
 COUNTS = ("k", "images", "undefined_a", "undefined_b", "unpaired")
@@ -73,8 +60,8 @@ def bench_register_reports() -> Iterable[ReportSpec]:
 def write(comparison: Comparison, out: Output) -> list[Path]:
     """`compare.md`, `.html`, `.csv` and `.tex` as far as they are wanted, and
     `figures/changed-<dataset>.png`."""
-    changes = _changes(comparison, out.count)
-    sheets = [_draw(comparison, dataset, some, out) for dataset, some in changes.items()]
+    changed = changes(comparison, out.count)
+    sheets = [draw(comparison, dataset, some, out) for dataset, some in changed.items()]
     beginning, end = (
         [*_head(comparison), *_headlines(comparison), *_remarks(comparison)],
         _every_row(comparison),
@@ -98,24 +85,6 @@ def write(comparison: Comparison, out: Output) -> list[Path]:
             written.append(out.folder / f"compare.{'tex' if form == 'latex' else form}")
             write_text(written[-1], make())
     return written + [sheet.path for sheet in sheets if sheet.path]
-
-
-@dataclass(frozen=True)
-class Change:
-    """The photographs of one method that changed most: ids with A's and B's value."""
-
-    row: SeriesPair
-    images: Sequence[tuple[str, float, float]]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What changed most on one data set; the contact sheet, or why there is none."""
-
-    dataset: str
-    changes: Sequence[Change]
-    path: Path | None
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -145,27 +114,6 @@ class Picture:
 
 def _html(part: object) -> str:
     return part.html if isinstance(part, Picture) else to_html([part])
-
-
-def _changes(comparison: Comparison, count: int) -> dict[str, list[Change]]:
-    """Data set -> what changed most of each method."""
-    found: dict[str, list[Change]] = {}
-    for (dataset, _), rows in _grouped(comparison.rows).items():
-        facts = {
-            (r.fact.ask, r.fact.metric, r.fact.variant): r for r in rows if r.fact.region == "all"
-        }
-        row = next((facts[key] for key in CHANGES if key in facts), None)
-        if row is not None and count:
-            found.setdefault(dataset, []).append(Change(row, row.changed(count)))
-    return found
-
-
-def _grouped(rows: Iterable[SeriesPair]) -> dict[tuple[str, str], list[SeriesPair]]:
-    """Rows by data set and method, in their order."""
-    found: dict[tuple[str, str], list[SeriesPair]] = {}
-    for row in rows:
-        found.setdefault((row.fact.dataset, row.fact.method), []).append(row)
-    return found
 
 
 def _head(comparison: Comparison) -> Iterator[object]:
@@ -199,7 +147,7 @@ def _headlines(comparison: Comparison) -> Iterator[object]:
         yield "None of the compared values is a headline metric's."
         return
     table = Table(["Method", "Metric", "A", "B", "B − A", "B is"], words=2)
-    for (dataset, _), some in _grouped(rows).items():
+    for (dataset, _), some in grouped(rows).items():
         title = f"*{escape(dataset)}*"
         if not any(row[0] == title for row in table.rows):
             table.rows.append([title, "", "", "", "", ""])
@@ -260,7 +208,7 @@ def _where(omissions: Sequence[Omission]) -> str:
     return "; ".join(dict.fromkeys(places))
 
 
-def _changed(sheet: Sheet) -> Iterator[object]:
+def _changed(sheet: ChangedSheet) -> Iterator[object]:
     """The photographs that changed most on one data set."""
     yield f"## {escape(sheet.dataset)}: photographs that changed most"
     for change in sheet.changes:
@@ -300,7 +248,7 @@ def _every_row(comparison: Comparison) -> Iterator[object]:
         + ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word])
         + "."
     )
-    for (dataset, method), rows in _grouped(comparison.rows).items():
+    for (dataset, method), rows in grouped(comparison.rows).items():
         yield f"### {escape(method)} on {escape(dataset)}"
         table = Table(
             ["Metric", "Variant", "Of", "Region", "k", "A", "B", "B − A", "B is"], words=4
@@ -398,52 +346,3 @@ def _omission_record(omission: Omission) -> dict[str, Any]:
         "only_in": omission.only,
         "reason": omission.reason,
     }
-
-
-def _draw(comparison: Comparison, dataset: str, changes: Sequence[Change], out: Output) -> Sheet:
-    """The contact sheet of a data set: a band a method, a row a photograph. Samples that are gone
-    don't stop the tables."""
-    images = list(dict.fromkeys(image for change in changes for image, _, _ in change.images))
-    if not images:
-        return Sheet(dataset, changes, None, "")
-    try:
-        pages = [dict(zip(images, run.pictures(dataset, images))) for run in comparison.runs]
-    except (BenchError, OSError) as error:
-        return Sheet(dataset, changes, None, places.text(str(error)))
-    some = [change for change in changes if change.images]
-    remarks = [
-        "The photographs that changed most, chosen by that; the first training seed.",
-        *(
-            f"{plain(c.row.fact.method)}, from above: "
-            f"{', '.join(plain(image) for image, _, _ in c.images)}"
-            for c in some
-        ),
-    ]
-    title = f"{plain(dataset)}: A and B where they differ most"
-    sheet = column_sheet([_band(change, pages) for change in some], title, remarks)
-    return Sheet(dataset, changes, save_bytes(out, f"changed-{safe_name(dataset)}.png", sheet), "")
-
-
-def _band(change: Change, pages: Sequence[Mapping[str, Pictures]]) -> list[Group]:
-    images = [image for image, _, _ in change.images]
-    first = [pages[0][image] for image in images]
-    grey = Group("Grey", "", [[picture_of(p, p.truth * 0) for p in first]])
-    truth = Group("Truth", "", [[picture_of(p, p.truth) for p in first]])
-    sides = [
-        _group(change, name, [some[image] for image in images]) for name, some in zip("AB", pages)
-    ]
-    return [grey, *(side for side in sides if side), truth]
-
-
-def _group(change: Change, name: str, pages: Sequence[Pictures]) -> Group | None:
-    """What one run presented, if its samples are there."""
-    method = change.row.fact.method
-    if not all(method in page.colourizations for page in pages):
-        return None
-    fields: Sequence[np.ndarray] = [page.colourizations[method] for page in pages]
-    k = len(fields[0])
-    columns = [
-        [picture_of(page, field[c]) for page, field in zip(pages, fields)]
-        for c in range(min(k, SHOWN))
-    ]
-    return Group(f"{name}: {plain(method)}", f"{SHOWN} of {k} shown" if k > SHOWN else "", columns)

@@ -14,8 +14,8 @@ from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
 from .headlines import Headline, headlines
+from .score_ranks import best_set
 from .scores import Entry, gather
-from .standing import best_set
 from .tables import Notes, describe_dataset, describe_protocol, describe_samples
 
 if TYPE_CHECKING:

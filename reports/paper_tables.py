@@ -26,8 +26,8 @@ from bench.results.series import Measure
 from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
+from .score_ranks import best_set
 from .scores import Entry, difference, gather, paired
-from .standing import best_set
 from .tables import Notes, describe_dataset, describe_protocol, verdict
 
 if TYPE_CHECKING:

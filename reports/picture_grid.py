@@ -14,8 +14,8 @@ from bench.hookspecs import hookimpl
 from bench.output import Output
 from bench.specs import ReportSpec
 
+from .figures.contact_sheet import PictureColumns, column_sheet, picture_of, row_sheet
 from .scores import Entry, gather, shared_images
-from .sheet import CELL, Group, column_sheet, row_sheet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,15 +141,15 @@ def _colourizations(album: Album) -> bytes | None:
     shown = album.shown("colourizer", "control")
     if not shown:
         return None
-    grey = Group("Grey", "", [[picture_of(p, p.truth * 0) for p in album.pages]])
-    truth = Group("Truth", "", [[picture_of(p, p.truth) for p in album.pages]])
+    grey = PictureColumns("Grey", "", [[picture_of(p, p.truth * 0) for p in album.pages]])
+    truth = PictureColumns("Truth", "", [[picture_of(p, p.truth) for p in album.pages]])
     groups = [_group(album, entry) for entry in shown]
     bands = [[grey, *band, truth] for band in in_bands(groups)]
     title = f"{plain(album.dataset)}: diverse colourizations"
     return column_sheet(bands, title, album.remarks("colourizer", "control"))
 
 
-def _group(album: Album, entry: Entry) -> Group:
+def _group(album: Album, entry: Entry) -> PictureColumns:
     fields = album.fields[entry.label]
     k = len(fields[0])
     columns = [
@@ -157,16 +157,16 @@ def _group(album: Album, entry: Entry) -> Group:
     ]
     kind = KINDS.get(entry.kind, entry.kind)
     subtitle = kind if k == 1 else f"{k} {kind}" + (f", {MOST} shown" if k > MOST else "")
-    return Group(
+    return PictureColumns(
         plain(entry.label), subtitle + (", control" if entry.role == "control" else ""), columns
     )
 
 
-def in_bands(groups: Sequence[Group]) -> list[list[Group]]:
+def in_bands(groups: Sequence[PictureColumns]) -> list[list[PictureColumns]]:
     """As few bands as hold at most `BAND` colourizations each, and about equally wide."""
     total = sum(len(g.columns) for g in groups)
     target = total / -(-total // BAND)
-    bands: list[list[Group]] = [[]]
+    bands: list[list[PictureColumns]] = [[]]
     for group in groups:
         filled = sum(len(g.columns) for g in bands[-1])
         if bands[-1] and (
@@ -194,18 +194,6 @@ def _names(entry: Entry) -> tuple[str, str]:
     """A row's title and subtitle."""
     loss = LOSSES.get(str(entry.parameters.get("loss")))
     return (loss, plain(entry.label)) if loss else (plain(entry.label), "")
-
-
-def picture_of(page: Pictures, ab: np.ndarray) -> np.ndarray:
-    """A cell's pixels: the lightness reduced to the cell's size first, which is faster than
-    reducing the picture."""
-    import numpy as np
-    from PIL import Image
-
-    from bench.colour import picture
-
-    whole = Image.fromarray(np.ascontiguousarray(page.lightness, dtype=np.float32))
-    return picture(np.asarray(whole.resize((CELL, CELL), Image.Resampling.BOX)), ab)
 
 
 SHEETS: Mapping[str, Callable[[Album], bytes | None]] = {

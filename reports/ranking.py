@@ -18,8 +18,8 @@ from bench.specs import ReportSpec
 from bench.text import markdown as escape
 
 from .headlines import meaning
+from .score_ranks import ScoreRanks, ranks_of, unfit
 from .scores import Entry, gather
-from .standing import Standing, stand, unfit
 from .tables import Notes, describe_dataset, describe_protocol, describe_samples
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def write(results: Sequence[Results], out: Output) -> list[Path]:
     differences = [
         {"dataset": c.dataset, **d}
         for c in contests
-        for s in c.standings.values()
+        for s in c.ranks.values()
         for d in s.differences()
     ]
     return [*paths, *write_csv(out, "ranking-differences", differences)] if differences else paths
@@ -113,14 +113,14 @@ class Contest:
     notes: Notes = field(default_factory=Notes)
 
     @cached_property
-    def standings(self) -> Mapping[str, Standing]:
+    def ranks(self) -> Mapping[str, ScoreRanks]:
         """By name of the two scores that rank."""
-        return {name: stand(self.entries, MEASURES[name]) for name in RANKED}
+        return {name: ranks_of(self.entries, MEASURES[name]) for name in RANKED}
 
     @cached_property
     def ordered(self) -> Sequence[Entry]:
         """Colourizers, then controls; the best first, and what is not ranked last."""
-        found = self.standings["energy"].all
+        found = self.ranks["energy"].all
         position = {label: i for i, label in enumerate(found.order if found else ())}
         return sorted(self.entries, key=lambda e: (e.control, position.get(e.label, len(position))))
 
@@ -139,7 +139,7 @@ class Contest:
         found: dict[str, Any] = {"dataset": self.dataset, "method": entry.label, "role": entry.role}
         for name, measure in MEASURES.items():
             if name in RANKED:
-                low, high = self.standings[name].place(entry.label) or ("", "")
+                low, high = self.ranks[name].place(entry.label) or ("", "")
                 found |= {f"{name}_rank_low": low, f"{name}_rank_high": high}
             split = _split(entry, measure)
             found |= columns(name, entry.estimate(measure))
@@ -188,7 +188,7 @@ class Contest:
         return table
 
     def _rank(self, name: str, entry: Entry) -> str:
-        place = self.standings[name].place(entry.label)
+        place = self.ranks[name].place(entry.label)
         if place is None:
             why = unfit(entry, MEASURES[name])
             return (
@@ -201,9 +201,9 @@ class Contest:
 
     def _remarks(self) -> str:
         lines = [
-            line for name in RANKED for line in _about_controls(self.standings[name], RANKED[name])
+            line for name in RANKED for line in _about_controls(self.ranks[name], RANKED[name])
         ]
-        lines += _disagreements(self.standings)
+        lines += _disagreements(self.ranks)
         if all(e.control for e in self.entries):
             lines.append("There are only controls: nothing is ranked.")
         if any(len(e.seeds) == 1 for e in self.entries):
@@ -211,15 +211,13 @@ class Contest:
         return "\n".join(f"- {line}" for line in lines)
 
 
-def _about_controls(standing: Standing, score: str) -> list[str]:
+def _about_controls(ranks: ScoreRanks, score: str) -> list[str]:
     """Which controls no colourizer reaches, and which colourizers don't rise above one: said
     plainly."""
-    others = standing.colourizers.order if standing.colourizers else ()
+    others = ranks.colourizers.order if ranks.colourizers else ()
     if not others:
         return []
-    above = [
-        c for c in standing.controls if all(standing.shown_better(c, other) for other in others)
-    ]
+    above = [c for c in ranks.controls if all(ranks.shown_better(c, other) for other in others)]
     lines = (
         [f"By the {score}, better than every colourizer: control {', '.join(map(escape, above))}."]
         if above
@@ -232,8 +230,8 @@ def _about_controls(standing: Standing, score: str) -> list[str]:
         found = {
             other: [
                 escape(c)
-                for c in standing.controls
-                if c not in above and standing.told_from(other, c) == told
+                for c in ranks.controls
+                if c not in above and ranks.told_from(other, c) == told
             ]
             for other in others
         }
@@ -244,9 +242,9 @@ def _about_controls(standing: Standing, score: str) -> list[str]:
     return lines
 
 
-def _disagreements(standings: Mapping[str, Standing]) -> list[str]:
+def _disagreements(ranks: Mapping[str, ScoreRanks]) -> list[str]:
     """Pairs of colourizers that the two scores order in opposite ways, both times beyond chance."""
-    energy, variogram = standings["energy"], standings["variogram"]
+    energy, variogram = ranks["energy"], ranks["variogram"]
     pairs = energy.colourizers.p_values if energy.colourizers else {}
     ranked = set(variogram.colourizers.order if variogram.colourizers else ())
     found = [

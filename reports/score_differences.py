@@ -26,8 +26,8 @@ from bench.output import Output
 from bench.specs import CLAIMED, ReportSpec
 
 from .ranking import ENERGY, VARIOGRAM
+from .score_ranks import LEVEL, ScoreRanks, ranks_of
 from .scores import CLAIM, Entry, gather
-from .standing import LEVEL, Standing, stand
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ class Forest:
 
     dataset: str
     entries: Sequence[Entry]
-    standings: Mapping[str, Standing]
+    ranks: Mapping[str, ScoreRanks]
 
     @cached_property
     def differences(self) -> Mapping[str, Mapping[Pair, Mapping[str, Any]]]:
@@ -93,9 +93,9 @@ class Forest:
         mean of the first score first, and a colourizer before a control. Pairs of two controls are
         left out."""
         facing: dict[frozenset[str], Pair] = {}
-        found: dict[str, dict[Pair, Mapping[str, Any]]] = {score: {} for score in self.standings}
-        for score, standing in self.standings.items():
-            for gap in standing.differences():
+        found: dict[str, dict[Pair, Mapping[str, Any]]] = {score: {} for score in self.ranks}
+        for score, ranks in self.ranks.items():
+            for gap in ranks.differences():
                 if gap["first_role"] == gap["second_role"] == "control":
                     continue
                 pair = (
@@ -129,7 +129,7 @@ class Forest:
     @property
     def best(self) -> str:
         """The colourizer with the best mean, in the first score that ranks any."""
-        return next((s.colourizers.order[0] for s in self.standings.values() if s.colourizers), "")
+        return next((s.colourizers.order[0] for s in self.ranks.values() if s.colourizers), "")
 
     def against_control(self, pair: Pair) -> bool:
         """Whether one of the two is a control."""
@@ -154,7 +154,7 @@ class Forest:
     def remarks(self, score: str) -> str:
         """What a panel doesn't show: pairs that were left out, and methods that this score can't
         rank."""
-        ranked = self.standings[score].entries
+        ranked = self.ranks[score].entries
         lost = [
             f"{plain(e.label)} ({_reason(e, score)})" for e in self.entries if e.label not in ranked
         ]
@@ -180,7 +180,7 @@ class Forest:
 
 def _forest(dataset: str, entries: Sequence[Entry]) -> Forest:
     return Forest(
-        dataset, entries, {score: stand(entries, measure) for score, measure in SCORES.items()}
+        dataset, entries, {score: ranks_of(entries, measure) for score, measure in SCORES.items()}
     )
 
 

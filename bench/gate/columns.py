@@ -10,9 +10,8 @@ from bench.errors import BenchError, unknown
 from bench.gate.margins import Quantity
 from bench.plugins import notation
 from bench.plugins.loader import Registry
-from bench.results import series as values
 from bench.results.run_folder import Results
-from bench.results.series import Measure, MethodScores, Place, Series
+from bench.results.series import Measure, MethodScores, Place, Series, method_scores, metric_names
 from bench.scores import set_values
 from bench.specs import IID, MetricSpec
 
@@ -48,7 +47,7 @@ def quantity_of(series: Series) -> Quantity:
 def by_seed(result: Results, metrics: Sequence[str] = ()) -> dict[int, dict[Place, MethodScores]]:
     """What was measured, each training seed by itself."""
     seeds = dict.fromkeys(cell.seed for cell in result.cells)
-    return {seed: values.read(result, metrics, seed) for seed in seeds}
+    return {seed: method_scores(result, metrics, seed) for seed in seeds}
 
 
 def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
@@ -89,7 +88,7 @@ def choose(result: Results, names: Sequence[str], plugins: Registry) -> Chosen:
 
 def not_loaded(result: Results, plugins: Registry) -> list[str]:
     """Metrics that the run has scores of, and that no loaded plugin registers."""
-    return sorted(values.metrics(result) - plugins.specs["metrics"].keys())
+    return sorted(metric_names(result) - plugins.specs["metrics"].keys())
 
 
 def image_ids(result: Results, dataset: str) -> list[str]:
@@ -115,7 +114,7 @@ def _check(
     wanted: Mapping[str, Sequence[str]], result: Results, specs: Mapping[str, MetricSpec]
 ) -> list[str]:
     """The metrics to look at."""
-    had = values.metrics(result)
+    had = metric_names(result)
     for name in wanted:
         if name not in had:
             raise unknown("metric of this run", name, had)
@@ -195,7 +194,7 @@ def _of_set(
 ) -> Iterator[_Picked]:
     series = {name: search.series(measure) for name, measure in measures.items()}
     version = next((each.about.metric_version for each in series.values()), "")
-    made = set_values.Combined(frozenset(), frozenset())
+    made = set_values.SetVariants(frozenset(), frozenset())
     if version:
         made = set_values.of(
             set_values.load(search.spec.name, version, plugins),

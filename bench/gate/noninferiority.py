@@ -37,7 +37,7 @@ _CELLS = 2_000_000  # resampled values at a time: memory stays flat
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class Decline:
     """How much worse a run is, `value`, and what every photograph contributes to it.
 
     influence: `(n,)`, of mean 0; for a mean the centred differences. resampled: positions `(rows,
@@ -69,20 +69,20 @@ class Evidence:
     fine: float
 
 
-def of_mean(differences: np.ndarray) -> Change:
+def of_mean(differences: np.ndarray) -> Decline:
     """The change of a mean, from the differences `(n,)` of every photograph, positive where it is
     worse."""
     differences = np.asarray(differences, np.float64)
     mean = float(differences.mean())
-    return Change(mean, differences - mean)
+    return Decline(mean, differences - mean)
 
 
-def of_set(statistic: Worsening, columns: Columns) -> Change:
+def of_set(statistic: Worsening, columns: Columns) -> Decline:
     """The change of a value of the whole set, with the jackknife's influences."""
     n = len(next(iter(columns.values())))
     value = float(statistic(columns))
     left_out = np.concatenate([_taken(statistic, columns, rows) for rows in _all_but_one(n)])
-    return Change(
+    return Decline(
         value,
         (n - 1) * (left_out.mean() - left_out),
         lambda drawn: _taken(statistic, columns, drawn),
@@ -107,7 +107,7 @@ def difference(combine: Statistic, variant: str, sign: int) -> Worsening:
 
 
 def examine(
-    changes: Sequence[Change], margins: Sequence[float], family: int = 0, seed: int = 0
+    changes: Sequence[Decline], margins: Sequence[float], family: int = 0, seed: int = 0
 ) -> list[Evidence]:
     """What the same n photographs show of several changes, each against its margin. They share the
     resamples, which are more where the family of tests is larger: its smallest p-values must
@@ -117,10 +117,10 @@ def examine(
     return [_evidence(*each) for each in zip(changes, margins, ratios, swapped, strict=True)]
 
 
-def mirrored(change: Change) -> Change:
+def mirrored(change: Decline) -> Decline:
     """The same change with the other sign."""
     resampled = change.resampled
-    return Change(
+    return Decline(
         -change.value,
         -change.influence,
         None if resampled is None else lambda drawn: -resampled(drawn),
@@ -136,7 +136,7 @@ def band(up: Evidence, down: Evidence) -> Evidence:
     )
 
 
-def _studentised(changes: Sequence[Change], count: int, seed: int) -> np.ndarray:
+def _studentised(changes: Sequence[Decline], count: int, seed: int) -> np.ndarray:
     """(resampled value - value) / its standard error, `(changes, count)`."""
     influence = np.stack([change.influence for change in changes], 1)
     n, least = len(influence), np.array([LEAST_ERROR * change.error for change in changes])
@@ -155,7 +155,7 @@ def _studentised(changes: Sequence[Change], count: int, seed: int) -> np.ndarray
 
 
 def _swapped(
-    changes: Sequence[Change], margins: Sequence[float], count: int, seed: int
+    changes: Sequence[Decline], margins: Sequence[float], count: int, seed: int
 ) -> np.ndarray:
     """p-values `(changes, 2)`, worse and fine, of the permutation tests (Phipson & Smyth 2010). Of
     a value of the set, what photographs contribute to it changes its sign."""
@@ -174,7 +174,7 @@ def _swapped(
     return ((hits + 1) / (count + 1)).T
 
 
-def _evidence(change: Change, margin: float, ratios: np.ndarray, swapped: np.ndarray) -> Evidence:
+def _evidence(change: Decline, margin: float, ratios: np.ndarray, swapped: np.ndarray) -> Evidence:
     n, error, gap = len(change.influence), change.error, change.value - margin
     if n < 2 or not math.isfinite(change.value) or np.isnan(error):
         return Evidence(change.value, -math.inf, math.inf, 1.0, 1.0)
@@ -197,7 +197,7 @@ def _evidence(change: Change, margin: float, ratios: np.ndarray, swapped: np.nda
     )
 
 
-def _bounds(change: Change, ratios: np.ndarray) -> tuple[float, float]:
+def _bounds(change: Decline, ratios: np.ndarray) -> tuple[float, float]:
     """The wider of both methods' bounds."""
     t = float(stdtrit(len(change.influence) - 1, 1 - LEVEL))
     most = float(np.quantile(ratios, 1 - LEVEL, method="higher")) if len(ratios) else math.inf

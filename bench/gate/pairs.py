@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.gate.baseline import DIGITS, Baseline
 from bench.gate.columns import SetValue, by_seed, quantity_of
 from bench.gate.margins import Quantity
-from bench.gate.noninferiority import Change, Columns, difference, of_mean, of_set
+from bench.gate.noninferiority import Columns, Decline, difference, of_mean, of_set
 from bench.plugins.loader import Registry
 from bench.results.run_folder import Results
 from bench.results.series import PART, Measure, MethodScores, Place, Series
@@ -101,7 +101,7 @@ class Pair:
             np.mean([self.combine(part)[self.quantity.variant] for part in parts.values()])
         )
 
-    def change(self) -> Change:
+    def change(self) -> Decline:
         """How much worse the run is; where neither direction is better, how much more it is. An
         image's seeds are one value."""
         sign = -1 if self.direction == "up" else 1
@@ -247,7 +247,7 @@ def _without_cell(search: _Search, place: Place, cells: Mapping[int, object]) ->
 
 
 def _without_series(side: MethodScores, measure: Measure) -> Problem:
-    if reason := side.why(measure.ask or "", measure.metric):
+    if reason := side.why(measure.ask, measure.metric):
         return Problem("regressed", reason)
     for other in side.measures:
         if other[:3] == measure[:3]:

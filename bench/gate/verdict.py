@@ -21,7 +21,7 @@ from bench.errors import ExitCode, NothingMeasured
 from bench.gate.baseline import Baseline
 from bench.gate.forms import MethodOfBaseline
 from bench.gate.margins import Margin, Quantity, Settings
-from bench.gate.noninferiority import LEVEL, Change, Evidence, band, examine, mirrored
+from bench.gate.noninferiority import LEVEL, Decline, Evidence, band, examine, mirrored
 from bench.gate.pairs import Pair, Problem, pairs
 from bench.machine import places
 from bench.plugins.loader import Registry
@@ -156,7 +156,7 @@ class _Test:
     """A row that waits for its verdict, and the change that decides it."""
 
     row: Row
-    change: Change
+    change: Decline
     kept: bytes
     """Which photographs: tests of the same ones share resamples."""
 

@@ -18,11 +18,10 @@ import numpy as np
 
 from bench.errors import NotComparable, NothingMeasured, unknown
 from bench.plugins.loader import Registry
-from bench.results import series
 from bench.results.comparable import differences
 from bench.results.omissions import NAMES, Omission, conflict, missing, omitted, reason
 from bench.results.run_folder import Results
-from bench.results.series import MethodScores, Place, Series
+from bench.results.series import MethodScores, Place, Series, method_scores, metric_names
 from bench.scores import columns
 from bench.scores.columns import ScoreColumn
 from bench.scores.intervals import FEW, Estimate, joint_intervals
@@ -148,7 +147,7 @@ def compare(first: Results, second: Results, metrics: Sequence[str] = ()) -> Com
             f"runs {first.folder} and {second.folder} are not comparable: {'; '.join(differ)}"
         )
     _check_metrics(runs, metrics)
-    sides = series.read(first, metrics), series.read(second, metrics)
+    sides = method_scores(first, metrics), method_scores(second, metrics)
     shared = [place for place in sides[0] if place in sides[1]]
     if not shared:
         raise NothingMeasured(
@@ -238,7 +237,7 @@ def _places(side: Iterable[Place]) -> str:
 
 
 def _check_metrics(runs: Sequence[Results], metrics: Sequence[str]) -> None:
-    known = {name for run in runs for name in series.metrics(run)}
+    known = {name for run in runs for name in metric_names(run)}
     for name in metrics:
         if name not in known:
             raise unknown("metric of these runs", name, known)

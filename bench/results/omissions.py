@@ -57,7 +57,7 @@ def omitted(place: Place, first: MethodScores, second: MethodScores) -> Iterator
     yield from _lonely(place, first, second, *NAMES)
     yield from _lonely(place, second, first, *NAMES[::-1])
     reasons = {
-        (measure.ask or "", measure.metric, why): None
+        (measure.ask, measure.metric, why): None
         for measure in first.measures
         if measure in second.measures and (why := conflict(first, second, measure))
     }
@@ -75,7 +75,7 @@ def _lonely(
     parts: dict[tuple[str, str], list[str]] = {}
     for metric, variant, region, k, ask in here.measures:
         if (metric, variant, region, k, ask) not in there.measures:
-            parts.setdefault((ask or "", metric), []).append(f"{variant} ({region}, k = {k})")
+            parts.setdefault((ask, metric), []).append(f"{variant} ({region}, k = {k})")
     for (ask, metric), names in parts.items():
         some = ", ".join(names) if there.has(metric, ask=ask) else ""
         yield Omission(*place, ask, metric, some, name, reason(there, ask, metric, other))

@@ -24,13 +24,13 @@ Place = tuple[str, str]
 
 class Measure(NamedTuple):
     """What is measured: a metric, its variant, its region, of how many samples, and of which ask.
-    None is any."""
+    None and empty are any."""
 
     metric: str
     variant: str
     region: str = "all"
     k: int | None = None
-    ask: str | None = None
+    ask: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class MethodScores:
         return [
             (run, column)
             for run, column in found
-            if measure.k in (None, column.k) and measure.ask in (None, column.ask)
+            if measure.k in (None, column.k) and measure.ask in ("", column.ask)
         ]
 
     def about(self, measure: Measure) -> ScoreColumn:
@@ -247,7 +247,7 @@ def gathered(
     return MethodScores(whole, used, {**(refused or {}), **lost})
 
 
-def read(
+def method_scores(
     result: Results, metrics: Sequence[str] = (), seed: int | None = None
 ) -> dict[Place, MethodScores]:
     """All methods of a run, in its order; of all metrics, or of those that are named; of all
@@ -267,7 +267,7 @@ def read(
     }
 
 
-def metrics(result: Results) -> set[str]:
+def metric_names(result: Results) -> set[str]:
     """Names of all metrics of a run, those without a value among them."""
     of_sets = {str(name) for name in result.set_scores["metric"].unique()}
     return {name for name in (of_sets | {column.metric for column in result.table.columns}) if name}

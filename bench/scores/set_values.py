@@ -17,7 +17,7 @@ from bench.specs import MetricSpec
 
 
 @dataclass(frozen=True)
-class Combined:
+class SetVariants:
     """Variants of a set's value, and the columns that they are made of."""
 
     variants: frozenset[str]
@@ -51,15 +51,15 @@ def text_of(name: str, version: str, plugins: Registry) -> str:
     return f"{name}[{given}" if given else name
 
 
-def of(metric: Metric, columns: Mapping[str, np.ndarray]) -> Combined:
+def of(metric: Metric, columns: Mapping[str, np.ndarray]) -> SetVariants:
     """What `combine` makes of the columns, found by watching which of them it reads."""
     if type(metric).combine is Metric.combine or not columns:
-        return Combined(frozenset(), frozenset())
+        return SetVariants(frozenset(), frozenset())
     watched = _Watched(columns)
     try:
-        return Combined(frozenset(metric.combine(watched)), frozenset(watched.read))
+        return SetVariants(frozenset(metric.combine(watched)), frozenset(watched.read))
     except KeyError:  # the table lacks a part
-        return Combined(frozenset(), frozenset())
+        return SetVariants(frozenset(), frozenset())
 
 
 class _Watched(Mapping[str, np.ndarray]):

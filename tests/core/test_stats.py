@@ -3,6 +3,7 @@
 import math
 import tracemalloc
 import warnings
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bench.scores import intervals
 from bench.scores.intervals import (
     Estimate,
     flatness,
+    joint_intervals,
     mean_interval,
     mean_intervals,
     paired_difference,
@@ -187,6 +189,13 @@ def test_many_columns_at_once_are_one_after_the_other():
         assert (together.mean, *bounds(together)) == pytest.approx(
             (alone.mean, *bounds(alone)), rel=1e-12, nan_ok=True
         )
+
+
+def test_series_of_several_lengths_together_equal_each_one():
+    rng = np.random.default_rng(3)
+    series = [rng.gamma(2, 1, n) for n in (12, 7, 12, 1, 0, 7)]
+    for together, alone in zip(joint_intervals(series), map(mean_interval, series), strict=True):
+        assert astuple(together) == pytest.approx(astuple(alone), rel=1e-12, nan_ok=True)
 
 
 def test_a_paired_difference_is_first_minus_second():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.gate.noninferiority import Change, band, difference, examine, mirrored, of_mean, of_set
+from bench.gate.noninferiority import Decline, band, difference, examine, mirrored, of_mean, of_set
 
 GAPS = np.random.default_rng(1).gamma(2, 0.1, 30) - 0.15
 
@@ -155,7 +155,7 @@ def test_where_few_photographs_changed_the_bound_is_as_for_a_share(changed):
 
 def test_resamples_without_a_value_count_against_both_claims():
     rng = np.random.default_rng(0)
-    change = Change(1.0, rng.normal(0, 0.1, 30) - 0.0, lambda drawn: np.full(len(drawn), np.nan))
+    change = Decline(1.0, rng.normal(0, 0.1, 30) - 0.0, lambda drawn: np.full(len(drawn), np.nan))
     assert (only(change).worse, only(change).fine) == (1, 1)
 
 

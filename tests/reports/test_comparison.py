@@ -11,7 +11,8 @@ from PIL import Image
 
 from bench.output import Output
 from bench.reports import comparison as shelf
-from bench.reports.sheet import CELL, GAP, GROUP_GAP, MARGIN
+from bench.reports.figures import changed_photographs
+from bench.reports.figures.contact_sheet import CELL, GAP, GROUP_GAP, MARGIN
 from bench.results.compare import compare
 from bench.scores.columns import FrameScores
 
@@ -190,7 +191,9 @@ def test_the_sheet_has_a_band_a_method_and_is_inside_the_page(pictured, tmp_path
 def test_the_sheet_shows_grey_both_runs_and_the_truth(pictured, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        shelf, "column_sheet", lambda bands, *words: seen.append((bands, words)) or blank()
+        changed_photographs,
+        "column_sheet",
+        lambda bands, *words: seen.append((bands, words)) or blank(),
     )
     shelf.write(compare(*pictured), Output(tmp_path / "out", frozenset(), count=2))
     ((bands, (_, remarks)),) = seen

@@ -8,7 +8,15 @@ from bench.colour import picture
 from bench.errors import BenchError
 from bench.output import Output
 from bench.reports import eob_variance, picture_grid
-from bench.reports.sheet import CELL, GAP, GROUP_GAP, LABEL, MARGIN, Group, wrap
+from bench.reports.figures.contact_sheet import (
+    CELL,
+    GAP,
+    GROUP_GAP,
+    LABEL,
+    MARGIN,
+    PictureColumns,
+    wrap,
+)
 
 REPORT = eob_variance
 
@@ -176,7 +184,7 @@ def test_reconstructions_are_rows_and_the_truth_is_last(make, tmp_path):
 
 def test_many_methods_are_put_in_bands(make):
     def group(columns):
-        return Group("m", "", [[]] * columns)
+        return PictureColumns("m", "", [[]] * columns)
 
     sizes = [
         [len(g.columns) for g in band]

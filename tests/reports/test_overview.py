@@ -7,8 +7,8 @@ import pytest
 from bench.output import Output
 from bench.reports import overview
 from bench.reports.headlines import headlines
+from bench.reports.score_ranks import best_set
 from bench.reports.scores import gather
-from bench.reports.standing import best_set
 
 N = 30
 EOB = ("error-of-best", "sum", "all")

@@ -7,8 +7,8 @@ import pytest
 from bench.output import Output
 from bench.reports import ranking
 from bench.reports.ranking import CRPS, ENERGY, VARIOGRAM
+from bench.reports.score_ranks import ranks_of
 from bench.reports.scores import gather
-from bench.reports.standing import stand
 from bench.scores.columns import FrameScores
 
 N = 40
@@ -384,4 +384,4 @@ def test_controls_alone_are_shown_without_ranks(make, tmp_path, base, table):
 def test_standing_is_of_the_photographs_of_all(make, tmp_path, base):
     rows = [*scored(make, "a", base), *scored(make, "b", base[:30])]
     entries = gather([make.results(tmp_path, rows)], None, ["colourizer"], draws=True)["lfw"]
-    assert list(stand(entries, ENERGY).entries) == ["a"]
+    assert list(ranks_of(entries, ENERGY).entries) == ["a"]

@@ -22,7 +22,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Standing:
+class ScoreRanks:
     """Entries with a value for every photograph, by label.
 
     Two families of tests, each with Holm's correction: among colourizers, so that a control more or
@@ -129,8 +129,8 @@ class Standing:
         )
 
 
-def stand(entries: Sequence[Entry], measure: Measure) -> Standing:
-    """The standing of those entries that have a finite value for every photograph that any of them
+def ranks_of(entries: Sequence[Entry], measure: Measure) -> ScoreRanks:
+    """The ranks of those entries that have a finite value for every photograph that any of them
     has, of every training that was planned, by the metric with its default parameters.
 
     Ranking on the photographs or trainings that all share would let a method choose them, by
@@ -142,7 +142,7 @@ def stand(entries: Sequence[Entry], measure: Measure) -> Standing:
     columns = {e.label: e.values(measure) for e in entries if not unfit(e, measure)}
     table = pd.DataFrame({label: values for label, values in columns.items() if len(values)})
     whole = [label for label in table.columns if np.isfinite(table[label].to_numpy(float)).all()]
-    return Standing(
+    return ScoreRanks(
         measure,
         {e.label: e for e in entries if e.label in whole},
         {label: table[label].to_numpy(float) for label in whole},
@@ -170,7 +170,7 @@ def best_set(entries: Sequence[Entry], measure: Measure, direction: str) -> tupl
     nothing to win."""
     from bench.results.ranks import rank_sets
 
-    standing = stand([e for e in entries if not e.control], measure)
-    if direction not in ("up", "down") or len(standing.values) < 2:  # one alone has won nothing
+    ranks = ranks_of([e for e in entries if not e.control], measure)
+    if direction not in ("up", "down") or len(ranks.values) < 2:  # one alone has won nothing
         return ()
-    return rank_sets(standing.values, "up" if direction == "up" else "down", level=LEVEL).best
+    return rank_sets(ranks.values, "up" if direction == "up" else "down", level=LEVEL).best

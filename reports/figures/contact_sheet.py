@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
+    from bench.results.run_folder import Pictures
+
 CELL = 128
 """Side of a picture in pixels."""
 GAP, GROUP_GAP, MARGIN = 4, 24, 28
@@ -26,7 +28,7 @@ INK, FADED, RULE = "#111111", "#555555", "#999999"
 
 
 @dataclass(frozen=True)
-class Group:
+class PictureColumns:
     """Neighbouring columns under one header; `columns[c][r]` is the picture `(CELL, CELL, 3)` in
     column c, row r."""
 
@@ -40,7 +42,9 @@ class Group:
         return len(self.columns) * (CELL + GAP) - GAP
 
 
-def column_sheet(bands: Sequence[Sequence[Group]], title: str, remarks: Sequence[str]) -> bytes:
+def column_sheet(
+    bands: Sequence[Sequence[PictureColumns]], title: str, remarks: Sequence[str]
+) -> bytes:
     """Bands of groups, one below the other, as PNG."""
     return _page([_band(groups) for groups in bands], title, remarks)
 
@@ -63,6 +67,18 @@ def row_sheet(
         for c, picture in enumerate(pictures):
             _paste(image, picture, LABEL + c * (CELL + GAP), top)
     return _page([image], title, remarks)
+
+
+def picture_of(page: Pictures, ab: np.ndarray) -> np.ndarray:
+    """A cell's pixels: the lightness reduced to the cell's size first, which is faster than
+    reducing the picture."""
+    import numpy as np
+    from PIL import Image
+
+    from bench.colour import picture
+
+    whole = Image.fromarray(np.ascontiguousarray(page.lightness, dtype=np.float32))
+    return picture(np.asarray(whole.resize((CELL, CELL), Image.Resampling.BOX)), ab)
 
 
 def wrap(text: str, size: int, bold: bool, width: int, limit: int) -> list[str]:
@@ -134,12 +150,12 @@ def _write(
     return top
 
 
-def _headers(group: Group) -> tuple[list[str], list[str]]:
+def _headers(group: PictureColumns) -> tuple[list[str], list[str]]:
     room = group.width + (GROUP_GAP - 14 if len(group.columns) == 1 else 0)
     return wrap(group.title, HEADER, True, room, 4), wrap(group.subtitle, SMALL, False, room, 3)
 
 
-def _band(groups: Sequence[Group]) -> Image:
+def _band(groups: Sequence[PictureColumns]) -> Image:
     headers = [_headers(g) for g in groups]
     header = max(len(t) * _line(HEADER) + len(s) * _line(SMALL) for t, s in headers) + 10
     rows = max(len(g.columns[0]) for g in groups)

@@ -1,0 +1,1 @@
+"""What several figures share: colours, markers and files; contact sheets of pictures."""
