@@ -313,6 +313,16 @@ def test_no_checkpoint_before_the_time(house, tmp_path):
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_the_time_between_checkpoints_can_be_set(house, tmp_path, monkeypatch):
+    context = dataclasses.replace(house.context(), work=tmp_path)
+    monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
+    train(Line(), points, 60, Schedule(40, 1e-2, batch=16), context, "line")
+    assert list(tmp_path.rglob("*.safetensors"))
+    monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "soon")
+    with pytest.raises(BenchError, match="BENCH_CHECKPOINT_SECONDS: 'soon' is no number"):
+        train(Line(), points, 60, Schedule(40, 1e-2, batch=16), context, "again")
+
+
 def test_every_epoch_has_every_photograph_once():
     order = Shuffled(first=10, count=64, size=16, seed=1)
     epochs = [np.concatenate([order(step) for step in range(e * 4, e * 4 + 4)]) for e in range(2)]
