@@ -197,6 +197,7 @@ _READERS: Mapping[Kind, Callable[[Any], Any]] = MappingProxyType(
         "texts": _texts,
         "plugins": _choices,
         "whole": _whole,
+        "count": _whole,
         "seeds": _seeds,
         "number": _number,
         "seconds": seconds,

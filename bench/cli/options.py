@@ -187,6 +187,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 
 _TYPES = {
     "whole": click.INT,
+    "count": click.INT,
     "seeds": click.INT,
     "number": click.FLOAT,
     "seconds": Duration(),

@@ -57,16 +57,14 @@ class Request:
     k: int | None = option(
         None,
         "Colourizations that a method presents [5].",
-        "whole",
+        "count",
         flags=("-k", "--k"),
-        minimum=1,
         settings="means",
     )
     draws: int | None = option(
         None,
         "Independent draws of every distribution, for fair scores [10].",
-        "whole",
-        minimum=1,
+        "count",
         settings="means",
     )
     seeds: tuple[int, ...] = option(
@@ -77,10 +75,10 @@ class Request:
         settings="value",
     )
     limit_train: int | None = option(
-        None, "Use only so many training photographs.", "whole", minimum=1, settings="value"
+        None, "Use only so many training photographs.", "count", settings="value"
     )
     limit_test: int | None = option(
-        None, "Use only so many test photographs.", "whole", minimum=1, settings="value"
+        None, "Use only so many test photographs.", "count", settings="value"
     )
     metrics: tuple[str, ...] = option((), "Comma-separated [all].", "plugins", settings="means")
     store: Path | str | None = option(
@@ -124,19 +122,13 @@ class Request:
         "process].",
     )
     timeout: float | None = option(
-        None,
-        "Longest time for fitting a method, or sampling it: 90s, 10m, 2h.",
-        "seconds",
-        positive=True,
+        None, "Longest time for fitting a method, or sampling it: 90s, 10m, 2h.", "seconds"
     )
-    memory: float | None = option(
-        None, "Most GiB of memory that a method may use.", "number", positive=True
-    )
+    memory: float | None = option(None, "Most GiB of memory that a method may use.", "number")
     threads: int | None = option(
         None,
         "Threads of a fit or a sampling, in whatever slot [$BENCH_THREADS or the cores].",
-        "whole",
-        minimum=1,
+        "count",
     )
     precision: str = option(
         "",
@@ -145,13 +137,10 @@ class Request:
         settings="value",
     )
     devices: int = option(
-        1, "Accelerators that one training uses on each machine [{default}].", "whole", minimum=1
+        1, "Accelerators that one training uses on each machine [{default}].", "count"
     )
     nodes: int = option(
-        1,
-        "Machines that one training uses, with --executor submitit [{default}].",
-        "whole",
-        minimum=1,
+        1, "Machines that one training uses, with --executor submitit [{default}].", "count"
     )
     strategy: str = option(
         "auto", "How they work together, as Lightning names it: ddp, ... [{default}]."
