@@ -11,7 +11,7 @@ from bench.extend.metrics import mean_over
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
-from . import pictures
+from .shared import pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +119,7 @@ class Ciede2000(Metric):
     def score(self, samples: SampleSet, truth: Tensor, context: ScoreContext) -> list[Score]:
         import torch
 
-        from .ciede2000 import ciede2000
+        from .shared.ciede2000 import ciede2000
 
         grey = pictures.lightness(context, (truth.shape[-2], truth.shape[-1]))[:, None, None]
 

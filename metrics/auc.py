@@ -9,8 +9,8 @@ from bench.contracts import KINDS, Metric, SampleSet, Score, ScoreContext
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
-from . import pictures
 from .accuracy import WAYS, compared, three_ways
+from .shared import pictures
 
 if TYPE_CHECKING:
     import numpy as np

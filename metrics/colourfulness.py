@@ -11,7 +11,7 @@ from bench.extend.metrics import mean_over
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec
 
-from . import pictures
+from .shared import pictures
 
 if TYPE_CHECKING:
     import numpy as np

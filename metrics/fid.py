@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.hookspecs import hookimpl
 from bench.specs import MetricSpec, Parameter
 
-from . import pictures
+from .shared import pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ class Fid(Metric):
     can't be used."""
 
     def __init__(self, *, weights: str | None = None) -> None:
-        from .fid_net import EXPECTED, Extractor
+        from .shared.fid_net import EXPECTED, Extractor
 
         if not weights:
             raise BenchError(

@@ -13,14 +13,14 @@ from bench.extend.metrics import shares
 from bench.hookspecs import hookimpl
 from bench.specs import PRESENTED, MetricSpec, Parameter
 
-from . import pictures
 from .accuracy import WAYS, three_ways
 from .diversity import mean_over_pairs
+from .shared import pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .lpips_net import Lpips
+    from .shared.lpips_net import Lpips
 
 NETS = ("alex", "vgg")
 PAIRS = {
@@ -104,8 +104,8 @@ class _Perceptual(Metric):
     name = "lpips"
 
     def __init__(self, *, weights: str | None = None, net: str = "alex") -> None:
-        from .lpips_net import NETS as FILES
-        from .lpips_net import Lpips
+        from .shared.lpips_net import NETS as FILES
+        from .shared.lpips_net import Lpips
 
         if not weights:
             call = f"{self.name}[weights=PATH,net={net}]"

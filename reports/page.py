@@ -22,7 +22,7 @@ from bench.store.files import write_bytes, write_text
 from bench.text import html as escape
 
 from .cautions import cautions
-from .gallery import PHOTOGRAPHS, hang, walls
+from .figures.gallery import PHOTOGRAPHS, hang, walls
 
 if TYPE_CHECKING:
     from bench.results.run_folder import Results

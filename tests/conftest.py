@@ -1,11 +1,14 @@
-"""The command as a function. Runs of tests are in this process, in float32, unless a test says
+"""A folder of small colourful photographs, and the command as a function, also with a store that all
+tests share. Runs of tests are in this process, in float32, unless a test says
 otherwise."""
 
 import os
 import signal
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from PIL import Image
 
 from bench.cli import main
 
@@ -53,3 +56,33 @@ def command(tmp_path, monkeypatch, capsys):
         return status, out, err
 
     return call
+
+
+def photograph(seed, size=80):
+    """Smooth random colours."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+    return small.resize((size, size), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """40 photographs."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for i in range(40):
+        photograph(i).save(folder / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """One store for all tests: fits are shared."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, command, store):
+    """Run `bench ...` in an empty folder; gives (exit status, standard output, standard error)."""
+    monkeypatch.setenv("BENCH_STORE", os.fspath(store))
+    monkeypatch.setenv("BENCH_DATA", os.fspath(tmp_path / "no-data"))
+    return command

@@ -19,8 +19,8 @@ from bench.specs import MethodSpec
 from bench.testing.children import Job
 from bench.testing.fitting import ROWS, SEEDS, Recipe, isolated
 from bench.testing.results import Broken, NotApplicable, describe, one_line
+from bench.testing.rules.spec_rules import SpecSubject
 from bench.testing.session import with_specs
-from bench.testing.spec_rules import SpecSubject
 from bench.testing.state import random_states, settings
 from bench.testing.toy import SPEC
 

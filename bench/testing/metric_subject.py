@@ -17,7 +17,7 @@ from bench.results.series import PART
 from bench.scores.scoring import HeldOut
 from bench.specs import Kind, MetricSpec
 from bench.testing.fitting import isolated, toy_protocol
-from bench.testing.spec_rules import SpecSubject
+from bench.testing.rules.spec_rules import SpecSubject
 from bench.testing.toy import Toy
 
 if TYPE_CHECKING:

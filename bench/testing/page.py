@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.testing import spec_rules
 from bench.testing.results import Rule
+from bench.testing.rules import spec_rules
 from bench.testing.suite import SINGULAR, rules
 
 MARK = "<!-- What follows is written by `python -m bench.testing.page docs/conformance.md`. -->"

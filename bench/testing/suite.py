@@ -12,10 +12,10 @@ from bench.errors import BenchError, unknown
 from bench.plugins import notation
 from bench.plugins.loader import KINDS, registry
 from bench.specs import DatasetSpec, MethodSpec, MetricSpec, Spec
-from bench.testing import spec_rules
 from bench.testing.results import Checking, CheckResult, Rule
+from bench.testing.rules import spec_rules
+from bench.testing.rules.spec_rules import SpecSubject
 from bench.testing.session import Session, kind_of
-from bench.testing.spec_rules import SpecSubject
 
 SINGULAR = tuple(kind.removesuffix("s") for kind in KINDS)
 
@@ -23,7 +23,7 @@ SINGULAR = tuple(kind.removesuffix("s") for kind in KINDS)
 def rules(kind: str) -> tuple[Rule, ...]:
     """The rules for a `method`, `metric`, `dataset`, `report`, `protocol` or `executor`, in the
     order in which they are checked."""
-    from bench.testing import datasets, methods, metrics, others
+    from bench.testing.rules import datasets, methods, metrics, others
 
     own = {"method": methods.RULES, "metric": metrics.RULES, "dataset": datasets.RULES}
     return (*spec_rules.RULES, *(own[kind] if kind in own else others.rules_of(kind)))
@@ -40,7 +40,7 @@ def check(
     (`"mdn[components=4]"`).
 
     expected_failures: name of a check -> reason; such a check that passes is a finding. reference:
-    for a metric, an independent implementation (`bench.testing.metrics`). BenchError for unknown
+    for a metric, an independent implementation (`bench.testing.rules.metrics`). BenchError for unknown
     names.
     """
     expected = dict(expected_failures or {})
@@ -62,7 +62,7 @@ def check_metric(
     expected_failures: Mapping[str, str] | None = None,
     reference: Callable[..., Any] | None = None,
 ) -> list[CheckResult]:
-    """`check` for a metric. reference: see `bench.testing.metrics.agrees_with_reference`."""
+    """`check` for a metric. reference: see `bench.testing.rules.metrics.agrees_with_reference`."""
     return check(_one(metric, "metrics"), expected_failures=expected_failures, reference=reference)
 
 
@@ -189,7 +189,7 @@ def _checking(
 
         subject = MetricSubject(spec, session, given, reference)
     elif isinstance(spec, DatasetSpec):
-        from bench.testing.datasets import DatasetSubject
+        from bench.testing.rules.datasets import DatasetSubject
 
         subject = DatasetSubject(spec, session, given)
     else:

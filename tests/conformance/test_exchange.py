@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.testing.draw_rules import LEAST, REPEATS, TOGETHER
 from bench.testing.exchange import projected, surprise, with_distances
+from bench.testing.rules.draw_rules import LEAST, REPEATS, TOGETHER
 
 SHAPE = (REPEATS, TOGETHER, 5)
 LAWS = {

@@ -28,8 +28,8 @@ from bench.testing import (
 from bench.testing.children import Children, alive
 from bench.testing.fitting import Ground
 from bench.testing.results import Checking, one_line
+from bench.testing.rules.spec_rules import SpecSubject, others
 from bench.testing.session import Session
-from bench.testing.spec_rules import SpecSubject, others
 from bench.testing.toy import PALETTE, Toy, ToyLaw
 
 from ..patience import LONG, until

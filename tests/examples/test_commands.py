@@ -35,7 +35,7 @@ PROGRAMS = ("bench", "python", "pip", "pytest", "make", "cat", "cd")
 OWN_TEST = "docs/first-plugin.md"
 NOT_HERE = {
     r"make (demo|test)": "installs from the package index",
-    r"bench (data|weights) fetch": "needs the network; tests/datasets/test_fetch.py has a server",
+    r"bench (data|weights) fetch": "needs the network; tests/fetch/test_fetch.py has a server",
     r"bench data check lfw": "what fetch brought",
     r"bench weights verify zhang-eccv16": "what fetch brought",
     r"tcp://HOST": "needs a cluster; tests/cli/test_executors.py starts one",

@@ -60,7 +60,7 @@ def test_an_example_passes_the_check(fresh, name):
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in SCAFFOLDS if kind != "method"]
+    "kind", [*(kind for kind in SCAFFOLDS if kind != "method"), "network"]
 )  # a method's: with the page, docs/first-plugin.md
 def test_a_scaffold_s_own_tests_pass_untouched(fresh, kind):
     out = fresh.run("pytest", "-q", cwd=fresh.scaffolds[kind])

@@ -14,10 +14,10 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 from bench.contracts import SampleSet
 from bench.contracts.colour_weights import bin_centres
-from bench.metrics import pictures
 from bench.metrics.accuracy import Ciede2000, Psnr, Ssim, psnr, ssim
 from bench.metrics.auc import Auc
-from bench.metrics.ciede2000 import ciede2000
+from bench.metrics.shared import pictures
+from bench.metrics.shared.ciede2000 import ciede2000
 
 WAYS = ("mean-of-n", "of-the-mean", "best-of-n")
 

@@ -13,9 +13,9 @@ from torchmetrics.functional.image import lpips as torchmetrics_lpips
 
 from bench.contracts import SampleSet
 from bench.errors import BenchError
-from bench.metrics import lpips_net, pictures
 from bench.metrics.fid import Fid
 from bench.metrics.lpips import BetweenSamples, ToTruth
+from bench.metrics.shared import lpips_net, pictures
 
 SHAPES = {
     "alex": {

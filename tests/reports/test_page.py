@@ -12,9 +12,9 @@ from bench.contracts.execution import Quiet
 from bench.errors import BenchError
 from bench.output import Output, request
 from bench.plugins.loader import registry
-from bench.reports import gallery
 from bench.reports import page as page_module
-from bench.reports.gallery import disagreement
+from bench.reports.figures import gallery
+from bench.reports.figures.gallery import disagreement
 from bench.results import report
 
 from ..patience import LONG, until

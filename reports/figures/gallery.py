@@ -14,8 +14,8 @@ from bench.extend.tables import safe_name
 from bench.store.files import write_bytes
 from bench.text import visible
 
-from .headlines import headlines
-from .scores import CLAIM, Entry, gather, shared_images
+from ..headlines import headlines
+from ..scores import CLAIM, Entry, gather, shared_images
 
 if TYPE_CHECKING:
     import numpy as np

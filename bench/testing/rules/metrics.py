@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.testing import metric_rules as metrics
 from bench.testing.results import Rule
-from bench.testing.spec_rules import documents_itself
+from bench.testing.rules import metric_rules as metrics
+from bench.testing.rules.spec_rules import documents_itself
 
 SCORES = ("accepts-what-it-declares",)
 REPEATS = ("same-again",)

@@ -11,7 +11,7 @@ from bench.contracts.execution import Executor, Helper, Progress, Quiet, Result,
 from bench.protocol import Protocol
 from bench.specs import ExecutorSpec, ReportSpec
 from bench.testing.results import Broken, Rule, describe
-from bench.testing.spec_rules import SpecSubject
+from bench.testing.rules.spec_rules import SpecSubject
 
 TASKS = 3
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.testing import draw_rules as draws
-from bench.testing import method_rules as methods
 from bench.testing.results import Rule
+from bench.testing.rules import draw_rules as draws
+from bench.testing.rules import method_rules as methods
 
 REPEATS = ("same-seed-same-samples",)
 

@@ -19,7 +19,8 @@ from bench.metrics.law import generalised_energy_distance
 from bench.metrics.ranks import RankHistogram
 from bench.protocol import make_paper
 from bench.scores.scoring import HeldOut
-from bench.testing import draw_rules, metric_subject, toy
+from bench.testing import metric_subject, toy
+from bench.testing.rules import draw_rules
 
 from .test_asking import Noise, asking
 

@@ -16,7 +16,7 @@ from bench.pictures import images
 from bench.specs import DatasetSpec
 from bench.testing.fitting import toy_protocol
 from bench.testing.results import Broken, NotApplicable, Rule, one_line
-from bench.testing.spec_rules import SpecSubject
+from bench.testing.rules.spec_rules import SpecSubject
 
 if TYPE_CHECKING:
     from torch import Tensor

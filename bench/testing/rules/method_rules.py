@@ -11,7 +11,7 @@ from typing import Any
 from bench.testing.answers import apart
 from bench.testing.method_subject import OTHER, SEED, MethodSubject, read_answers, whether
 from bench.testing.results import Broken, NotApplicable, describe
-from bench.testing.spec_rules import others
+from bench.testing.rules.spec_rules import others
 from bench.testing.state import changed, random_states, recorded_work, settings
 
 GRACE = 10.0
@@ -249,7 +249,7 @@ def _end(numbers: set[int]) -> list[str]:
 def capabilities_are_true(subject: MethodSubject) -> str | None:
     """What the spec declares (sample, mean, mode, log_prob, features, encode, decode, reconstruct)
     works; what the contract has and the spec does not declare refuses with a BenchError."""
-    from bench.testing import capabilities
+    from bench.testing.rules import capabilities
 
     for name in capabilities.KNOWN:
         declared = name in subject.spec.capabilities

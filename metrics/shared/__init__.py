@@ -1,0 +1,1 @@
+"""What several metrics take: pictures, colour differences and networks."""
