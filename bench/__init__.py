@@ -11,13 +11,13 @@ __version__ = "0.1.0"
 __all__ = ["Request", "__version__", "read", "run"]
 
 if TYPE_CHECKING:
-    from bench.engine.request import Request
+    from bench.contracts.request import Request
     from bench.engine.runner import run
     from bench.results.run_folder import read
 
 _LAZY = {
     "run": "bench.engine.runner",
-    "Request": "bench.engine.request",
+    "Request": "bench.contracts.request",
     "read": "bench.results.run_folder",
 }
 

@@ -22,8 +22,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from bench.contracts import PreparedSet
 from bench.contracts.datasets import LEVELS
 from bench.contracts.execution import Quiet
+from bench.contracts.request import Request
 from bench.data import duplicates, prepare
-from bench.engine.request import Request
 from bench.exchange import export
 from bench.pictures import images
 from bench.protocol import Protocol

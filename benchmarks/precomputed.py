@@ -19,7 +19,7 @@ from PIL import Image
 
 from bench.colour import picture
 from bench.contracts.execution import Quiet
-from bench.engine.request import Request
+from bench.contracts.request import Request
 from bench.exchange import export, field_files
 from bench.pictures import images
 from bench.protocol import Protocol

@@ -26,6 +26,7 @@ from bench.contracts import Dataset
 from bench.errors import BenchError
 
 from .choices import Choice, Palette
+from .composition import Scene, Thing
 
 if TYPE_CHECKING:
     from bench.contracts import Law
@@ -38,46 +39,12 @@ PAINT = "2"
 """Raise it when the same scenes have other greys."""
 TRAIN, TEST = 2000, 500
 """Scenes of the parts; indices 0..1999 and 2000..2499."""
-SIDE = 64
-"""Side of the colour field. A pixel of it covers a block of `BLOCK` x `BLOCK` pixels of L, always
-of one region."""
-BLOCK = 4
 TEXTURES = ("stripes", "checks", "dots", "shaded")
 SHAPES = ("disc", "square", "diamond")
 DARK, LIGHT = (0.0, -13.0), (0.0, 14.0)
 """ab of a dark backdrop and of a light one: no choice is left there."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Thing:
-    """An object. top, left, side: its square, in pixels of the colour field. lightness, contrast:
-    in L. period: of the texture, in pixels of L. angle: of the texture, in radians. choice: which
-    of the scene's colour choices it wears."""
-
-    texture: str
-    shape: str
-    top: int
-    left: int
-    side: int
-    lightness: float
-    contrast: float
-    period: float
-    angle: float
-    choice: int
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What the grey picture shows. lightness, slope (L from the middle to an edge), angle: the
-    backdrop's ramp. grain: seed of its noise. Choice 0 is the backdrop's colour."""
-
-    lightness: float
-    slope: float
-    angle: float
-    grain: int
-    things: tuple[Thing, ...]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from bench.hookspecs import hookimpl
 from bench.specs import DatasetSpec
 
 from .choices import Choice
-from .drawn import SHAPES, TEXTURES, Dice, DrawnSet, Scene
+from .composition import Scene
+from .drawn import SHAPES, TEXTURES, Dice, DrawnSet
 from .law_palette import palette
 
 NEAR, FAR = 1, 37

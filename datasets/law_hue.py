@@ -11,7 +11,8 @@ from bench.hookspecs import hookimpl
 from bench.specs import DatasetSpec
 
 from .choices import Choice, Hues
-from .drawn import SHAPES, TEXTURES, Dice, DrawnSet, Scene
+from .composition import Scene
+from .drawn import SHAPES, TEXTURES, Dice, DrawnSet
 
 CHROMA = 28.0
 """All hues of this chroma are inside sRGB for L in 48..78."""

@@ -10,7 +10,8 @@ from bench.hookspecs import hookimpl
 from bench.specs import DatasetSpec
 
 from .choices import Choice, Palette
-from .drawn import SHAPES, TEXTURES, Dice, DrawnSet, Scene
+from .composition import Scene
+from .drawn import SHAPES, TEXTURES, Dice, DrawnSet
 
 RED, ORANGE, OCHRE, GREEN = (29.0, 15.5), (23.5, 33.5), (4.0, 48.0), (-34.0, 28.0)
 TEAL, BLUE, PURPLE = (-28.0, -7.5), (6.0, -32.5), (37.0, -23.0)

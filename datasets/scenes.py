@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from .drawn import BLOCK, SIDE, Scene, Thing
+from .composition import BLOCK, SIDE, Scene, Thing
 
 
 def regions(scene: Scene) -> np.ndarray:

@@ -21,7 +21,7 @@ from bench.store import stored
 
 from .borrowed import Borrowed
 from .controls_model import PointMass
-from .ridge import Sums, chosen_ridge
+from .nets.ridge import Sums, chosen_ridge
 
 BATCH, FOLDS = 32, 5
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from bench import __version__
 from bench.cli import data, weights
 from bench.cli import plugins as cli_plugins
 from bench.cli import store as cli_store
@@ -42,7 +41,7 @@ from bench.text import echo_table, one_line, prepare_streams, say, say_json
 @click.group(
     cls=Verbs, params=list(SWITCHES), context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(__version__, prog_name="bench")
+@click.version_option(package_name="huebench", prog_name="bench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
@@ -349,7 +348,7 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _request(options: dict[str, Any]) -> Any:
-    from bench.engine.request import Request
+    from bench.contracts.request import Request
 
     if not options.get("datasets") and "preset" not in options:
         options["preset"] = "tiny"  # the demo is to be quick

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.engine.options import Kind, Option, flag
-from bench.engine.request import OPTIONS
+from bench.contracts.options import Kind, Option, flag
+from bench.contracts.request import OPTIONS
 from bench.errors import BenchError, unknown
 from bench.gate import margins
 from bench.plugins import notation

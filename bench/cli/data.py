@@ -97,8 +97,8 @@ def fetch(
 def prepare(names: tuple[str, ...], home: Path | None, **choices: Any) -> None:
     """Prepare the photographs of NAME (or a folder) for runs: read, crop, convert, and keep them in
     the store."""
+    from bench.contracts.request import Request
     from bench.engine import progress, runner
-    from bench.engine.request import Request
     from bench.fetch import data_home
 
     request = Request(datasets=names, data_home=runner.data_home(home), **choices)
@@ -134,8 +134,8 @@ def split(
 ) -> None:
     """Write the ids of both parts of NAME (or a folder), in the order that runs use, with their
     digests: for `--split`."""
+    from bench.contracts.request import Request
     from bench.engine import progress, runner
-    from bench.engine.request import Request
     from bench.fetch import data_home
 
     request = Request(

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.contracts import Progress
+from bench.contracts.request import Request
 from bench.data import prepare
 from bench.data import source as data_source
 from bench.data.fields import principal_components
 from bench.engine import planning, runner
-from bench.engine.request import Request
 
 COMPONENTS = 20
 

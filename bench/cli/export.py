@@ -26,8 +26,8 @@ from bench.text import say
 def export_inputs(dataset: str, folder: Path, **options: Any) -> None:
     """Write the grey test photographs of DATASET (or a folder) to DIR, for a program that colours
     them."""
+    from bench.contracts.request import Request
     from bench.engine import progress
-    from bench.engine.request import Request
     from bench.exchange import export
 
     request = Request(datasets=(dataset,), **options)

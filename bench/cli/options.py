@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from bench.cli.config import UNITS, Config, read, seconds
-from bench.engine.options import flag
-from bench.engine.request import OPTIONS, Request
+from bench.contracts.options import flag
+from bench.contracts.request import OPTIONS, Request
 from bench.plugins import loader
 from bench.plugins.selection import Switches, locate
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.engine.options import TAKES, Option, flag
-from bench.engine.request import OPTIONS
+from bench.contracts.options import TAKES, Option, flag
+from bench.contracts.request import OPTIONS
 from bench.store.files import write_text
 
 MARK = "<!-- What follows is written by `python -m bench.cli.options_page docs/config.md`. -->"

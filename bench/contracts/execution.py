@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from bench.contracts.request import Request
     from bench.store.local import Store
 
 
@@ -133,8 +134,8 @@ class Job(Protocol):
         """The run's folder."""
 
     @property
-    def request(self) -> Any:
-        """What was asked for (`bench.Request`)."""
+    def request(self) -> Request:
+        """What was asked for."""
 
     def perform(self, task: Task) -> Result:
         """Do a task in this process. What goes wrong in it is in the result."""
@@ -174,7 +175,7 @@ class Executor(ABC):
     def pool(self, job: Job) -> Pool:
         """A pool for the tasks of one run."""
 
-    def helper(self, request: Any, store: Store) -> Helper | None:
+    def helper(self, request: Request, store: Store) -> Helper | None:
         """A process that prepares the run, tries its methods and metrics, and writes its tables and
         reports, under the limits of the request; None: this process does. An executor whose spec
         says `limits` has one."""

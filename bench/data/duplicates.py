@@ -56,7 +56,7 @@ class Copy(NamedTuple):
 class Chosen:
     """What a run takes of a data set: how many photographs of each part, whether it refuses
     unreadable ones (`strict`), in how many GiB of memory, and what becomes of copies: `drop`,
-    `keep` or `fail`, and in how many bits they may differ (`bench.engine.request.Request`)."""
+    `keep` or `fail`, and in how many bits they may differ (`bench.contracts.request.Request`)."""
 
     duplicates: str
     near_duplicates: int

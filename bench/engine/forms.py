@@ -10,7 +10,7 @@ from bench.store.records import Count, Number, Positive, Small, Whole
 
 
 class Asked(TypedDict):
-    """`request.json`: a `bench.engine.request.Request` as text. checked: how prepared photographs
+    """`request.json`: a `bench.contracts.request.Request` as text. checked: how prepared photographs
     looked (`bench.store.local.Store.looks`)."""
 
     methods: list[str]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.contracts import Law, Method, PreparedSet
+from bench.contracts.request import Request
 from bench.data.duplicates import Duplicates
 from bench.data.source import Source
-from bench.engine.request import Request
 from bench.protocol import Protocol
 from bench.scores.manifest import Ask
 from bench.specs import MethodSpec

@@ -10,11 +10,11 @@ from typing import Any
 
 from bench import keys
 from bench.contracts import Progress, Wanted
+from bench.contracts.request import Request
 from bench.data import duplicates, prepare, splits
 from bench.data import source as data_source
 from bench.data.source import Source
 from bench.engine.plan import SEEDS, Cell, Data, Fit, Plan
-from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.machine import places
 from bench.plugins import notation

@@ -7,18 +7,17 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import keys, output
 from bench.contracts import Progress
 from bench.contracts.execution import Executor, Quiet, Result, Task
-from bench.engine import plan, planning
+from bench.contracts.request import Request
+from bench.engine import planning, record
 from bench.engine import request as requests
-from bench.engine.options import declared
 from bench.engine.plan import Plan
-from bench.engine.request import Request
 from bench.engine.schedule import Outcome, drive
 from bench.engine.score_run import headline as headline
 from bench.engine.score_run import rescore as rescore
@@ -26,18 +25,16 @@ from bench.engine.score_run import summarise as summarise
 from bench.engine.work import Work
 from bench.errors import BenchError, ExitCode
 from bench.machine import places
-from bench.machine.environment import environment
 from bench.plugins import notation
 from bench.plugins.loader import Registry, registry
 from bench.results import report, run_folder
 from bench.results.run_folder import Results
 from bench.scores import manifest as manifests
-from bench.scores.manifest import Manifest
 from bench.scores.metrics import LoadedMetric, load_metrics
 from bench.specs import ExecutorSpec
 from bench.store import records
 from bench.store.files import write_json, write_text
-from bench.store.local import Store, trust
+from bench.store.local import trust
 from bench.store.opening import open_store
 from bench.text import visible
 
@@ -114,7 +111,7 @@ def _run(
             work.helper.folder = folder
         _notify(plugins, progress, "bench_run_started", run=folder.name, cells=len(made.cells))
         outcomes = _execute(work, executor, plugins)
-        manifest = _manifest(made, outcomes, store, plugins, argv)
+        manifest = record.manifest(made, outcomes, store, plugins, argv)
         with _writable(folder):
             manifests.write(folder, manifest)
         traces = [f"{o.cell.name}: {o.reason}\n\n{o.trace}" for o in outcomes if o.trace]
@@ -277,7 +274,7 @@ def _execute(work: Work, executor: Executor, plugins: Registry) -> list[Outcome]
 
 def _open_folder(out: Path | str | None, made: Plan) -> Path:
     """The run folder; one that exists must have been made with the same settings."""
-    settings = _settings(made)
+    settings = record.settings(made)
     now = datetime.datetime.now(datetime.UTC)
     folder = Path(out) if out else Path("runs") / now.strftime("%Y%m%dT%H%M%S.%fZ")
     marker = folder / "settings.json"
@@ -302,94 +299,6 @@ def _open_folder(out: Path | str | None, made: Plan) -> Path:
             f"{folder} can't be written ({error.strerror}): choose another --out"
         ) from error
     return folder
-
-
-def _settings(made: Plan) -> dict[str, Any]:
-    """What a run folder must have been made with to go on (`bench.engine.options.Option.settings`)."""
-    request = made.request
-    lists = {name: data.source.lists for name, data in made.data.items() if data.source.lists}
-    meant = {
-        "schema_version": keys.SCHEMA,
-        "protocol": made.protocol.describe(),
-        "methods": sorted({c.fit.label for c in made.cells}),
-        "datasets": {name: data.source.digest for name, data in made.data.items()},
-        "metrics": list(places.labels(request.metrics).values()),
-        **({"splits": lists} if lists else {}),
-    }
-    return meant | {
-        name: list(value) if isinstance(value := getattr(request, name), tuple) else value
-        for name, each in declared(Request).items()
-        if each.settings == "value"
-        or (each.settings == "changed" and getattr(request, name) != getattr(Request, name))
-    }
-
-
-def _manifest(
-    made: Plan, outcomes: Sequence[Outcome], store: Store, plugins: Registry, argv: Sequence[str]
-) -> Manifest:
-    kept = [store.read("fits", fit.key) for fit in made.fits()]
-    found = {
-        "schema_version": manifests.SCHEMA,
-        "argv": [places.text(part) for part in argv],
-        "protocol": made.protocol.describe(),
-        "protocol_digest": made.protocol.digest,
-        "preset": made.request.preset,
-        "precision": made.request.precision,
-        "metrics": list(places.labels(made.request.metrics).values()),
-        "threads": made.request.threads,
-        "datasets": {name: _describe_data(d) for name, d in made.data.items()},
-        "cells": [_describe_cell(o, plugins) for o in outcomes],
-        "fits": [places.cleaned(records.plain(mark)) for _, mark in filter(None, kept)],
-        "plugins": [places.cleaned(asdict(p)) for p in plugins.plugins],
-        "environment": environment(),
-        "store": store.place,
-        "store_digest": run_folder.digest(store.place),
-    }
-    return records.checked(found, Manifest, "the manifest")
-
-
-def _describe_data(data: plan.Data) -> dict[str, Any]:
-    return {
-        "digest": data.source.digest,
-        "plugin": data.source.spec.name,
-        "split": data.source.lists,
-        "left_out": places.cleaned(dict(data.source.left_out)),
-        "listed": {"train": len(data.source.train), "test": len(data.source.test)},
-        "duplicates": data.duplicates.described(),
-        **{
-            name: {
-                "key": part.key,
-                **part.summary,
-                "excluded": places.cleaned(part.excluded),
-                "ids": list(part.ids),
-            }
-            for name, part in (("train", data.train), ("test", data.test))
-        },
-    }
-
-
-def _describe_cell(outcome: Outcome, plugins: Registry) -> dict[str, Any]:
-    cell, fit = outcome.cell, outcome.cell.fit
-    owner = plugins.owner("methods", fit.spec.name)
-    return {
-        "key": cell.key,
-        "fit": fit.key,
-        "dataset": fit.dataset,
-        "method": fit.label,
-        "name": fit.spec.name,
-        "version": fit.spec.version,
-        "distribution": f"{owner.distribution} {owner.version}",
-        "role": fit.spec.role,
-        "parameters": places.cleaned(dict(fit.parameters)),
-        "seed": fit.seed,
-        "reason": places.text(outcome.reason),
-        "density": fit.spec.density,
-        "claims_draws": fit.spec.claims_draws and not fit.spec.no_draws(fit.parameters),
-        "asks": [places.cleaned(records.plain(ask)) for ask in cell.asks],
-        "status": "done" if outcome.status == "cached" else outcome.status,
-        "cached": outcome.status == "cached",
-        "seconds": round(outcome.seconds, 3),
-    }
 
 
 def _notify(plugins: Registry, progress: Progress, hook: str, **arguments: Any) -> None:

@@ -14,9 +14,9 @@ from bench import seeds
 from bench.contracts import FitContext, Method, Progress, Step, colour_weights
 from bench.contracts.colour_weights import ColourWeights
 from bench.contracts.execution import Helper, Result, Task, unheard
+from bench.contracts.request import Request
 from bench.engine import planning, rendezvous
 from bench.engine.plan import Cell, Fit, Plan, describe_fit
-from bench.engine.request import Request
 from bench.engine.sampling import Asking
 from bench.errors import BenchError, Infrastructure, StoreLost, reason, said, trace
 from bench.machine import threads

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import __version__, keys
+from bench import keys
 from bench.contracts import PreparedSet, Progress, Wanted
+from bench.contracts.request import Request
 from bench.data import prepare, splits
 from bench.data.source import Source
 from bench.engine import planning
-from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.exchange import layout
 from bench.exchange.check import Check, check
@@ -146,7 +147,7 @@ def _ids(table: Path) -> tuple[str, ...]:
 def _record(protocol: Protocol, source: Source, test: PreparedSet) -> dict[str, Any]:
     return {
         "schema_version": layout.SCHEMA,
-        "huebench": __version__,
+        "huebench": version("huebench"),
         "dataset": source.name,
         "digest": source.digest,
         "protocol": protocol.describe(),

@@ -22,8 +22,8 @@ import psutil
 
 from bench.contracts import Progress, ProgressTask
 from bench.contracts.execution import Result, Task
+from bench.contracts.request import Request
 from bench.engine import request as requests
-from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.plugins.loader import switches
 from bench.store import drafts, records

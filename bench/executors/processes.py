@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 
 from bench.contracts.execution import Executor, Helper, Job, Pool, Result, Task
-from bench.engine.request import Request
+from bench.contracts.request import Request
 from bench.errors import BenchError, reason
 from bench.executors.child import Place, Worker
 from bench.machine import threads

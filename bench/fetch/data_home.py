@@ -13,10 +13,10 @@ from typing import Any, TypedDict
 
 from bench import keys
 from bench.contracts import Dataset, Progress
+from bench.contracts.request import Request
 from bench.data import duplicates, splits
 from bench.data import source as data_source
 from bench.engine import planning, runner
-from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.fetch import archives, downloads
 from bench.fetch.downloads import Fetched, NotFetched

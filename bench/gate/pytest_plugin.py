@@ -21,7 +21,7 @@ import pytest
 from bench.text import one_line
 
 if TYPE_CHECKING:
-    from bench.engine.request import Request
+    from bench.contracts.request import Request
     from bench.gate.baseline import Baseline
     from bench.gate.margins import Settings
     from bench.gate.verdict import Gate
@@ -143,7 +143,7 @@ class _Wanted:
 
     def request(self, known: Baseline | None) -> Request:
         """What to run: of metrics those asked for, else the baseline's."""
-        from bench.engine.request import Request
+        from bench.contracts.request import Request
 
         choices = dict(self.choices)
         metrics = _several(choices.pop("metrics", ())) or (tuple(_metrics(known)) if known else ())

@@ -7,12 +7,12 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from bench import __version__
 from bench.errors import BenchError
 from bench.plugins.loader import Registry
 from bench.store import drafts
@@ -105,7 +105,7 @@ class Package:
         ('huebench_hue_loss', 'HueLossMetric')
         """
         kind, snake = NETWORK if self.network else KINDS[self.kind], self.name.replace("-", "_")
-        dependencies = (f"huebench>={__version__}", *kind.dependencies)
+        dependencies = (f"huebench>={version('huebench')}", *kind.dependencies)
         return {
             "kind": self.kind,
             "command": f"bench new {self.kind} {self.name}{' --network' * self.network}",

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contracts.execution import Quiet
+from bench.contracts.request import Request
 from bench.engine import planning
 from bench.engine.plan import Fit, Plan
-from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.specs import MethodSpec
 from bench.testing.children import Job

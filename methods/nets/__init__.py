@@ -1,1 +1,1 @@
-"""The networks that the methods share, their losses and their codes."""
+"""What methods share: networks, losses, codes, and ridge regression."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,22 @@ def test_registration_imports_no_torch(code):
         check=False,
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_picture_of_the_layers_is_the_rule():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = project["tool"]["importlinter"]["contracts"]
+    rooms = [name for layer in contract["layers"] for name in re.split(r" [:|] ", layer)]
+    drawn = (ROOT / "docs/figures/layers.svg").read_text(encoding="utf-8")
+    shown = re.findall(r'<tspan font-weight="bold">([^<]*)</tspan>|>(\w+)/</text>', drawn)
+    assert [name for bold, shelf in shown for name in (bold or shelf).split(", ")] == rooms
+
+
+@pytest.mark.parametrize("folder", ["bench", "methods", "metrics", "datasets", "reports", "tests"])
+def test_no_folder_and_no_file_is_too_large_to_know(folder):
+    paths = [p for p in (ROOT / folder).rglob("*.py") if "templates" not in p.parts]
+    counts = Counter(path.parent for path in paths)
+    assert {str(place): n for place, n in counts.items() if n > 20} == {}
+    long = {str(p): n for p in paths if (n := len(p.read_text("utf-8").splitlines())) > 400}
+    assert folder == "tests" or long == {}
+    assert folder != "bench" or counts[ROOT / folder] <= 10

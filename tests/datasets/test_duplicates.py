@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import bench
+from bench.contracts.request import Request
 from bench.data import duplicates
-from bench.engine.request import Request
 from bench.errors import BenchError
 from bench.results import run_folder
 

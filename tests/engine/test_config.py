@@ -8,7 +8,7 @@ import pytest
 
 from bench.cli import cli, config
 from bench.cli import options_page as options
-from bench.engine.request import OPTIONS, Request
+from bench.contracts.request import OPTIONS, Request
 from bench.errors import BenchError
 from bench.plugins import notation
 from bench.plugins.selection import Switches

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from bench.contracts.execution import Quiet, Task
+from bench.contracts.request import Request
 from bench.engine import rendezvous, runner
 from bench.engine import request as requests
-from bench.engine.request import Request
 from bench.engine.work import Work
 from bench.executors import child, processes, remote
 from bench.executors import worker as worker_module

@@ -23,7 +23,7 @@ from bench import keys
 from bench.cli import main
 from bench.contracts import PreparedSet
 from bench.contracts.execution import Quiet
-from bench.engine.request import Request
+from bench.contracts.request import Request
 from bench.errors import BenchError
 from bench.exchange import export, field_files, layout
 from bench.exchange.check import repeated

@@ -13,7 +13,7 @@ from bench.data.prepare import prepare
 from bench.data.source import Source
 from bench.datasets.demo import Demo
 from bench.methods.mean_model import Mean, _design
-from bench.methods.ridge import PENALTIES, Sums, chosen_ridge, ridge
+from bench.methods.nets.ridge import PENALTIES, Sums, chosen_ridge, ridge
 from bench.specs import DatasetSpec
 from bench.store.local import Store
 

@@ -15,8 +15,8 @@ from skimage.color import rgb2lab
 import bench
 from bench.cli import main
 from bench.contracts.execution import Quiet
+from bench.contracts.request import Request
 from bench.data import prepare
-from bench.engine.request import Request
 from bench.engine.runner import dry_run
 from bench.machine import places
 from bench.plugins import notation
