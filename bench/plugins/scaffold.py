@@ -70,6 +70,12 @@ KINDS = {
         (),
         "bench run --protocol $name --methods marginal,grey",
     ),
+    "executor": Kind(
+        "one task after the other, in a thread of its own",
+        "",
+        (),
+        "bench run --executor $name --methods marginal,grey",
+    ),
 }
 
 NETWORK = Kind(

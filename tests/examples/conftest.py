@@ -28,6 +28,7 @@ SCAFFOLDS = {
     "metric": "fresh-error",
     "report": "fresh-table",
     "protocol": "fresh-rules",
+    "executor": "fresh-pool",
 }
 SOURCES = (
     "bench",
