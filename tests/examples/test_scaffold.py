@@ -99,7 +99,7 @@ def test_the_licence_of_apache_is_the_project_s_own_copy():
         (("dataset", "none"), "a word of Python"),
         (("report", "page"), "report 'page' is registered already by huebench"),
         (("protocol", "paper"), "protocol 'paper' is registered already by huebench"),
-        (("executor", "x"), "'executor' is not one of"),
+        (("weights", "x"), "'weights' is not one of"),
         (("metric", "fine", "--licence", "GPL"), "'GPL' is not one of"),
         (("metric", "fine", "--out", "full"), "is not an empty folder: choose another --out"),
         (("metric", "fine", "--out", "file"), "is not an empty folder: choose another --out"),
