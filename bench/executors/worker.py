@@ -1,13 +1,12 @@
 """A process that does tasks for another: `python -m bench.executors.supervisor
-bench.executors.worker`, started by `bench.executors.processes`.
-
+bench.executors.worker`, started by `bench.executors.child`.
 
 One JSON object a line. In: the `request`, the run's `folder`, looks that were `checked`, a `task`
-(`bench.engine.schedule.Task`) and its `token`. Out: what happens on the way (`step`, `say`,
+(`bench.contracts.execution.Task`) and its `token`. Out: what happens on the way (`step`, `say`,
 `begin`, `advance`, `end`) and, for each task, its `result` and the `token`
-(`bench.executors.child.Event`). No model is ever sent: the worker makes the plan from the
-request, and writes to the store itself. `bench.executors.supervisor` ends it, with all that it
-started, when nobody is left to listen.
+(`bench.executors.child.Event`). No model is ever sent: the worker makes the plan from the request,
+and writes to the store itself. `bench.executors.supervisor` ends it, with all that it started, when
+nobody is left to listen.
 """
 
 from __future__ import annotations

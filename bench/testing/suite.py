@@ -62,7 +62,7 @@ def check_metric(
     expected_failures: Mapping[str, str] | None = None,
     reference: Callable[..., Any] | None = None,
 ) -> list[CheckResult]:
-    """`check` for a metric. reference: see `bench.testing.rules.metrics.agrees_with_reference`."""
+    """`check` for a metric. reference: see `bench.testing.rules.metric_rules.agrees_with_reference`."""
     return check(_one(metric, "metrics"), expected_failures=expected_failures, reference=reference)
 
 

@@ -2,6 +2,7 @@
 a bench.toml. Measured numbers stand beside a command that makes them, and apart from published
 ones."""
 
+import importlib
 import inspect
 import re
 import tomllib
@@ -223,3 +224,35 @@ def test_the_number_of_faces_that_networks_learn_from_is_right():
     learned_from = train - min(HELD_OUT, train // 10)
     assert f"{train:,} training faces, of which networks learn from {learned_from:,}:" in page
     assert f"1,400 steps ({1400 * 32 / learned_from:.1f} epochs of the {learned_from:,} " in page
+
+
+def exists(name):
+    """Whether a dotted name is a module, or something in one: a field of a dataclass, too."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:count]))
+        except ImportError:
+            continue
+        for part in parts[count:]:
+            if part in getattr(found, "__dataclass_fields__", ()):
+                return True
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
+def test_every_name_of_ours_in_backticks_exists():
+    """In the docs, and in what the code says of itself."""
+    folders = ("bench", "methods", "metrics", "datasets", "reports", "benchmarks", "examples")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    texts = [*PAGES.values(), *(path.read_text(encoding="utf-8") for path in sources)]
+    named = {
+        name for text in texts for name in re.findall(r"`(bench\.[a-z_]+(?:\.\w+)+)`", text)
+    } - {"bench.toml"}
+    assert len(named) > 100
+    assert sorted(name for name in named if not exists(name)) == []
+    assert not exists("bench.results.rows")
+    assert not exists("bench.specs.Gone")
