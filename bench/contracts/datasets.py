@@ -128,11 +128,33 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
-        """The source bytes of the wanted photographs, in whatever order is fast;
-        `bench.pictures.images.Unreadable` in place of those that can't be read now."""
+        """Read the files of some photographs.
+
+        Parameters
+        ----------
+        wanted : collection of str
+            Their ids.
+
+        Yields
+        ------
+        tuple of str and bytes
+            Id and source bytes, in whatever order is fast. `bench.pictures.images.Unreadable`
+            stands in place of bytes that can't be read now.
+        """
 
     def split(self, ids: Sequence[str]) -> tuple[list[str], list[str]] | None:
-        """The set's own (train, test), or None for the protocol's random split."""
+        """The set's own split.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Of all photographs that can be opened, sorted.
+
+        Returns
+        -------
+        tuple of two lists of str, or None
+            Ids to train and to test with; None: the protocol splits at random.
+        """
         return None
 
     def place(self) -> Path | None:
@@ -141,13 +163,39 @@ class Dataset(ABC):
         return None
 
     def develop(self, data: bytes, protocol: Protocol, crop: int | None) -> Prepared:
-        """A photograph's source bytes as lightness and colour field. Raises
-        `bench.pictures.images.Unreadable`. Several threads call it at the same time."""
+        """Turn a photograph's bytes into lightness and colour field. Several threads call it at the
+        same time.
+
+        Parameters
+        ----------
+        data : bytes
+            The source file.
+        protocol : Protocol
+            How it is cropped and resized.
+        crop : int or None
+            Side of the authors' centre crop, in source pixels.
+
+        Returns
+        -------
+        Prepared
+            L `(256, 256)`, 0 to 100, and ab `(2, 64, 64)`, float32.
+
+        Raises
+        ------
+        bench.pictures.images.Unreadable
+            Where the bytes are no photograph; it is left out, counted and named.
+        """
         from bench.pictures import images
 
         whole = crop is None or protocol.crop != "authors"
         return images.prepare(images.decode(data, reduce=whole).levels, protocol, crop)
 
     def law(self, ids: Sequence[str]) -> Law:
-        """The known P(C | G) of some photographs; only where the spec says `known_law`."""
+        """The known P(C | G) of some photographs, for a set that is drawn.
+
+        Raises
+        ------
+        BenchError
+            Unless the spec says `known_law`.
+        """
         raise BenchError(f"{type(self).__name__} has no known law")

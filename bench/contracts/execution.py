@@ -162,7 +162,14 @@ class Pool(ABC):
 
     @abstractmethod
     def wait(self) -> tuple[Task, Result]:
-        """The next of the begun tasks that ends. A result that is `lost` is tried once more."""
+        """Wait for the next of the begun tasks that ends.
+
+        Returns
+        -------
+        tuple of Task and Result
+            The task as it was begun, and what came of it. One whose result is `lost` is tried once
+            more.
+        """
 
     def end(self) -> None:  # noqa: B027 - most have nothing to end
         """The run needs the pool no longer, or was ended."""
@@ -173,7 +180,19 @@ class Executor(ABC):
 
     @abstractmethod
     def pool(self, job: Job) -> Pool:
-        """A pool for the tasks of one run."""
+        """A pool for the tasks of one run.
+
+        Parameters
+        ----------
+        job : Job
+            The run: what was asked for, its folder and store, and `perform`, which does a task in
+            this process.
+
+        Returns
+        -------
+        Pool
+            It is used by one thread, and ended with `end` however the run ends.
+        """
 
     def helper(self, request: Request, store: Store) -> Helper | None:
         """A process that prepares the run, tries its methods and metrics, and writes its tables and

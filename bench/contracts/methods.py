@@ -111,7 +111,15 @@ class Method(ABC):
     """
 
     def incompatible(self, dataset: str, count: int) -> str | None:
-        """Why this method can't be fitted on `count` training photographs of `dataset`, or None."""
+        """Why this method can't be fitted, or None.
+
+        Parameters
+        ----------
+        dataset : str
+            Name of the data set.
+        count : int
+            How many training photographs it has.
+        """
         return None
 
     def lacking(self, wanted: Wanted) -> str | None:
@@ -121,20 +129,62 @@ class Method(ABC):
 
     @abstractmethod
     def fit(self, train: PreparedSet, context: FitContext) -> None:
-        """Learn from the training photographs."""
+        """Learn from the training photographs.
+
+        Parameters
+        ----------
+        train : PreparedSet
+            Lightness `train.grey(rows)` and colour fields `train.truth(rows)`, read from the disk
+            as they are asked for.
+        context : FitContext
+            The seed of all that is random, the device, the fitted parts, the store and more.
+
+        Raises
+        ------
+        BenchError
+            With one line that says what is wrong and what to do. The cell is then a row that says
+            so; the other methods go on.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write what `fit` learnt: safetensors and JSON only."""
+        """Write what `fit` learnt.
+
+        Parameters
+        ----------
+        folder : Path
+            An empty folder. The store refuses files that do not end in `.safetensors`, `.json` or
+            `.npy`; `bench.extend.save_weights` writes a network.
+        """
 
     @abstractmethod
     def load(self, folder: Path, context: FitContext) -> None:
-        """Read what `save` wrote, onto `context.device`; nothing is ever unpickled."""
+        """Read what `save` wrote, onto `context.device`.
+
+        Parameters
+        ----------
+        folder : Path
+            What `save` was given. Nothing in it is ever unpickled.
+        context : FitContext
+            As `fit` had it.
+        """
 
     @abstractmethod
     def predict(self, grey: torch.Tensor, seeds: Sequence[int]) -> ColorDistribution:
-        """The distribution for grey photographs `(B, 1, 256, 256)`, L in 0..100; one seed a
-        photograph."""
+        """The distribution of colour fields for some grey photographs.
+
+        Parameters
+        ----------
+        grey : Tensor `(B, 1, 256, 256)`
+            Lightness L, 0 to 100, float32.
+        seeds : sequence of int
+            One a photograph: the only source of randomness.
+
+        Returns
+        -------
+        ColorDistribution
+            Its fields are `(2, 64, 64)`, a and b in CIELAB units.
+        """
 
     def reveal(self, shown: Revealed, seeds: Sequence[int]) -> ColorDistribution:
         """`predict` for a method whose spec says that it `sees` more: the truth, the law, the
@@ -142,8 +192,20 @@ class Method(ABC):
         raise BenchError(f"{type(self).__name__} is shown nothing but the grey photograph")
 
     def reconstruct(self, ab: torch.Tensor, seeds: Sequence[int]) -> SampleSet:
-        """A codec's reconstruction of true colour fields `(B, 2, 64, 64)`, kind `reconstruction`, k
-        = 1."""
+        """What a codec makes of true colour fields.
+
+        Parameters
+        ----------
+        ab : Tensor `(B, 2, 64, 64)`
+            The truth, in CIELAB units.
+        seeds : sequence of int
+            One a photograph.
+
+        Returns
+        -------
+        SampleSet
+            Fields `(B, 1, 2, 64, 64)` of kind `reconstruction`.
+        """
         raise BenchError(f"{type(self).__name__} does not reconstruct")
 
 

@@ -75,15 +75,41 @@ class Metric(ABC):
 
     @abstractmethod
     def score(self, samples: SampleSet, truth: torch.Tensor, context: ScoreContext) -> list[Score]:
-        """Scores of a batch; truth `(B, 2, h, w)`. BenchError where these samples have none, with
-        the reason."""
+        """Score a batch of photographs.
+
+        Parameters
+        ----------
+        samples : SampleSet
+            Of a kind that the metric's spec accepts.
+        truth : Tensor `(B, 2, h, w)`
+            The true colour fields, in CIELAB units.
+        context : ScoreContext
+            Weights, scale, lightness, seeds and, where it is known, the law.
+
+        Returns
+        -------
+        list of Score
+            One for each column that the spec declares (`variants`), with `(B,)` values.
+
+        Raises
+        ------
+        BenchError
+            Where these samples have no score, with the reason: the table says `refused`.
+        """
 
     def combine(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Values of the whole set from the metric's own columns over photographs: ratios, distances
-        of moments.
+        """Values of the whole set from the metric's own columns: ratios, distances of moments.
 
-        columns: variant -> `(..., N)`, region `all`. Returns variant -> `(...)`: photographs are
-        reduced, and the harness takes the interval by resampling them.
+        Parameters
+        ----------
+        columns : mapping of str to array `(..., N)`
+            Variant to values over the N photographs, of region `all`.
+
+        Returns
+        -------
+        dict of str to array `(...)`
+            Variant to value. Photographs are reduced; the harness calls this again with resampled
+            ones for the interval.
         """
         return {}
 

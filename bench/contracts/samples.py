@@ -20,13 +20,33 @@ KINDS: tuple[Kind, ...] = (*PRESENTED, "reconstruction")
 
 @dataclass(frozen=True)
 class SampleSet:
-    """Colour fields for a batch of photographs, and what they are.
+    """Colour fields for a batch of B photographs, and what they are.
 
-    ab: `(B, k, 2, h, w)` float32, CIELAB units. kind: `iid` draws from one distribution, `modes` of
-    it, `centroids` of clustered draws, `point` estimates, or a `reconstruction` made with sight of
-    the truth. weights: `(B, k)` summing to 1 over k, or None (equal). n_drawn: draws that stand
-    behind the k fields. log_prob: the method's log density `(B,)` of the truth, in nats, where it
-    has one.
+    Parameters
+    ----------
+    ab : Tensor `(B, k, 2, h, w)`
+        The fields: float32, a and b in CIELAB units.
+    kind : str
+        `iid` draws from one distribution, `modes` of it, `centroids` of clustered draws, `point`
+        estimates, or a `reconstruction` that was made with sight of the truth. It must be true:
+        metrics trust it.
+    weights : Tensor `(B, k)`, optional
+        Shares of the k fields, which sum to 1. None: they are equal.
+    n_drawn : int
+        How many draws stand behind the k fields.
+    log_prob : Tensor `(B,)`, optional
+        The method's log density of the truth, in nats.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or a kind that there is not.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SampleSet(torch.zeros(2, 5, 2, 64, 64), "iid", n_drawn=5).ab.shape[1]
+    5
     """
 
     ab: torch.Tensor
@@ -59,11 +79,37 @@ class ColorDistribution(ABC):
 
     @abstractmethod
     def present(self, k: int) -> SampleSet:
-        """The k colourizations that the method would show a person."""
+        """The k colourizations that the method would show a person.
+
+        Parameters
+        ----------
+        k : int
+            How many, 1 or more.
+
+        Returns
+        -------
+        SampleSet
+            Fields `(B, k, 2, 64, 64)`, of the kind that the method's spec declares.
+        """
 
     def sample(self, n: int) -> SampleSet:
-        """n independent draws, kind `iid`; the first five of ten are the five. BenchError where
-        there are none."""
+        """n independent draws.
+
+        Parameters
+        ----------
+        n : int
+            How many, 1 or more.
+
+        Returns
+        -------
+        SampleSet
+            Fields `(B, n, 2, 64, 64)` of kind `iid`. The first five of ten are the five.
+
+        Raises
+        ------
+        BenchError
+            Where the method can't draw.
+        """
         raise BenchError(f"{type(self).__name__} can't draw independent samples")
 
     def reseeded(self, seeds: Sequence[int]) -> Self:
@@ -77,6 +123,21 @@ class ColorDistribution(ABC):
         raise BenchError(f"{type(self).__name__} has no mean")
 
     def log_prob(self, ab: torch.Tensor) -> torch.Tensor:
-        """Log density `(B,)` of colour fields `(B, 2, h, w)`, in nats, in the space that the method
-        documents."""
+        """The log density of colour fields.
+
+        Parameters
+        ----------
+        ab : Tensor `(B, 2, h, w)`
+            One field a photograph, in CIELAB units.
+
+        Returns
+        -------
+        Tensor `(B,)`
+            In nats, in the space that the method's spec names (`density`).
+
+        Raises
+        ------
+        BenchError
+            Where the method has no density.
+        """
         raise BenchError(f"{type(self).__name__} has no density")

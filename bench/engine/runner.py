@@ -64,14 +64,43 @@ def run(
     figures: Sequence[str] = (),
     **choices: Any,
 ) -> Results:
-    """Compare methods on data sets; returns the results, whose `scores` is a DataFrame
-    (`bench.scores.long_table.COLUMNS`).
+    """Compare methods on data sets, as `bench run` does. Finished work is reused, and a run that was
+    cut off goes on.
 
-    Give a `Request`, or its fields as keywords: `bench.run(methods=("mdn",), datasets=("demo",),
-    preset="tiny")`. `out` is the run folder (default `runs/<time>`), `figures` names those to draw
-    (none given: all; `none`: none). Finished work is reused; a run that was cut off goes on. What
-    went wrong beside cells is in the results' `troubles`. Raises BenchError for anything that the
-    caller can mend.
+    Parameters
+    ----------
+    request : Request, optional
+        What is asked for; or give its fields as keywords, as in the example.
+    out : Path or str, optional
+        The run folder; else `runs/<time>`.
+    progress : Progress, optional
+        Shows how far things are; else nothing does.
+    debug : bool
+        Raise a method's error instead of keeping it as a row, and do everything in this process.
+    argv : sequence of str
+        The command line, for the manifest.
+    figures : sequence of str
+        Names of the figures to draw; none given: all, `("none",)`: none.
+
+    Returns
+    -------
+    Results
+        `scores` is a DataFrame; `cells` say which methods failed, and why; `troubles` say what else
+        went wrong.
+
+    Raises
+    ------
+    BenchError
+        For whatever the caller can mend, in one line.
+
+    Examples
+    --------
+    ::
+
+        import bench
+
+        results = bench.run(methods=("mdn", "cvae"), datasets=("demo",), preset="tiny")
+        results.select(metric="error-of-best", region="all").groupby("method")["value"].mean()
     """
     progress = progress or Quiet()
     report.choose(registry(), output.request(Path(), figures=figures))

@@ -44,12 +44,18 @@ class Pictures:
 
 
 class Results:
-    """What a run measured.
+    """What a run measured: `bench.read` and `bench.run` make it.
 
-    `manifest` holds the protocol, data sets, cells, versions and timings; `table` the scores,
-    column by column; `set_scores` the values of whole test sets (`SET_COLUMNS`). opens: opens the
-    store of its samples; None: the one that the manifest names. `troubles`: what went wrong in this
-    run beside cells, such as a report.
+    Attributes
+    ----------
+    manifest : Manifest
+        The protocol, data sets, cells, versions and timings.
+    table : Scores
+        The scores, column by column. `scores` is all of them as one DataFrame, and `select` a part.
+    set_scores : DataFrame
+        Values of whole test sets (`bench.scores.long_table.SET_COLUMNS`).
+    troubles : list of str
+        What went wrong in this run beside cells, such as a report.
     """
 
     def __init__(
@@ -162,9 +168,26 @@ class Results:
 
 
 def read(folder: Path, store: Path | str | None = None) -> Results:
-    """The results in a run folder; BenchError when it is missing, damaged or of a newer schema.
-    store: where its samples are, if they are wanted: the store that the run names is opened only
-    where it is this one or, None, `bench.store.opening.default_place`."""
+    """Read a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        What `bench run` wrote.
+    store : Path or str, optional
+        Where its samples are, if pictures are wanted. The store that the run names is opened only
+        where it is this one or, with none given, your own (`bench.store.opening.default_place`).
+
+    Returns
+    -------
+    Results
+        Its table is read when it is asked for.
+
+    Raises
+    ------
+    BenchError
+        When the folder is missing, damaged or of a newer schema.
+    """
     manifest = manifests.read(folder)
     path, sets = folder / "scores.parquet", folder / "set_scores.parquet"
     if not path.is_file():
