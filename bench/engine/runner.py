@@ -154,9 +154,9 @@ def _run(
     if scored.reason:
         raise _as_error(scored)
     measured = run_folder.read(folder, store.place)
-    measured.troubles = [f"{name}: {why}" for name, why in work.left_out.items()] + [
-        reported.reason
-    ] * bool(reported.reason)
+    lost = measured.failed_metrics | work.left_out
+    measured.troubles = [f"{name}: {why}" for name, why in lost.items()]
+    measured.troubles += [reported.reason] * bool(reported.reason)
     return measured
 
 

@@ -70,6 +70,7 @@ def rescore(
         asked = list(dict.fromkeys([*others.asked, *(metric.spec.name for metric in loaded)]))
         manifests.write(folder, replace(manifest, metrics=tuple(asked)))
         measured = run_folder.read(folder, opened.place)
+    measured.troubles = [f"{name}: {why}" for name, why in measured.failed_metrics.items()]
     report.write([measured], Output(folder), plugins, progress)
     return measured
 
@@ -100,9 +101,9 @@ def score(work: Scoring, before: Results | None = None) -> Results:
     scored = run_folder.read(folder, work.store.place)
     write_text(folder / "summary.csv", csv(summarise(scored.table.columns)))
     if not table.done:
-        reasons = "; ".join(
-            sorted({f"{c.method} on {c.dataset}: {c.reason}" for c in manifest.cells})
-        )
+        lost = {f"{c.method} on {c.dataset}: {c.reason}" for c in manifest.cells if c.reason}
+        lost |= {f"{name} {why}" for name, why in scored.failed_metrics.items()}
+        reasons = "; ".join(sorted(lost))
         raise NothingMeasured(f"nothing was measured: {reasons}")
     return scored
 

@@ -12,7 +12,6 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pluggy
 
@@ -262,6 +261,8 @@ def _expanded(entry: EntryPoint) -> list[EntryPoint]:
 
 def _editable(distribution: Distribution) -> Path | None:
     """The folder of an editable installation, as PEP 610 says."""
+    from urllib.request import url2pathname  # takes as long as all of this module
+
     try:
         said = json.loads(distribution.read_text("direct_url.json") or "{}")
         if not said.get("dir_info", {}).get("editable"):

@@ -61,7 +61,7 @@ KINDS = {
         "the mean absolute error of each method",
         "",
         ("matplotlib>=3.8", "pandas>=2.2"),
-        "bench run --methods marginal,grey --reports $name",
+        "bench run --methods marginal,grey",
         ("mypy>=1.10", "pandas-stubs>=2.2", "pytest>=8", "ruff>=0.5"),
     ),
     "protocol": Kind(

@@ -151,6 +151,16 @@ class Results:
         )
 
     @cached_property
+    def failed_metrics(self) -> dict[str, str]:
+        """Metrics that raised, and what the first of them said, of which method."""
+        found: dict[str, str] = {}
+        for column in self.table.columns:
+            if column.status == "failed" and column.metric:
+                said = f"failed for {column.method} on {column.dataset}: {column.reason}"
+                found.setdefault(column.metric, said)
+        return found
+
+    @cached_property
     def store(self) -> Store:
         """The store that holds the samples. SamplesGone where the reader did not say that it may be
         opened (`read`)."""
