@@ -138,7 +138,13 @@ class Job(Protocol):
         """What was asked for."""
 
     def perform(self, task: Task) -> Result:
-        """Do a task in this process. What goes wrong in it is in the result."""
+        """Do a task in this process. What goes wrong in it is in the result.
+
+        Tasks take turns: torch's random state is the process', so two threads that call this at the
+        same time are no faster than one. What is to be done at the same time needs processes of its
+        own: send them `bench.executors.remote.message(job.folder, task)`, have them call
+        `bench.executors.remote.perform`, and read its text, a `Result` as JSON.
+        """
 
     def believed(self, task: Task, result: Result) -> Result:
         """What another process says of a task, unless it says that it is done and the store has

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from bench import seeds
@@ -59,6 +61,7 @@ class Work:
     fitted: dict[str, Method] = field(default_factory=dict)
     colours: dict[str, ColourWeights] = field(default_factory=dict)
     held_out: dict[str, HeldOut] = field(default_factory=dict)
+    turn: AbstractContextManager[object] = field(default_factory=RLock, repr=False)
 
     @property
     def request(self) -> Request:
@@ -113,7 +116,12 @@ class Work:
 
     def perform(self, task: Task) -> Result:
         """Do a task. What goes wrong in it is in the result; with `debug` a method's error is
-        raised."""
+        raised. Threads that ask at the same time take turns: torch's random state and number of
+        threads are the process', and a fit beside another would not be what its key says."""
+        with self.turn:
+            return self._perform(task)
+
+    def _perform(self, task: Task) -> Result:
         start = time.monotonic()
         try:
             with threads.pinned(self.request.threads or threads.wanted()):

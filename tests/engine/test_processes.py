@@ -4,11 +4,13 @@ import io
 import queue
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
-from bench.contracts.execution import Quiet, Task
+from bench.contracts.execution import Quiet, Result, Task
 from bench.contracts.request import Request
 from bench.engine import rendezvous, runner
 from bench.engine import request as requests
@@ -123,3 +125,22 @@ def test_threads_that_share_a_core_are_said(monkeypatch, slots, wanted, cores, s
     found = processes.crowded(slots, Request(threads=wanted))
     assert said in found
     assert bool(found) == bool(said)
+
+
+def test_tasks_of_several_threads_take_turns(tmp_path, monkeypatch):
+    """A fit beside another would be seeded by it, and kept under the right key."""
+    inside, most = [], []
+
+    def do(self, task):
+        inside.append(task)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.remove(task)
+        return Result()
+
+    monkeypatch.setattr(Work, "_do", do)
+    work = Work(SimpleNamespace(request=Request()), Store(tmp_path), Quiet())
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work.perform, (Task(str(number)) for number in range(8))))
+    assert [result.reason for result in results] == [""] * 8
+    assert most == [1] * 8
