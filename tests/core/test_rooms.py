@@ -190,6 +190,12 @@ def test_the_picture_of_the_layers_is_the_rule():
     drawn = (ROOT / "docs/figures/layers.svg").read_text(encoding="utf-8")
     shown = re.findall(r'<tspan font-weight="bold">([^<]*)</tspan>|>(\w+)/</text>', drawn)
     assert [name for bold, shelf in shown for name in (bold or shelf).split(", ")] == rooms
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (`.*`) \| ", page, re.MULTILINE)
+    told = [name for row in listed for name in re.findall(r"`(\w+)(?:/|\.py)`", row)]
+    ground = len(rooms[len(SHELVES) :]) - 8
+    assert told[:ground] == rooms[len(SHELVES) :][:ground]
+    assert set(told) == set(rooms[len(SHELVES) :])
 
 
 @pytest.mark.parametrize("folder", ["bench", "methods", "metrics", "datasets", "reports", "tests"])
