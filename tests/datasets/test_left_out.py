@@ -36,6 +36,8 @@ from bench.results import report
 from bench.specs import DatasetSpec
 from bench.store.local import Store
 
+from ..manifests import make_manifest
+
 PAPER = make_paper(antialias=False)
 RUN = ("--figures", "none", "--metrics", "absolute-error", "--preset", "tiny")
 
@@ -678,11 +680,8 @@ def test_a_large_member_is_read_whole(tmp_path):
 
 
 def test_the_report_counts_old_manifests_too():
-    part = {"excluded": {"a": "x"}, "grey_only_kept": []}
-    assert (
-        report._left_out({"train": part, "test": part}) == "; 2 left out (named in manifest.json)"
-    )
-    assert (
-        report._left_out({"train": part, "test": part, "left_out": {"b": "y"}})
-        == "; 3 left out (named in manifest.json)"
-    )
+    part = {"excluded": {"a": "x"}}
+    both = {"train": part, "test": part}
+    for given, count in ((both, 2), (both | {"left_out": {"b": "y"}}, 3)):
+        (data,) = make_manifest(datasets={"set": given}).datasets.values()
+        assert report._left_out(data) == f"; {count} left out (named in manifest.json)"

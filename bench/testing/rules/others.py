@@ -33,8 +33,8 @@ def can_be_called(subject: SpecSubject) -> str | None:
 
 def does_every_task_once(subject: SpecSubject) -> str | None:
     """The factory makes a `bench.contracts.Executor` from the declared parameters. Its pool gives
-    each task that was begun back once, with the result of that task. (Of an executor whose spec
-    says `limits` no pool is tried: it would start processes.)"""
+    each task that was begun back once, with the result of that task. Where the spec says `limits`
+    no pool is tried: it would start processes."""
     executor = _made(subject)
     if not isinstance(executor, Executor):
         raise Broken(f"it made a {type(executor).__name__}", "return a bench.contracts.Executor")

@@ -191,7 +191,7 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
     "protocol": {"no-protocol": Mutant("makes-a-protocol", {"factory": ".others:no_protocol"})},
     "executor": {
         "no-executor": Mutant("does-every-task-once", {"factory": ".others:no_protocol"}),
-        "Forgetful": Mutant("does-every-task-once"),
+        "GivesTheSame": Mutant("does-every-task-once"),
     },
 }
 HEALTHY: dict[str, Spec] = {

@@ -66,7 +66,7 @@ def executor():
     return Serial()
 
 
-class Forgetful(Executor):
+class GivesTheSame(Executor):
     """Gives the same task back whenever it is asked."""
 
     def pool(self, job):
