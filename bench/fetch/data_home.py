@@ -37,7 +37,7 @@ class _Recorded(TypedDict, total=False):
     """What is relied on of what is known of a fetched data set. files: of a folder."""
 
     sha256: str
-    files: dict[str, Any]
+    files: dict[str, digests.FileMark]
 
 
 def fetch(
@@ -96,7 +96,7 @@ def fetch(
         }
         if whole.is_dir():
             record["files"] = {
-                name: mark
+                name: records.plain(mark)
                 for name, mark in digests.of_folder(whole).items()
                 if Path(name).name != LOCK
             }

@@ -70,10 +70,10 @@ class GivesTheSame(Executor):
     """Gives the same task back whenever it is asked."""
 
     def pool(self, job):
-        return LastAgain(job)
+        return FirstAgain(job)
 
 
-class LastAgain(InThisProcess):
+class FirstAgain(InThisProcess):
     def wait(self):
-        task = self.begun[-1]
+        task = self.begun[0]
         return task, self.job.perform(task)
