@@ -640,7 +640,7 @@ def test_the_budget_is_for_all_features_in_the_store(house):
     context = house.context(both)
     features.stored_features(context, "features", house.train)
     (kept,) = context.store.all("features")
-    size = 2 * int(np.prod(kept["shape"]))
+    size = 2 * int(np.prod(kept.shape))
     for budget, kind in ((2 * size - 1, features.Computed), (2 * size, features.Stored)):
         tight = dataclasses.replace(context, cache_budget=budget)
         assert isinstance(
