@@ -219,7 +219,7 @@ def _option(name: str, parameter: str = "", **more: Any) -> Callable[[F], F]:
         parameter or name,
         type=click.Choice(declared.choices) if declared.choices else _TYPES.get(declared.kind),
         multiple=declared.kind in ("texts", "plugins", "seeds", "paths"),
-        is_flag=declared.kind == "truth",
+        is_flag=declared.kind == "truth" or None,  # False would let the value be left out
         metavar=declared.metavar,
         help=declared.help,
         **more,

@@ -71,7 +71,11 @@ def asking(
         predict=lambda grey, seeds: make(seeds), reveal=lambda shown, seeds: make(shown)
     )
     return Asking(
-        SimpleNamespace(spec=spec, seed=0, parameters={}), method, data, [0, 1, 2], Ask(name, n)
+        SimpleNamespace(spec=spec, seed=0, parameters={}),
+        method,
+        data,
+        [0, 1, 2],
+        Ask(name=name, n=n),
     )
 
 

@@ -15,7 +15,7 @@ from ..patience import LONG
 @pytest.mark.parametrize("name", extend._LAZY)
 def test_what_it_offers_exists_and_is_described(name):
     thing = getattr(extend, name)
-    assert thing.__module__ == extend._LAZY[name]
+    assert thing.__module__ == f"bench.extend.{extend._LAZY[name]}"
     assert thing.__doc__.strip()
 
 
@@ -25,7 +25,10 @@ def test_what_it_does_not_offer_is_an_attribute_error():
 
 
 def test_examples_in_docstrings_hold():
-    done = [doctest.testmod(import_module(module)) for module in set(extend._LAZY.values())]
+    done = [
+        doctest.testmod(import_module(f"bench.extend.{module}"))
+        for module in set(extend._LAZY.values())
+    ]
     assert sum(result.failed for result in done) == 0
     assert sum(result.attempted for result in done) > 10
 

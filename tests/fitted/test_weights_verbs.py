@@ -112,7 +112,7 @@ def test_a_method_is_exported_by_the_name_it_was_asked_for_by_whoever_fitted_it(
             base / "longer", METHOD.replace("[batch", "[preset=tiny,batch"), tmp_path / "longer"
         )
     )
-    assert card["fit"] == folders.read_card(exported)["fit"]
+    assert card.fit == folders.read_card(exported).fit
 
 
 def test_an_imported_fit_is_taken_instead_of_training(base, exported, tmp_path, monkeypatch):

@@ -299,8 +299,8 @@ def spoil(house, tmp_path, change, kind="iid", **more):
     shutil.copytree(house.folder / "tinted", copy)
     change(copy, sorted(p.parent for p in copy.rglob("0.png")))
     result = house.run(tmp_path / "run", f"precomputed[folder={copy},kind={kind}]", "grey", **more)
-    assert result.cells[1]["status"] == "done"
-    return result.cells[0]["status"], result.cells[0]["reason"].replace(str(copy), "outputs")
+    assert result.cells[1].status == "done"
+    return result.cells[0].status, result.cells[0].reason.replace(str(copy), "outputs")
 
 
 def test_outputs_for_another_protocol_are_refused(house, tmp_path):
@@ -374,13 +374,15 @@ def test_a_folder_of_any_name(house, tmp_path, monkeypatch, name):
     quoted = name.replace('"', '""')
     result = house.run("run", f'precomputed[folder="{quoted}",kind=iid]', "grey", limit_test=2)
     assert [cell.reason for cell in result.cells] == ["", ""]
-    label = result.cells[0]["method"]
+    label = result.cells[0].method
     assert dict(notation.parse(label).given) == {"folder": name, "kind": "iid"}
     assert (
         result.cells[0].fit
         == house.run(
             "plain", f"precomputed[folder={house.folder / 'tinted'},kind=iid]", limit_test=2
-        ).cells[0]["fit"]
+        )
+        .cells[0]
+        .fit
     )
     read = list(
         csv.DictReader((house.folder / "run" / "summary.csv").open(newline="", encoding="utf-8"))
