@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.extend import table
-from bench.scores.long_table import MEASURED
+from bench.scores.columns import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd
