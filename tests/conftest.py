@@ -15,10 +15,10 @@ from bench.cli import main
 from .patience import LONG
 from .server import serving
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in a shell's background jobs; Ctrl-C is tested here and in children
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C is tested here, in children
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as below nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ.setdefault("BENCH_EXECUTOR", "serial")
 os.environ.setdefault("BENCH_PRECISION", "float32")
 settings.register_profile(
