@@ -18,33 +18,39 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def bench_register_methods() -> Iterable[MethodSpec]:  # type: ignore[empty-body]
+def bench_register_methods() -> Iterable[MethodSpec]:
     """Colourization methods."""
+    return ()
 
 
 @hookspec
-def bench_register_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
+def bench_register_datasets() -> Iterable[DatasetSpec]:
     """Sources of photographs."""
+    return ()
 
 
 @hookspec
-def bench_register_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
+def bench_register_metrics() -> Iterable[MetricSpec]:
     """Metrics of sample sets."""
+    return ()
 
 
 @hookspec
-def bench_register_reports() -> Iterable[ReportSpec]:  # type: ignore[empty-body]
+def bench_register_reports() -> Iterable[ReportSpec]:
     """Writers of tables and figures."""
+    return ()
 
 
 @hookspec
-def bench_register_protocols() -> Iterable[ProtocolSpec]:  # type: ignore[empty-body]
+def bench_register_protocols() -> Iterable[ProtocolSpec]:
     """Named sets of choices under which results are comparable."""
+    return ()
 
 
 @hookspec
-def bench_register_executors() -> Iterable[ExecutorSpec]:  # type: ignore[empty-body]
+def bench_register_executors() -> Iterable[ExecutorSpec]:
     """Ways to execute a plan."""
+    return ()
 
 
 @hookspec

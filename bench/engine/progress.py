@@ -7,9 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from bench.contracts import Progress, ProgressTask
 from bench.text import one_line, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Display
+    from rich.progress import TaskID
 
 
 class Lines:
@@ -86,11 +91,11 @@ def choose() -> Progress:
 
 
 class _RichBar:
-    def __init__(self, display: object, task: int) -> None:
+    def __init__(self, display: Display, task: TaskID) -> None:
         self.display, self.task = display, task
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self.display.update(self.task, advance=steps, note=one_line(note))  # type: ignore[attr-defined]
+        self.display.update(self.task, advance=steps, note=one_line(note))
 
 
 class _LineBar:
