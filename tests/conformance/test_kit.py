@@ -12,6 +12,7 @@ import torch
 
 from bench.cli import main
 from bench.errors import BenchError, ExitCode
+from bench.plugins import local
 from bench.plugins.loader import registry
 from bench.testing import (
     Broken,
@@ -292,7 +293,8 @@ def test_a_job_that_takes_too_long_is_killed_with_its_group(tmp_path):
         "import subprocess, time\nsubprocess.Popen(['sleep', '1800'])\ntime.sleep(1800)\n"
     )
     children = Children(tmp_path)
-    job = {"name": "x", "value": str(place), "root": str(place), "plugins": []}
+    (plugin,) = local.find(place)
+    job = {"name": plugin.name, "value": str(place), "root": str(place), "plugins": []}
     try:
         begun = children.begin("register", job)
         until(lambda: len(children.leftovers()) == 2)
